@@ -1,0 +1,129 @@
+#include "arena.h"
+
+#include "check.h"
+
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FIRST_CHUNK = 4096 - 64, ALIGN = alignof(max_align_t) };
+
+struct tg_arena_chunk {
+    struct tg_arena_chunk *older;
+    size_t size; /* of data */
+    alignas(max_align_t) char data[];
+};
+
+void tg_arena_init(struct tg_arena *a, size_t ceiling)
+{
+    *a = (struct tg_arena){.ceiling = ceiling};
+}
+
+static void free_chunks(struct tg_arena_chunk *c)
+{
+    while (c != NULL) {
+        struct tg_arena_chunk *older = c->older;
+
+        free(c);
+        c = older;
+    }
+}
+
+void tg_arena_end(struct tg_arena *a)
+{
+    free_chunks(a->chunk);
+    tg_arena_init(a, a->ceiling);
+}
+
+static void use_chunk(struct tg_arena *a, struct tg_arena_chunk *c)
+{
+    a->chunk = c;
+    a->at = c->data;
+    a->end = c->data + c->size;
+}
+
+void tg_arena_reset(struct tg_arena *a)
+{
+    struct tg_arena_chunk *c = a->chunk;
+
+    while (c != NULL && c->older != NULL) {
+        struct tg_arena_chunk *older = c->older;
+
+        free(c);
+        c = older;
+    }
+    tg_arena_init(a, a->ceiling);
+    if (c != NULL)
+        use_chunk(a, c);
+}
+
+/* Chunks double, so that a large document costs few of them. */
+static void grow(struct tg_arena *a, size_t n)
+{
+    size_t size = a->chunk == NULL ? FIRST_CHUNK : a->chunk->size * 2;
+    struct tg_arena_chunk *c;
+
+    if (size > (size_t)4 << 20)
+        size = (size_t)4 << 20;
+    if (size < n)
+        size = n;
+    c = malloc(sizeof(*c) + size);
+    CHECK(c != NULL);
+    c->older = a->chunk;
+    c->size = size;
+    use_chunk(a, c);
+}
+
+void *tg_arena_alloc(struct tg_arena *a, size_t n)
+{
+    size_t rounded = (n + (ALIGN - 1)) & ~(size_t)(ALIGN - 1);
+    void *p;
+
+    CHECK(rounded >= n);
+    if ((size_t)(a->end - a->at) < rounded)
+        grow(a, rounded);
+    p = a->at;
+    a->at += rounded;
+    a->used += rounded;
+    if (a->used > a->ceiling)
+        a->full = true;
+    return p;
+}
+
+void *tg_arena_zalloc(struct tg_arena *a, size_t count, size_t size)
+{
+    size_t n;
+    void *p;
+
+    CHECK(!__builtin_mul_overflow(count, size, &n));
+    p = tg_arena_alloc(a, n);
+    return memset(p, 0, n);
+}
+
+struct tg_str tg_arena_dup(struct tg_arena *a, struct tg_str s)
+{
+    char *p = tg_arena_alloc(a, s.n + 1);
+
+    if (s.n > 0)
+        memcpy(p, s.p, s.n);
+    p[s.n] = '\0';
+    return (struct tg_str){p, s.n};
+}
+
+struct tg_str tg_arena_printf(struct tg_arena *a, const char *format, ...)
+{
+    va_list args;
+    int n;
+    char *p;
+
+    va_start(args, format);
+    n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    CHECK(n >= 0);
+    p = tg_arena_alloc(a, (size_t)n + 1);
+    va_start(args, format);
+    vsnprintf(p, (size_t)n + 1, format, args);
+    va_end(args);
+    return (struct tg_str){p, (size_t)n};
+}

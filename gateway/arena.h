@@ -1,0 +1,49 @@
+/*
+ * An arena: many small allocations, one release. Three of them exist in the gateway, one per
+ * lifetime: configuration, connection, exchange. A pointer never goes from a longer life to a
+ * shorter one.
+ *
+ * The ceiling is soft: an allocation past it still succeeds and latches `full`, so code that builds
+ * something needs one test at its end instead of one per call. What one step can add is bounded by
+ * the limits on its input. An arena never returns NULL; out of memory ends the process.
+ */
+#ifndef TG_ARENA_H
+#define TG_ARENA_H
+
+#include "str.h"
+
+struct tg_arena_chunk;
+
+struct tg_arena {
+    struct tg_arena_chunk *chunk; /* newest first; owned */
+    char *at;                     /* next free byte of the newest chunk */
+    char *end;
+    size_t used;    /* bytes handed out since the last reset */
+    size_t ceiling; /* bytes */
+    bool full;      /* latched when `used` passed `ceiling` */
+};
+
+/* Makes an empty arena that may hand out `ceiling` bytes before it latches full. Allocates nothing
+ * yet. End it with tg_arena_end(). */
+void tg_arena_init(struct tg_arena *a, size_t ceiling);
+
+/* Frees all memory. The arena is as after tg_arena_init(). */
+void tg_arena_end(struct tg_arena *a);
+
+/* Forgets all allocations but keeps the first chunk for reuse; clears `full`. */
+void tg_arena_reset(struct tg_arena *a);
+
+/* `n` bytes, aligned for any type, not initialised. `n` may be 0. Never NULL. */
+void *tg_arena_alloc(struct tg_arena *a, size_t n);
+
+/* The same, zeroed; `count * size` that overflows is a bug and CHECKed. */
+void *tg_arena_zalloc(struct tg_arena *a, size_t count, size_t size);
+
+/* A copy of `s`, with a NUL behind it that does not count. */
+struct tg_str tg_arena_dup(struct tg_arena *a, struct tg_str s);
+
+/* A formatted string, with a NUL behind it that does not count. */
+struct tg_str tg_arena_printf(struct tg_arena *a, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

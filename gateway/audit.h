@@ -1,0 +1,80 @@
+/*
+ * The audit log: one JSON object per line for every request, whatever became of it. This header is
+ * all the rest of the gateway knows about it.
+ */
+#ifndef TG_AUDIT_H
+#define TG_AUDIT_H
+
+#include "conf.h"
+#include "request.h"
+
+/* The facts of one exchange, filled by the exchange when it ends. Slices live until the call
+ * returns. */
+struct tg_audit_record {
+    int64_t time; /* wall clock at the first byte of the request, microseconds */
+    const struct tg_request *request; /* never NULL; fields that are not known are empty */
+    struct tg_str trace_id;
+    enum tg_error end;        /* why the exchange ended */
+    struct tg_str end_detail; /* the error log's words, may be empty */
+    int status;               /* sent to the client; 0 when none was */
+    int upstream_status;      /* 0: no answer came */
+    struct tg_str upstream_address;
+    struct tg_str upstream_error_code; /* from the body of an answer with is_success: false */
+    bool upstream_failed;              /* is_success: false was seen */
+    uint64_t bytes_in;                 /* request body, decoded */
+    uint64_t bytes_out;                /* response body */
+    uint64_t duration_us;              /* whole exchange */
+    uint64_t filter_us;                /* chain */
+    uint64_t connect_us;               /* resolution, TCP, TLS; 0 on a kept-alive connection */
+    uint64_t upstream_us;              /* request sent to response head */
+};
+
+struct tg_audit;
+
+/* Settings, made by tg_audit_directives in the main block. */
+extern const struct tg_directive tg_audit_directives[];
+size_t tg_audit_conf_size(void);
+
+/*
+ * Opens the log of one worker (`stream` is its own id: "0", "1", ...). `conf` outlives the result.
+ * On failure returns NULL and fills *why (static or errno text in `arena`).
+ */
+struct tg_audit *tg_audit_open(const void *conf, struct tg_str stream, struct tg_arena *arena,
+                               const char **why);
+
+/* Checks at load what tg_audit_open() would find (directory, permission); records problems. */
+bool tg_audit_check(struct tg_conf *c, const void *conf);
+
+/* Flushes, writes the stop record, closes. NULL is fine. */
+void tg_audit_close(struct tg_audit *a);
+
+/* False while the log cannot be written and the mode promises that nothing goes unrecorded: new
+ * requests get TG_E_AUDIT. Tries again by itself (at most once a second). */
+bool tg_audit_ready(struct tg_audit *a);
+
+/* True when the mode wants an intent record on disk before a byte goes upstream (`strict`). */
+bool tg_audit_wants_intent(const struct tg_audit *a);
+
+/* Queues the record that a request is about to go upstream / that an exchange ended. */
+void tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *record);
+void tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *record);
+
+/*
+ * Hands all queued lines to the sink: one write (and in `strict` one fdatasync) for all of them.
+ * The worker calls it once per turn of its loop, before the last bytes of the turn's answers are
+ * sent. Returns false when they could not be written; they stay queued up to a bound, then are
+ * counted as dropped.
+ */
+bool tg_audit_flush(struct tg_audit *a);
+
+/* Opens the files again under their names (USR1). */
+void tg_audit_reopen(struct tg_audit *a);
+
+struct tg_audit_counts {
+    uint64_t events;
+    uint64_t dropped;
+    uint64_t write_errors;
+};
+void tg_audit_count(const struct tg_audit *a, struct tg_audit_counts *out);
+
+#endif

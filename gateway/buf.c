@@ -1,0 +1,137 @@
+#include "buf.h"
+
+#include "check.h"
+#include "utf8.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void tg_buf_end(struct tg_buf *b)
+{
+    free(b->p);
+    *b = (struct tg_buf){0};
+}
+
+char *tg_buf_room(struct tg_buf *b, size_t n)
+{
+    if (b->cap - b->n < n) {
+        size_t cap = b->cap < 256 ? 256 : b->cap * 2;
+
+        if (cap < b->n + n)
+            cap = b->n + n;
+        b->p = realloc(b->p, cap);
+        CHECK(b->p != NULL);
+        b->cap = cap;
+    }
+    return b->p + b->n;
+}
+
+void tg_buf_add(struct tg_buf *b, struct tg_str s)
+{
+    if (s.n == 0)
+        return;
+    memcpy(tg_buf_room(b, s.n), s.p, s.n);
+    b->n += s.n;
+}
+
+void tg_buf_puts(struct tg_buf *b, const char *text)
+{
+    tg_buf_add(b, tg_str_of(text));
+}
+
+void tg_buf_putc(struct tg_buf *b, char c)
+{
+    *tg_buf_room(b, 1) = c;
+    b->n++;
+}
+
+void tg_buf_printf(struct tg_buf *b, const char *format, ...)
+{
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(tg_buf_room(b, 64), 64, format, args);
+    va_end(args);
+    CHECK(n >= 0);
+    if (n >= 64) {
+        va_start(args, format);
+        vsnprintf(tg_buf_room(b, (size_t)n + 1), (size_t)n + 1, format, args);
+        va_end(args);
+    }
+    b->n += (size_t)n;
+}
+
+void tg_buf_u64(struct tg_buf *b, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    tg_buf_add(b, (struct tg_str){digits + at, sizeof(digits) - at});
+}
+
+/* True for an ASCII byte that stands for itself in a JSON string. */
+static bool plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static void add_escaped(struct tg_buf *b, uint32_t code)
+{
+    switch (code) {
+    case '"':
+        tg_buf_puts(b, "\\\"");
+        break;
+    case '\\':
+        tg_buf_puts(b, "\\\\");
+        break;
+    case '\n':
+        tg_buf_puts(b, "\\n");
+        break;
+    case '\r':
+        tg_buf_puts(b, "\\r");
+        break;
+    case '\t':
+        tg_buf_puts(b, "\\t");
+        break;
+    default:
+        tg_buf_printf(b, "\\u%04x", (unsigned)code);
+    }
+}
+
+void tg_buf_json(struct tg_buf *b, struct tg_str s)
+{
+    size_t i = 0;
+
+    tg_buf_putc(b, '"');
+    while (i < s.n) {
+        size_t run = i;
+        uint32_t code;
+        size_t n;
+
+        while (run < s.n && plain((unsigned char)s.p[run]))
+            run++;
+        tg_buf_add(b, (struct tg_str){s.p + i, run - i});
+        i = run;
+        if (i == s.n)
+            break;
+        n = tg_utf8_decode(tg_str_skip(s, i), &code);
+        if (n == 0) {
+            tg_buf_puts(b, "\xef\xbf\xbd");
+            i++;
+            continue;
+        }
+        if (code < 0x20 || code == '"' || code == '\\' || (code >= 0x7f && code < 0xa0) ||
+            code == 0x2028 || code == 0x2029)
+            add_escaped(b, code);
+        else
+            tg_buf_add(b, (struct tg_str){s.p + i, n});
+        i += n;
+    }
+    tg_buf_putc(b, '"');
+}

@@ -1,0 +1,51 @@
+/*
+ * A growing text on the heap, reused from one use to the next: audit lines, answers, command line
+ * output. Its ceiling is that of what is written into it; out of memory ends the process.
+ */
+#ifndef TG_BUF_H
+#define TG_BUF_H
+
+#include "str.h"
+
+struct tg_buf {
+    char *p; /* owned; not terminated */
+    size_t n;
+    size_t cap;
+};
+
+/* Frees the memory; the buffer is empty and usable again. */
+void tg_buf_end(struct tg_buf *b);
+
+/* Makes room for `n` more bytes and returns where they go; the caller adds what it wrote to b->n.
+ */
+char *tg_buf_room(struct tg_buf *b, size_t n);
+
+/* Appends bytes. */
+void tg_buf_add(struct tg_buf *b, struct tg_str s);
+
+/* Appends a C string. */
+void tg_buf_puts(struct tg_buf *b, const char *text);
+
+/* Appends one byte. */
+void tg_buf_putc(struct tg_buf *b, char c);
+
+/* Appends formatted text. */
+void tg_buf_printf(struct tg_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends a decimal number. */
+void tg_buf_u64(struct tg_buf *b, uint64_t value);
+
+/*
+ * Appends `s` as a JSON string with its quotes (RFC 8259 section 7). The output is always valid
+ * UTF-8 without control characters on one line: bytes that are not UTF-8 become U+FFFD, control
+ * characters, DEL, U+2028 and U+2029 are escaped.
+ */
+void tg_buf_json(struct tg_buf *b, struct tg_str s);
+
+/* The text so far; valid until the next call on the buffer. */
+static inline struct tg_str tg_buf_str(const struct tg_buf *b)
+{
+    return (struct tg_str){b->p, b->n};
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* The chunked transfer coding (RFC 9112 section 7.1), strict, as a pure state machine. */
+#ifndef TG_CHUNK_H
+#define TG_CHUNK_H
+
+#include "guard.h"
+
+struct tg_chunk {
+    unsigned state;  /* private */
+    uint64_t left;   /* bytes of the current chunk's data still to come */
+    unsigned digits; /* of the size line */
+    size_t line;     /* bytes of the current size or trailer line */
+    size_t trailers; /* bytes of all trailers, bounded */
+};
+
+/* Starts a body. */
+void tg_chunk_init(struct tg_chunk *c);
+
+/*
+ * Reads from `in`. Returns MORE with *data set to a run of body bytes (a slice of `in`, may be
+ * empty) and *used to how many bytes of `in` are done with: call again with the rest while it is
+ * not empty. Returns DONE when the last chunk and its trailer section ended (trailers are checked
+ * and dropped), with *used up to there. Returns BAD with a static text in *why: sizes with signs,
+ * prefixes, blanks, more than 15 hex digits, 8-bit digits, bare LF or CR, missing line ends,
+ * extensions longer than 256 bytes or with control characters, trailers over 8 KB or malformed.
+ */
+enum tg_parse tg_chunk_read(struct tg_chunk *c, struct tg_str in, struct tg_str *data, size_t *used,
+                            const char **why);
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * A JSON document as filters see it: the tokens of the client's own bytes, with edits on top.
+ *
+ * Nothing is decoded and printed again. Nodes point into the client's text; an edit replaces the
+ * text of one node and is remembered as a splice (offset, length, new text). What goes upstream is
+ * the client's bytes with the splices in, so spelling, order and spacing survive, and what the
+ * rules see through these functions is exactly what is sent.
+ *
+ * jsmn numbers the nodes: node 0 is the whole value, children follow their parent. An object's
+ * children are its names (TG_NAME), each with its value as only child.
+ */
+#ifndef TG_DOCUMENT_H
+#define TG_DOCUMENT_H
+
+#include "arena.h"
+#include "buf.h"
+
+enum { TG_NONE = UINT32_MAX }; /* no node, no offset */
+
+enum tg_node_type {
+    TG_OBJECT = 1,
+    TG_ARRAY,
+    TG_STRING,
+    TG_NUMBER,
+    TG_TRUE,
+    TG_FALSE,
+    TG_NULL,
+    TG_NAME
+};
+
+struct tg_node {
+    const char *text; /* JSON text: strings and names with their quotes; edited text if edited */
+    uint32_t len;
+    uint32_t offset; /* in the client's text, also for edited nodes; TG_NONE for added ones */
+    uint32_t next;   /* sibling, or TG_NONE; removed members are no longer linked */
+    uint32_t child;  /* first child, or TG_NONE */
+    uint32_t parent; /* TG_NONE for the root */
+    uint8_t type;    /* enum tg_node_type */
+    bool escaped;    /* a string or name with a backslash in its text */
+};
+
+/* One applied change, as RFC 6902 will tell it. */
+enum tg_change_op { TG_CHANGE_REPLACE = 1, TG_CHANGE_RENAME, TG_CHANGE_REMOVE, TG_CHANGE_ADD };
+
+struct tg_change {
+    enum tg_change_op op;
+    const char *why;        /* the switch's name, e.g. "key_to_label"; static or configuration */
+    struct tg_str pointer;  /* RFC 6901, of the place before the change */
+    struct tg_str to;       /* RENAME: pointer after it */
+    struct tg_str old_text; /* JSON text before (all but ADD) */
+    struct tg_str new_text; /* JSON text after (REPLACE, ADD) */
+    uint32_t offset;        /* of the changed place in the client's text */
+    struct tg_change *next;
+};
+
+struct tg_splice;
+
+struct tg_doc {
+    struct tg_arena *arena; /* borrowed */
+    struct tg_str text;     /* the client's bytes; borrowed */
+    struct tg_node *node;
+    uint32_t count;
+    uint32_t cap;
+    struct tg_splice *splices; /* by offset */
+    struct tg_change *changes; /* in the order they were made */
+    struct tg_change **last_change;
+    unsigned nchanges;
+};
+
+/* What a document may cost. */
+struct tg_json_limits {
+    uint32_t max_depth;  /* of nesting, 1 for a flat object */
+    uint32_t max_tokens; /* values and names together */
+};
+
+enum tg_json_fault_kind {
+    TG_JSON_SYNTAX = 1, /* not RFC 8259 */
+    TG_JSON_UTF8,       /* not UTF-8, BOM, lone surrogate */
+    TG_JSON_DUPLICATE,  /* a name twice in one object, compared after unescaping */
+    TG_JSON_DEPTH,
+    TG_JSON_TOKENS,
+};
+
+/* Why a text was not taken. */
+struct tg_json_fault {
+    enum tg_json_fault_kind kind;
+    uint32_t offset;        /* where in the text */
+    const char *message;    /* English, without a place; static or in the arena */
+    const char *message_zh; /* Chinese */
+};
+
+/*
+ * Reads `text` (at most 2 GB) strictly as RFC 8259: UTF-8 without BOM, no duplicate names, no lone
+ * surrogates, nothing behind the value, within the limits. Time is linear in the text, whatever
+ * its shape. On success fills *d; node memory comes from the arena, `text` must outlive *d.
+ * Otherwise returns false and fills *fault.
+ */
+bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
+                  const struct tg_json_limits *limits, struct tg_json_fault *fault);
+
+/* --- looking; `node` is a number below d->count (CHECKed) --- */
+
+static inline enum tg_node_type tg_doc_type(const struct tg_doc *d, uint32_t node)
+{
+    return (enum tg_node_type)d->node[node].type;
+}
+
+/* The JSON text of a value or name as it will be sent. For containers with edits inside it is the
+ * client's text: use tg_doc_write_node(). */
+static inline struct tg_str tg_doc_text(const struct tg_doc *d, uint32_t node)
+{
+    return (struct tg_str){d->node[node].text, d->node[node].len};
+}
+
+/* The value of a string or name, unescaped (in the arena when it had escapes, else the text). */
+struct tg_str tg_doc_string(const struct tg_doc *d, uint32_t node);
+
+/* The value of a member of an object: a value node, or TG_NONE. Linear in the object's members. */
+uint32_t tg_doc_member(const struct tg_doc *d, uint32_t object, struct tg_str name);
+
+/* True when a string or name node has exactly this value. */
+bool tg_doc_is(const struct tg_doc *d, uint32_t node, struct tg_str value);
+
+/* True when a number is a canonical integer in the range of int64_t: -?(0|[1-9][0-9]*), not "-0".
+ */
+bool tg_doc_integer(const struct tg_doc *d, uint32_t node, int64_t *out);
+
+/* The RFC 6901 pointer of a value node (of its value for a TG_NAME), in the arena. */
+struct tg_str tg_doc_pointer(const struct tg_doc *d, uint32_t node);
+
+/* Line and column, both from 1, of an offset in a text; columns count code points. Lines end with
+ * LF, CRLF or CR. */
+void tg_doc_place(struct tg_str text, uint32_t offset, unsigned *line, unsigned *column);
+
+/* --- changing; `why` names the normalization, `new_text` is JSON text and is copied --- */
+
+/* Replaces a value that is not a container by another one of `type`. */
+void tg_doc_replace(struct tg_doc *d, uint32_t node, enum tg_node_type type, struct tg_str new_text,
+                    const char *why);
+
+/* Gives a member another name (plain text, not JSON). */
+void tg_doc_rename(struct tg_doc *d, uint32_t name_node, struct tg_str new_name, const char *why);
+
+/* Removes a member with its value and one comma. The node stays readable but is not linked. */
+void tg_doc_remove(struct tg_doc *d, uint32_t name_node, const char *why);
+
+/* Adds a member at the end of an object; returns its value node. `new_text` must be a string,
+ * number, literal or empty container. */
+uint32_t tg_doc_add(struct tg_doc *d, uint32_t object, struct tg_str name, enum tg_node_type type,
+                    struct tg_str new_text, const char *why);
+
+/* --- results --- */
+
+/* The document as it will be sent: the client's own bytes when nothing was changed, else a new text
+ * in the arena. */
+struct tg_str tg_doc_result(const struct tg_doc *d);
+
+/* Appends the changes as an RFC 6902 patch (a JSON array), a `test` before each change. Applying
+ * it to the client's document gives the result. "[]" when nothing was changed. */
+void tg_doc_patch(const struct tg_doc *d, struct tg_buf *out);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * The loaded configuration as the gateway uses it: what conf.c made of the file, checked and ready.
+ * Read-only after load; lives in one arena; several workers may hold the same one.
+ */
+#ifndef TG_SETTINGS_H
+#define TG_SETTINGS_H
+
+#include "conf.h"
+#include "filter.h"
+#include "log.h"
+
+#include <sys/socket.h>
+
+enum { TG_MAX_FILTERS = 32 }; /* that one process can know: built in and loaded */
+
+/* Switches of `listen`. */
+struct tg_listen {
+    struct sockaddr_storage address;
+    socklen_t address_len;
+    const char *text; /* as written */
+    int fd;           /* opened by the worker or its master; -1 before */
+    struct tg_listen *next;
+};
+
+/* One `server HOST:PORT` of an upstream. */
+struct tg_origin {
+    const char *text;   /* as written: "host:port" */
+    struct tg_str host; /* without brackets */
+    uint16_t port;
+    bool literal; /* host is an IP address */
+    struct tg_origin *next;
+};
+
+/* upstream NAME { } */
+struct tg_upstream_conf {
+    struct tg_str name;
+    const char *file; /* where it stands */
+    unsigned line;
+    struct tg_origin *origins;
+    unsigned norigins;
+    bool tls;
+    bool tls_verify;
+    struct tg_str tls_ca;   /* file; empty: the system's */
+    struct tg_str tls_name; /* name for SNI and the check; empty: the origin's host */
+    struct tg_str host; /* Host to send; empty: the origin's host (and port if not the default) */
+    int64_t keepalive;  /* idle connections kept per worker */
+    int64_t keepalive_timeout; /* microseconds, as all times */
+    int64_t keepalive_requests;
+    int64_t connect_timeout; /* name resolution, TCP and TLS together */
+    int64_t send_timeout;
+    int64_t read_timeout;
+    int64_t resolve_valid; /* how long a resolved address is used again */
+    void *tls_context;     /* struct tg_tls_context *, made at load */
+    struct tg_upstream_conf *next;
+};
+
+enum tg_forwarded { TG_FORWARDED_OFF = 1, TG_FORWARDED_XFF, TG_FORWARDED_RFC7239 };
+
+/* location [METHOD] PATTERN { } */
+struct tg_location {
+    struct tg_str method; /* empty: any */
+    struct tg_str
+        pattern; /* as written, e.g. /v1/{project_id}/training-job-configs/{config_name} */
+    bool exact;  /* has no {name}: prefix match; with {name}: whole path, segment-wise */
+    const char *file;
+    unsigned line;
+    const struct tg_filter *filters[TG_MAX_FILTERS]; /* in the order written */
+    unsigned nfilters;
+    void *filter_conf[TG_MAX_FILTERS]; /* by tg_filter_index(), for every known filter */
+    struct tg_upstream_conf *upstream;
+    struct tg_str upstream_name;
+    int64_t client_max_body_size;
+    int forwarded; /* enum tg_forwarded */
+    bool via;
+    struct tg_location *next; /* in the order written */
+};
+
+struct tg_server_conf {
+    struct tg_listen *listens;
+    struct tg_location *locations;
+    int64_t client_header_timeout;
+    int64_t client_body_timeout;
+    int64_t client_header_max_size; /* whole head, bytes */
+    int64_t client_max_fields;
+    int64_t send_timeout;
+    int64_t keepalive_timeout;
+    int64_t keepalive_requests;
+    int64_t lingering_timeout;
+    struct tg_server_conf *next;
+};
+
+struct tg_settings {
+    struct tg_arena arena; /* everything below lives in it */
+    const char *file;
+    const struct tg_conf_item *tree; /* for -T */
+    int64_t worker_processes;        /* 0: auto */
+    int64_t worker_connections;
+    struct tg_str error_log; /* file, or "stderr" */
+    int error_log_level;     /* enum tg_log_level */
+    struct tg_str pid;
+    void *audit_conf; /* struct tg_audit_conf *, see audit.h */
+    struct tg_upstream_conf *upstreams;
+    struct tg_server_conf *servers;
+};
+
+/*
+ * Loads a configuration file: parse, apply, check (unknown upstreams, filter order, certificates,
+ * CA files, policies, log files). `prefix` as in tg_conf_init(). All problems are printed to
+ * standard error as nginx prints them ("trainguard: [emerg] ..."). Returns NULL after an error; the
+ * caller ends the result with tg_settings_end().
+ */
+struct tg_settings *tg_settings_load(const char *file, const char *prefix);
+void tg_settings_end(struct tg_settings *s);
+
+/* The whole reference page of directives (core tables, then each filter's), as Markdown. */
+void tg_settings_reference(struct tg_buf *out);
+
+/* The configuration as text, secrets masked (-T). */
+void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out);
+
+/*
+ * The location for a method and a normalised path (target.h): the first one whose pattern and
+ * method match; else, when patterns match but no method does, *wrong_method is true and the result
+ * NULL. Fills project_id and config_name of `r` from the pattern.
+ */
+const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
+                                            bool *wrong_method);
+
+#endif

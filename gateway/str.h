@@ -1,0 +1,84 @@
+/*
+ * A string slice: pointer and length, no terminator, never owned. Whoever stores one says in a
+ * comment whose memory it points into.
+ */
+#ifndef TG_STR_H
+#define TG_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+struct tg_str {
+    const char *p; /* may be NULL when n is 0 */
+    size_t n;      /* bytes */
+};
+
+/* A slice of a string literal. */
+#define TG_STR(literal) ((struct tg_str){(literal), sizeof(literal) - 1})
+
+/* For printf's "%.*s". */
+#define TG_STR_ARG(s) (int)(s).n, (s).p != NULL ? (s).p : ""
+
+/* The slice of a C string; NULL gives an empty slice. */
+static inline struct tg_str tg_str_of(const char *text)
+{
+    return (struct tg_str){text, text != NULL ? strlen(text) : 0};
+}
+
+/* True when both have the same bytes. */
+static inline bool tg_str_eq(struct tg_str a, struct tg_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* The same without regard to ASCII case (the locale is always "C"). */
+static inline bool tg_str_ieq(struct tg_str a, struct tg_str b)
+{
+    return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
+}
+
+/* True when `s` begins with `prefix`. */
+static inline bool tg_str_starts(struct tg_str s, struct tg_str prefix)
+{
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+
+/* True when `s` ends with `suffix`. */
+static inline bool tg_str_ends(struct tg_str s, struct tg_str suffix)
+{
+    return s.n >= suffix.n &&
+           (suffix.n == 0 || memcmp(s.p + (s.n - suffix.n), suffix.p, suffix.n) == 0);
+}
+
+/* `s` without its first `n` bytes; `n` must not be larger than the slice. */
+static inline struct tg_str tg_str_skip(struct tg_str s, size_t n)
+{
+    return (struct tg_str){s.p + n, s.n - n};
+}
+
+/* `s` without spaces and tabs (OWS of RFC 9110 section 5.6.3) at both ends. */
+static inline struct tg_str tg_str_trim(struct tg_str s)
+{
+    while (s.n > 0 && (*s.p == ' ' || *s.p == '\t'))
+        s = tg_str_skip(s, 1);
+    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+        s.n--;
+    return s;
+}
+
+/*
+ * Reads `s` as an unsigned decimal number without sign, blanks or leading zeros (except "0").
+ * Returns false, and leaves *out alone, when it is anything else or does not fit in 64 bits.
+ */
+bool tg_str_u64(struct tg_str s, uint64_t *out);
+
+/*
+ * The edit distance (insertions, deletions, substitutions) between two slices of up to 64 bytes,
+ * for "did you mean" hints. Longer slices count as infinitely far apart (SIZE_MAX).
+ */
+size_t tg_str_distance(struct tg_str a, struct tg_str b);
+
+#endif
