@@ -1,5 +1,5 @@
 /*
- * The loaded configuration as the gateway uses it: what conf.c made of the file, checked and ready.
+ * The loaded configuration as the gateway uses it: what the file came to, checked and ready.
  * Read-only after load; lives in one arena; several workers may hold the same one.
  */
 #ifndef TG_SETTINGS_H
@@ -11,23 +11,28 @@
 
 #include <sys/socket.h>
 
-enum { TG_MAX_FILTERS = 32 }; /* that one process can know: built in and loaded */
+enum {
+    TG_MAX_FILTERS = 32,  /* that one process can know: built in and loaded */
+    TG_MAX_PARAMETERS = 8 /* {name} segments of one pattern */
+};
 
-/* Switches of `listen`. */
+/* One `listen`. */
 struct tg_listen {
     struct sockaddr_storage address;
     socklen_t address_len;
     const char *text; /* as written */
-    int fd;           /* opened by the worker or its master; -1 before */
+    const char *file; /* where it stands */
+    unsigned line;
+    int fd; /* opened by the worker or its master; -1 before */
     struct tg_listen *next;
 };
 
 /* One `server HOST:PORT` of an upstream. */
 struct tg_origin {
-    const char *text;   /* as written: "host:port" */
+    const char *text;   /* as written: "host:port" or "host" */
     struct tg_str host; /* without brackets */
-    uint16_t port;
-    bool literal; /* host is an IP address */
+    uint16_t port;      /* as written, else 443 with TLS, 80 without */
+    bool literal;       /* host is an IP address */
     struct tg_origin *next;
 };
 
@@ -60,15 +65,17 @@ enum tg_forwarded { TG_FORWARDED_OFF = 1, TG_FORWARDED_XFF, TG_FORWARDED_RFC7239
 struct tg_location {
     struct tg_str method; /* empty: any */
     struct tg_str
-        pattern; /* as written, e.g. /v1/{project_id}/training-job-configs/{config_name} */
-    bool exact;  /* has no {name}: prefix match; with {name}: whole path, segment-wise */
+        pattern;    /* as written, e.g. /v1/{project_id}/training-job-configs/{config_name} */
+    int project_id; /* which of the pattern's {name}s that is, or -1 */
+    int config_name;
     const char *file;
     unsigned line;
     const struct tg_filter *filters[TG_MAX_FILTERS]; /* in the order written */
     unsigned nfilters;
+    unsigned nloaded;                  /* filters whose on_load ran, for tg_settings_end() */
     void *filter_conf[TG_MAX_FILTERS]; /* by tg_filter_index(), for every known filter */
     struct tg_upstream_conf *upstream;
-    struct tg_str upstream_name;
+    const struct tg_conf_item *proxy_pass; /* where the upstream is named */
     int64_t client_max_body_size;
     int forwarded; /* enum tg_forwarded */
     bool via;
@@ -98,7 +105,8 @@ struct tg_settings {
     struct tg_str error_log; /* file, or "stderr" */
     int error_log_level;     /* enum tg_log_level */
     struct tg_str pid;
-    void *audit_conf; /* struct tg_audit_conf *, see audit.h */
+    void *audit_conf;                /* struct tg_audit_conf *, see audit.h */
+    struct tg_listen *admin_listens; /* admin { listen ... } */
     struct tg_upstream_conf *upstreams;
     struct tg_server_conf *servers;
 };
@@ -110,6 +118,12 @@ struct tg_settings {
  * caller ends the result with tg_settings_end().
  */
 struct tg_settings *tg_settings_load(const char *file, const char *prefix);
+
+/* The same, with the problems appended to `problems` instead, one line each: "[emerg] ...\n" or
+ * "[warn] ...\n". With warnings alone the result is there. */
+struct tg_settings *tg_settings_read(const char *file, const char *prefix, struct tg_buf *problems);
+
+/* Unloads the filters and frees all memory. NULL is fine. */
 void tg_settings_end(struct tg_settings *s);
 
 /* The whole reference page of directives (core tables, then each filter's), as Markdown. */
@@ -121,7 +135,8 @@ void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out);
 /*
  * The location for a method and a normalised path (target.h): the first one whose pattern and
  * method match; else, when patterns match but no method does, *wrong_method is true and the result
- * NULL. Fills project_id and config_name of `r` from the pattern.
+ * NULL. Fills route, project_id and config_name of `r` from the pattern; both slices of the latter
+ * point into r->path.
  */
 const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
                                             bool *wrong_method);
