@@ -82,6 +82,8 @@ enum {
     TG_CONF_MAX_FILES = 1000,   /* one file counts each time it is included */
     TG_CONF_MAX_INCLUDES = 16,  /* files open at once */
     TG_CONF_MAX_BLOCKS = 32,    /* blocks open at once */
+    TG_CONF_MAX_PROBLEMS = 200, /* kept; more are counted */
+    TG_CONF_MAX_TEXT = 1000,    /* bytes of a problem's text without its place; the rest is cut */
 };
 
 /*
@@ -91,9 +93,10 @@ enum {
  * in messages; the text is copied.
  *
  * The text is UTF-8 without NUL or other control characters but tab, CR and LF. A "{name}" inside a
- * word belongs to the word; any other brace ends it. A backslash before a quote, a backslash, a
- * blank or one of ; { } # takes it as it is, \n \r \t are what they are in C, before anything else
- * the backslash stays (so patterns need no doubling).
+ * word belongs to the word; any other brace ends it. A backslash before a quote or a backslash
+ * takes it as it is, "\n", "\r" and "\t" are what they are in C; outside quotes a backslash also
+ * takes a blank or one of ; { } # as it is. Before anything else the backslash stays: patterns need
+ * no doubling.
  */
 const struct tg_conf_item *tg_conf_parse(struct tg_conf *c, const char *file);
 const struct tg_conf_item *tg_conf_parse_text(struct tg_conf *c, const char *name,

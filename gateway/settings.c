@@ -1,0 +1,167 @@
+/* The loaded configuration: from file to settings, its problems as text, and who asks it later. */
+#include "settings.h"
+
+#include "audit.h"
+#include "check.h"
+#include "settings_parts.h"
+#include "target.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Modules first: what they bring must be known before the first block is applied. Problems are
+ * recorded when the directive itself is applied. */
+static void load_modules(struct tg_conf *c, const struct tg_conf_item *item)
+{
+    for (; item != NULL; item = item->next)
+        if (tg_str_eq(item->args[0], TG_STR("load_module")) && item->nargs == 2)
+            (void)tg_filter_load_module(c->arena, tg_conf_path(c, item->args[1]).p);
+}
+
+static void write_problems(const struct tg_conf *c, struct tg_buf *out)
+{
+    unsigned shown = 0;
+
+    for (const struct tg_conf_problem *p = c->problems; p != NULL; p = p->next, shown++)
+        tg_buf_printf(out, "[%s] %s\n", p->level == TG_CONF_WARN ? "warn" : "emerg", p->text);
+    if (c->errors + c->warnings > shown)
+        tg_buf_printf(out, "[emerg] and %u more\n", c->errors + c->warnings - shown);
+}
+
+struct tg_settings *tg_settings_read(const char *file, const char *prefix, struct tg_buf *problems)
+{
+    const struct tg_directive *tables[TG_CORE_TABLES + TG_MAX_FILTERS + 1];
+    struct tg_settings *s = calloc(1, sizeof(*s));
+    struct tg_conf c;
+
+    CHECK(s != NULL && file != NULL);
+    tg_arena_init(&s->arena, SIZE_MAX);
+    tg_conf_init(&c, &s->arena, tg_arena_dup(&s->arena, tg_str_of(prefix)).p);
+    s->file = tg_arena_dup(&s->arena, tg_str_of(file)).p;
+    s->audit_conf = tg_arena_zalloc(&s->arena, 1, tg_audit_conf_size());
+    s->tree = tg_conf_parse(&c, file);
+    if (c.errors == 0) {
+        load_modules(&c, s->tree);
+        tg_settings_tables(tables);
+        c.known = tables;
+        tg_settings_apply(&c, s);
+    }
+    write_problems(&c, problems);
+    if (c.errors == 0)
+        return s;
+    tg_settings_end(s);
+    return NULL;
+}
+
+struct tg_settings *tg_settings_load(const char *file, const char *prefix)
+{
+    struct tg_buf problems = {0};
+    struct tg_settings *s = tg_settings_read(file, prefix, &problems);
+    struct tg_str rest = tg_buf_str(&problems);
+
+    while (rest.n > 0) {
+        const char *end = memchr(rest.p, '\n', rest.n);
+        size_t n = (size_t)(end - rest.p) + 1;
+
+        fprintf(stderr, "trainguard: %.*s", (int)n, rest.p);
+        rest = tg_str_skip(rest, n);
+    }
+    tg_buf_end(&problems);
+    return s;
+}
+
+void tg_settings_end(struct tg_settings *s)
+{
+    struct tg_arena arena;
+
+    if (s == NULL)
+        return;
+    for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        for (struct tg_location *l = v->locations; l != NULL; l = l->next)
+            tg_filters_unload(l);
+    arena = s->arena;
+    free(s);
+    tg_arena_end(&arena);
+}
+
+/* --- text --- */
+
+void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out)
+{
+    const struct tg_directive *tables[TG_CORE_TABLES + TG_MAX_FILTERS + 1];
+
+    tg_settings_tables(tables);
+    tg_conf_dump(s->tree, tables, out);
+}
+
+static const struct {
+    const char *title;
+    const struct tg_directive *rows;
+} sections[] = {
+    {"Process", tg_main_directives},    {"Admin", tg_admin_directives},
+    {"Audit log", tg_audit_directives}, {"Upstreams", tg_upstream_directives},
+    {"Servers", tg_server_directives},  {"Locations", tg_location_directives},
+};
+
+static void write_filter(const struct tg_filter *f, struct tg_buf *out)
+{
+    struct tg_buf title = {0};
+
+    tg_buf_printf(&title, "Filter `%s`\n\n%s", f->name, f->help != NULL ? f->help : "");
+    if (f->directives == NULL)
+        tg_buf_puts(&title, " It has no directives.");
+    tg_buf_putc(&title, '\0');
+    if (f->directives != NULL)
+        tg_conf_reference(title.p, f->directives, out);
+    else
+        tg_buf_printf(out, "## %s\n\n", title.p);
+    tg_buf_end(&title);
+}
+
+void tg_settings_reference(struct tg_buf *out)
+{
+    tg_buf_puts(out, "# Directives\n\nMade by `trainguard --reference`; change the tables in the "
+                     "code, not this page.\n\nA time is a number with `ms`, `s`, `m`, `h` or `d` "
+                     "behind it (seconds without), a size one with `k`, `m` or `g` (bytes "
+                     "without). File names that do not begin with `/` are taken from the prefix "
+                     "(`-p`). What stands in an outer block holds in the blocks inside it until "
+                     "it is set again. `include FILE;` may stand anywhere and takes patterns such "
+                     "as `conf.d/*.conf`.\n\n");
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+        tg_conf_reference(sections[i].title, sections[i].rows, out);
+    for (unsigned i = 0; tg_builtin_filters[i] != NULL; i++)
+        write_filter(tg_builtin_filters[i], out);
+    CHECK(out->n > 1 && out->p[out->n - 1] == '\n');
+    out->n--; /* the empty line behind the last row */
+}
+
+/* --- routing --- */
+
+static void take_values(struct tg_request *r, const struct tg_location *l,
+                        const struct tg_str *values, unsigned n)
+{
+    CHECK(l->project_id < (int)n && l->config_name < (int)n);
+    r->route = l->pattern;
+    r->project_id = l->project_id >= 0 ? values[l->project_id] : (struct tg_str){NULL, 0};
+    r->config_name = l->config_name >= 0 ? values[l->config_name] : (struct tg_str){NULL, 0};
+}
+
+const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
+                                            bool *wrong_method)
+{
+    struct tg_str values[TG_MAX_PARAMETERS];
+    unsigned n;
+
+    *wrong_method = false;
+    for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
+        if (!tg_target_match(l->pattern, r->path, values, TG_MAX_PARAMETERS, &n))
+            continue;
+        if (l->method.n == 0 || tg_str_eq(l->method, r->method)) {
+            *wrong_method = false;
+            take_values(r, l, values, n);
+            return l;
+        }
+        *wrong_method = true;
+    }
+    return NULL;
+}

@@ -1,0 +1,351 @@
+/*
+ * The core's directives, one row each. Times are microseconds, sizes bytes; defaults and bounds are
+ * nginx's where it has the directive and nothing speaks against it.
+ */
+#include "audit.h"
+#include "check.h"
+#include "settings_parts.h"
+
+#include <stddef.h>
+
+#define MS     INT64_C(1000)
+#define SECOND INT64_C(1000000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define KB     INT64_C(1024)
+#define MB     (1024 * KB)
+
+/* A server's timeouts and limits may also stand outside, for all servers; a location's likewise. */
+enum {
+    SERVERS = TG_IN_MAIN | TG_IN_SERVER,
+    LOCATIONS = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION
+};
+
+#define MAIN(member)     .offset = offsetof(struct tg_settings, member)
+#define UPSTREAM(member) .offset = offsetof(struct tg_upstream_conf, member)
+#define SERVER(member)   .offset = offsetof(struct tg_server_conf, member)
+#define LOCATION(member) .offset = offsetof(struct tg_location, member)
+#define RANGE(low, high) .min = (low), .max = (high)
+
+const struct tg_directive tg_main_directives[] = {
+    {.name = "worker_processes",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_workers,
+     RANGE(1, 512),
+     MAIN(worker_processes),
+     .fallback = "auto",
+     .syntax = "NUMBER | auto",
+     .help = "How many workers share the work, 1 to 512; `auto` starts one per processor."},
+    {.name = "worker_connections",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_NUMBER,
+     RANGE(16, 1048576),
+     MAIN(worker_connections),
+     .fallback = "1024",
+     .help = "How many connections one worker holds open at once, clients and upstreams together."},
+    {.name = "error_log",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_error_log,
+     .min_args = 1,
+     .max_args = 2,
+     .fallback = "stderr notice",
+     .syntax = "FILE | stderr [emerg | alert | crit | error | warn | notice | info | debug]",
+     .help = "Where the gateway writes what happens to it, and from which level on; without a "
+             "level: `error`."},
+    {.name = "pid",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_PATH,
+     MAIN(pid),
+     .help = "The file that holds the master's process id. Without it no such file is written."},
+    {.name = "load_module",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_module,
+     .repeat = true,
+     .syntax = "FILE",
+     .help = "Loads a filter that was built outside the tree. It may be used anywhere in the "
+             "configuration, also before this line."},
+    {.name = "admin",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_admin,
+     .block = true,
+     .max_args = TG_CONF_NO_ARGS,
+     .help = "Where the gateway can be asked about itself."},
+    {.name = "upstream",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_upstream,
+     .block = true,
+     .repeat = true,
+     .syntax = "NAME",
+     .help = "An API endpoint that `proxy_pass` can name."},
+    {.name = "server",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_server,
+     .block = true,
+     .repeat = true,
+     .max_args = TG_CONF_NO_ARGS,
+     .help = "Addresses clients connect to, and the locations behind them."},
+    {.name = NULL},
+};
+
+const struct tg_directive tg_admin_directives[] = {
+    {.name = "listen",
+     .contexts = TG_IN_ADMIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_listen,
+     .repeat = true,
+     MAIN(admin_listens),
+     .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH",
+     .help = "An address for questions about the gateway itself. Anyone who can connect may ask: "
+             "keep it on 127.0.0.1 or a unix socket."},
+    {.name = NULL},
+};
+
+const struct tg_directive tg_upstream_directives[] = {
+    {.name = "server",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_origin,
+     .repeat = true,
+     .syntax = "HOST[:PORT]",
+     .help = "Name or address of the endpoint; without a port 443, or 80 when `tls` is off. "
+             "Several take turns, and one that does not answer is passed over."},
+    {.name = "tls",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_FLAG,
+     UPSTREAM(tls),
+     .fallback = "on",
+     .help = "Speaks TLS (1.2 or newer) to the endpoint."},
+    {.name = "tls_verify",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_FLAG,
+     UPSTREAM(tls_verify),
+     .fallback = "on",
+     .help = "Checks the endpoint's certificate and its name before the first byte is sent. Off, "
+             "anyone between gateway and endpoint can read and change the requests."},
+    {.name = "tls_ca",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(tls_ca),
+     .help = "PEM file with the authorities to trust; without it the system's."},
+    {.name = "tls_name",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_host,
+     UPSTREAM(tls_name),
+     .syntax = "NAME",
+     .help = "Name to ask for (SNI) and to check in the certificate; without it the host of "
+             "`server`."},
+    {.name = "host",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_host,
+     UPSTREAM(host),
+     .syntax = "NAME[:PORT]",
+     .help = "Value of the `Host` field sent to the endpoint; without it the host of `server`, "
+             "and its port if that is not the usual one."},
+    {.name = "keepalive",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(0, 10000),
+     UPSTREAM(keepalive),
+     .fallback = "32",
+     .help = "How many idle connections one worker keeps to this upstream; 0 keeps none."},
+    {.name = "keepalive_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(SECOND, DAY),
+     UPSTREAM(keepalive_timeout),
+     .fallback = "60s",
+     .help = "How long an idle connection to the upstream is kept."},
+    {.name = "keepalive_requests",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(1, 1000000000),
+     UPSTREAM(keepalive_requests),
+     .fallback = "1000",
+     .help = "How many requests go over one connection to the upstream before it is closed."},
+    {.name = "connect_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, 10 * MINUTE),
+     UPSTREAM(connect_timeout),
+     .fallback = "3s",
+     .help = "How long name resolution, TCP and TLS may take together."},
+    {.name = "send_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, DAY),
+     UPSTREAM(send_timeout),
+     .fallback = "60s",
+     .help = "How long the upstream may take nothing of a request between two writes."},
+    {.name = "read_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, DAY),
+     UPSTREAM(read_timeout),
+     .fallback = "60s",
+     .help = "How long the upstream may send nothing between two reads of its answer."},
+    {.name = "resolve_valid",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(0, DAY),
+     UPSTREAM(resolve_valid),
+     .fallback = "30s",
+     .help = "How long a resolved address is used again without asking; 0 asks each time."},
+    {.name = NULL},
+};
+
+const struct tg_directive tg_server_directives[] = {
+    {.name = "listen",
+     .contexts = TG_IN_SERVER,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_listen,
+     .repeat = true,
+     SERVER(listens),
+     .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH",
+     .help = "An address clients connect to. A port alone means all IPv4 addresses of the machine, "
+             "port 0 a free one."},
+    {.name = "client_header_timeout",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, HOUR),
+     SERVER(client_header_timeout),
+     .fallback = "60s",
+     .help = "How long the whole head of a request may take to arrive (408)."},
+    {.name = "client_body_timeout",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, DAY),
+     SERVER(client_body_timeout),
+     .fallback = "60s",
+     .help = "How long a client may send nothing between two reads of its body (408)."},
+    {.name = "client_header_max_size",
+     .contexts = SERVERS,
+     .kind = TG_CONF_SIZE,
+     RANGE(KB, MB),
+     SERVER(client_header_max_size),
+     .fallback = "32k",
+     .help = "Size of the whole head of a request, request line included (431). ModelArts tokens "
+             "alone have several kilobytes."},
+    {.name = "client_max_fields",
+     .contexts = SERVERS,
+     .kind = TG_CONF_NUMBER,
+     RANGE(1, 200),
+     SERVER(client_max_fields),
+     .fallback = "100",
+     .help = "Number of header fields of a request (431)."},
+    {.name = "send_timeout",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, DAY),
+     SERVER(send_timeout),
+     .fallback = "60s",
+     .help = "How long a client may take nothing of its answer between two writes."},
+    {.name = "keepalive_timeout",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(0, DAY),
+     SERVER(keepalive_timeout),
+     .fallback = "75s",
+     .help = "How long a client's idle connection is kept; 0 closes it after each answer."},
+    {.name = "keepalive_requests",
+     .contexts = SERVERS,
+     .kind = TG_CONF_NUMBER,
+     RANGE(1, 1000000000),
+     SERVER(keepalive_requests),
+     .fallback = "1000",
+     .help = "How many requests a client may send over one connection."},
+    {.name = "lingering_timeout",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(0, 10 * MINUTE),
+     SERVER(lingering_timeout),
+     .fallback = "5s",
+     .help = "How long the rest of a refused request is read and dropped, so that the client gets "
+             "to see the answer; 0 closes at once."},
+    {.name = "location",
+     .contexts = TG_IN_SERVER,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_location,
+     .block = true,
+     .repeat = true,
+     .min_args = 1,
+     .max_args = 2,
+     .syntax = "[METHOD] PATTERN",
+     .help = "What happens to requests for a path. A pattern with `{name}` segments matches a "
+             "whole path, one without matches what lies below it too. The first location that "
+             "matches is taken, so the narrow ones stand before the wide ones. The segments "
+             "`{project_id}` and `{config_name}` are what policies and the audit log know by these "
+             "names."},
+    {.name = NULL},
+};
+
+static const char *const forwarded_words[] = {
+    [TG_FORWARDED_OFF - 1] = "off",
+    [TG_FORWARDED_XFF - 1] = "x-forwarded-for",
+    [TG_FORWARDED_RFC7239 - 1] = "forwarded",
+    NULL,
+};
+
+const struct tg_directive tg_location_directives[] = {
+    {.name = "filters",
+     .contexts = TG_IN_LOCATION,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_filters,
+     .min_args = 1,
+     .max_args = TG_MAX_FILTERS,
+     .syntax = "NAME...",
+     .help = "The filters a request goes through, in this order. Without them requests are passed "
+             "on as they come."},
+    {.name = "proxy_pass",
+     .contexts = TG_IN_LOCATION,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_proxy_pass,
+     .syntax = "UPSTREAM",
+     .help = "The upstream that gets the requests. Every location has one."},
+    {.name = "client_max_body_size",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_SIZE,
+     RANGE(1, 1024 * MB),
+     LOCATION(client_max_body_size),
+     .fallback = "1m",
+     .help = "Size of the body of a request that goes through filters (413)."},
+    {.name = "forwarded",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_ENUM,
+     LOCATION(forwarded),
+     .words = forwarded_words,
+     .fallback = "off",
+     .help = "Tells the upstream the client's address, in `X-Forwarded-For` or in `Forwarded` "
+             "(RFC 7239)."},
+    {.name = "via",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_FLAG,
+     LOCATION(via),
+     .fallback = "off",
+     .help = "Adds a `Via` field (RFC 9110 section 7.6.3) to forwarded requests and answers."},
+    {.name = NULL},
+};
+
+void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_FILTERS + 1])
+{
+    const struct tg_directive *const core[TG_CORE_TABLES] = {
+        tg_main_directives,   tg_admin_directives,    tg_upstream_directives,
+        tg_server_directives, tg_location_directives, tg_audit_directives};
+    unsigned n = 0;
+
+    for (; n < TG_CORE_TABLES; n++)
+        out[n] = core[n];
+    CHECK(tg_filter_count() <= TG_MAX_FILTERS);
+    for (unsigned i = 0; i < tg_filter_count(); i++)
+        if (tg_filter_at(i)->directives != NULL)
+            out[n++] = tg_filter_at(i)->directives;
+    out[n] = NULL;
+}
