@@ -5,11 +5,12 @@
 #include "guard.h"
 
 struct tg_chunk {
-    unsigned state;  /* private */
-    uint64_t left;   /* bytes of the current chunk's data still to come */
-    unsigned digits; /* of the size line */
-    size_t line;     /* bytes of the current size or trailer line */
-    size_t trailers; /* bytes of all trailers, bounded */
+    unsigned state;    /* private */
+    unsigned digits;   /* of the size line */
+    uint64_t left;     /* bytes of the current chunk's data still to come */
+    size_t line;       /* bytes of the current extension */
+    size_t extensions; /* bytes of all extensions, bounded */
+    size_t trailers;   /* bytes of all trailers, bounded */
 };
 
 /* Starts a body. */
@@ -21,7 +22,8 @@ void tg_chunk_init(struct tg_chunk *c);
  * not empty. Returns DONE when the last chunk and its trailer section ended (trailers are checked
  * and dropped), with *used up to there. Returns BAD with a static text in *why: sizes with signs,
  * prefixes, blanks, more than 15 hex digits, 8-bit digits, bare LF or CR, missing line ends,
- * extensions longer than 256 bytes or with control characters, trailers over 8 KB or malformed.
+ * extensions longer than 256 bytes, 8 KB of them in one body, or with control characters, trailers
+ * over 8 KB or malformed. After DONE or BAD it must not be called again (CHECKed).
  */
 enum tg_parse tg_chunk_read(struct tg_chunk *c, struct tg_str in, struct tg_str *data, size_t *used,
                             const char **why);

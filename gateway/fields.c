@@ -1,0 +1,280 @@
+#include "fields.h"
+
+#include "check.h"
+
+#define TOKEN TG_CHAR_TOKEN
+#define TEXT  TG_CHAR_TEXT
+#define URI   TG_CHAR_TARGET
+#define PLAIN (TG_CHAR_TOKEN | TG_CHAR_TEXT | TG_CHAR_TARGET | TG_CHAR_HOST)
+#define DIGIT (PLAIN | TG_CHAR_HEX)
+
+/* What is not named here (controls, DEL) belongs nowhere. */
+const uint8_t tg_chars[256] = {
+    ['\t'] = TEXT,
+    [' '] = TEXT,
+    ['!'] = TOKEN | TEXT | URI,
+    ['"'] = TEXT,
+    ['#'] = TOKEN | TEXT,
+    ['$' ... '\''] = TOKEN | TEXT | URI, /* $ % & ' */
+    ['(' ... ')'] = TEXT | URI,
+    ['*' ... '+'] = TOKEN | TEXT | URI,
+    [','] = TEXT | URI,
+    ['-' ... '.'] = PLAIN,
+    ['/'] = TEXT | URI,
+    ['0' ... '9'] = DIGIT,
+    [':' ... ';'] = TEXT | URI,
+    ['<'] = TEXT,
+    ['='] = TEXT | URI,
+    ['>'] = TEXT,
+    ['?' ... '@'] = TEXT | URI,
+    ['A' ... 'F'] = DIGIT,
+    ['G' ... 'Z'] = PLAIN,
+    ['[' ... ']'] = TEXT, /* [ \ ] */
+    ['^'] = TOKEN | TEXT,
+    ['_'] = PLAIN,
+    ['`'] = TOKEN | TEXT,
+    ['a' ... 'f'] = DIGIT,
+    ['g' ... 'z'] = PLAIN,
+    ['{'] = TEXT,
+    ['|'] = TOKEN | TEXT,
+    ['}'] = TEXT,
+    ['~'] = PLAIN,
+    [0x80 ... 0xff] = TEXT,
+};
+
+bool tg_chars_are(struct tg_str s, unsigned mask)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!tg_char_is(s.p[i], mask))
+            return false;
+    return true;
+}
+
+int tg_hex_value(char c)
+{
+    if (!tg_char_is(c, TG_CHAR_HEX))
+        return -1;
+    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
+size_t tg_fields_end(struct tg_str in, size_t start, size_t *scanned)
+{
+    size_t at = *scanned > start ? *scanned : start;
+
+    CHECK(at <= in.n);
+    while (at < in.n) {
+        const char *lf = memchr(in.p + at, '\n', in.n - at);
+
+        if (lf == NULL)
+            break;
+        at = (size_t)(lf - in.p) + 1;
+        if (at - start >= 4 && memcmp(lf - 3, "\r\n\r", 3) == 0) {
+            *scanned = at;
+            return at;
+        }
+    }
+    *scanned = in.n;
+    return 0;
+}
+
+const char *tg_fields_suspect(struct tg_str in, size_t from)
+{
+    CHECK(from <= in.n);
+    for (size_t i = from > 0 ? from - 1 : 0; i < in.n; i++) {
+        char c = in.p[i];
+
+        if (tg_char_is(c, TG_CHAR_TEXT))
+            continue;
+        if (c == '\r' && (i + 1 == in.n || in.p[i + 1] == '\n'))
+            continue;
+        if (c == '\n' && i > 0 && in.p[i - 1] == '\r')
+            continue;
+        return c == '\r'   ? "bare CR in the head"
+               : c == '\n' ? "bare LF in the head"
+                           : "control character in the head";
+    }
+    return NULL;
+}
+
+/* True when one of eight bytes is below 0x20 or is DEL: the usual "has less" bit trick. A tab is
+ * among them; the caller looks at each byte then. */
+static bool has_control(const char *p)
+{
+    const uint64_t ones = 0x0101010101010101U;
+    uint64_t word;
+    uint64_t del;
+
+    memcpy(&word, p, sizeof(word));
+    del = word ^ (ones * 0x7f);
+    return ((((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & (ones * 0x80)) != 0;
+}
+
+/* Behind the last byte that may stand in a field value. The section ends with a CRLF, so the search
+ * ends inside it. */
+static const char *skip_text(const char *p, const char *end)
+{
+    while (end - p >= 8 && !has_control(p))
+        p += 8;
+    while (tg_char_is(*p, TG_CHAR_TEXT))
+        p++;
+    CHECK(p < end);
+    return p;
+}
+
+static const char *name_trouble(const char *p, const char *colon)
+{
+    bool blank = *colon == ' ' || *colon == '\t';
+
+    if (p == colon && blank)
+        return "folded field line or blank before the first field (RFC 9112 section 5.2)";
+    if (blank)
+        return "blank before the colon of a field (RFC 9112 section 5.1)";
+    if (p == colon)
+        return "field without a name";
+    return *colon == '\r' ? "field line without a colon" : "character not allowed in a field name";
+}
+
+/* Reads the field line at `p`; returns behind its CRLF, or NULL with *why. `end` is the end of the
+ * section. */
+static const char *read_line(const char *p, const char *end, struct tg_field *field,
+                             const char **why)
+{
+    const char *at = p;
+
+    while (tg_char_is(*at, TG_CHAR_TOKEN))
+        at++;
+    if (at == p || *at != ':') {
+        *why = name_trouble(p, at);
+        return NULL;
+    }
+    field->name = (struct tg_str){p, (size_t)(at - p)};
+    p = at + 1;
+    at = skip_text(p, end);
+    if (*at != '\r' || at[1] != '\n') {
+        *why = "control character in a field value (RFC 9110 section 5.5)";
+        return NULL;
+    }
+    field->value = tg_str_trim((struct tg_str){p, (size_t)(at - p)});
+    return at + 2;
+}
+
+enum tg_fields_result tg_fields_read(struct tg_str in, size_t max_field, unsigned max_fields,
+                                     struct tg_field *fields, unsigned *nfields, const char **why)
+{
+    const char *p = in.p;
+    const char *end = in.p + in.n;
+    unsigned n = 0;
+
+    CHECK(in.n >= 2 && end[-2] == '\r' && end[-1] == '\n');
+    CHECK(max_fields <= TG_GUARD_MAX_FIELDS);
+    while (p != end - 2) {
+        const char *next;
+
+        if (n == max_fields) {
+            *why = "too many header fields";
+            return TG_FIELDS_TOO_LARGE;
+        }
+        next = read_line(p, end, &fields[n], why);
+        if (next == NULL)
+            return TG_FIELDS_MALFORMED;
+        if ((size_t)(next - p) - 2 > max_field) {
+            *why = "header field too long";
+            return TG_FIELDS_TOO_LARGE;
+        }
+        CHECK(next <= end - 2);
+        p = next;
+        n++;
+    }
+    *nfields = n;
+    return TG_FIELDS_OK;
+}
+
+bool tg_fields_next(struct tg_str *list, struct tg_str *element)
+{
+    while (list->n > 0) {
+        const char *comma = memchr(list->p, ',', list->n);
+        size_t n = comma != NULL ? (size_t)(comma - list->p) : list->n;
+
+        *element = tg_str_trim((struct tg_str){list->p, n});
+        *list = tg_str_skip(*list, comma != NULL ? n + 1 : n);
+        if (element->n > 0)
+            return true;
+    }
+    return false;
+}
+
+/* RFC 9110 section 7.6.1: close and keep-alive are ours, the rest names fields to drop. To name
+ * Host or Content-Length would let a client take from the upstream what the gateway has judged. */
+static const char *read_connection(struct tg_str value, struct tg_steer *out)
+{
+    struct tg_str option;
+
+    while (tg_fields_next(&value, &option)) {
+        if (!tg_chars_are(option, TG_CHAR_TOKEN))
+            return "malformed Connection field";
+        if (tg_str_ieq(option, TG_STR("close")))
+            out->close = true;
+        else if (tg_str_ieq(option, TG_STR("keep-alive")))
+            out->keep_alive = true;
+        else if (tg_str_ieq(option, TG_STR("host")) || tg_str_ieq(option, TG_STR("content-length")))
+            return "Connection names a field that is not the connection's";
+    }
+    return NULL;
+}
+
+static const struct tg_str names[TG_STEER_COUNT] = {
+    [TG_STEER_HOST] = {"host", 4},
+    [TG_STEER_LENGTH] = {"content-length", 14},
+    [TG_STEER_CODING] = {"transfer-encoding", 17},
+    [TG_STEER_CONNECTION] = {"connection", 10},
+    [TG_STEER_EXPECT] = {"expect", 6},
+    [TG_STEER_UPGRADE] = {"upgrade", 7},
+};
+
+/* Which of the names has this length, plus one; most fields end their search here. */
+static const uint8_t by_length[18] = {
+    [4] = TG_STEER_HOST + 1,    [6] = TG_STEER_EXPECT + 1,      [7] = TG_STEER_UPGRADE + 1,
+    [14] = TG_STEER_LENGTH + 1, [10] = TG_STEER_CONNECTION + 1, [17] = TG_STEER_CODING + 1,
+};
+
+const char *tg_fields_steer(const struct tg_field *fields, unsigned nfields, struct tg_steer *out)
+{
+    memset(out, 0, sizeof(*out));
+    for (unsigned i = 0; i < nfields; i++) {
+        struct tg_str name = fields[i].name;
+        unsigned which = name.n < sizeof(by_length) ? by_length[name.n] : 0;
+        const char *why = NULL;
+
+        if (which == 0 || !tg_str_ieq(name, names[which - 1]))
+            continue;
+        which--;
+        if (out->count[which]++ == 0)
+            out->value[which] = fields[i].value;
+        if (which == TG_STEER_CONNECTION)
+            why = read_connection(fields[i].value, out);
+        if (why != NULL)
+            return why;
+    }
+    return NULL;
+}
+
+bool tg_fields_length(struct tg_str value, uint64_t *length)
+{
+    uint64_t n;
+
+    if (!tg_str_u64(value, &n) || n > INT64_MAX)
+        return false;
+    *length = n;
+    return true;
+}
+
+bool tg_fields_version(struct tg_str text, unsigned *major, unsigned *minor)
+{
+    if (text.n != 8 || memcmp(text.p, "HTTP/", 5) != 0 || text.p[6] != '.')
+        return false;
+    if (text.p[5] < '0' || text.p[5] > '9' || text.p[7] < '0' || text.p[7] > '9')
+        return false;
+    *major = (unsigned)(text.p[5] - '0');
+    *minor = text.p[7] > '1' ? 1 : (unsigned)(text.p[7] - '0');
+    return true;
+}
