@@ -36,21 +36,30 @@ extern const struct tg_directive tg_audit_directives[];
 size_t tg_audit_conf_size(void);
 
 /*
- * Opens the log of one worker (`stream` is its own id: "0", "1", ...). `conf` outlives the result.
- * On failure returns NULL and fills *why (static or errno text in `arena`).
+ * Opens the log of one worker (`stream` is its own id: "0", "1", ...) and writes the start record,
+ * which names the stream before it. `conf` has passed tg_audit_check() and outlives the result. The
+ * process must ignore SIGPIPE and SIGXFSZ. On failure returns NULL and fills *why (static or errno
+ * text in `arena`).
  */
 struct tg_audit *tg_audit_open(const void *conf, struct tg_str stream, struct tg_arena *arena,
                                const char **why);
 
-/* Checks at load what tg_audit_open() would find (directory, permission); records problems. */
-bool tg_audit_check(struct tg_conf *c, const void *conf);
+/* Finishes the settings after their directives were applied (defaults, key file; before workers are
+ * made, since they share what is drawn here) and checks what tg_audit_open() would find (directory,
+ * permission). Records problems and returns false. Makes no file. */
+bool tg_audit_check(struct tg_conf *c, void *conf);
 
-/* Flushes, writes the stop record, closes. NULL is fine. */
+/* Writes the stop record, flushes, closes. What cannot be written now is lost, and the error log
+ * says how much. NULL is fine. */
 void tg_audit_close(struct tg_audit *a);
 
 /* False while the log cannot be written and the mode promises that nothing goes unrecorded: new
  * requests get TG_E_AUDIT. Tries again by itself (at most once a second). */
 bool tg_audit_ready(struct tg_audit *a);
+
+/* Why the log cannot be written now ("audit.jsonl: No space left on device"), or NULL. In `batch`
+ * too. Valid until the next call on the log. */
+const char *tg_audit_trouble(const struct tg_audit *a);
 
 /* True when the mode wants an intent record on disk before a byte goes upstream (`strict`). */
 bool tg_audit_wants_intent(const struct tg_audit *a);
@@ -63,18 +72,24 @@ void tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *record);
  * Hands all queued lines to the sink: one write (and in `strict` one fdatasync) for all of them.
  * The worker calls it once per turn of its loop, before the last bytes of the turn's answers are
  * sent. Returns false when they could not be written; they stay queued up to a bound, then are
- * counted as dropped.
+ * counted as dropped (16 MB, all modes). After a failure it tries at most once a second.
  */
 bool tg_audit_flush(struct tg_audit *a);
 
-/* Opens the files again under their names (USR1). */
+/* Flushes, then opens the file again under its name (USR1). No line is lost: what is queued goes to
+ * the old file, or to the new one when the old one takes nothing more. */
 void tg_audit_reopen(struct tg_audit *a);
 
 struct tg_audit_counts {
-    uint64_t events;
-    uint64_t dropped;
-    uint64_t write_errors;
+    uint64_t events;        /* intents and outcomes told to the log */
+    uint64_t dropped_queue; /* of them lost because the queue was full */
+    uint64_t dropped_size;  /* of them lost because a sink takes no line that long (syslog) */
+    uint64_t write_errors;  /* writes, syncs and opens that failed */
+    uint64_t flushes;       /* writes to the sink */
+    uint64_t queued;        /* bytes that wait now */
 };
+
+/* Fills *out with the counts since tg_audit_open(). */
 void tg_audit_count(const struct tg_audit *a, struct tg_audit_counts *out);
 
 #endif

@@ -1,0 +1,50 @@
+/*
+ * What the audit log does not tell. Values of members (and of parameters) with a name that matches
+ * a pattern of audit_redact become "hmac-sha256:" and 32 hex digits: equal values can be seen to be
+ * equal, none can be recovered. The same holds for what the body level leaves out.
+ *
+ * A pattern without '*' matches a whole word of a name, or the whole name; words end at everything
+ * but letters and digits and where a capital follows a small letter, and digits at a word's end do
+ * not count: "token" matches auth_token, authToken and TOKEN2, not tokenizer. A pattern with '*'
+ * matches the whole name. In an object with a member label, key or name, that member's value is a
+ * name too: it decides about the member `value` and is itself never hidden.
+ */
+#ifndef TG_AUDIT_REDACT_H
+#define TG_AUDIT_REDACT_H
+
+#include "audit_conf.h"
+#include "document.h"
+
+struct tg_redact {
+    const struct tg_audit_conf *conf; /* borrowed */
+    struct tg_hash *hash;             /* keyed by the salt; owned */
+};
+
+/* Makes the rules of checked settings ready. End it with tg_redact_end(). */
+void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf);
+void tg_redact_end(struct tg_redact *r);
+
+/* True when a name matches a pattern. */
+bool tg_redact_name(const struct tg_redact *r, struct tg_str name);
+
+/* Appends "hmac-sha256:..." of `value` as a JSON string. */
+void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str value);
+
+/* True when the value at an RFC 6901 pointer must not be told. `doc` may be NULL. */
+bool tg_redact_pointer(const struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer);
+
+/*
+ * Appends a message about the value at `pointer` as a JSON string. When that value must not be
+ * told, what stands in quotes is replaced, and the whole message when it still has the value in it.
+ */
+void tg_redact_message(struct tg_redact *r, struct tg_buf *out, struct tg_str message,
+                       const struct tg_doc *doc, struct tg_str pointer);
+
+/* Appends valid JSON text without the white space between its tokens: always one line. */
+void tg_redact_compact(struct tg_buf *out, struct tg_str json);
+
+/* Appends the value `node` as the body level allows (not to be called with level none). */
+void tg_redact_body(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
+                    uint32_t node);
+
+#endif
