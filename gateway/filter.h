@@ -69,7 +69,9 @@ enum tg_verdict tg_fail(struct tg_request *r, const char *detail);
 enum tg_verdict tg_wait(struct tg_request *r, const char *why, unsigned ms);
 
 /* Names a request to a callback that may come late. A stale ticket does nothing. */
+struct tg_worker;
 struct tg_ticket {
+    struct tg_worker *worker;
     uint32_t slot;
     uint32_t generation;
 };

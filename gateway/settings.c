@@ -5,6 +5,7 @@
 #include "check.h"
 #include "settings_parts.h"
 #include "target.h"
+#include "tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,8 @@ void tg_settings_end(struct tg_settings *s)
     for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
         for (struct tg_location *l = v->locations; l != NULL; l = l->next)
             tg_filters_unload(l);
+    for (struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
+        tg_tls_context_end(u->tls_context);
     arena = s->arena;
     free(s);
     tg_arena_end(&arena);

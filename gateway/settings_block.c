@@ -5,6 +5,7 @@
 #include "audit.h"
 #include "check.h"
 #include "settings_parts.h"
+#include "tls.h"
 
 #include <netinet/in.h>
 
@@ -52,6 +53,17 @@ bool tg_set_admin(struct tg_conf *c, const struct tg_conf_item *item, void *targ
     return false;
 }
 
+static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct tg_upstream_conf *u)
+{
+    const char *why = "";
+
+    u->tls_context = tg_tls_context_new(u, c->arena, &why);
+    if (u->tls_context == NULL)
+        tg_conf_error(c, item, "upstream \"%s\": cannot use \"%s\" as its tls_ca: %s", u->name.p,
+                      u->tls_ca.n > 0 ? u->tls_ca.p : "the system's CA files", why);
+    return u->tls_context != NULL;
+}
+
 /* What only the whole block shows. The place for everything a start would find out about an
  * upstream: endpoint, ports, certificates. */
 static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
@@ -66,7 +78,7 @@ static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
             o->port = u->tls ? 443 : 80;
     if (u->tls && !u->tls_verify)
         tg_conf_warn(c, item, "upstream \"%s\" is not verified, anyone can pose as it", u->name.p);
-    return true;
+    return !u->tls || make_tls(c, item, u);
 }
 
 static struct tg_upstream_conf *find_upstream(const struct tg_settings *s, struct tg_str name)
@@ -156,10 +168,10 @@ static bool check_reached(struct tg_conf *c, const struct tg_conf_item *item,
         CHECK(e != NULL);
         if (!tg_location_covers(e, l))
             continue;
-        tg_conf_error(c, item,
-                      "location \"%s\" is never reached, put it before \"%s\" in line %u of %s, "
-                      "which takes its requests, it stands",
-                      l->pattern.p, e->pattern.p, e->line, e->file);
+        tg_conf_error(
+            c, item,
+            "location \"%s\" is never reached, \"%s\" in %s:%u takes its requests; it stands",
+            l->pattern.p, e->pattern.p, e->file, e->line);
         return false;
     }
     return true;

@@ -1,0 +1,509 @@
+#include "conn.h"
+
+#include "check.h"
+#include "clock.h"
+#include "exchange.h"
+#include "front.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/un.h>
+
+enum {
+    CONN_MAGIC = 0x636f6e6e,
+    MAX_HELD = 65536,        /* early bytes (pipelining) kept while a request is under way */
+    MAX_LINGERED = 16 << 20, /* bytes thrown away before a refused client is cut off */
+    HELD_KEPT = 4096,        /* memory an idle connection may keep */
+};
+
+static void process(struct tg_conn *c, struct tg_str in);
+
+/* --- life --- */
+
+static void write_address(struct tg_conn *c, const struct sockaddr *address)
+{
+    const char *ok = "";
+
+    if (address->sa_family == AF_INET)
+        ok = inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, c->address,
+                       sizeof(c->address));
+    else if (address->sa_family == AF_INET6)
+        ok = inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, c->address,
+                       sizeof(c->address));
+    else
+        strcpy(c->address, "unix:");
+    CHECK(ok != NULL);
+}
+
+static uint64_t now(void)
+{
+    return tg_clock_mono_now();
+}
+
+/* The one way a connection ends: libevhtp frees its objects and calls tg_conn_closed(). */
+static void close_conn(struct tg_conn *c)
+{
+    if (c->processing) {
+        c->closed = true; /* process() closes it on its way out */
+        tg_wire_read_off(&c->wire);
+        return;
+    }
+    tg_front_close(c->link);
+}
+
+static void link_conn(struct tg_conn *c)
+{
+    c->next = c->worker->conns;
+    if (c->next != NULL)
+        c->next->previous = c;
+    c->worker->conns = c;
+}
+
+static void unlink_conn(struct tg_conn *c)
+{
+    if (c->next != NULL)
+        c->next->previous = c->previous;
+    if (c->previous != NULL)
+        c->previous->next = c->next;
+    else
+        c->worker->conns = c->next;
+}
+
+void tg_conn_closed(struct tg_conn *c)
+{
+    struct tg_worker *w = c->worker;
+    bool was_full = !tg_worker_has_room(w);
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->exchange != NULL) {
+        tg_exchange_client_gone(c->exchange);
+        c->exchange = NULL;
+    }
+    tg_timer_end(&c->timer);
+    (void)tg_wire_close(&c->wire); /* libevhtp's bufferevent closes the descriptor */
+    tg_buf_end(&c->held);
+    unlink_conn(c);
+    c->magic = 0;
+    free(c);
+    CHECK(w->live.connections > 0);
+    w->live.connections--;
+    if (was_full && !w->draining)
+        for (struct tg_front *f = w->fronts; f != NULL; f = tg_front_next(f))
+            tg_front_accept(f, true);
+}
+
+/* Makes the last close() a reset: a client must not take a cut-off answer for a whole one. */
+static void reset_conn(struct tg_conn *c)
+{
+    struct linger abort = {1, 0};
+
+    setsockopt(c->wire.fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+    c->wire.broken = true;
+    close_conn(c);
+}
+
+/* --- reading heads and bodies --- */
+
+static void refuse_head(struct tg_conn *c, enum tg_error error, const char *why)
+{
+    CHECK(c->exchange == NULL);
+    c->state = TG_CONN_WAIT;
+    tg_timer_clear(&c->timer);
+    tg_exchange_refuse(c, error, why);
+}
+
+static struct tg_guard_limits limits(const struct tg_conn *c)
+{
+    return (struct tg_guard_limits){
+        .max_head = (size_t)c->server->client_header_max_size,
+        .max_line = TG_MAX_TARGET,
+        .max_field = TG_MAX_FIELD,
+        .max_fields = (unsigned)c->server->client_max_fields,
+    };
+}
+
+/* Starts the exchange of a complete head: first our side, then libevhtp's request object. */
+static void begin(struct tg_conn *c, struct tg_str raw)
+{
+    const struct tg_head *head = &c->worker->head;
+
+    c->framing = head->framing;
+    c->body_left = head->framing == TG_FRAMING_LENGTH ? head->length : 0;
+    if (head->framing == TG_FRAMING_CHUNKED)
+        tg_chunk_init(&c->chunk);
+    c->body_paused = false;
+    if (head->framing == TG_FRAMING_NONE || (head->framing == TG_FRAMING_LENGTH && !head->length))
+        c->state = TG_CONN_WAIT;
+    else
+        c->state = TG_CONN_BODY;
+    if (c->state == TG_CONN_BODY)
+        tg_timer_set(&c->timer, now(), c->server->client_body_timeout);
+    else
+        tg_timer_clear(&c->timer);
+    if (!tg_exchange_new(c, head, raw))
+        return;
+    tg_front_request(c->link, head->method, tg_exchange_path(c->exchange));
+}
+
+void tg_conn_dispatch(struct tg_conn *c)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(c->exchange != NULL);
+    tg_exchange_start(c->exchange);
+}
+
+/* Each step takes what it can from the front of *in and says whether another step makes sense. */
+static bool read_head(struct tg_conn *c, struct tg_str *in)
+{
+    struct tg_guard_limits most = limits(c);
+    struct tg_str raw = *in;
+    enum tg_error error = TG_E_BAD_REQUEST;
+    const char *why = "";
+    size_t used = 0;
+
+    if (in->n == 0)
+        return false;
+    if (c->first_byte == 0) {
+        c->first_byte = tg_clock_wall_now();
+        tg_timer_set(&c->timer, now(), c->server->client_header_timeout);
+    }
+    switch (tg_guard_head(*in, &most, &c->scanned, &c->worker->head, &used, &error, &why)) {
+    case TG_PARSE_MORE:
+        return false;
+    case TG_PARSE_BAD:
+        refuse_head(c, error, why);
+        *in = (struct tg_str){NULL, 0};
+        return false;
+    case TG_PARSE_DONE:
+        break;
+    }
+    CHECK(used > 0 && used <= in->n);
+    raw.n = used;
+    *in = tg_str_skip(*in, used);
+    c->scanned = 0;
+    begin(c, raw);
+    return true;
+}
+
+static void body_complete(struct tg_conn *c)
+{
+    c->state = TG_CONN_WAIT;
+    tg_timer_clear(&c->timer);
+    tg_exchange_body_end(c->exchange);
+}
+
+static bool read_sized(struct tg_conn *c, struct tg_str *in)
+{
+    size_t n = in->n < c->body_left ? in->n : (size_t)c->body_left;
+    struct tg_str data = {in->p, n};
+
+    *in = tg_str_skip(*in, n);
+    c->body_left -= n;
+    tg_exchange_body(c->exchange, data);
+    if (c->body_left == 0)
+        body_complete(c);
+    return true;
+}
+
+static bool read_chunked(struct tg_conn *c, struct tg_str *in)
+{
+    struct tg_str data = {NULL, 0};
+    const char *why = "";
+    size_t used = 0;
+    enum tg_parse parse = tg_chunk_read(&c->chunk, *in, &data, &used, &why);
+
+    if (parse == TG_PARSE_BAD) {
+        tg_exchange_bad_body(c->exchange, why);
+        return false;
+    }
+    CHECK(used <= in->n && (used > 0 || in->n == 0));
+    *in = tg_str_skip(*in, used);
+    if (data.n > 0)
+        tg_exchange_body(c->exchange, data);
+    if (parse == TG_PARSE_DONE)
+        body_complete(c);
+    return true;
+}
+
+static bool read_body(struct tg_conn *c, struct tg_str *in)
+{
+    if (tg_exchange_ended(c->exchange)) {
+        *in = (struct tg_str){NULL, 0}; /* answered early: the rest is not wanted */
+        return false;
+    }
+    if (in->n == 0 || c->body_paused)
+        return false;
+    tg_timer_set(&c->timer, now(), c->server->client_body_timeout);
+    return c->framing == TG_FRAMING_CHUNKED ? read_chunked(c, in) : read_sized(c, in);
+}
+
+static bool step(struct tg_conn *c, struct tg_str *in)
+{
+    switch (c->state) {
+    case TG_CONN_HEAD:
+        return read_head(c, in);
+    case TG_CONN_BODY:
+        return read_body(c, in);
+    case TG_CONN_WAIT:
+    case TG_CONN_DRAIN:
+        return false;
+    case TG_CONN_LINGER:
+        c->lingered += in->n;
+        *in = (struct tg_str){NULL, 0};
+        return false;
+    }
+    TG_UNREACHABLE();
+}
+
+/* Keeps what no step took. `in` is the held text itself, or bytes of the scratch buffer. */
+static void hold(struct tg_conn *c, struct tg_str in)
+{
+    if (c->held.n > 0) {
+        size_t gone = c->held.n - in.n;
+
+        CHECK(in.n <= c->held.n);
+        if (in.n > 0 && gone > 0)
+            memmove(c->held.p, c->held.p + gone, in.n);
+        c->held.n = in.n;
+    } else {
+        tg_buf_add(&c->held, in);
+    }
+    if (c->held.n == 0 && c->held.cap > HELD_KEPT)
+        tg_buf_end(&c->held);
+}
+
+/* True while more bytes are wanted than are held. */
+static bool wants_bytes(const struct tg_conn *c)
+{
+    if (c->state == TG_CONN_BODY && c->body_paused)
+        return false;
+    return c->state == TG_CONN_HEAD || c->state == TG_CONN_LINGER || c->held.n < MAX_HELD;
+}
+
+static void process(struct tg_conn *c, struct tg_str in)
+{
+    CHECK(!c->processing);
+    c->processing = true;
+    while (step(c, &in))
+        CHECK(c->magic == CONN_MAGIC);
+    hold(c, in);
+    c->processing = false;
+    if (c->exchange != NULL)
+        tg_exchange_read_done(c->exchange);
+    if (c->closed || (c->state == TG_CONN_LINGER && c->lingered > MAX_LINGERED)) {
+        close_conn(c);
+        return;
+    }
+    if (wants_bytes(c))
+        tg_wire_read_on(&c->wire);
+    else
+        tg_wire_read_off(&c->wire);
+}
+
+/* --- events --- */
+
+/* The client closed or reset, perhaps in the middle of something. Half a close is a close, as in
+ * nginx: who shuts down writing does not wait for the answer. */
+static void client_gone(struct tg_conn *c)
+{
+    if (c->state == TG_CONN_HEAD && c->held.n > 0 && c->exchange == NULL)
+        refuse_head(c, TG_E_CLIENT_GONE, "in the middle of a request head");
+    close_conn(c);
+}
+
+static void on_readable(void *owner)
+{
+    struct tg_conn *c = owner;
+    struct tg_str in = {c->worker->scratch, 0};
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    switch (tg_wire_read(&c->wire, c->worker->scratch, TG_SCRATCH, &in.n)) {
+    case TG_IO_DONE:
+        break;
+    case TG_IO_WANT_READ:
+    case TG_IO_WANT_WRITE:
+        return;
+    case TG_IO_CLOSED:
+    case TG_IO_BROKEN:
+        client_gone(c);
+        return;
+    }
+    if (c->held.n > 0) {
+        tg_buf_add(&c->held, in);
+        in = tg_buf_str(&c->held);
+    }
+    process(c, in);
+}
+
+static void finish_now(struct tg_conn *c);
+
+static void on_drained(void *owner)
+{
+    struct tg_conn *c = owner;
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->state == TG_CONN_DRAIN) {
+        finish_now(c);
+        return;
+    }
+    if (c->state == TG_CONN_WAIT)
+        tg_timer_clear(&c->timer);
+    if (c->exchange != NULL)
+        tg_exchange_client_drained(c->exchange);
+}
+
+static void on_broken(void *owner)
+{
+    client_gone(owner);
+}
+
+static const struct tg_wire_events events = {on_readable, on_drained, on_broken};
+
+static void on_deadline(void *owner)
+{
+    struct tg_conn *c = owner;
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    switch (c->state) {
+    case TG_CONN_HEAD:
+        if (c->first_byte != 0) {
+            refuse_head(c, TG_E_HEAD_TIMEOUT, "");
+            return;
+        }
+        break;
+    case TG_CONN_BODY:
+        if (!tg_exchange_ended(c->exchange))
+            tg_exchange_body_timeout(c->exchange);
+        return;
+    case TG_CONN_WAIT:
+        if (c->exchange != NULL)
+            tg_exchange_client_stuck(c->exchange);
+        break;
+    case TG_CONN_DRAIN:
+    case TG_CONN_LINGER:
+        break;
+    }
+    close_conn(c);
+}
+
+struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
+                            struct tg_front_link *link, int fd, const struct sockaddr *address)
+{
+    struct tg_conn *c = calloc(1, sizeof(*c));
+
+    CHECK(c != NULL);
+    c->magic = CONN_MAGIC;
+    c->worker = w;
+    c->server = server;
+    c->link = link;
+    c->state = TG_CONN_HEAD;
+    write_address(c, address);
+    tg_wire_open(&c->wire, w->base, fd, &events, c);
+    tg_timer_init(&c->timer, w->base, on_deadline, c);
+    tg_timer_set(&c->timer, now(), server->client_header_timeout);
+    tg_wire_read_on(&c->wire);
+    link_conn(c);
+    w->live.connections++;
+    return c;
+}
+
+/* --- the exchange calls --- */
+
+bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (!tg_wire_write(&c->wire, iov, n))
+        return false;
+    if (tg_wire_queued(&c->wire) > 0 && c->state == TG_CONN_WAIT)
+        tg_timer_set(&c->timer, now(), c->server->send_timeout);
+    return true;
+}
+
+size_t tg_conn_unsent(const struct tg_conn *c)
+{
+    return tg_wire_queued(&c->wire);
+}
+
+void tg_conn_pause_body(struct tg_conn *c)
+{
+    c->body_paused = true;
+    if (c->state == TG_CONN_BODY)
+        tg_timer_clear(&c->timer);
+    if (!c->processing)
+        tg_wire_read_off(&c->wire);
+}
+
+void tg_conn_resume_body(struct tg_conn *c)
+{
+    if (!c->body_paused)
+        return;
+    c->body_paused = false;
+    if (!c->processing)
+        process(c, tg_buf_str(&c->held));
+}
+
+bool tg_conn_is_reading(const struct tg_conn *c)
+{
+    return c->processing;
+}
+
+static void linger(struct tg_conn *c)
+{
+    c->state = TG_CONN_LINGER;
+    tg_buf_end(&c->held);
+    shutdown(c->wire.fd, SHUT_WR);
+    tg_timer_set(&c->timer, now(), c->server->lingering_timeout);
+    tg_wire_read_on(&c->wire);
+}
+
+static void next_request(struct tg_conn *c)
+{
+    tg_front_finish(c->link);
+    c->state = TG_CONN_HEAD;
+    c->scanned = 0;
+    c->first_byte = 0;
+    tg_timer_set(&c->timer, now(), c->server->keepalive_timeout);
+    if (c->held.n > 0)
+        process(c, tg_buf_str(&c->held));
+    else
+        tg_wire_read_on(&c->wire);
+}
+
+static void finish_now(struct tg_conn *c)
+{
+    switch (c->after) {
+    case TG_AFTER_KEEP:
+        next_request(c);
+        return;
+    case TG_AFTER_LINGER:
+        linger(c);
+        return;
+    case TG_AFTER_ABORT:
+        reset_conn(c);
+        return;
+    }
+    TG_UNREACHABLE();
+}
+
+void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(!c->processing);
+    CHECK(after != TG_AFTER_KEEP || c->state == TG_CONN_WAIT);
+    c->exchange = NULL;
+    c->requests++;
+    c->after = after;
+    if (tg_wire_queued(&c->wire) > 0 && after != TG_AFTER_ABORT) {
+        c->state = TG_CONN_DRAIN;
+        tg_timer_set(&c->timer, now(), c->server->send_timeout);
+        return;
+    }
+    finish_now(c);
+}
+
+void tg_conn_close_idle(struct tg_conn *c)
+{
+    if (c->state == TG_CONN_HEAD && c->held.n == 0)
+        close_conn(c);
+}

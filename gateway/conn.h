@@ -1,0 +1,92 @@
+/*
+ * A client's connection: what the guard made of its bytes, one request at a time. It reads heads
+ * and bodies, holds what comes too early (pipelining), keeps the client's deadlines, and closes in
+ * a way that lets an early answer arrive (lingering).
+ */
+#ifndef TG_CONN_H
+#define TG_CONN_H
+
+#include "chunk.h"
+#include "timer.h"
+#include "wire.h"
+#include "worker.h"
+
+struct tg_front_link;
+struct sockaddr;
+
+enum tg_conn_state {
+    TG_CONN_HEAD = 1, /* between requests, or in a head */
+    TG_CONN_BODY,     /* in a body; the exchange is under way */
+    TG_CONN_WAIT,     /* the request is complete, its answer is not */
+    TG_CONN_DRAIN,    /* the answer is complete, not all of it is with the kernel */
+    TG_CONN_LINGER,   /* half closed by us: what still comes is thrown away */
+};
+
+/* How an exchange leaves its connection. */
+enum tg_conn_after {
+    TG_AFTER_KEEP = 1, /* ready for the next request */
+    TG_AFTER_LINGER,   /* close, but let the client read what was sent */
+    TG_AFTER_ABORT     /* close at once: the answer is cut off, the client must see that */
+};
+
+struct tg_conn {
+    uint32_t magic;
+    struct tg_worker *worker;
+    const struct tg_server_conf *server;
+    struct tg_front_link *link;
+    struct tg_wire wire;
+    struct tg_timer timer;
+    enum tg_conn_state state;
+    enum tg_conn_after after; /* in DRAIN */
+    struct tg_buf held;       /* received, not yet used */
+    size_t scanned;           /* the guard's, for a partial head */
+    struct tg_exchange *exchange;
+    enum tg_framing framing; /* of the request body */
+    uint64_t body_left;
+    struct tg_chunk chunk;
+    bool body_paused; /* the exchange cannot take more now */
+    bool processing;  /* guards against recursion */
+    bool closed;      /* found to be gone while processing */
+    uint64_t requests;
+    uint64_t lingered;  /* bytes thrown away */
+    int64_t first_byte; /* wall clock, of the request being read; 0 before its first byte */
+    char address[64];
+    struct tg_conn *next; /* in the worker's list */
+    struct tg_conn *previous;
+};
+
+/* --- the front calls --- */
+
+/* A connection was accepted. `address` is the client's. */
+struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
+                            struct tg_front_link *link, int fd, const struct sockaddr *address);
+
+/* libevhtp has made the request object: the exchange starts. */
+void tg_conn_dispatch(struct tg_conn *c);
+
+/* libevhtp is about to free the connection; it closes the socket afterwards. */
+void tg_conn_closed(struct tg_conn *c);
+
+/* --- the exchange calls --- */
+
+/* Sends part of an answer. Returns false when the client is gone (and will be reported so). */
+bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n);
+
+/* Bytes of the answer the client has not taken yet. */
+size_t tg_conn_unsent(const struct tg_conn *c);
+
+/* No more body for now; go on with the body. */
+void tg_conn_pause_body(struct tg_conn *c);
+void tg_conn_resume_body(struct tg_conn *c);
+
+/* True while bytes of one read are handed out: more of a body may follow at once. */
+bool tg_conn_is_reading(const struct tg_conn *c);
+
+/* The exchange is over. The exchange forgets the connection; the connection may be gone after it.
+ */
+void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after);
+
+/* Closes a connection that has no exchange (draining). */
+void tg_conn_close_idle(struct tg_conn *c);
+
+#endif

@@ -1,0 +1,674 @@
+#include "exchange.h"
+
+#include "check.h"
+#include "clock.h"
+#include "front.h"
+#include "target.h"
+
+#include <event2/buffer.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    EXCHANGE_MAGIC = 0x65786368,
+    MAX_SPARE = 64,           /* ended exchanges kept for reuse */
+    MAX_ID = 128,             /* bytes of a request id from outside */
+    MAX_COLLECTED = 12 << 20, /* a body that is judged, when nothing is configured: contract 1 */
+};
+
+/* --- phases --- */
+
+#define NEXT(phase) (1U << (phase))
+
+/* One row per phase: its text for logs, and where it may go. */
+static const struct {
+    const char *text;
+    unsigned next;
+} phases[] = {
+    [TG_PHASE_HEAD] = {"reading the request head", NEXT(TG_PHASE_ROUTE) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_ROUTE] = {"routing",
+                        NEXT(TG_PHASE_BODY) | NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_BODY] = {"reading the request body", NEXT(TG_PHASE_FILTER) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_FILTER] = {"running the filters",
+                         NEXT(TG_PHASE_RECORD) | NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_RECORD] = {"recording the intent", NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_CONNECT] = {"connecting to the upstream", NEXT(TG_PHASE_SEND) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_SEND] = {"sending the request to the upstream",
+                       NEXT(TG_PHASE_AWAIT) | NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_RELAY) |
+                           NEXT(TG_PHASE_END)},
+    [TG_PHASE_AWAIT] = {"waiting for the upstream's answer",
+                        NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_RELAY) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_RELAY] = {"relaying the upstream's answer", NEXT(TG_PHASE_END)},
+    [TG_PHASE_END] = {"ending", 0},
+};
+
+const char *tg_phase_text(enum tg_phase phase)
+{
+    CHECK(phase >= TG_PHASE_HEAD && phase <= TG_PHASE_END);
+    return phases[phase].text;
+}
+
+void tg_exchange_to(struct tg_exchange *x, enum tg_phase phase)
+{
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK((phases[x->phase].next & NEXT(phase)) != 0);
+    x->phase = phase;
+}
+
+void tg_exchange_deadline(struct tg_exchange *x, int64_t us)
+{
+    tg_timer_set(&x->timer, tg_clock_mono_now(), us);
+}
+
+/* What a passed deadline means, by phase. */
+static void on_deadline(void *owner)
+{
+    struct tg_exchange *x = owner;
+
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    switch (x->phase) {
+    case TG_PHASE_FILTER:
+        tg_exchange_end(x, TG_E_FILTER_TIMEOUT, x->request.waiting);
+        break;
+    case TG_PHASE_CONNECT:
+        tg_exchange_end(x, TG_E_CONNECT_TIMEOUT, "");
+        break;
+    case TG_PHASE_SEND:
+        tg_exchange_end(x, TG_E_SEND_TIMEOUT, "");
+        break;
+    case TG_PHASE_AWAIT:
+    case TG_PHASE_RELAY:
+        tg_exchange_end(x, TG_E_READ_TIMEOUT, "");
+        break;
+    default:
+        TG_UNREACHABLE(); /* the other phases have no deadline of their own */
+    }
+}
+
+/* --- memory: exchanges are reused with their arena --- */
+
+static void take_slot(struct tg_worker *w, struct tg_exchange *x)
+{
+    if (w->nfree == 0) {
+        uint32_t n = w->nslots == 0 ? 64 : w->nslots * 2;
+
+        w->slots = realloc(w->slots, n * sizeof(*w->slots));
+        w->free_slots = realloc(w->free_slots, n * sizeof(*w->free_slots));
+        CHECK(w->slots != NULL && w->free_slots != NULL);
+        for (uint32_t i = n; i > w->nslots; i--) {
+            w->slots[i - 1] = (struct tg_slot){NULL, 1};
+            w->free_slots[w->nfree++] = i - 1;
+        }
+        w->nslots = n;
+    }
+    x->slot = w->free_slots[--w->nfree];
+    CHECK(w->slots[x->slot].exchange == NULL);
+    w->slots[x->slot].exchange = x;
+}
+
+static void free_slot(struct tg_worker *w, struct tg_exchange *x)
+{
+    CHECK(w->slots[x->slot].exchange == x);
+    w->slots[x->slot].exchange = NULL;
+    w->slots[x->slot].generation++;
+    w->free_slots[w->nfree++] = x->slot;
+}
+
+static struct tg_exchange *new_exchange(struct tg_worker *w)
+{
+    struct tg_exchange *x = w->spare;
+    struct tg_arena arena;
+
+    if (x != NULL) {
+        w->spare = x->next;
+        w->nspare--;
+        arena = x->arena;
+    } else {
+        x = malloc(sizeof(*x));
+        CHECK(x != NULL);
+        tg_arena_init(&arena, TG_EXCHANGE_ARENA);
+    }
+    memset(x, 0, sizeof(*x));
+    x->magic = EXCHANGE_MAGIC;
+    x->worker = w;
+    x->arena = arena;
+    x->phase = TG_PHASE_HEAD;
+    x->after = TG_AFTER_LINGER;
+    take_slot(w, x);
+    tg_timer_init(&x->timer, w->base, on_deadline, x);
+    tg_request_init(&x->request, &x->arena);
+    w->live.exchanges++;
+    return x;
+}
+
+void tg_exchange_free_spare(struct tg_exchange *x)
+{
+    tg_arena_end(&x->arena);
+    free(x);
+}
+
+static void free_exchange(struct tg_exchange *x)
+{
+    struct tg_worker *w = x->worker;
+
+    CHECK(x->conn == NULL && x->peer == NULL);
+    tg_timer_end(&x->timer);
+    if (x->body != NULL)
+        evbuffer_free(x->body);
+    free_slot(w, x);
+    tg_arena_reset(&x->arena);
+    x->magic = 0;
+    CHECK(w->live.exchanges > 0);
+    w->live.exchanges--;
+    if (w->nspare >= MAX_SPARE) {
+        tg_exchange_free_spare(x);
+        return;
+    }
+    x->next = w->spare;
+    w->spare = x;
+    w->nspare++;
+}
+
+/* --- the request head --- */
+
+static struct tg_exchange *attach(struct tg_conn *c)
+{
+    struct tg_exchange *x = new_exchange(c->worker);
+
+    x->conn = c;
+    c->exchange = x;
+    x->wall = c->first_byte;
+    x->started = tg_clock_mono_now();
+    x->request.exchange = x;
+    x->request.client_address = tg_str_of(c->address);
+    return x;
+}
+
+/* Slices of the head point into the read buffer; the copy moves them into the arena. */
+static struct tg_str moved(struct tg_str s, const char *from, const char *to)
+{
+    return s.n > 0 ? (struct tg_str){to + (s.p - from), s.n} : (struct tg_str){to, 0};
+}
+
+/* The fields the gateway itself looks at, in one pass. */
+static void look_at_fields(struct tg_exchange *x)
+{
+    struct tg_request *r = &x->request;
+
+    for (unsigned i = 0; i < r->nfields; i++) {
+        const struct tg_field *f = &r->fields[i];
+
+        if (f->name.n == 10 && tg_str_ieq(f->name, TG_STR("Connection")))
+            x->connection = x->connection.n == 0
+                                ? f->value
+                                : tg_arena_printf(&x->arena, "%.*s,%.*s", TG_STR_ARG(x->connection),
+                                                  TG_STR_ARG(f->value));
+        else if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("X-Request-Id")))
+            r->request_id = f->value;
+    }
+}
+
+static void copy_head(struct tg_exchange *x, const struct tg_head *head, struct tg_str raw)
+{
+    struct tg_request *r = &x->request;
+    const char *to = tg_arena_dup(&x->arena, raw).p;
+    struct tg_field *fields = tg_arena_alloc(&x->arena, head->nfields * sizeof(*fields));
+
+    for (unsigned i = 0; i < head->nfields; i++) {
+        fields[i].name = moved(head->fields[i].name, raw.p, to);
+        fields[i].value = moved(head->fields[i].value, raw.p, to);
+    }
+    r->fields = fields;
+    r->nfields = head->nfields;
+    r->method = moved(head->method, raw.p, to);
+    r->target = head->target.n == 1 && head->target.p[0] == '*' ? TG_STR("*")
+                                                                : moved(head->target, raw.p, to);
+    x->host = moved(head->authority, raw.p, to);
+    x->framing = head->framing;
+    x->length = head->length;
+    x->minor = head->minor;
+    x->is_head = head->is_head;
+    x->keep_alive = head->keep_alive;
+    x->expect_continue = head->expect_continue;
+}
+
+/* A request id from outside is kept when it is short and plain, so it cannot break a log. */
+static bool plain_id(struct tg_str id)
+{
+    if (id.n == 0 || id.n > MAX_ID)
+        return false;
+    for (size_t i = 0; i < id.n; i++) {
+        char c = id.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_' || c == '.'))
+            return false;
+    }
+    return true;
+}
+
+static void name_request(struct tg_exchange *x)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct tg_worker *w = x->worker;
+    char *id;
+    uint64_t n;
+
+    if (plain_id(x->request.request_id))
+        return;
+    id = tg_arena_alloc(&x->arena, 32);
+    memcpy(id, w->id_prefix, 16);
+    n = w->id_next++;
+    for (unsigned i = 32; i-- > 16; n >>= 4)
+        id[i] = digits[n & 15];
+    x->request.request_id = (struct tg_str){id, 32};
+}
+
+/* What does not go upstream as it came goes as it was judged: the normalised path. Only the closing
+ * slash, which routing drops, stays where no filter judges the request. */
+static bool normalize_target(struct tg_exchange *x, const char **why)
+{
+    struct tg_request *r = &x->request;
+    char *out = tg_arena_alloc(&x->arena, r->target.n + 1);
+    struct tg_str query;
+    bool changed;
+
+    if (tg_str_eq(r->target, TG_STR("*"))) {
+        r->path = r->target;
+        return true;
+    }
+    if (!tg_target_normalize(r->target, out, r->target.n + 1, &r->path, &query, &changed, why))
+        return false;
+    if (!changed)
+        return true;
+    if (r->path.n > 1 && r->target.n > r->path.n && r->target.p[r->path.n] == '/' &&
+        (r->target.n == r->path.n + 1 || r->target.p[r->path.n + 1] == '?') &&
+        tg_str_starts(r->target, r->path))
+        return true; /* tg_exchange_start() decides about the slash */
+    r->target = query.n > 0 ? tg_arena_printf(&x->arena, "%.*s?%.*s", TG_STR_ARG(r->path),
+                                              TG_STR_ARG(query))
+                            : r->path;
+    return true;
+}
+
+bool tg_exchange_new(struct tg_conn *c, const struct tg_head *head, struct tg_str raw)
+{
+    struct tg_exchange *x = attach(c);
+    const char *why = "";
+
+    copy_head(x, head, raw);
+    look_at_fields(x);
+    name_request(x);
+    tg_request_identify(&x->request);
+    x->body_complete = c->state == TG_CONN_WAIT;
+    if (!normalize_target(x, &why)) {
+        x->request.path = TG_STR("");
+        tg_exchange_end(x, TG_E_BAD_REQUEST, why);
+        return false;
+    }
+    if (c->worker->draining)
+        x->keep_alive = false;
+    if (c->server->keepalive_requests > 0 &&
+        c->requests + 1 >= (uint64_t)c->server->keepalive_requests)
+        x->keep_alive = false;
+    tg_exchange_to(x, TG_PHASE_ROUTE);
+    return true;
+}
+
+void tg_exchange_refuse(struct tg_conn *c, enum tg_error error, const char *why)
+{
+    struct tg_exchange *x = attach(c);
+
+    name_request(x);
+    tg_exchange_end(x, error, why);
+}
+
+struct tg_str tg_exchange_path(const struct tg_exchange *x)
+{
+    return x->request.path;
+}
+
+/* --- routing and the body --- */
+
+static bool route(struct tg_exchange *x)
+{
+    struct tg_request *r = &x->request;
+    bool wrong_method = false;
+
+    x->location = tg_settings_route(x->conn->server, r, &wrong_method);
+    if (x->location == NULL) {
+        tg_exchange_end(x, wrong_method ? TG_E_METHOD : TG_E_NOT_FOUND, "");
+        return false;
+    }
+    r->route = x->location->pattern;
+    x->streamed = x->location->nfilters == 0;
+    if (!x->streamed && r->target.n > r->path.n && r->target.p[r->path.n] == '/')
+        r->target = tg_arena_printf(&x->arena, "%.*s%.*s", TG_STR_ARG(r->path),
+                                    TG_STR_ARG(tg_str_skip(r->target, r->path.n + 1)));
+    return true;
+}
+
+static bool body_allowed(struct tg_exchange *x)
+{
+    uint64_t most = (uint64_t)x->location->client_max_body_size;
+
+    if (most == 0 && !x->streamed)
+        most = MAX_COLLECTED;
+    if (!x->streamed && x->framing == TG_FRAMING_NONE) {
+        tg_exchange_end(x, TG_E_LENGTH_REQUIRED, "");
+        return false;
+    }
+    if (most > 0 && (x->length > most || x->body_bytes > most)) {
+        tg_exchange_end(x, TG_E_BODY_TOO_LARGE, "");
+        return false;
+    }
+    return true;
+}
+
+static void send_continue(struct tg_exchange *x)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct iovec iov = {(void *)(uintptr_t)line, sizeof(line) - 1};
+
+    if (x->expect_continue && !x->body_complete && x->body_bytes == 0)
+        (void)tg_conn_send(x->conn, &iov, 1); /* a broken connection reports itself */
+    x->expect_continue = false;
+}
+
+static void run_chain(struct tg_exchange *x);
+
+void tg_exchange_start(struct tg_exchange *x)
+{
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK(x->phase == TG_PHASE_ROUTE && x->conn != NULL);
+    if (!tg_audit_ready(x->worker->audit)) {
+        tg_exchange_end(x, TG_E_AUDIT, "");
+        return;
+    }
+    if (!route(x) || !body_allowed(x))
+        return;
+    send_continue(x);
+    if (x->streamed) {
+        tg_forward_begin(x, false);
+        return;
+    }
+    tg_exchange_to(x, TG_PHASE_BODY);
+    tg_chain_begin(&x->chain, x->location, &x->request);
+    if (x->body_complete)
+        tg_exchange_body_end(x);
+}
+
+void tg_exchange_body(struct tg_exchange *x, struct tg_str data)
+{
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK(x->phase != TG_PHASE_END && !x->body_complete);
+    x->body_bytes += data.n;
+    if (!body_allowed(x))
+        return;
+    if (x->body == NULL) {
+        x->body = evbuffer_new();
+        CHECK(x->body != NULL);
+    }
+    CHECK(evbuffer_add(x->body, data.p, data.n) == 0);
+}
+
+/* The collected body in one piece, in the arena: retries and the audit use it until the end. */
+static struct tg_str collected(struct tg_exchange *x)
+{
+    size_t n = x->body != NULL ? evbuffer_get_length(x->body) : 0;
+    char *p = tg_arena_alloc(&x->arena, n);
+
+    if (n > 0)
+        CHECK(evbuffer_remove(x->body, p, n) == (int)n);
+    return (struct tg_str){p, n};
+}
+
+void tg_exchange_body_end(struct tg_exchange *x)
+{
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    if (x->phase == TG_PHASE_END)
+        return;
+    x->body_complete = true;
+    if (x->streamed)
+        return;
+    CHECK(x->phase == TG_PHASE_BODY);
+    x->request.body = collected(x);
+    tg_exchange_to(x, TG_PHASE_FILTER);
+    run_chain(x);
+}
+
+void tg_exchange_read_done(struct tg_exchange *x)
+{
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    if (x->streamed && x->phase != TG_PHASE_END)
+        tg_forward_more(x);
+}
+
+void tg_exchange_bad_body(struct tg_exchange *x, const char *why)
+{
+    tg_exchange_end(x, TG_E_BAD_REQUEST, why);
+}
+
+void tg_exchange_body_timeout(struct tg_exchange *x)
+{
+    tg_exchange_end(x, TG_E_BODY_TIMEOUT, "");
+}
+
+/* --- the chain --- */
+
+static void passed(struct tg_exchange *x)
+{
+    x->forwarded = tg_request_forwarded_body(&x->request);
+    if (!tg_audit_wants_intent(x->worker->audit)) {
+        tg_forward_begin(x, false);
+        return;
+    }
+    tg_exchange_to(x, TG_PHASE_RECORD);
+    x->next = NULL;
+    *x->worker->intending.last = x;
+    x->worker->intending.last = &x->next;
+}
+
+void tg_exchange_recorded(struct tg_exchange *x, bool written)
+{
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    if (x->phase == TG_PHASE_END)
+        return; /* the client left in the meantime */
+    if (written)
+        tg_forward_begin(x, false);
+    else
+        tg_exchange_end(x, TG_E_AUDIT, "");
+}
+
+static void run_chain(struct tg_exchange *x)
+{
+    uint64_t started = tg_clock_mono_now();
+    enum tg_verdict verdict = tg_chain_run(&x->chain);
+
+    x->filter_us += tg_clock_mono_now() - started;
+    switch (verdict) {
+    case TG_NEXT:
+        tg_timer_clear(&x->timer);
+        passed(x);
+        return;
+    case TG_WAIT:
+        tg_exchange_deadline(x, (int64_t)x->request.wait_ms * 1000);
+        return;
+    case TG_REPLY:
+        tg_exchange_end(
+            x, x->request.report.violations > 0 ? x->request.report.first->error : x->request.error,
+            "");
+        return;
+    case TG_FAIL:
+        tg_exchange_end(x, TG_E_INTERNAL, x->request.error_detail.p);
+        return;
+    }
+    TG_UNREACHABLE();
+}
+
+struct tg_ticket tg_request_ticket(const struct tg_request *r)
+{
+    const struct tg_exchange *x = r->exchange;
+
+    if (x == NULL)
+        return (struct tg_ticket){0};
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    return (struct tg_ticket){x->worker, x->slot, x->worker->slots[x->slot].generation};
+}
+
+bool tg_resume(struct tg_ticket ticket)
+{
+    struct tg_exchange *x;
+
+    if (ticket.worker == NULL || ticket.slot >= ticket.worker->nslots ||
+        ticket.worker->slots[ticket.slot].generation != ticket.generation)
+        return false;
+    x = ticket.worker->slots[ticket.slot].exchange;
+    if (x == NULL || x->phase != TG_PHASE_FILTER || x->request.waiting == NULL)
+        return false;
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    x->request.waiting = NULL;
+    run_chain(x);
+    return true;
+}
+
+struct event_base *tg_request_loop(const struct tg_request *r)
+{
+    const struct tg_exchange *x = r->exchange;
+
+    return x != NULL ? x->worker->base : NULL;
+}
+
+/* --- the client --- */
+
+void tg_exchange_client_gone(struct tg_exchange *x)
+{
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    x->conn = NULL;
+    if (x->phase != TG_PHASE_END)
+        tg_exchange_end(x, TG_E_CLIENT_GONE, "");
+}
+
+void tg_exchange_client_stuck(struct tg_exchange *x)
+{
+    if (x->phase != TG_PHASE_END)
+        tg_exchange_end(x, TG_E_CLIENT_TIMEOUT, "");
+}
+
+void tg_exchange_client_drained(struct tg_exchange *x)
+{
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    if (x->phase != TG_PHASE_RELAY || x->peer == NULL)
+        return;
+    tg_exchange_deadline(x, x->location->upstream->read_timeout);
+    tg_wire_read_on(&x->peer->wire);
+}
+
+bool tg_exchange_ended(const struct tg_exchange *x)
+{
+    return x->phase == TG_PHASE_END;
+}
+
+/* --- the end --- */
+
+static void log_end(const struct tg_exchange *x, enum tg_phase phase)
+{
+    const struct tg_error_info *info = tg_error_info(x->end);
+    const struct tg_request *r = &x->request;
+
+    if (!tg_log_wants(info->level))
+        return;
+    tg_log(info->level, "exchange",
+           "%s%s%.*s, while %s, client %.*s, request \"%.*s %.*s\", upstream %.*s, id %.*s",
+           info->message, x->end_detail.n > 0 ? ": " : "", TG_STR_ARG(x->end_detail),
+           tg_phase_text(phase), TG_STR_ARG(r->client_address), TG_STR_ARG(r->method),
+           TG_STR_ARG(r->path), TG_STR_ARG(x->upstream_address), TG_STR_ARG(r->request_id));
+}
+
+static struct tg_audit_record record_of(const struct tg_exchange *x)
+{
+    return (struct tg_audit_record){
+        .time = x->wall,
+        .request = &x->request,
+        .end = x->end,
+        .end_detail = x->end_detail,
+        .status = x->status,
+        .upstream_status = x->upstream_status,
+        .upstream_address = x->upstream_address,
+        .upstream_error_code =
+            x->outcome.failed ? tg_str_of(x->outcome.error_code) : (struct tg_str){NULL, 0},
+        .upstream_failed = x->outcome.failed,
+        .bytes_in = x->body_bytes,
+        .bytes_out = x->bytes_out,
+        .duration_us = tg_clock_mono_now() - x->started,
+        .filter_us = x->filter_us,
+        .connect_us = x->connect_us,
+        .upstream_us = x->upstream_us,
+    };
+}
+
+/* How the client's connection goes on. */
+static enum tg_conn_after after(const struct tg_exchange *x)
+{
+    if (x->end != TG_E_DONE && x->response_started)
+        return TG_AFTER_ABORT;
+    if (x->keep_alive && x->body_complete)
+        return TG_AFTER_KEEP;
+    return TG_AFTER_LINGER;
+}
+
+void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *detail)
+{
+    enum tg_phase phase = x->phase;
+
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK(phase != TG_PHASE_END);
+    tg_exchange_to(x, TG_PHASE_END);
+    tg_timer_clear(&x->timer);
+    tg_peer_end(&x->peer);
+    x->end = error;
+    if (detail != NULL && detail[0] != '\0')
+        x->end_detail = tg_arena_dup(&x->arena, tg_str_of(detail));
+    /* before the head was judged there is no libevhtp request that could end and leave a connection
+     */
+    if (phase == TG_PHASE_HEAD)
+        x->keep_alive = false;
+    if (x->conn != NULL)
+        x->after = after(x);
+    if (x->conn != NULL && error != TG_E_DONE && !x->response_started)
+        tg_reply_build(x);
+    log_end(x, phase);
+    tg_chain_done(&x->chain);
+    x->next = NULL;
+    *x->worker->ending.last = x;
+    x->worker->ending.last = &x->next;
+    {
+        struct tg_audit_record record = record_of(x);
+
+        tg_audit_outcome(x->worker->audit, &record);
+    }
+}
+
+void tg_exchange_complete(struct tg_exchange *x)
+{
+    struct tg_conn *c = x->conn;
+    struct iovec iov = {(void *)(uintptr_t)x->last.p, x->last.n};
+    bool sent = true;
+
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK(x->phase == TG_PHASE_END);
+    if (c != NULL) {
+        x->conn = NULL;
+        if (x->last.n > 0)
+            sent = tg_conn_send(c, &iov, 1);
+        tg_conn_finish(c, sent ? x->after : TG_AFTER_ABORT);
+    }
+    free_exchange(x);
+}
+
+void tg_exchange_abort(struct tg_exchange *x)
+{
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    if (x->phase != TG_PHASE_END)
+        tg_exchange_end(x, TG_E_DRAINING, "");
+}

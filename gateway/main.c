@@ -1,0 +1,168 @@
+/* The command line: the server's options as nginx has them, and the commands that need no server.
+ */
+#include "commands.h"
+#include "master.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#ifndef TG_DEFAULT_CONF
+#define TG_DEFAULT_CONF "/etc/trainguard/trainguard.conf"
+#endif
+
+enum { EXIT_USAGE = 2 };
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"audit", tg_audit_main, "verify, show and sum up audit logs"},
+};
+
+struct options {
+    const char *file;
+    const char *prefix;
+    bool test;
+    bool dump;
+};
+
+static void usage(FILE *out)
+{
+    fputs("Usage: trainguard [-c FILE] [-p PREFIX] [-t | -T]\n"
+          "       trainguard COMMAND ...\n\n"
+          "A guarding gateway for the ModelArts API.\n\n"
+          "  -c FILE      configuration (default " TG_DEFAULT_CONF ")\n"
+          "  -p PREFIX    where relative file names start (default: the configuration's folder)\n"
+          "  -t           test the configuration and exit\n"
+          "  -T           test it, print it with secrets masked, and exit\n"
+          "  -v           print the version and exit\n"
+          "  -V           print version, compiler and libraries and exit\n"
+          "  --reference  print the reference of all directives as Markdown and exit\n"
+          "  -h, --help   print this and exit\n\n"
+          "Commands:\n",
+          out);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        fprintf(out, "  %-10s   %s\n", commands[i].name, commands[i].help);
+    fputs(
+        "\nSignals: HUP reload, QUIT end gracefully, TERM and INT end at once, USR1 reopen logs.\n",
+        out);
+}
+
+static int print_and_end(struct tg_buf *text)
+{
+    bool ok = fwrite(text->p, 1, text->n, stdout) == text->n && fflush(stdout) == 0;
+
+    tg_buf_end(text);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int print_reference(void)
+{
+    struct tg_buf text = {0};
+
+    tg_settings_reference(&text);
+    return print_and_end(&text);
+}
+
+static int print_version(bool long_form)
+{
+    printf("trainguard %s\n", TG_VERSION);
+    if (long_form)
+        printf("built with %s\nlibraries: libevent, libevhtp, jsmn, OpenSSL, PCRE2\n", __VERSION__);
+    return EXIT_SUCCESS;
+}
+
+/* The folder of the configuration file with its '/', so that what stands beside it is found. */
+static char *folder_of(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    char *folder = slash != NULL ? strndup(file, (size_t)(slash - file) + 1) : strdup("./");
+
+    if (folder == NULL)
+        abort();
+    return folder;
+}
+
+static char *with_slash(const char *prefix)
+{
+    size_t n = strlen(prefix);
+    char *out = NULL;
+
+    if (asprintf(&out, "%s%s", prefix, n > 0 && prefix[n - 1] == '/' ? "" : "/") < 0)
+        abort();
+    return out;
+}
+
+static int serve(const struct options *o)
+{
+    char *prefix = o->prefix != NULL ? with_slash(o->prefix) : folder_of(o->file);
+    struct tg_settings *settings = tg_settings_load(o->file, prefix);
+    int status = EXIT_FAILURE;
+
+    if (settings == NULL) {
+        fprintf(stderr, "trainguard: configuration file %s test failed\n", o->file);
+    } else if (o->test || o->dump) {
+        fprintf(stderr, "trainguard: configuration file %s test is successful\n", o->file);
+        status = EXIT_SUCCESS;
+        if (o->dump) {
+            struct tg_buf text = {0};
+
+            tg_settings_dump(settings, &text);
+            status = print_and_end(&text);
+        }
+        tg_settings_end(settings);
+    } else {
+        status = tg_master_run(settings, o->file, prefix);
+    }
+    free(prefix);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"help", no_argument, NULL, 'h'}, {"reference", no_argument, NULL, 'R'}, {0}};
+    struct options o = {.file = TG_DEFAULT_CONF};
+    int c;
+
+    for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    while ((c = getopt_long(argc, argv, "+c:p:tTvVh", names, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            o.file = optarg;
+            break;
+        case 'p':
+            o.prefix = optarg;
+            break;
+        case 't':
+            o.test = true;
+            break;
+        case 'T':
+            o.dump = true;
+            break;
+        case 'v':
+        case 'V':
+            return print_version(c == 'V');
+        case 'R':
+            return print_reference();
+        case 'h':
+            usage(stdout);
+            return EXIT_SUCCESS;
+        default:
+            usage(stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "trainguard: unknown command \"%s\"\n\n", argv[optind]);
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    return serve(&o);
+}

@@ -1,0 +1,18 @@
+/*
+ * The master process: reads the configuration, owns the listening sockets, starts workers, starts
+ * them again when they die, and obeys the signals nginx users know: HUP reloads (all or nothing),
+ * QUIT ends gracefully, TERM and INT end at once, USR1 reopens logs, WINCH ends the workers
+ * gracefully and stays.
+ */
+#ifndef TG_MASTER_H
+#define TG_MASTER_H
+
+#include "settings.h"
+
+/*
+ * Runs until a signal ends it. Takes the settings over. `file` and `prefix` are what HUP loads
+ * again. Returns the exit status.
+ */
+int tg_master_run(struct tg_settings *settings, const char *file, const char *prefix);
+
+#endif

@@ -1,0 +1,122 @@
+/* The gateway's own answers (contract section 5), and what it adds to relayed ones. */
+#include "check.h"
+#include "exchange.h"
+#include "target.h"
+
+#include <stdio.h>
+
+enum { RETRY_AFTER_S = 1, MAX_WARNINGS = 20 };
+
+/* RFC 9110 section 15.5.6: a 405 names the methods the path does have. */
+static void add_allow(const struct tg_exchange *x, struct tg_buf *b)
+{
+    struct tg_str values[8];
+    unsigned n;
+    bool first = true;
+
+    tg_buf_puts(b, "Allow: ");
+    for (const struct tg_location *l = x->conn->server->locations; l != NULL; l = l->next)
+        if (l->method.n > 0 && tg_target_match(l->pattern, x->request.path, values, 8, &n)) {
+            tg_buf_puts(b, first ? "" : ", ");
+            tg_buf_add(b, l->method);
+            first = false;
+        }
+    tg_buf_puts(b, "\r\n");
+}
+
+/* A quoted-string of RFC 9110 section 5.6.4, ASCII only: other bytes become '?'. */
+static void add_quoted(struct tg_buf *b, struct tg_str text)
+{
+    tg_buf_putc(b, '"');
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+
+        if (c == '"' || c == '\\')
+            tg_buf_putc(b, '\\');
+        tg_buf_putc(b, c >= 0x20 && c < 0x7f ? c : '?');
+    }
+    tg_buf_putc(b, '"');
+}
+
+static void add_warning(struct tg_buf *b, struct tg_str pointer, const char *between,
+                        struct tg_str text)
+{
+    struct tg_buf whole = {0};
+
+    tg_buf_add(&whole, pointer.n > 0 ? pointer : TG_STR("/"));
+    tg_buf_puts(&whole, between);
+    tg_buf_add(&whole, text);
+    tg_buf_puts(b, "Warning: 299 trainguard ");
+    add_quoted(b, tg_buf_str(&whole));
+    tg_buf_puts(b, "\r\n");
+    tg_buf_end(&whole);
+}
+
+void tg_reply_notes(const struct tg_exchange *x, struct tg_buf *b)
+{
+    const struct tg_request *r = &x->request;
+    unsigned left = MAX_WARNINGS;
+
+    if (r->doc == NULL)
+        return;
+    if (r->doc->nchanges > 0)
+        tg_buf_printf(b, "X-Trainguard-Normalized: %u\r\n", r->doc->nchanges);
+    for (const struct tg_change *c = r->doc->changes; c != NULL && left > 0; c = c->next, left--)
+        add_warning(b, c->pointer, " changed by ", tg_str_of(c->why));
+    for (const struct tg_finding *f = r->report.first; f != NULL && left > 0; f = f->next) {
+        if (f->severity != TG_WARNING)
+            continue;
+        add_warning(b, f->pointer, " ", f->message);
+        left--;
+    }
+}
+
+/* What the client is told beside the row's text: its own mistakes, not the inside of the network.
+ */
+static void set_error(struct tg_exchange *x)
+{
+    struct tg_request *r = &x->request;
+
+    if (r->error != TG_E_DONE)
+        return;
+    r->error = x->end;
+    if (tg_error_info(x->end)->status < 500)
+        r->error_detail = x->end_detail;
+}
+
+static void add_head(const struct tg_exchange *x, struct tg_buf *b, size_t length)
+{
+    tg_buf_printf(b, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
+                  x->status, tg_reason_phrase(x->status), length);
+    tg_buf_puts(b, "X-Request-Id: ");
+    tg_buf_add(b, x->request.request_id);
+    tg_buf_puts(b, "\r\n");
+    if (x->end == TG_E_METHOD)
+        add_allow(x, b);
+    if (x->status == 429 || x->status == 503)
+        tg_buf_printf(b, "Retry-After: %d\r\n", RETRY_AFTER_S);
+    tg_reply_notes(x, b);
+    tg_buf_puts(b, x->after == TG_AFTER_KEEP ? (x->minor == 0 ? "Connection: keep-alive\r\n" : "")
+                                             : "Connection: close\r\n");
+    tg_buf_puts(b, "\r\n");
+}
+
+void tg_reply_build(struct tg_exchange *x)
+{
+    struct tg_buf body = {0};
+    struct tg_buf *b = &x->worker->build;
+
+    CHECK(x->phase == TG_PHASE_END && x->conn != NULL && !x->response_started);
+    if (tg_error_info(x->end)->status == 0)
+        return;
+    set_error(x);
+    tg_request_answer(&x->request, &body, &x->status);
+    b->n = 0;
+    add_head(x, b, body.n);
+    if (!x->is_head) {
+        tg_buf_add(b, tg_buf_str(&body));
+        x->bytes_out = body.n;
+    }
+    tg_buf_end(&body);
+    x->last = tg_arena_dup(&x->arena, tg_buf_str(b));
+}

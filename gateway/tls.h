@@ -1,0 +1,64 @@
+/*
+ * TLS on a socket, without any buffering of its own above OpenSSL's. The only other file that
+ * speaks OpenSSL is digest.c.
+ */
+#ifndef TG_TLS_H
+#define TG_TLS_H
+
+#include "settings.h"
+
+#include <sys/types.h>
+
+struct tg_tls_context;
+struct tg_tls;
+
+/* What came of a step on a connection. */
+enum tg_io {
+    TG_IO_DONE = 1, /* it worked */
+    TG_IO_WANT_READ,
+    TG_IO_WANT_WRITE,
+    TG_IO_CLOSED, /* the peer ended its side in order */
+    TG_IO_BROKEN  /* reset, protocol error, truncated */
+};
+
+/*
+ * What all connections to one upstream share: trust, versions, the last session for resumption.
+ * TLS 1.2 or newer; verification on unless the configuration turns it off. Returns NULL with a text
+ * in *why (in the arena) when the CA file cannot be used. End it with tg_tls_context_end().
+ */
+struct tg_tls_context *tg_tls_context_new(const struct tg_upstream_conf *conf,
+                                          struct tg_arena *arena, const char **why);
+void tg_tls_context_end(struct tg_tls_context *c);
+
+/*
+ * A client connection on a connected non-blocking socket, which stays the caller's. `name` (a host
+ * name, or an address when `literal`) is sent as SNI (names only) and is what the certificate is
+ * checked against. End it with tg_tls_end().
+ */
+struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str name, bool literal);
+
+/* Frees the connection; NULL is fine. Sends nothing. */
+void tg_tls_end(struct tg_tls *t);
+
+/*
+ * Goes on with the handshake. DONE only when the peer is verified. On BROKEN, *why is a sentence
+ * for the log, e.g. "certificate verify failed: certificate has expired"; it lives as long as `t`.
+ */
+enum tg_io tg_tls_handshake(struct tg_tls *t, const char **why);
+
+/* Reads up to `cap` bytes into `p`; with DONE *n is above 0. Drains whole records in one call. */
+enum tg_io tg_tls_read(struct tg_tls *t, char *p, size_t cap, size_t *n);
+
+/*
+ * Writes up to `n` bytes; with DONE *written is above 0. After WANT_*, the next call must start
+ * with the same bytes and be at least as long.
+ */
+enum tg_io tg_tls_write(struct tg_tls *t, const char *p, size_t n, size_t *written);
+
+/* True when bytes are buffered that no socket event will announce. */
+bool tg_tls_pending(const struct tg_tls *t);
+
+/* Sends close_notify, best effort. */
+void tg_tls_shutdown(struct tg_tls *t);
+
+#endif

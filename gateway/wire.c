@@ -1,0 +1,235 @@
+#include "wire.h"
+
+#include "check.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <sys/socket.h>
+
+enum { WIRE_MAGIC = 0x77697265, RECORD = 16384, MAX_IOV = 8 };
+
+static bool flush_queue(struct tg_wire *w);
+
+static void on_read_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct tg_wire *w = arg;
+
+    (void)fd, (void)what;
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    w->events->on_readable(w->owner);
+}
+
+static void on_write_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct tg_wire *w = arg;
+
+    (void)fd, (void)what;
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    if (!flush_queue(w)) {
+        w->events->on_broken(w->owner);
+        return;
+    }
+    if (tg_wire_queued(w) > 0)
+        return;
+    event_del(&w->ev_write);
+    w->writing = false;
+    w->events->on_drained(w->owner);
+}
+
+void tg_wire_open(struct tg_wire *w, struct event_base *base, int fd,
+                  const struct tg_wire_events *events, void *owner)
+{
+    *w = (struct tg_wire){.magic = WIRE_MAGIC, .fd = fd, .events = events, .owner = owner};
+    CHECK(event_assign(&w->ev_read, base, fd, EV_READ | EV_PERSIST, on_read_event, w) == 0);
+    CHECK(event_assign(&w->ev_write, base, fd, EV_WRITE | EV_PERSIST, on_write_event, w) == 0);
+}
+
+int tg_wire_close(struct tg_wire *w)
+{
+    int fd = w->fd;
+
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    event_del(&w->ev_read);
+    event_del(&w->ev_write);
+    if (w->tls != NULL && !w->broken)
+        tg_tls_shutdown(w->tls);
+    tg_tls_end(w->tls);
+    if (w->out != NULL)
+        evbuffer_free(w->out);
+    *w = (struct tg_wire){.fd = -1};
+    return fd;
+}
+
+void tg_wire_read_on(struct tg_wire *w)
+{
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    if (w->reading)
+        return;
+    CHECK(event_add(&w->ev_read, NULL) == 0);
+    w->reading = true;
+    if (w->tls != NULL && tg_tls_pending(w->tls))
+        event_active(&w->ev_read, EV_READ, 1);
+}
+
+void tg_wire_read_off(struct tg_wire *w)
+{
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    if (!w->reading)
+        return;
+    event_del(&w->ev_read);
+    w->reading = false;
+}
+
+static enum tg_io plain_io(struct tg_wire *w, ssize_t result, enum tg_io again)
+{
+    if (result == 0)
+        return TG_IO_CLOSED;
+    if (errno == EAGAIN || errno == EINTR)
+        return again;
+    w->broken = true;
+    return TG_IO_BROKEN;
+}
+
+enum tg_io tg_wire_read(struct tg_wire *w, char *p, size_t cap, size_t *n)
+{
+    ssize_t got;
+
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    if (w->tls != NULL) {
+        enum tg_io io = tg_tls_read(w->tls, p, cap, n);
+
+        if (io == TG_IO_BROKEN)
+            w->broken = true;
+        return io;
+    }
+    *n = 0;
+    got = recv(w->fd, p, cap, 0);
+    if (got <= 0)
+        return plain_io(w, got, TG_IO_WANT_READ);
+    *n = (size_t)got;
+    return TG_IO_DONE;
+}
+
+/* One attempt. *written may be short; 0 with true means the kernel is full. */
+static bool write_some(struct tg_wire *w, const struct iovec *iov, int n, size_t *written)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
+    ssize_t sent;
+
+    *written = 0;
+    if (w->tls != NULL) {
+        enum tg_io io = tg_tls_write(w->tls, iov[0].iov_base, iov[0].iov_len, written);
+
+        w->broken = io == TG_IO_BROKEN || io == TG_IO_CLOSED;
+        return !w->broken;
+    }
+    sent = sendmsg(w->fd, &message, MSG_NOSIGNAL);
+    if (sent < 0 && plain_io(w, sent, TG_IO_WANT_WRITE) == TG_IO_BROKEN)
+        return false;
+    *written = sent > 0 ? (size_t)sent : 0;
+    return true;
+}
+
+/* Leaves out the first `done` bytes of a list of pieces. */
+static int advance(struct iovec *iov, int n, size_t done)
+{
+    int first = 0;
+
+    while (first < n && done >= iov[first].iov_len)
+        done -= iov[first++].iov_len;
+    if (first > 0)
+        memmove(iov, iov + first, (size_t)(n - first) * sizeof(*iov));
+    if (n - first > 0) {
+        iov[0].iov_base = (char *)iov[0].iov_base + done;
+        iov[0].iov_len -= done;
+    }
+    return n - first;
+}
+
+/* Small pieces become one TLS record and so one write: copied behind each other into `record`. */
+static int gather(struct iovec *iov, int n, char *record, size_t *gathered)
+{
+    size_t total = 0;
+    int used = 0;
+
+    while (used < n && total + iov[used].iov_len <= RECORD) {
+        memcpy(record + total, iov[used].iov_base, iov[used].iov_len);
+        total += iov[used++].iov_len;
+    }
+    *gathered = total;
+    return used;
+}
+
+static void queue(struct tg_wire *w, const struct iovec *iov, int n)
+{
+    if (w->out == NULL) {
+        w->out = evbuffer_new();
+        CHECK(w->out != NULL);
+    }
+    for (int i = 0; i < n; i++)
+        CHECK(evbuffer_add(w->out, iov[i].iov_base, iov[i].iov_len) == 0);
+    tg_wire_await_write(w);
+}
+
+bool tg_wire_write(struct tg_wire *w, const struct iovec *pieces, int n)
+{
+    struct iovec iov[MAX_IOV];
+    char record[RECORD];
+
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK(n > 0 && n <= MAX_IOV);
+    if (w->broken)
+        return false;
+    memcpy(iov, pieces, (size_t)n * sizeof(*iov));
+    if (tg_wire_queued(w) > 0) {
+        queue(w, iov, n);
+        return true;
+    }
+    while (n > 0) {
+        size_t written, gathered = 0;
+        int used = w->tls != NULL && n > 1 ? gather(iov, n, record, &gathered) : 0;
+        struct iovec one = {record, gathered};
+
+        if (!write_some(w, used > 1 ? &one : iov, used > 1 ? 1 : n, &written))
+            return false;
+        if (written == 0) {
+            queue(w, iov, n);
+            return true;
+        }
+        n = advance(iov, n, written);
+    }
+    return true;
+}
+
+static bool flush_queue(struct tg_wire *w)
+{
+    while (tg_wire_queued(w) > 0) {
+        struct evbuffer_iovec vec[MAX_IOV];
+        size_t written, most = evbuffer_get_length(w->out);
+        int n;
+
+        if (w->tls != NULL)
+            CHECK(evbuffer_pullup(w->out, (ev_ssize_t)(most < RECORD ? most : RECORD)) != NULL);
+        n = evbuffer_peek(w->out, -1, NULL, vec, MAX_IOV);
+        if (!write_some(w, vec, n < MAX_IOV ? n : MAX_IOV, &written))
+            return false;
+        if (written == 0)
+            return true;
+        evbuffer_drain(w->out, written);
+    }
+    return true;
+}
+
+size_t tg_wire_queued(const struct tg_wire *w)
+{
+    return w->out != NULL ? evbuffer_get_length(w->out) : 0;
+}
+
+void tg_wire_await_write(struct tg_wire *w)
+{
+    if (w->writing)
+        return;
+    CHECK(event_add(&w->ev_write, NULL) == 0);
+    w->writing = true;
+}

@@ -1,0 +1,196 @@
+#include "worker.h"
+
+#include "check.h"
+#include "conn.h"
+#include "digest.h"
+#include "exchange.h"
+#include "front.h"
+#include "upstream.h"
+
+#include <event2/dns.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void list_init(struct tg_exchange_list *list)
+{
+    list->first = NULL;
+    list->last = &list->first;
+}
+
+/* Takes all of a list; what is added meanwhile comes in the next round. */
+static struct tg_exchange *take_all(struct tg_exchange_list *list)
+{
+    struct tg_exchange *first = list->first;
+
+    list_init(list);
+    return first;
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base;
+
+    CHECK(config != NULL);
+    CHECK(event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    CHECK(base != NULL);
+    return base;
+}
+
+static void open_fronts(struct tg_worker *w)
+{
+    for (struct tg_server_conf *s = w->settings->servers; s != NULL; s = s->next)
+        for (struct tg_listen *l = s->listens; l != NULL; l = l->next)
+            tg_front_open(w, s, l);
+}
+
+struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned number)
+{
+    struct tg_worker *w = calloc(1, sizeof(*w));
+    struct tg_arena arena;
+    unsigned char random[8];
+    char stream[16];
+    const char *why = "";
+
+    CHECK(w != NULL);
+    tg_arena_init(&arena, 4096);
+    w->settings = settings;
+    w->base = new_base();
+    list_init(&w->ending);
+    list_init(&w->intending);
+    tg_random(random, sizeof(random));
+    tg_hex(random, sizeof(random), w->id_prefix);
+    snprintf(stream, sizeof(stream), "%u", number);
+    w->audit = tg_audit_open(settings->audit_conf, tg_str_of(stream), &arena, &why);
+    if (w->audit == NULL) {
+        tg_log(TG_LOG_EMERG, "audit", "cannot open the audit log: %s", why);
+        event_base_free(w->base);
+        free(w);
+        w = NULL;
+    } else {
+        tg_upstreams_open(w);
+        open_fronts(w);
+    }
+    tg_arena_end(&arena);
+    return w;
+}
+
+bool tg_worker_has_room(const struct tg_worker *w)
+{
+    return w->live.connections < (unsigned)w->settings->worker_connections;
+}
+
+/* The audit lines of everything that happened in this turn, then what waited for them. Sending the
+ * last bytes may start a pipelined request that ends at once: hence the rounds. */
+static void turn(struct tg_worker *w)
+{
+    while (w->ending.first != NULL || w->intending.first != NULL) {
+        bool written = tg_audit_flush(w->audit);
+        struct tg_exchange *x = take_all(&w->intending);
+
+        for (struct tg_exchange *next; x != NULL; x = next) {
+            next = x->next;
+            tg_exchange_recorded(x, written);
+        }
+        x = take_all(&w->ending);
+        for (struct tg_exchange *next; x != NULL; x = next) {
+            next = x->next;
+            tg_exchange_complete(x);
+        }
+    }
+}
+
+static void close_idle(struct tg_worker *w)
+{
+    for (struct tg_conn *c = w->conns, *next; c != NULL; c = next) {
+        next = c->next;
+        tg_conn_close_idle(c);
+    }
+    tg_upstreams_close_idle(w);
+}
+
+void tg_worker_run(struct tg_worker *w)
+{
+    while (!w->stopping) {
+        CHECK(event_base_loop(w->base, EVLOOP_ONCE) >= 0);
+        turn(w);
+        if (!w->draining)
+            continue;
+        close_idle(w);
+        turn(w);
+        if (w->live.connections == 0)
+            w->stopping = true;
+    }
+}
+
+void tg_worker_stop(struct tg_worker *w)
+{
+    w->stopping = true;
+    event_base_loopbreak(w->base);
+}
+
+void tg_worker_drain(struct tg_worker *w)
+{
+    if (w->draining)
+        return;
+    w->draining = true;
+    for (struct tg_front *f = w->fronts; f != NULL; f = tg_front_next(f))
+        tg_front_stop(f);
+}
+
+static void abort_all(struct tg_worker *w)
+{
+    for (uint32_t i = 0; i < w->nslots; i++)
+        if (w->slots[i].exchange != NULL)
+            tg_exchange_abort(w->slots[i].exchange);
+    turn(w);
+    while (w->conns != NULL)
+        tg_front_close(w->conns->link);
+    turn(w);
+}
+
+static void report_live(const struct tg_live *live)
+{
+    bool clean = live->connections == 0 && live->exchanges == 0 && live->peers == 0;
+
+    tg_log(clean ? TG_LOG_NOTICE : TG_LOG_ERROR, "worker",
+           "live objects: connections %u, exchanges %u, peers %u", live->connections,
+           live->exchanges, live->peers);
+}
+
+/* Queries whose peers are gone were cancelled; their last callbacks free what they hold. */
+static void end_dns(struct tg_worker *w)
+{
+    if (w->dns == NULL)
+        return;
+    evdns_base_free(w->dns, 1);
+    CHECK(event_base_loop(w->base, EVLOOP_NONBLOCK) >= 0);
+}
+
+void tg_worker_end(struct tg_worker *w)
+{
+    if (w == NULL)
+        return;
+    tg_worker_drain(w);
+    abort_all(w);
+    tg_upstreams_end(w);
+    while (w->fronts != NULL)
+        tg_front_end(w->fronts);
+    end_dns(w);
+    tg_audit_close(w->audit);
+    report_live(&w->live);
+    while (w->spare != NULL) {
+        struct tg_exchange *x = w->spare;
+
+        w->spare = x->next;
+        tg_exchange_free_spare(x);
+    }
+    event_base_free(w->base);
+    free(w->slots);
+    free(w->free_slots);
+    tg_buf_end(&w->build);
+    tg_buf_end(&w->decoded);
+    free(w);
+}

@@ -1,0 +1,90 @@
+/*
+ * One worker: an event loop with everything that belongs to it. Workers share nothing. A turn of
+ * the loop is: events, then tg_worker_turn(): audit lines of the turn in one write, then the last
+ * bytes of the answers they belong to.
+ */
+#ifndef TG_WORKER_H
+#define TG_WORKER_H
+
+#include "audit.h"
+#include "response.h"
+#include "settings.h"
+
+#include <event2/event.h>
+
+enum { TG_SCRATCH = 65536 };
+
+struct tg_conn;
+struct tg_front;
+struct tg_exchange;
+struct tg_upstream;
+struct evdns_base;
+
+/* Live objects; all zero when a worker has ended in order. */
+struct tg_live {
+    unsigned connections;
+    unsigned exchanges;
+    unsigned peers;
+};
+
+/* Exchanges by slot, for tickets. A generation changes whenever its slot is given again. */
+struct tg_slot {
+    struct tg_exchange *exchange; /* NULL: free */
+    uint32_t generation;
+};
+
+struct tg_exchange_list {
+    struct tg_exchange *first;
+    struct tg_exchange **last;
+};
+
+struct tg_worker {
+    const struct tg_settings *settings;
+    struct event_base *base;
+    struct evdns_base *dns; /* made when a name has to be resolved */
+    struct tg_audit *audit;
+    struct tg_front *fronts;
+    struct tg_conn *conns; /* all of them */
+    struct tg_upstream *upstreams;
+    struct tg_live live;
+    struct tg_slot *slots;
+    uint32_t nslots;
+    uint32_t *free_slots; /* stack of slot numbers */
+    uint32_t nfree;
+    struct tg_exchange *spare; /* ended ones, kept with their memory */
+    unsigned nspare;
+    struct tg_exchange_list ending; /* ended in this turn: answer goes out after the audit flush */
+    struct tg_exchange_list intending; /* wait for their intent record to be on disk */
+    char id_prefix[16];                /* of request ids: random per worker */
+    uint64_t id_next;
+    bool draining;               /* no new exchanges, connections end after their exchange */
+    bool stopping;               /* the loop ends with this turn */
+    struct tg_head head;         /* the guard's result, used before the next read */
+    struct tg_response response; /* the same, of an upstream's answer */
+    struct tg_buf build;         /* a head being built, used before the next one */
+    struct tg_buf decoded;       /* chunks of one read, joined */
+    char scratch[TG_SCRATCH];    /* the one read buffer: valid until the next read of any wire */
+};
+
+/*
+ * Makes a worker for settings that outlive it; opens the audit log and listens on the sockets of
+ * the settings (already bound). Returns NULL after it logged why. `number` names its audit stream.
+ */
+struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned number);
+
+/* Runs the loop until tg_worker_stop() or, after tg_worker_drain(), until nothing is left. */
+void tg_worker_run(struct tg_worker *w);
+
+/* Ends at once after the current turn: exchanges are aborted, each with its record. */
+void tg_worker_stop(struct tg_worker *w);
+
+/* Stops listening and ends when all exchanges are done. */
+void tg_worker_drain(struct tg_worker *w);
+
+/* Frees everything and logs the live objects (all zero, or an error line). NULL is fine. */
+void tg_worker_end(struct tg_worker *w);
+
+/* True when one more connection is below worker_connections. */
+bool tg_worker_has_room(const struct tg_worker *w);
+
+#endif
