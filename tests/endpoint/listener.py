@@ -77,6 +77,7 @@ class Listener:
         self.context = context
         self.lock = threading.Condition()
         self.connections = []
+        self.log = []  # requests of all connections, in the order they came
         self.threads = []
         self.closing = False
         self.sock = socket.create_server(("127.0.0.1", port), backlog=256)
@@ -136,13 +137,14 @@ class Listener:
         """Records a request."""
         with self.lock:
             connection.requests.append(request)
+            self.log.append(request)
             self.lock.notify_all()
 
     @property
     def requests(self):
-        """All requests so far, by connection."""
+        """All requests so far, in the order they came."""
         with self.lock:
-            return [r for c in self.connections for r in c.requests]
+            return list(self.log)
 
     def wait(self, predicate):
         """Waits until the predicate holds (it is asked whenever something was recorded)."""
@@ -150,8 +152,9 @@ class Listener:
             assert self.lock.wait_for(predicate, TIMEOUT), "the origin did not see what was due"
 
     def forget(self):
-        """Drops the record of finished and of open connections alike."""
+        """Drops the record of requests."""
         with self.lock:
+            self.log.clear()
             for connection in self.connections:
                 connection.requests.clear()
 

@@ -1,0 +1,31 @@
+"""Reads the audit log of a running gateway."""
+
+import json
+import os
+import select
+import ctypes
+
+TIMEOUT = 20
+IN_MODIFY = 2
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def records(path, event="outcome"):
+    """All whole records so far, of one event."""
+    with open(path, "rb") as file:
+        lines = file.read().split(b"\n")
+    parsed = [json.loads(line) for line in lines[:-1]]
+    return [r for r in parsed if event is None or r.get("event") == event]
+
+
+def wait(path, n):
+    """Waits until there are n outcome records; returns all of them."""
+    watch = libc.inotify_init()
+    try:
+        assert libc.inotify_add_watch(watch, os.fsencode(path), IN_MODIFY) >= 0
+        while len(found := records(path)) < n:
+            assert select.select([watch], [], [], TIMEOUT)[0], f"{len(found)} records of {n}"
+            os.read(watch, 4096)
+        return found
+    finally:
+        os.close(watch)

@@ -1,0 +1,82 @@
+"""Fixtures: certificates once, gateways and origins for a test or a whole module."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "endpoint"))
+
+# pylint: disable=wrong-import-position
+import certs  # noqa: E402
+from endpoint import Endpoint  # noqa: E402
+from gateway import Gateway, config  # noqa: E402
+from listener import server_context  # noqa: E402
+from origin import Origin  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """The directory of throw-away certificates."""
+    return certs.make(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    """Starts gateways that end, and are judged, with the test:
+    gateway(origin, expect=[...], **config)."""
+    started = []
+
+    def start(origin, expect=(), **settings):
+        port = getattr(origin, "port", origin)
+        directory = tmp_path / f"gateway{len(started)}"
+        directory.mkdir()
+        started.append(Gateway(directory, config(directory, port, **settings), expect))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def origin():
+    """Starts scripted origins that end with the test."""
+    started = []
+
+    def start(*scripts, context=None):
+        started.append(Origin(*scripts, context=context))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+class Pair:
+    """A gateway with a stand-in endpoint or an origin behind it."""
+
+    def __init__(self, guard, behind):
+        self.gateway = guard
+        self.port = guard.port
+        self.origin = behind
+        self.audit = guard.directory / "audit.jsonl"
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A gateway before a plain origin that answers everything, for a whole module."""
+    directory = tmp_path_factory.mktemp("plain")
+    with Origin() as behind, Gateway(directory, config(directory, behind.port)) as guard:
+        yield Pair(guard, behind)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, certificates):
+    """A gateway before the stand-in endpoint over TLS, for a whole module."""
+    directory = tmp_path_factory.mktemp("service")
+    context = server_context(certificates / "server.pem")
+    with Endpoint(context) as behind:
+        text = config(directory, f"localhost:{behind.port}", tls=certificates / "ca.pem")
+        with Gateway(directory, text) as guard:
+            yield Pair(guard, behind)

@@ -1,0 +1,110 @@
+"""What of a request's and an answer's head goes on: fields dropped, kept, set."""
+
+import re
+
+import pytest
+
+from client import ask, request
+from origin import OK, again, answer, read
+
+HOP = ["Connection: X-Mine, keep-alive", "X-Mine: 1", "Keep-Alive: timeout=5", "TE: trailers",
+       "Trailer: X-Later", "Upgrade: websocket", "Proxy-Connection: keep-alive",
+       "Proxy-Authorization: Basic eA=="]
+
+
+def arrived(plain, data):
+    """The request that the upstream received, and the answer."""
+    plain.origin.forget()
+    got = ask(plain.port, data)
+    return plain.origin.requests[0], got
+
+
+@pytest.mark.parametrize("field", HOP)
+def test_hop_by_hop_of_requests(plain, field):
+    """RFC 9110 section 7.6.1: none of them arrives."""
+    request_there, _ = arrived(plain, request("GET", "/x", None, *HOP, "X-Kept: yes"))
+    assert request_there.all(field.split(":")[0]) in ([], ["keep-alive"])
+    assert request_there.get("X-Kept") == "yes"
+    assert request_there.get("Connection") in (None, "keep-alive")
+
+
+def test_order_case_and_repeats_stay(plain):
+    """End-to-end fields arrive as written, in their order."""
+    sent = ["X-B: 1", "x-a: 2", "X-b:  3 ", "Accept: a", "Accept: b", "X-8bit: \xe9", "X-Empty:"]
+    there, _ = arrived(plain, request("GET", "/x", None, *sent))
+    mine = [(n, v) for n, v in there.fields if n.lower() in ("x-a", "x-b", "accept", "x-8bit",
+                                                           "x-empty")]
+    assert mine == [("X-B", "1"), ("x-a", "2"), ("X-b", "3"), ("Accept", "a"), ("Accept", "b"),
+                    ("X-8bit", "\xe9"), ("X-Empty", "")]
+
+
+def test_host_is_the_upstreams(plain):
+    """The upstream is asked by its own name."""
+    there, _ = arrived(plain, request(host="gateway.test"))
+    assert there.get("Host") == f"127.0.0.1:{plain.origin.port}"
+
+
+def test_host_of_a_signed_request_stays(plain):
+    """The signature covers the client's Host."""
+    signed = "Authorization: SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=00"
+    there, _ = arrived(plain, request("GET", "/x", None, signed, host="gateway.test"))
+    assert there.get("Host") == "gateway.test"
+
+
+def test_request_id_is_made(plain):
+    """The same one goes upstream and to the client; two requests have two."""
+    ids = set()
+    for _ in range(2):
+        there, got = arrived(plain, request())
+        assert there.get("X-Request-Id") == got.get("X-Request-Id")
+        assert re.fullmatch(r"[0-9a-f-]{16,64}", there.get("X-Request-Id"))
+        ids.add(got.get("X-Request-Id"))
+    assert len(ids) == 2
+
+
+def test_request_id_is_kept(plain):
+    """A sane one of the client's is taken."""
+    there, got = arrived(plain, request("GET", "/x", None, "X-Request-Id: abc-123_Z"))
+    assert there.get("X-Request-Id") == got.get("X-Request-Id") == "abc-123_Z"
+
+
+@pytest.mark.parametrize("bad", ["a b", 'a"b', "a" * 500, "\xe9"])
+def test_request_id_is_replaced(plain, bad):
+    """One that is no token, or endless, is not."""
+    there, got = arrived(plain, request("GET", "/x", None, f"X-Request-Id: {bad}"))
+    assert there.get("X-Request-Id") == got.get("X-Request-Id") != bad
+
+
+@pytest.mark.parametrize("mode, sent, expected", [
+    ("", [], {"X-Forwarded-For": "127.0.0.1", "Forwarded": None, "Via": None}),
+    ("", ["X-Forwarded-For: 10.0.0.1"], {"X-Forwarded-For": "10.0.0.1, 127.0.0.1"}),
+    ("forwarded off;", [], {"X-Forwarded-For": None, "Forwarded": None}),
+    ("forwarded rfc7239;", [], {"X-Forwarded-For": None, "Forwarded": "for=127.0.0.1"}),
+    ("via on;", [], {"Via": "1.1 trainguard"}),
+])
+def test_forwarded(origin, gateway, mode, sent, expected):
+    """X-Forwarded-For, Forwarded and Via as configured."""
+    behind = origin(OK)
+    guard = gateway(behind, locations="location / { proxy_pass modelarts; %s }" % mode)
+    ask(guard.port, request("GET", "/x", None, *sent))
+    assert {name: behind.requests[0].get(name) for name in expected} == expected
+
+
+def test_hop_by_hop_of_answers(origin, gateway):
+    """The upstream's connection is not the client's."""
+    fields = ["Connection: keep-alive, X-Mine", "X-Mine: 1", "Keep-Alive: timeout=5",
+              "Proxy-Connection: x", "Trailer: X", "X-Kept: yes", "Set-Cookie: a=b",
+              "Set-Cookie: c=d"]
+    behind = origin([read, answer(b"ok", "200 Fine", *fields), again])
+    got = ask(gateway(behind).port, request())
+    assert got.start == "HTTP/1.1 200 Fine"
+    assert [n for n, _ in got.fields if n in ("X-Mine", "Keep-Alive", "Proxy-Connection", "Trailer",
+                                              "Connection")] == []
+    assert got.get("X-Kept") == "yes"
+    assert got.all("Set-Cookie") == ["a=b", "c=d"]
+
+
+def test_target_goes_as_sent(plain):
+    """Spelling of the path and query is the client's."""
+    there, _ = arrived(plain, request("GET", "/A/%7Eb//c/./d?x=%41&&y"))
+    assert there.target in ("/A/%7Eb//c/./d?x=%41&&y", "/A/~b/c/d?x=%41&&y")
