@@ -26,8 +26,8 @@ static inline bool tg_char_is(char c, unsigned mask)
     return (tg_chars[(unsigned char)c] & mask) != 0;
 }
 
-/* True when every byte belongs to one of the classes in `mask`; so for an empty slice. */
-bool tg_chars_are(struct tg_str s, unsigned mask);
+/* True when every byte belongs to the class (one bit); so for an empty slice. */
+bool tg_chars_are(struct tg_str s, unsigned class);
 
 /* The value of a hexadecimal digit, or -1. */
 int tg_hex_value(char c);
