@@ -301,8 +301,12 @@ static bool read_item(struct parser *p, enum token token, const struct tg_conf_i
 {
     struct tg_conf_item *item = make_item(p);
 
-    if (token == TOKEN_END && tg_str_eq(item->args[0], TG_STR("include")))
-        return read_include(p, item, tail);
+    if (tg_str_eq(item->args[0], TG_STR("include"))) {
+        if (token == TOKEN_END)
+            return read_include(p, item, tail);
+        tg_conf_error(p->c, item, "\"include\" takes no block, it ends with \";\"");
+        return false;
+    }
     **tail = item;
     *tail = &item->next;
     return token == TOKEN_END || read_block(p, item, p->source->line);
