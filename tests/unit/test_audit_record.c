@@ -1,0 +1,385 @@
+/* One record: fields, decisions, what is not told, and that nothing breaks a line. */
+#include "audit_fixture.h"
+
+#include "audit_record.h"
+#include "document.h"
+
+static const char token[] = "MIIEtokenOfManyKilobytes";
+static const char body[] =
+    "{\"config_desc\": \"c\", \"worker_server_num\": 1,\n  \"parameter\": [\n"
+    "  {\"label\": \"lr\", \"value\": 0.0125},\n  {\"label\": \"AWS_SECRET_KEY\", \"value\": "
+    "\"wJalrXUtn\"}],\n \"api_token\": \"tok-9\", \"user_command\": \"echo s3cr3t\"}";
+
+struct scene {
+    struct tg_doc doc;
+    struct tg_request request;
+    struct tg_audit_record record;
+    struct tg_redact redact;
+    struct tg_buf line;
+};
+
+static const struct tg_json_limits limits = {64, 10000};
+
+static void begin_scene(struct fixture *f, struct scene *s, const char *directives)
+{
+    static const struct tg_field fields[] = {
+        {{"User-Agent", 10}, {"ua/1", 4}},
+        {{"x-auth-token", 12}, {token, sizeof(token) - 1}},
+        {{"Cookie", 6}, {"cookie-secret", 13}},
+    };
+    struct tg_json_fault fault;
+
+    *s = (struct scene){0};
+    tg_request_init(&s->request, &f->arena);
+    s->request.method = TG_STR("PUT");
+    s->request.target = TG_STR("/v1/p/x?sig=query-secret");
+    s->request.path = TG_STR("/v1/p/x");
+    s->request.request_id = TG_STR("r1");
+    s->request.project_id = TG_STR("p");
+    s->request.fields = fields;
+    s->request.nfields = 3;
+    s->request.credentials = TG_CRED_TOKEN;
+    s->request.body = tg_str_of(body);
+    assert_true(tg_doc_parse(&s->doc, &f->arena, s->request.body, &limits, &fault));
+    s->request.doc = &s->doc;
+    s->record = (struct tg_audit_record){.time = 1790000000123456,
+                                         .request = &s->request,
+                                         .status = 200,
+                                         .upstream_status = 200,
+                                         .upstream_address = TG_STR("10.0.0.1:443")};
+    tg_redact_init(&s->redact, fixture_conf(f, directives));
+}
+
+/* The record as a line; checks that it is one JSON object on one line. */
+static struct tg_str write_line(struct fixture *f, struct scene *s, bool intent)
+{
+    struct tg_audit_head head;
+    struct tg_doc doc;
+    struct tg_json_fault fault;
+
+    s->line.n = 0;
+    tg_audit_head_init(&head, TG_STR("0-00"));
+    tg_audit_head_add(&head, &s->line, s->record.time, 7, "outcome");
+    tg_audit_record_add(&s->redact, &s->line, &s->record, intent);
+    tg_buf_putc(&s->line, '}');
+    if (!tg_doc_parse(&doc, &f->arena, tg_buf_str(&s->line), &limits, &fault))
+        fail_msg("%s at %u in %.*s", fault.message, fault.offset, TG_STR_ARG(s->line));
+    assert_null(memchr(s->line.p, '\n', s->line.n));
+    return tg_buf_str(&s->line);
+}
+
+static void end_scene(struct scene *s)
+{
+    tg_buf_end(&s->line);
+    tg_redact_end(&s->redact);
+}
+
+static uint32_t parameter_value(struct scene *s, unsigned i)
+{
+    uint32_t node = s->doc.node[tg_doc_member(&s->doc, 0, TG_STR("parameter"))].child;
+
+    while (i-- > 0)
+        node = s->doc.node[node].next;
+    return tg_doc_member(&s->doc, node, TG_STR("value"));
+}
+
+static void fields_are_told(void **state)
+{
+    static const char *const want[] = {
+        "{\"time\":\"2026-09-21T14:13:20.123456Z\",\"stream\":\"0-00\",\"seq\":7,",
+        "\"request_id\":\"r1\"",
+        "\"url.path\":\"/v1/p/x\"",
+        "\"user_agent.original\":\"ua/1\"",
+        "\"principal\":\"hmac-sha256:",
+        "\"decision\":\"allow\",\"end\":\"done\"",
+        "\"http.response.status_code\":200",
+        "\"upstream.address\":\"10.0.0.1:443\"",
+        "\"forwarded.sha256\":\"",
+        "\"bytes.in\":0",
+    };
+    struct fixture *f = *state;
+    struct scene s;
+    struct tg_str line;
+
+    begin_scene(f, &s, "audit_log off;");
+    line = write_line(f, &s, false);
+    for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++)
+        if (!has(line, want[i]))
+            fail_msg("no %s in %.*s", want[i], TG_STR_ARG(line));
+    line = write_line(f, &s, true);
+    assert_false(has(line, "\"end\"") || has(line, "duration_us"));
+    end_scene(&s);
+}
+
+static void secrets_are_not_told(void **state)
+{
+    static const char *const never[] = {token, "query-secret", "cookie-secret", "wJalrXUtn",
+                                        "tok-9"};
+    static const struct {
+        const char *directives;
+        const char *shown;
+        const char *hidden;
+    } levels[] = {
+        {"audit_log off; audit_body none;", "\"decision\"", "config_desc"},
+        {"audit_log off;", "\"label\":\"AWS_SECRET_KEY\"", "0.0125"},
+        {"audit_log off;", "\"config_desc\":\"c\"", "s3cr3t"},
+        {"audit_log off; audit_body full;", "0.0125", "wJalrXUtn"},
+        {"audit_log off; audit_body full;", "echo s3cr3t", "tok-9"},
+        {"audit_log off; audit_body full; audit_redact default lr;", "echo s3cr3t", "0.0125"},
+        {"audit_log off; audit_body full; audit_redact default user_c*;", "lr", "s3cr3t"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(levels) / sizeof(*levels); i++) {
+        struct scene s;
+        struct tg_str line;
+
+        begin_scene(f, &s, levels[i].directives);
+        tg_doc_replace(&s.doc, parameter_value(&s, 0), TG_STRING, TG_STR("\"0.0125\""), "why");
+        tg_doc_replace(&s.doc, parameter_value(&s, 1), TG_STRING, TG_STR("\"wJalrXUtn.\""), "why");
+        line = write_line(f, &s, false);
+        if (!has(line, levels[i].shown) || has(line, levels[i].hidden))
+            fail_msg("%zu: %.*s", i, TG_STR_ARG(line));
+        assert_true(has(line, "\"path\":\"/parameter/0/value\""));
+        for (size_t k = 0; k < sizeof(never) / sizeof(*never); k++)
+            assert_false(has(line, never[k]));
+        end_scene(&s);
+    }
+}
+
+static void messages_are_masked(void **state)
+{
+    static const struct {
+        const char *pointer;
+        const char *message;
+        const char *want;
+    } rows[] = {
+        {"/config_desc", "Invalid 'c'.", "\"message\":\"Invalid 'c'.\""},
+        {"/parameter/1/value", "Invalid 'wJalrXUtn'.", "\"message\":\"Invalid 'hmac-sha256:"},
+        {"/parameter/1/value", "is wJalrXUtn", "\"message\":\"hmac-sha256:"},
+        {"/parameter/1/value", "must be a string", "\"message\":\"must be a string\""},
+        {"/parameter/1/label", "'AWS_SECRET_KEY' is twice there", "'AWS_SECRET_KEY' is"},
+        {"/api_token", "\"tok-9\" is unknown", "\"message\":\"\\\"hmac-sha256:"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct scene s;
+        struct tg_finding finding = {.severity = TG_VIOLATION,
+                                     .rule = "rule",
+                                     .error = TG_E_INVALID,
+                                     .pointer = tg_str_of(rows[i].pointer),
+                                     .message = tg_str_of(rows[i].message)};
+        struct tg_str line;
+
+        begin_scene(f, &s, "audit_log off; audit_body full;");
+        tg_report_add(&s.request.report, &finding);
+        line = write_line(f, &s, false);
+        if (!has(line, rows[i].want))
+            fail_msg("no %s in %.*s", rows[i].want, TG_STR_ARG(line));
+        assert_false(has(line, "wJalrXUtn") || has(line, "tok-9"));
+        assert_false(has(line, "forwarded.sha256"));
+        end_scene(&s);
+    }
+}
+
+static void names_match_by_word(void **state)
+{
+    static const struct {
+        const char *name;
+        bool match;
+    } rows[] = {
+        {"password", true},
+        {"db_password", true},
+        {"dbPassword", true},
+        {"PASSWORD2", true},
+        {"token", true},
+        {"auth_token", true},
+        {"X-Auth-Token", true},
+        {"HTTPToken", true},
+        {"tokenizer", false},
+        {"max_tokens", false},
+        {"ak", true},
+        {"AWS_SK", true},
+        {"mask", false},
+        {"task", false},
+        {"break", false},
+        {"api_key", true},
+        {"apiKey", true},
+        {"APIKEY", true},
+        {"keep_prob", false},
+        {"monkey", false},
+        {"key_file", true},
+        {"client-secret", true},
+        {"learning_rate", false},
+        {"author", false},
+        {"authorization", true},
+        {"sk", true},
+        {"skip", false},
+        {"", false},
+        {"___", false},
+        {"batch_size", false},
+        {"dataset_id", false},
+        {"secretary", true},
+        {"accesskeyid", true},
+    };
+    struct fixture *f = *state;
+    struct tg_redact redact;
+
+    tg_redact_init(&redact, fixture_conf(f, "audit_log off;"));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (tg_redact_name(&redact, tg_str_of(rows[i].name)) != rows[i].match)
+            fail_msg("%s", rows[i].name);
+    tg_redact_end(&redact);
+}
+
+/* The seed's example writes `key` for `label`: that is a name, not a key. */
+static void a_parameter_name_is_shown(void **state)
+{
+    static const char text[] = "{\"parameter\":[{\"key\":\"batch_size\",\"value\":32},"
+                               "{\"label\":\"keep_prob\",\"value\":1}],\"key\":\"hidden\"}";
+    struct fixture *f = *state;
+    struct scene s;
+    struct tg_json_fault fault;
+    struct tg_str line;
+
+    begin_scene(f, &s, "audit_log off; audit_body full;");
+    assert_true(tg_doc_parse(&s.doc, &f->arena, tg_str_of(text), &limits, &fault));
+    line = write_line(f, &s, false);
+    assert_true(has(line, "{\"key\":\"batch_size\",\"value\":32}"));
+    assert_true(has(line, "{\"label\":\"keep_prob\",\"value\":1}"));
+    assert_false(has(line, "hidden"));
+    end_scene(&s);
+}
+
+static void equal_tokens_look_equal(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s;
+    char first[64];
+
+    begin_scene(f, &s, "audit_log off;");
+    write_line(f, &s, false);
+    memcpy(first, strstr(s.line.p, "\"principal\""), sizeof(first));
+    write_line(f, &s, false);
+    assert_memory_equal(first, strstr(s.line.p, "\"principal\""), 58);
+    s.request.credentials = TG_CRED_SIGNED;
+    s.request.access_key = TG_STR("AK42");
+    assert_true(has(write_line(f, &s, false), "\"principal\":\"AK42\""));
+    s.request.credentials = TG_CRED_NONE;
+    assert_false(has(write_line(f, &s, false), "principal"));
+    end_scene(&s);
+}
+
+static void decisions_follow_from_the_facts(void **state)
+{
+    static const struct {
+        enum tg_error violation;
+        enum tg_error error;
+        enum tg_error end;
+        unsigned warnings;
+        const char *want;
+    } rows[] = {
+        {TG_E_DONE, TG_E_DONE, TG_E_DONE, 0, "allow"},
+        {TG_E_DONE, TG_E_DONE, TG_E_DONE, 2, "warn"},
+        {TG_E_POLICY, TG_E_DONE, TG_E_DONE, 0, "deny"},
+        {TG_E_OBS_PATH, TG_E_DONE, TG_E_INVALID, 0, "invalid"},
+        {TG_E_DONE, TG_E_MEDIA_TYPE, TG_E_DONE, 0, "invalid"},
+        {TG_E_DONE, TG_E_DONE, TG_E_LIMITED, 0, "deny"},
+        {TG_E_DONE, TG_E_DONE, TG_E_HEAD_TIMEOUT, 0, "error"},
+        {TG_E_DONE, TG_E_DONE, TG_E_READ_TIMEOUT, 1, "error"},
+        {TG_E_DONE, TG_E_DONE, TG_E_CLIENT_GONE, 0, "error"},
+        {TG_E_DONE, TG_E_INTERNAL, TG_E_DONE, 0, "error"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct tg_request r;
+        struct tg_audit_record record = {.request = &r, .end = rows[i].end};
+        struct tg_finding finding = {
+            .severity = TG_VIOLATION, .rule = "r", .error = rows[i].violation};
+
+        tg_request_init(&r, &f->arena);
+        r.error = rows[i].error;
+        if (rows[i].violation != TG_E_DONE)
+            tg_report_add(&r.report, &finding);
+        r.report.warnings = rows[i].warnings;
+        assert_string_equal(tg_audit_decision(&record), rows[i].want);
+    }
+}
+
+static void policy_results_and_exceptions(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s;
+    struct tg_policy_result result = {.policy = TG_STR("team"),
+                                      .rule = TG_STR("workers"),
+                                      .result = TG_RULE_FAIL,
+                                      .mode = TG_STR("dryrun")};
+    struct tg_str line;
+
+    begin_scene(f, &s, "audit_log off;");
+    tg_report_result(&s.request.report, &result);
+    result.exception = TG_STR("EXC-42");
+    result.result = TG_RULE_SKIP;
+    tg_report_result(&s.request.report, &result);
+    tg_report_result(&s.request.report, &result);
+    line = write_line(f, &s, false);
+    assert_true(has(line, "\"policy.results\":[{\"policy\":\"team\",\"rule\":\"workers\","
+                          "\"result\":\"fail\",\"mode\":\"dryrun\"},"));
+    assert_true(has(line, "\"exceptions\":[\"EXC-42\"]"));
+    end_scene(&s);
+}
+
+/* Every byte in every place a client or an upstream can write to. */
+static void nothing_breaks_a_line(void **state)
+{
+    static const char *const nasty[] = {
+        "\"}\n{\"time\":\"x",       "\r\n\\\"",     "\x01\x02\x1f\x7f", "\xff\xfe\xc0\xaf",
+        "\xe2\x80\xa8\xe2\x80\xa9", "\xed\xa0\x80", "\\u0000",          "\xc2\x85",
+    };
+    struct fixture *f = *state;
+    char *large = malloc(32768);
+
+    assert_non_null(large);
+    memset(large, '\n', 32768);
+    for (size_t i = 0; i <= sizeof(nasty) / sizeof(*nasty); i++) {
+        struct tg_str v = {large, 32768};
+        struct tg_field fields[] = {{TG_STR("User-Agent"), v}, {TG_STR("X-Auth-Token"), v}};
+        struct scene s;
+
+        begin_scene(f, &s, "audit_log off; audit_body full;");
+        if (i < sizeof(nasty) / sizeof(*nasty))
+            v = fields[0].value = tg_str_of(nasty[i]);
+        s.request.method = s.request.path = s.request.request_id = s.request.route = v;
+        s.request.client_address = s.request.project_id = s.request.config_name = v;
+        s.request.fields = fields;
+        s.request.nfields = 2;
+        s.request.body = v;
+        s.record.trace_id = s.record.end_detail = s.record.upstream_address = v;
+        s.record.upstream_error_code = v;
+        s.record.upstream_failed = true;
+        assert_int_equal(count(write_line(f, &s, false), "{\"time\":"), 1);
+        assert_true(has(tg_buf_str(&s.line), "\"upstream.error_code\":\"(unreadable)\""));
+        end_scene(&s);
+    }
+    free(large);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
+    const struct CMUnitTest tests[] = {
+        TEST(fields_are_told),
+        TEST(secrets_are_not_told),
+        TEST(messages_are_masked),
+        TEST(names_match_by_word),
+        TEST(a_parameter_name_is_shown),
+        TEST(equal_tokens_look_equal),
+        TEST(decisions_follow_from_the_facts),
+        TEST(policy_results_and_exceptions),
+        TEST(nothing_breaks_a_line),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
