@@ -232,6 +232,7 @@ static bool append(struct tg_sink *s, struct tg_str lines, size_t *used)
             continue;
         if (n < 0)
             return tg_sink_fail(s, "write", errno);
+        s->torn = false; /* what was torn ended with our first byte, a newline */
         whole = (size_t)n == rest.n ? rest.n : tidy(s, rest, (size_t)n);
         *used += whole;
         if (whole == 0 || s->torn)
@@ -258,7 +259,6 @@ static enum tg_sink_result settle(struct tg_sink *s, size_t *used)
         return reopen_file(s) ? TG_SINK_AGAIN : TG_SINK_FAILED;
     }
     s->fresh = false;
-    s->torn = false;
     if (s->conf->rotate > 0 && st.st_size >= s->conf->rotate)
         rotate(s);
     return TG_SINK_DONE;
