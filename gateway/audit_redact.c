@@ -8,7 +8,7 @@ enum { SHOWN_HEX = 32 }; /* digits of a redacted value: 128 bits */
 void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf)
 {
     CHECK(conf->checked);
-    r->conf = conf;
+    *r = (struct tg_redact){.conf = conf};
     r->hash = tg_hash_new((struct tg_str){(const char *)conf->salt, sizeof(conf->salt)});
 }
 
@@ -103,14 +103,11 @@ static bool matches_word(const struct tg_audit_conf *c, struct tg_str word)
     return false;
 }
 
-bool tg_redact_name(const struct tg_redact *r, struct tg_str name)
+static bool matches(const struct tg_audit_conf *c, struct tg_str name)
 {
-    const struct tg_audit_conf *c = r->conf;
     struct tg_str rest = name;
     struct tg_str word;
 
-    if (name.n == 0)
-        return false;
     while (next_word(&rest, &word))
         if (matches_word(c, word))
             return true;
@@ -118,6 +115,24 @@ bool tg_redact_name(const struct tg_redact *r, struct tg_str name)
         if (glob(c->redact[i], name))
             return true;
     return false;
+}
+
+bool tg_redact_name(struct tg_redact *r, struct tg_str name)
+{
+    struct tg_redact_memo *memo;
+    unsigned hash = (unsigned)name.n;
+
+    if (name.n == 0 || name.n > TG_REDACT_NAME)
+        return name.n > 0 && matches(r->conf, name);
+    for (size_t i = 0; i < name.n; i++)
+        hash = hash * 31 + (unsigned char)name.p[i];
+    memo = &r->memo[hash % TG_REDACT_MEMO];
+    if (memo->n != name.n || memcmp(memo->name, name.p, name.n) != 0) {
+        memo->n = (uint8_t)name.n;
+        memcpy(memo->name, name.p, name.n);
+        memo->match = matches(r->conf, name);
+    }
+    return memo->match;
 }
 
 /* --- places --- */
@@ -134,7 +149,7 @@ static bool is_naming(struct tg_str name)
 }
 
 /* True when the member `value` of this object goes by a name that matches. */
-static bool value_is_named(const struct tg_redact *r, const struct tg_doc *doc, uint32_t object)
+static bool value_is_named(struct tg_redact *r, const struct tg_doc *doc, uint32_t object)
 {
     for (size_t i = 0; i < sizeof(naming) / sizeof(*naming); i++) {
         uint32_t node = tg_doc_member(doc, object, naming[i]);
@@ -148,7 +163,7 @@ static bool value_is_named(const struct tg_redact *r, const struct tg_doc *doc, 
 
 /* True when the member's value must not be told because of names alone. `named` is whether the
  * object has a naming member. */
-static bool member_hidden(const struct tg_redact *r, const struct tg_doc *doc, uint32_t object,
+static bool member_hidden(struct tg_redact *r, const struct tg_doc *doc, uint32_t object,
                           struct tg_str name)
 {
     if (is_naming(name) && tg_doc_member(doc, object, TG_STR("value")) != TG_NONE)
@@ -200,7 +215,7 @@ static bool level_hides(struct tg_str pointer)
             !tg_str_ends(pointer, TG_STR("/label")) && !tg_str_ends(pointer, TG_STR("/key")));
 }
 
-bool tg_redact_pointer(const struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer)
+bool tg_redact_pointer(struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer)
 {
     uint32_t node = doc != NULL ? 0 : TG_NONE;
 

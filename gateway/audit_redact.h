@@ -15,9 +15,19 @@
 #include "audit_conf.h"
 #include "document.h"
 
+enum { TG_REDACT_MEMO = 256, TG_REDACT_NAME = 46 };
+
+/* What a name came to: the same few names come with every request. */
+struct tg_redact_memo {
+    uint8_t n; /* 0: unused */
+    bool match;
+    char name[TG_REDACT_NAME];
+};
+
 struct tg_redact {
     const struct tg_audit_conf *conf; /* borrowed */
     struct tg_hash *hash;             /* keyed by the salt; owned */
+    struct tg_redact_memo memo[TG_REDACT_MEMO];
 };
 
 /* Makes the rules of checked settings ready. End it with tg_redact_end(). */
@@ -25,13 +35,13 @@ void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf);
 void tg_redact_end(struct tg_redact *r);
 
 /* True when a name matches a pattern. */
-bool tg_redact_name(const struct tg_redact *r, struct tg_str name);
+bool tg_redact_name(struct tg_redact *r, struct tg_str name);
 
 /* Appends "hmac-sha256:..." of `value` as a JSON string. */
 void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str value);
 
 /* True when the value at an RFC 6901 pointer must not be told. `doc` may be NULL. */
-bool tg_redact_pointer(const struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer);
+bool tg_redact_pointer(struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer);
 
 /*
  * Appends a message about the value at `pointer` as a JSON string. When that value must not be
