@@ -11,9 +11,9 @@
 
 enum {
     EXCHANGE_MAGIC = 0x65786368,
-    MAX_SPARE = 64,           /* ended exchanges kept for reuse */
-    MAX_ID = 128,             /* bytes of a request id from outside */
-    MAX_COLLECTED = 12 << 20, /* a body that is judged, when nothing is configured: contract 1 */
+    MAX_SPARE = 64,          /* ended exchanges kept for reuse */
+    MAX_ID = 128,            /* bytes of a request id from outside */
+    MAX_COLLECTED = 1 << 20, /* bytes of a body that is judged, when nothing is configured */
 };
 
 /* --- phases --- */
@@ -184,10 +184,13 @@ static struct tg_exchange *attach(struct tg_conn *c)
     return x;
 }
 
-/* Slices of the head point into the read buffer; the copy moves them into the arena. */
-static struct tg_str moved(struct tg_str s, const char *from, const char *to)
+/* Slices of the head point into the read buffer: the copy of these bytes is in the arena. What the
+ * guard made up itself ("/" for an empty path) stays where it is. */
+static struct tg_str moved(struct tg_str s, struct tg_str from, const char *to)
 {
-    return s.n > 0 ? (struct tg_str){to + (s.p - from), s.n} : (struct tg_str){to, 0};
+    bool inside = s.p >= from.p && s.p + s.n <= from.p + from.n;
+
+    return inside ? (struct tg_str){to + (s.p - from.p), s.n} : s;
 }
 
 /* The fields the gateway itself looks at, in one pass. */
@@ -215,15 +218,15 @@ static void copy_head(struct tg_exchange *x, const struct tg_head *head, struct 
     struct tg_field *fields = tg_arena_alloc(&x->arena, head->nfields * sizeof(*fields));
 
     for (unsigned i = 0; i < head->nfields; i++) {
-        fields[i].name = moved(head->fields[i].name, raw.p, to);
-        fields[i].value = moved(head->fields[i].value, raw.p, to);
+        fields[i].name = moved(head->fields[i].name, raw, to);
+        fields[i].value = moved(head->fields[i].value, raw, to);
     }
     r->fields = fields;
     r->nfields = head->nfields;
-    r->method = moved(head->method, raw.p, to);
+    r->method = moved(head->method, raw, to);
     r->target = head->target.n == 1 && head->target.p[0] == '*' ? TG_STR("*")
-                                                                : moved(head->target, raw.p, to);
-    x->host = moved(head->authority, raw.p, to);
+                                                                : moved(head->target, raw, to);
+    x->host = moved(head->authority, raw, to);
     x->framing = head->framing;
     x->length = head->length;
     x->minor = head->minor;

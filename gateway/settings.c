@@ -149,6 +149,11 @@ static void take_values(struct tg_request *r, const struct tg_location *l,
     r->config_name = l->config_name >= 0 ? values[l->config_name] : (struct tg_str){NULL, 0};
 }
 
+static bool takes_method(const struct tg_location *l, const struct tg_request *r)
+{
+    return l->method.n == 0 || tg_str_eq(l->method, r->method);
+}
+
 const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
                                             bool *wrong_method)
 {
@@ -157,14 +162,17 @@ const struct tg_location *tg_settings_route(const struct tg_server_conf *s, stru
 
     *wrong_method = false;
     for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
-        if (!tg_target_match(l->pattern, r->path, values, TG_MAX_PARAMETERS, &n))
-            continue;
-        if (l->method.n == 0 || tg_str_eq(l->method, r->method)) {
-            *wrong_method = false;
-            take_values(r, l, values, n);
-            return l;
+        if (tg_target_match(l->pattern, r->path, values, TG_MAX_PARAMETERS, &n)) {
+            if (takes_method(l, r)) {
+                *wrong_method = false;
+                take_values(r, l, values, n);
+                return l;
+            }
+            *wrong_method = true;
+        } else if (l->nfilters > 0 && takes_method(l, r) &&
+                   tg_target_resembles(l->pattern, r->path)) {
+            return NULL; /* must not fall through to a location that judges nothing */
         }
-        *wrong_method = true;
     }
     return NULL;
 }

@@ -135,8 +135,9 @@ void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out);
 /*
  * The location for a method and a normalised path (target.h): the first one whose pattern and
  * method match; else, when patterns match but no method does, *wrong_method is true and the result
- * NULL. Fills route, project_id and config_name of `r` from the pattern; both slices of the latter
- * point into r->path.
+ * NULL. A path that only resembles the pattern of a location with filters (tg_target_resembles())
+ * has no location: an upstream may be more lenient about it. Fills route, project_id and
+ * config_name of `r` from the pattern; both slices of the latter point into r->path.
  */
 const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
                                             bool *wrong_method);

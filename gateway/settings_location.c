@@ -3,12 +3,12 @@
 #include "settings_parts.h"
 #include "target.h"
 
-/* What a path segment may hold (RFC 3986 section 3.3) without escapes: the router compares with the
- * normalised path, in which an escape that is left is never one a pattern needs. */
+/* What a path segment may hold (RFC 3986 section 3.3), without escapes and ';': the router compares
+ * with the normalised path, which has no ';' and no escape that a pattern needs. */
 static bool is_path_byte(char ch)
 {
     return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
-           (ch != '\0' && strchr("-._~!$&'()*+,;=:@", ch) != NULL);
+           (ch != '\0' && strchr("-._~!$&'()*+,=:@", ch) != NULL);
 }
 
 /* NULL, or what is wrong with one segment. */
@@ -24,7 +24,7 @@ static const char *check_segment(struct tg_str segment)
         if (segment.p[i] == '{' || segment.p[i] == '}')
             return "may have \"{name}\" only as a whole segment";
         if (!is_path_byte(segment.p[i]))
-            return "may have only letters, digits and -._~!$&'()*+,;=:@";
+            return "may have only letters, digits and -._~!$&'()*+,=:@";
     }
     return NULL;
 }
