@@ -53,7 +53,7 @@ ROWS = {
     "route unknown with a body": (request("POST", "/v2/nothing", b"hello"), 404, "ModelArts.0015",
                                   None),
     "method wrong": (request("PATCH", TARGET), 405, "ModelArts.2803", True),
-    "method wrong in case": (request("put", TARGET), 405, "ModelArts.2803", True),
+    "method unknown": (request("put", TARGET), 501, "ModelArts.2803", False),
     "too large by its length": (request("PUT", TARGET, None, JSON, "Content-Length: 2000000"),
                                 413, "ModelArts.4104", False),
     "too large in chunks": (request("PUT", TARGET, None, JSON, "Transfer-Encoding: chunked")

@@ -76,10 +76,11 @@ def test_request_id_is_replaced(plain, bad):
 
 
 @pytest.mark.parametrize("mode, sent, expected", [
-    ("", [], {"X-Forwarded-For": "127.0.0.1", "Forwarded": None, "Via": None}),
-    ("", ["X-Forwarded-For: 10.0.0.1"], {"X-Forwarded-For": "10.0.0.1, 127.0.0.1"}),
-    ("forwarded off;", [], {"X-Forwarded-For": None, "Forwarded": None}),
-    ("forwarded rfc7239;", [], {"X-Forwarded-For": None, "Forwarded": "for=127.0.0.1"}),
+    ("", [], {"X-Forwarded-For": None, "Forwarded": None, "Via": None}),
+    ("forwarded x-forwarded-for;", [], {"X-Forwarded-For": "127.0.0.1", "Forwarded": None}),
+    ("forwarded x-forwarded-for;", ["X-Forwarded-For: 10.0.0.1"],
+     {"X-Forwarded-For": "10.0.0.1, 127.0.0.1"}),
+    ("forwarded forwarded;", [], {"X-Forwarded-For": None, "Forwarded": "for=127.0.0.1"}),
     ("via on;", [], {"Via": "1.1 trainguard"}),
 ])
 def test_forwarded(origin, gateway, mode, sent, expected):

@@ -167,7 +167,7 @@ def test_odd_but_right(origin, gateway, name):
 
 @pytest.mark.parametrize("method, repeated", [
     ("GET", True), ("PUT", True), ("DELETE", True), ("HEAD", True), ("OPTIONS", True),
-    ("POST", False), ("PATCH", False), ("BREW", False)])
+    ("POST", False), ("PATCH", False)])
 @pytest.mark.parametrize("end", [close, reset])
 def test_stale_connection(origin, gateway, method, repeated, end):
     """A kept connection that ends instead of an answer: once more on a new one, if that is safe."""
