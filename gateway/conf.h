@@ -148,7 +148,7 @@ struct tg_directive {
     unsigned min_args; /* without the name; 0 for both means exactly 1 */
     unsigned max_args; /* or TG_CONF_NO_ARGS, TG_CONF_ANY_ARGS */
     size_t offset;     /* of the field in the target (kinds but CUSTOM) */
-    int64_t min;       /* bounds for NUMBER, SIZE (bytes), TIME (microseconds) */
+    int64_t min;       /* bounds for NUMBER, SIZE (bytes), TIME (microseconds, of whole ms) */
     int64_t max;
     const char *const *words; /* ENUM: NULL-terminated */
     const char *fallback;     /* the default as one would write it (CUSTOM: through `set`); NULL:

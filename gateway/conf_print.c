@@ -10,6 +10,8 @@ static bool needs_quotes(struct tg_str s)
 {
     if (s.n == 0 || s.p[0] == '{')
         return true;
+    if (tg_str_starts(s, TG_STR("\xef\xbb\xbf"))) /* dropped where a file begins with it */
+        return true;
     while (s.n > 0) {
         size_t parameter = tg_conf_parameter(s);
 

@@ -192,6 +192,7 @@ static const struct {
     {"\xef\xbb\xbf"
      "a;",
      "(a)"},
+    {"'\xef\xbb\xbf';", "(\xef\xbb\xbf)"},
     {"a", NULL},
     {"a b }", NULL},
     {"}", NULL},
