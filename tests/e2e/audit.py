@@ -7,13 +7,13 @@ import ctypes
 
 TIMEOUT = 20
 IN_MODIFY = 2
+IN_CREATE = 256
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 def records(path, event="outcome"):
     """All whole records so far, of one event."""
-    with open(path, "rb") as file:
-        lines = file.read().split(b"\n")
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
     parsed = [json.loads(line) for line in lines[:-1]]
     return [r for r in parsed if event is None or r.get("event") == event]
 
@@ -22,7 +22,7 @@ def wait(path, n):
     """Waits until there are n outcome records; returns all of them."""
     watch = libc.inotify_init()
     try:
-        assert libc.inotify_add_watch(watch, os.fsencode(path), IN_MODIFY) >= 0
+        assert libc.inotify_add_watch(watch, os.fsencode(path.parent), IN_MODIFY | IN_CREATE) >= 0
         while len(found := records(path)) < n:
             assert select.select([watch], [], [], TIMEOUT)[0], f"{len(found)} records of {n}"
             os.read(watch, 4096)

@@ -51,12 +51,16 @@ class Client:
             pass
         return answer
 
+    def rest(self):
+        """All bytes until the gateway ends the connection, however it does."""
+        try:
+            return self.wire.rest()
+        except ConnectionResetError:
+            return bytes(self.wire.buffer)
+
     def closed(self):
         """True when the gateway ends the connection and nothing else came."""
-        try:
-            return self.wire.rest() == b""
-        except ConnectionResetError:
-            return not self.wire.buffer
+        return self.rest() == b""
 
     def everything(self, method="GET"):
         """All answers until the gateway ends the connection."""

@@ -145,7 +145,6 @@ REFUSED = {
     "line control in target": (get(b"GET /\x01 HTTP/1.1"), BAD),
     "line without version": (get(b"GET /x"), VERSION),
     "HTTP/0.9": (b"GET /x\r\n\r\n", VERSION),
-    "HTTP/1.2": (get(b"GET /x HTTP/1.2"), VERSION),
     "HTTP/1.10": (get(b"GET /x HTTP/1.10"), VERSION),
     "HTTP/1.01": (get(b"GET /x HTTP/1.01"), VERSION),
     "HTTP/01.1": (get(b"GET /x HTTP/01.1"), VERSION),
@@ -311,6 +310,7 @@ FORWARDED = {
     "Host in capitals": (get(fields=b"HOST: GATEWAY.TEST\r\n"), ["GET /x"]),
     "HTTP/1.0 keep-alive": (get(b"GET /x HTTP/1.0", b"Connection: keep-alive\r\n") + get(),
                             ["GET /x", "GET /x"]),
+    "HTTP/1.2": (get(b"GET /x HTTP/1.2"), ["GET /x"]),  # RFC 9110 section 2.5
     "one empty line before": (b"\r\n" + get(), ["GET /x"]),
     "four empty lines before": (b"\r\n" * 4 + get(), ["GET /x"]),
     "empty line between": (get() + b"\r\n" + get(b"GET /y HTTP/1.1"), ["GET /x", "GET /y"]),
@@ -338,6 +338,7 @@ def upstream(plain):
 def test_refused(plain, name):
     """A 4xx or 5xx in the API's shape, the end of the connection, nothing upstream."""
     data, statuses = REFUSED[name]
+    plain.origin.forget()
     with Client(plain.port) as client:
         client.send(data)
         answers = client.everything()
@@ -351,6 +352,7 @@ def test_refused(plain, name):
 def test_forwarded(plain, name):
     """Each request is answered, and the connection is good for one more."""
     data, expected = FORWARDED[name]
+    plain.origin.forget()
     with Client(plain.port) as client:
         client.send(data)
         statuses = [client.final().status for _ in expected]
