@@ -74,7 +74,7 @@ static void add_name(struct tg_buf *out, const char *name, struct tg_str value)
 static const char *const mode_words[] = {
     [TG_AUDIT_BATCH] = "batch", [TG_AUDIT_BLOCKING] = "blocking", [TG_AUDIT_STRICT] = "strict"};
 
-static void add_start(struct tg_audit *a, const struct tg_sink_line *previous)
+static void add_start(struct tg_audit *a, const struct tg_audit_line *previous)
 {
     size_t start = begin_line(a, tg_clock_wall_now(), "start");
     struct tg_buf *out = &a->queue;
@@ -343,7 +343,7 @@ static void end(struct tg_audit *a)
 /* The first line, and with it the proof that lines can be written. */
 static bool begin(struct tg_audit *a, struct tg_str worker, struct tg_arena *arena)
 {
-    struct tg_sink_line previous;
+    struct tg_audit_line previous;
     bool some;
 
     tg_sink_init(&a->sink, a->conf);

@@ -1,7 +1,6 @@
 /* What all sinks share, and the look back at what was written before. */
 #include "audit_sink.h"
 
-#include "audit_chain.h"
 #include "check.h"
 
 #include <errno.h>
@@ -95,67 +94,33 @@ static struct tg_str read_tail(struct tg_arena *arena, const char *path)
     return (struct tg_str){p, n > 0 ? (size_t)n : 0};
 }
 
-/* Takes the text behind `label` up to `stop` off `*rest`. */
-static bool cut(struct tg_str *rest, struct tg_str label, char stop, struct tg_str *out)
-{
-    const char *end;
-
-    if (!tg_str_starts(*rest, label))
-        return false;
-    *rest = tg_str_skip(*rest, label.n);
-    end = memchr(rest->p, stop, rest->n);
-    if (end == NULL)
-        return false;
-    *out = (struct tg_str){rest->p, (size_t)(end - rest->p)};
-    *rest = tg_str_skip(*rest, out->n);
-    return true;
-}
-
-/* Lines begin as tg_audit_head_add() writes them; a client's text cannot look like that, since its
- * quotes are escaped. */
-static bool read_line(struct tg_str line, struct tg_sink_line *out)
-{
-    struct tg_str time;
-    struct tg_str seq;
-    struct tg_str text;
-    struct tg_str rest = tg_str_trim(line);
-
-    return cut(&rest, TG_STR("{\"time\":\""), '"', &time) &&
-           cut(&rest, TG_STR("\",\"stream\":\""), '"', &out->stream) &&
-           cut(&rest, TG_STR("\",\"seq\":"), ',', &seq) && tg_str_u64(seq, &out->seq) &&
-           tg_chain_split(line, &text, &out->chain);
-}
-
-static bool is_of(struct tg_str stream, struct tg_str worker)
-{
-    return stream.n > worker.n && tg_str_starts(stream, worker) && stream.p[worker.n] == '-';
-}
-
 /* Searches lines from the last to the first. */
-static bool search(struct tg_str text, struct tg_str worker, struct tg_sink_line *out)
+static bool search(struct tg_str text, struct tg_str worker, struct tg_audit_line *out)
 {
     bool some = false;
 
     while (text.n > 0) {
         const char *end = memrchr(text.p, '\n', text.n);
-        struct tg_sink_line line;
+        struct tg_audit_line line;
         struct tg_str last;
+        bool ours;
 
         last = end != NULL ? tg_str_skip(text, (size_t)(end + 1 - text.p)) : text;
         text.n = end != NULL ? (size_t)(end - text.p) : 0;
-        if (!read_line(last, &line))
+        if (!tg_audit_line_read(last, &line))
             continue;
-        if (!some || is_of(line.stream, worker))
+        ours = tg_str_eq(tg_audit_line_worker(line.stream), worker);
+        if (!some || ours)
             *out = line;
-        some = true;
-        if (is_of(line.stream, worker))
+        if (ours)
             return true;
+        some = true;
     }
     return some;
 }
 
 bool tg_sink_previous(const struct tg_sink *s, struct tg_str worker, struct tg_arena *arena,
-                      struct tg_sink_line *out)
+                      struct tg_audit_line *out)
 {
     if (!s->regular)
         return false;

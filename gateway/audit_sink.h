@@ -6,6 +6,7 @@
 #define TG_AUDIT_SINK_H
 
 #include "audit_conf.h"
+#include "audit_line.h"
 
 enum tg_sink_result {
     TG_SINK_DONE = 1, /* all lines are with the kernel (and on disk in strict) */
@@ -50,20 +51,13 @@ enum tg_sink_result tg_sink_write(struct tg_sink *s, struct tg_str lines, size_t
 /* Opens the file again under its name. False with s->why set; the old one stays in use then. */
 bool tg_sink_reopen(struct tg_sink *s);
 
-/* The last line some stream wrote before us. */
-struct tg_sink_line {
-    struct tg_str stream;
-    uint64_t seq;
-    struct tg_str chain; /* 64 hex digits */
-};
-
 /*
  * Looks in the last part of the file (and of its newest rotated one) for the newest line of a
  * stream that begins with `worker` and '-', else for the newest line at all. Slices live in the
  * arena. False when there is none.
  */
 bool tg_sink_previous(const struct tg_sink *s, struct tg_str worker, struct tg_arena *arena,
-                      struct tg_sink_line *out);
+                      struct tg_audit_line *out);
 
 /* For the implementations: s->why becomes "NAME: what: errno's text"; returns false. */
 bool tg_sink_fail(struct tg_sink *s, const char *what, int error);
