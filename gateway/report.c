@@ -10,13 +10,11 @@ void tg_report_init(struct tg_report *r, struct tg_arena *arena)
 void tg_report_add(struct tg_report *r, const struct tg_finding *f)
 {
     struct tg_finding *copy;
+    unsigned *count = f->severity == TG_VIOLATION ? &r->violations : &r->warnings;
 
     CHECK(f->severity == TG_WARNING || f->severity == TG_VIOLATION);
-    if (f->severity == TG_VIOLATION)
-        r->violations++;
-    else
-        r->warnings++;
-    if (r->violations + r->warnings > TG_MAX_FINDINGS)
+    CHECK(f->error > TG_E_DONE && f->error < TG_E_COUNT && f->rule != NULL);
+    if (++*count > TG_MAX_FINDINGS)
         return;
     copy = tg_arena_alloc(r->arena, sizeof(*copy));
     *copy = *f;
@@ -26,6 +24,15 @@ void tg_report_add(struct tg_report *r, const struct tg_finding *f)
     else
         r->first = copy;
     r->last = copy;
+}
+
+const struct tg_finding *tg_report_violation(const struct tg_report *r)
+{
+    const struct tg_finding *f = r->first;
+
+    while (f != NULL && f->severity != TG_VIOLATION)
+        f = f->next;
+    return f;
 }
 
 void tg_report_result(struct tg_report *r, const struct tg_policy_result *p)

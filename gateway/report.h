@@ -11,7 +11,7 @@
 
 enum tg_severity { TG_WARNING = 1, TG_VIOLATION };
 
-enum { TG_MAX_FINDINGS = 200 }; /* kept; more are counted */
+enum { TG_MAX_FINDINGS = 200 }; /* kept of each severity; more are counted */
 
 struct tg_finding {
     enum tg_severity severity;
@@ -53,6 +53,9 @@ void tg_report_init(struct tg_report *r, struct tg_arena *arena);
 
 /* Adds a finding (copied; its strings must live as long as the arena). */
 void tg_report_add(struct tg_report *r, const struct tg_finding *f);
+
+/* The first violation, or NULL. Its error row is what the client is answered. */
+const struct tg_finding *tg_report_violation(const struct tg_report *r);
 
 /* Adds a policy rule's result (copied likewise). */
 void tg_report_result(struct tg_report *r, const struct tg_policy_result *p);

@@ -1,0 +1,171 @@
+/*
+ * The contract of the API as two tables, to be held beside each other: what members a config has,
+ * and which rules it is judged by, with the severity of each rule at each level. `normalize`,
+ * `validate`, the policy language and `trainguard explain` all read them.
+ */
+#ifndef TG_CONTRACT_H
+#define TG_CONTRACT_H
+
+#include "filter.h"
+
+/* --- members (contract section 1) --- */
+
+enum tg_contract_type {
+    TG_CONTRACT_STRING = 1,
+    TG_CONTRACT_INTEGER, /* 64 bits, digit for digit */
+    TG_CONTRACT_OBJECT,
+    TG_CONTRACT_OBJECTS, /* an array of objects */
+    TG_CONTRACT_ARRAY,
+    TG_CONTRACT_ANY,
+};
+
+enum tg_contract_flags {
+    TG_CONTRACT_EMPTY = 1 << 0,     /* "" counts as absent (contract section 2) */
+    TG_CONTRACT_OBS = 1 << 1,       /* an OBS path */
+    TG_CONTRACT_DIRECTORY = 1 << 2, /* ends with "/" */
+    TG_CONTRACT_DATA = 1 << 3,      /* names something behind the bucket */
+    TG_CONTRACT_RESPONSE = 1 << 4,  /* only a GET answers with it */
+};
+
+/* One member of an object. `min` and `max` bound an integer's value, or a string's length in code
+ * points (max 0: no bound). `members` are those of the object, or of the objects in the array. */
+struct tg_contract_member {
+    const char *name;
+    enum tg_contract_type type;
+    unsigned flags; /* enum tg_contract_flags, or-ed */
+    int64_t min;
+    int64_t max;
+    const struct tg_contract_member *members; /* NULL: not looked into */
+};
+
+/* The members the rules speak of; the numbers index tg_contract_config. */
+enum tg_config_member {
+    TG_CONFIG_DESC,
+    TG_WORKER_SERVER_NUM,
+    TG_APP_URL,
+    TG_BOOT_FILE_URL,
+    TG_MODEL_ID,
+    TG_PARAMETER,
+    TG_SPEC_ID,
+    TG_DATA_URL,
+    TG_DATASET_ID,
+    TG_DATASET_VERSION_ID,
+    TG_DATA_SOURCE,
+    TG_ENGINE_ID,
+    TG_TRAIN_URL,
+    TG_LOG_URL,
+    TG_USER_IMAGE_URL,
+    TG_USER_COMMAND,
+    TG_FLAVOR,
+    TG_CONFIG_NAME,
+    TG_CONFIG_MEMBERS /* how many have a number; more follow in the table */
+};
+
+/* The members of a config; ends with a row whose name is NULL, as all tables of members. */
+extern const struct tg_contract_member tg_contract_config[];
+
+/* The row of a name, or NULL. */
+const struct tg_contract_member *tg_contract_find(const struct tg_contract_member *members,
+                                                  struct tg_str name);
+
+/* The name of a table's row that is nearest to `name`, or NULL when none is near. */
+const char *tg_contract_nearest(const struct tg_contract_member *members, struct tg_str name);
+
+/* --- rules (contract section 4) --- */
+
+enum tg_contract_level { TG_LAX = 1, TG_DOCUMENTED, TG_STRICT, TG_LEVELS = TG_STRICT };
+
+/* The words of the levels, NULL-terminated; a level is the index + 1. */
+extern const char *const tg_contract_levels[];
+
+struct tg_judge;
+
+struct tg_contract_rule {
+    const char *id;       /* stable; what `violations` call it */
+    const char *severity; /* one letter per level: '-' not judged, 'w' warn, 'd' deny */
+    enum tg_error error;
+    const char *text; /* what it demands */
+    const char *text_zh;
+    void (*check)(struct tg_judge *j); /* NULL: judged while the text is read or normalized */
+};
+
+/* All rules in the order they are judged; ends with a row whose id is NULL. */
+extern const struct tg_contract_rule tg_contract_rules[];
+
+/* The rule of that id (CHECKed: there is one). */
+const struct tg_contract_rule *tg_contract_rule(const char *id);
+
+/* 0 when a rule is not judged at that level. */
+enum tg_severity tg_contract_severity(const struct tg_contract_rule *rule,
+                                      enum tg_contract_level level);
+
+/* --- judging --- */
+
+/* One config under judgement. */
+struct tg_judge {
+    struct tg_request *request;
+    struct tg_doc *doc;
+    uint32_t config; /* an object */
+    enum tg_contract_level level;
+    const struct tg_contract_rule *rule;
+    uint32_t member[TG_CONFIG_MEMBERS]; /* value nodes, or TG_NONE */
+};
+
+/* Judges the config of a request by all rules of a level; findings go to the report. */
+void tg_contract_judge(struct tg_request *r, enum tg_contract_level level);
+
+/* True when a node counts as absent: TG_NONE, null, or "" where the member has TG_CONTRACT_EMPTY
+ * (contract section 2). */
+bool tg_contract_absent(const struct tg_doc *d, uint32_t node,
+                        const struct tg_contract_member *member);
+
+/* The same for a member of the judged config, turned around. */
+bool tg_judge_has(const struct tg_judge *j, enum tg_config_member member);
+
+/* Gives a member's string; false when it is absent or no string. */
+bool tg_judge_string(const struct tg_judge *j, enum tg_config_member member, struct tg_str *out);
+
+/* False when a finding would only be counted: then its text need not be made. */
+bool tg_judge_wants(const struct tg_judge *j);
+
+/* Adds a finding of the current rule at a node. Both formats take the same arguments. */
+void tg_judge_say(struct tg_judge *j, uint32_t node, const char *format, const char *format_zh, ...)
+    __attribute__((format(printf, 3, 5), format(printf, 4, 5)));
+
+/* The same for a member that `object` lacks: it has a pointer, but no place. */
+void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const char *format,
+                    const char *format_zh, ...)
+    __attribute__((format(printf, 4, 6), format(printf, 5, 6)));
+
+/* The checks of the rules, by subject. contract_types.c: */
+void tg_check_type(struct tg_judge *j);
+void tg_check_range(struct tg_judge *j);
+void tg_check_length(struct tg_judge *j);
+void tg_check_unknown(struct tg_judge *j);
+
+/* contract_paths.c: */
+void tg_check_obs_path(struct tg_judge *j);
+void tg_check_data_path(struct tg_judge *j);
+void tg_check_obs_ascii(struct tg_judge *j);
+void tg_check_slash(struct tg_judge *j);
+void tg_check_boot_file(struct tg_judge *j);
+void tg_check_image(struct tg_judge *j);
+
+/* contract_lists.c: */
+void tg_check_label_required(struct tg_judge *j);
+void tg_check_label_empty(struct tg_judge *j);
+void tg_check_label_twice(struct tg_judge *j);
+void tg_check_data_source(struct tg_judge *j);
+
+/* contract_whole.c: */
+void tg_check_config_name(struct tg_judge *j);
+void tg_check_required(struct tg_judge *j);
+void tg_check_code_pair(struct tg_judge *j);
+void tg_check_algorithm(struct tg_judge *j);
+void tg_check_image_command(struct tg_judge *j);
+void tg_check_dataset_pair(struct tg_judge *j);
+void tg_check_data_conflict(struct tg_judge *j);
+void tg_check_data_missing(struct tg_judge *j);
+void tg_check_model_alone(struct tg_judge *j);
+
+#endif
