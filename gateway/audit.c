@@ -84,9 +84,9 @@ static void add_start(struct tg_audit *a, const struct tg_audit_line *previous)
     tg_buf_u64(out, (uint64_t)getpid());
     add_name(out, ",\"mode\":", tg_str_of(mode_words[a->conf->mode]));
     add_name(out,
-             ",\"chain.algorithm\":", a->chain.keyed ? TG_STR("hmac-sha256") : TG_STR("sha256"));
+             ",\"chain_algorithm\":", a->chain.keyed ? TG_STR("hmac-sha256") : TG_STR("sha256"));
     if (a->chain.keyed)
-        add_name(out, ",\"chain.key_id\":", (struct tg_str){a->chain.key_id, TG_KEY_ID_HEX});
+        add_name(out, ",\"chain_key_id\":", (struct tg_str){a->chain.key_id, TG_KEY_ID_HEX});
     if (previous != NULL) {
         add_name(out, ",\"previous.stream\":", previous->stream);
         tg_buf_puts(out, ",\"previous.seq\":");
@@ -130,9 +130,9 @@ static void add_continue(struct tg_audit *a, struct tg_buf *out)
 
     tg_audit_head_add(&a->head, out, tg_clock_wall_now(), a->written.seq, "continue");
     add_name(out,
-             ",\"chain.algorithm\":", a->chain.keyed ? TG_STR("hmac-sha256") : TG_STR("sha256"));
+             ",\"chain_algorithm\":", a->chain.keyed ? TG_STR("hmac-sha256") : TG_STR("sha256"));
     if (a->chain.keyed)
-        add_name(out, ",\"chain.key_id\":", (struct tg_str){a->chain.key_id, TG_KEY_ID_HEX});
+        add_name(out, ",\"chain_key_id\":", (struct tg_str){a->chain.key_id, TG_KEY_ID_HEX});
     add_name(out, ",\"previous.chain\":", previous);
     memcpy(now, a->chain.at, sizeof(now));
     memcpy(a->chain.at, a->written.chain, sizeof(now));

@@ -116,6 +116,7 @@ static void add_request(struct tg_redact *redact, struct tg_buf *out,
     add_text(out, TG_STR(",\"config_name\":"), r->config_name);
     add_text(out, TG_STR(",\"user_agent.original\":"), tg_request_field(r, TG_STR("User-Agent")));
     add_principal(redact, out, r);
+    add_text(out, TG_STR(",\"tls.principal\":"), r->tls_principal);
 }
 
 /* --- decision --- */
@@ -431,7 +432,7 @@ void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
         tg_buf_add(out, TG_STR(",\"end\":\""));
         tg_buf_puts(out, tg_error_info(a->end)->word);
         tg_buf_putc(out, '"');
-        add_text(out, TG_STR(",\"end.detail\":"), a->end_detail);
+        add_text(out, TG_STR(",\"end_detail\":"), a->end_detail);
         if (a->status > 0)
             add_number(out, TG_STR(",\"http.response.status_code\":"), (uint64_t)a->status);
     }

@@ -162,8 +162,8 @@ static bool read_anchor(struct tg_arena *arena, struct tg_str line, struct ancho
     *out = (struct anchor){0};
     if (!tg_audit_parse(&doc, arena, line))
         return false;
-    out->algorithm = tg_audit_text(&doc, 0, TG_STR("chain.algorithm"));
-    out->key_id = tg_audit_text(&doc, 0, TG_STR("chain.key_id"));
+    out->algorithm = tg_audit_text(&doc, 0, TG_STR("chain_algorithm"));
+    out->key_id = tg_audit_text(&doc, 0, TG_STR("chain_key_id"));
     out->stream = tg_audit_text(&doc, 0, TG_STR("previous.stream"));
     out->chain = tg_audit_text(&doc, 0, TG_STR("previous.chain"));
     (void)tg_str_u64(tg_audit_text(&doc, 0, TG_STR("previous.seq")), &out->seq);

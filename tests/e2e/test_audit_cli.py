@@ -34,9 +34,9 @@ class Stream:
 
     def algorithm(self):
         if not self.key:
-            return {"chain.algorithm": "sha256"}
-        return {"chain.algorithm": "hmac-sha256",
-                "chain.key_id": digest(self.key, b"trainguard audit key id")[:16]}
+            return {"chain_algorithm": "sha256"}
+        return {"chain_algorithm": "hmac-sha256",
+                "chain_key_id": digest(self.key, b"trainguard audit key id")[:16]}
 
     def line(self, event, seq, chain, members):
         record = {"time": f"2026-01-02T03:04:{seq % 60:02}.000000Z", "stream": self.name,

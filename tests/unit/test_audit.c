@@ -40,7 +40,7 @@ static void a_key_changes_the_chain(void **state)
     tg_audit_close(fixture_open(f, fixture_conf(f, "audit_log a.jsonl; audit_key_file key;"), "0"));
     assert_int_equal(fixture_follow(fixture_read(f, f->path), key), 2);
     assert_int_equal(fixture_follow(tg_buf_str(&f->text), (struct tg_str){NULL, 0}), -1);
-    assert_true(has(tg_buf_str(&f->text), "\"chain.algorithm\":\"hmac-sha256\""));
+    assert_true(has(tg_buf_str(&f->text), "\"chain_algorithm\":\"hmac-sha256\""));
     assert_false(has(tg_buf_str(&f->text), "0123456789abcdef0123"));
     assert_int_equal(f->conf.warnings, 0);
 }
