@@ -1,10 +1,11 @@
 /*
  * A JSON document as filters see it: the tokens of the client's own bytes, with edits on top.
  *
- * Nothing is decoded and printed again. Nodes point into the client's text; an edit replaces the
- * text of one node and is remembered as a splice (offset, length, new text). What goes upstream is
- * the client's bytes with the splices in, so spelling, order and spacing survive, and what the
- * rules see through these functions is exactly what is sent.
+ * Nothing is decoded and printed again. Nodes point into the client's text; an edit gives one node
+ * another text, takes a member off the list of its siblings or appends one. What goes upstream is
+ * the client's bytes with these edits spliced in at the places the nodes remember, so spelling,
+ * order and spacing survive, and what the rules see through these functions is exactly what is
+ * sent.
  *
  * jsmn numbers the nodes: node 0 is the whole value, children follow their parent. An object's
  * children are its names (TG_NAME), each with its value as only child.
@@ -32,11 +33,15 @@ struct tg_node {
     const char *text; /* JSON text: strings and names with their quotes; edited text if edited */
     uint32_t len;
     uint32_t offset; /* in the client's text, also for edited nodes; TG_NONE for added ones */
+    uint32_t span;   /* length in the client's text, also for edited nodes; 0 for added ones */
     uint32_t next;   /* sibling, or TG_NONE; removed members are no longer linked */
     uint32_t child;  /* first child, or TG_NONE */
     uint32_t parent; /* TG_NONE for the root */
+    uint32_t index;  /* of an array's element, from 0; else 0 */
     uint8_t type;    /* enum tg_node_type */
     bool escaped;    /* a string or name with a backslash in its text */
+    bool edited;     /* has another text than the client wrote; a container: has an edit inside */
+    bool removed;    /* a name that is no longer linked */
 };
 
 /* One applied change, as RFC 6902 will tell it. */
@@ -53,23 +58,29 @@ struct tg_change {
     struct tg_change *next;
 };
 
-struct tg_splice;
-
 struct tg_doc {
     struct tg_arena *arena; /* borrowed */
     struct tg_str text;     /* the client's bytes; borrowed */
-    struct tg_node *node;
+    struct tg_node *node;   /* those of the text in its order, then added ones */
     uint32_t count;
     uint32_t cap;
-    struct tg_splice *splices; /* by offset */
+    uint32_t original;         /* how many nodes the text has */
+    size_t growth;             /* bytes the edits can add, at most */
     struct tg_change *changes; /* in the order they were made */
-    struct tg_change **last_change;
+    struct tg_change *last_change;
     unsigned nchanges;
+    struct tg_str result; /* of tg_doc_result() after `rendered` changes */
+    unsigned rendered;
+};
+
+enum {
+    TG_JSON_MAX_DEPTH = 256,   /* largest max_depth: closing a bracket costs up to the depth */
+    TG_JSON_MAX_REPEATED = 200 /* duplicates reported */
 };
 
 /* What a document may cost. */
 struct tg_json_limits {
-    uint32_t max_depth;  /* of nesting, 1 for a flat object */
+    uint32_t max_depth;  /* of nesting, 1 for a flat object; at most TG_JSON_MAX_DEPTH */
     uint32_t max_tokens; /* values and names together */
 };
 
@@ -85,15 +96,19 @@ enum tg_json_fault_kind {
 struct tg_json_fault {
     enum tg_json_fault_kind kind;
     uint32_t offset;        /* where in the text */
-    const char *message;    /* English, without a place; static or in the arena */
+    const char *message;    /* English, without a place; static */
     const char *message_zh; /* Chinese */
+    struct tg_str pointer;  /* of the member (DUPLICATE), else empty; in the arena */
+    const struct tg_json_fault
+        *next; /* the next duplicate, in the order of the text; in the arena */
 };
 
 /*
  * Reads `text` (at most 2 GB) strictly as RFC 8259: UTF-8 without BOM, no duplicate names, no lone
  * surrogates, nothing behind the value, within the limits. Time is linear in the text, whatever
  * its shape. On success fills *d; node memory comes from the arena, `text` must outlive *d.
- * Otherwise returns false and fills *fault.
+ * Otherwise returns false and fills *fault: the first one, or all duplicates (at most
+ * TG_JSON_MAX_REPEATED).
  */
 bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
                   const struct tg_json_limits *limits, struct tg_json_fault *fault);
@@ -128,11 +143,24 @@ bool tg_doc_integer(const struct tg_doc *d, uint32_t node, int64_t *out);
 /* The RFC 6901 pointer of a value node (of its value for a TG_NAME), in the arena. */
 struct tg_str tg_doc_pointer(const struct tg_doc *d, uint32_t node);
 
-/* Line and column, both from 1, of an offset in a text; columns count code points. Lines end with
- * LF, CRLF or CR. */
-void tg_doc_place(struct tg_str text, uint32_t offset, unsigned *line, unsigned *column);
+/* The node an RFC 6901 pointer leads to, or TG_NONE. */
+uint32_t tg_doc_find(const struct tg_doc *d, struct tg_str pointer);
 
-/* --- changing; `why` names the normalization, `new_text` is JSON text and is copied --- */
+/* A place in a text, both from 1; columns count code points. Lines end with LF, CRLF or CR. */
+struct tg_place {
+    unsigned line;
+    unsigned column;
+};
+
+/* The place of an offset in a text (at most its length; CHECKed). */
+struct tg_place tg_doc_place(struct tg_str text, uint32_t offset);
+
+/* The places of many offsets, in the time it takes to read the text once. An offset of TG_NONE
+ * gives {0, 0}. */
+void tg_doc_places(struct tg_str text, const uint32_t *offsets, unsigned n, struct tg_place *out);
+
+/* --- changing; `why` names the normalization, `new_text` is JSON text and is copied. What was
+ * removed, or stands inside something removed, is not changed any more (CHECKed). --- */
 
 /* Replaces a value that is not a container by another one of `type`. */
 void tg_doc_replace(struct tg_doc *d, uint32_t node, enum tg_node_type type, struct tg_str new_text,
@@ -144,8 +172,9 @@ void tg_doc_rename(struct tg_doc *d, uint32_t name_node, struct tg_str new_name,
 /* Removes a member with its value and one comma. The node stays readable but is not linked. */
 void tg_doc_remove(struct tg_doc *d, uint32_t name_node, const char *why);
 
-/* Adds a member at the end of an object; returns its value node. `new_text` must be a string,
- * number, literal or empty container. */
+/* Adds a member at the end of an object of the client's text (CHECKed), spaced as that object's
+ * first member is; returns its value node. The object has no member of that name yet. `new_text`
+ * must be a string, number, literal or empty container. */
 uint32_t tg_doc_add(struct tg_doc *d, uint32_t object, struct tg_str name, enum tg_node_type type,
                     struct tg_str new_text, const char *why);
 
@@ -153,10 +182,14 @@ uint32_t tg_doc_add(struct tg_doc *d, uint32_t object, struct tg_str name, enum 
 
 /* The document as it will be sent: the client's own bytes when nothing was changed, else a new text
  * in the arena. */
-struct tg_str tg_doc_result(const struct tg_doc *d);
+struct tg_str tg_doc_result(struct tg_doc *d);
 
-/* Appends the changes as an RFC 6902 patch (a JSON array), a `test` before each change. Applying
- * it to the client's document gives the result. "[]" when nothing was changed. */
+/* Appends one node as it will be sent. */
+void tg_doc_write_node(const struct tg_doc *d, uint32_t node, struct tg_buf *out);
+
+/* Appends the changes as an RFC 6902 patch (a JSON array on one line), a `test` before each change
+ * (but an addition: the RFC cannot test that something is absent). Applying it to the client's
+ * document gives the result. "[]" when nothing was changed. */
 void tg_doc_patch(const struct tg_doc *d, struct tg_buf *out);
 
 #endif

@@ -1,0 +1,413 @@
+#include "document.h"
+
+#include "check.h"
+#include "json.h"
+#include "strset.h"
+#include "utf8.h"
+
+#include <stdlib.h>
+
+enum { SMALL_OBJECT = 16, ROOM_FOR_ADDED = 16 };
+
+/* --- reading --- */
+
+/* Siblings and first children from the parents: backwards, so that each list comes out in order. */
+static void link_nodes(struct tg_doc *d)
+{
+    for (uint32_t i = d->count; i-- > 1;) {
+        struct tg_node *n = &d->node[i];
+        struct tg_node *parent = &d->node[n->parent];
+
+        CHECK(n->parent < i);
+        n->next = parent->child;
+        parent->child = i;
+    }
+}
+
+/* What one walk over the document finds: duplicates, in the order of the text. */
+struct repeated {
+    struct tg_json_fault *first;
+    struct tg_json_fault *last;
+    unsigned n;
+};
+
+static void note(const struct tg_doc *d, struct repeated *all, uint32_t name)
+{
+    struct tg_json_fault *f;
+
+    if (all->n++ >= TG_JSON_MAX_REPEATED)
+        return;
+    f = tg_arena_alloc(d->arena, sizeof(*f));
+    *f = (struct tg_json_fault){
+        .kind = TG_JSON_DUPLICATE,
+        .offset = d->node[name].offset,
+        .message = "this name stands in the object before",
+        .message_zh = "成员名在对象中重复",
+        .pointer = tg_doc_pointer(d, name),
+    };
+    if (all->last != NULL)
+        all->last->next = f;
+    else
+        all->first = f;
+    all->last = f;
+}
+
+static bool same_name(const struct tg_doc *d, uint32_t a, uint32_t b)
+{
+    if (!d->node[a].escaped && !d->node[b].escaped)
+        return tg_str_eq(tg_doc_text(d, a), tg_doc_text(d, b));
+    return tg_str_eq(tg_doc_string(d, a), tg_doc_string(d, b));
+}
+
+static void repeated_of_few(const struct tg_doc *d, uint32_t first, struct repeated *all)
+{
+    for (uint32_t a = first; a != TG_NONE; a = d->node[a].next)
+        for (uint32_t b = first; b != a; b = d->node[b].next)
+            if (same_name(d, a, b)) {
+                note(d, all, a);
+                break;
+            }
+}
+
+static void repeated_of_many(const struct tg_doc *d, uint32_t first, uint32_t members,
+                             struct repeated *all)
+{
+    struct tg_strset set;
+
+    tg_strset_init(&set, d->arena, members);
+    for (uint32_t m = first; m != TG_NONE; m = d->node[m].next)
+        if (!tg_strset_add(&set, tg_doc_string(d, m)))
+            note(d, all, m);
+}
+
+static int by_offset(const void *left, const void *right)
+{
+    const struct tg_json_fault *a = *(struct tg_json_fault *const *)left;
+    const struct tg_json_fault *b = *(struct tg_json_fault *const *)right;
+
+    return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
+/* Objects are looked at from the outside in, the reader wants the order of the text. */
+static void sort_repeated(struct repeated *all)
+{
+    struct tg_json_fault *order[TG_JSON_MAX_REPEATED];
+    unsigned n = 0;
+
+    for (struct tg_json_fault *f = all->first; f != NULL; f = f->next)
+        order[n++] = f;
+    qsort(order, n, sizeof(struct tg_json_fault *), by_offset);
+    for (unsigned i = 0; i < n; i++)
+        order[i]->next = i + 1 < n ? order[i + 1] : NULL;
+    all->first = n > 0 ? order[0] : NULL;
+}
+
+/* One walk: numbers the elements of arrays, finds names that stand twice in an object. */
+static void walk_containers(struct tg_doc *d, struct repeated *all)
+{
+    for (uint32_t i = 0; i < d->count; i++) {
+        struct tg_node *n = &d->node[i];
+        uint32_t children = 0;
+
+        if (n->type != TG_OBJECT && n->type != TG_ARRAY)
+            continue;
+        for (uint32_t c = n->child; c != TG_NONE; c = d->node[c].next, children++)
+            if (n->type == TG_ARRAY)
+                d->node[c].index = children;
+        if (n->type == TG_OBJECT && children <= SMALL_OBJECT)
+            repeated_of_few(d, n->child, all);
+        else if (n->type == TG_OBJECT)
+            repeated_of_many(d, n->child, children, all);
+    }
+}
+
+bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
+                  const struct tg_json_limits *limits, struct tg_json_fault *fault)
+{
+    struct tg_json_shape shape;
+    struct repeated all = {NULL, NULL, 0};
+
+    *d = (struct tg_doc){.arena = arena, .text = text};
+    if (!tg_json_verify(text, limits, &shape, fault))
+        return false;
+    d->cap = shape.tokens + ROOM_FOR_ADDED;
+    d->node = tg_arena_alloc(arena, d->cap * sizeof(*d->node));
+    d->count = d->original = shape.tokens;
+    tg_json_tokens(arena, text, &shape, d->node);
+    link_nodes(d);
+    walk_containers(d, &all);
+    if (all.n == 0)
+        return true;
+    sort_repeated(&all);
+    *fault = *all.first;
+    return false;
+}
+
+/* --- strings --- */
+
+static uint32_t hex4(const char *p)
+{
+    uint32_t value = 0;
+
+    for (int i = 0; i < 4; i++) {
+        char c = p[i];
+
+        value = value * 16 + (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return value;
+}
+
+/* Decodes the escape at `p` (verified); returns how long it is and appends to *out. */
+static size_t unescape_one(const char *p, char **out)
+{
+    static const char from[] = "\"\\/bfnrt";
+    static const char to[] = "\"\\/\b\f\n\r\t";
+    uint32_t code;
+
+    if (p[1] != 'u') {
+        const char *at = strchr(from, p[1]);
+
+        CHECK(at != NULL);
+        *(*out)++ = to[at - from];
+        return 2;
+    }
+    code = hex4(p + 2);
+    if (code < 0xd800 || code > 0xdbff) {
+        *out += tg_utf8_encode(code, *out);
+        return 6;
+    }
+    code = 0x10000 + ((code - 0xd800) << 10) + (hex4(p + 8) - 0xdc00);
+    *out += tg_utf8_encode(code, *out);
+    return 12;
+}
+
+struct tg_str tg_doc_string(const struct tg_doc *d, uint32_t node)
+{
+    const struct tg_node *n;
+    char *out, *at;
+
+    CHECK(node < d->count);
+    n = &d->node[node];
+    CHECK(n->type == TG_STRING || n->type == TG_NAME);
+    if (!n->escaped)
+        return (struct tg_str){n->text + 1, n->len - 2};
+    out = at = tg_arena_alloc(d->arena, n->len);
+    for (const char *p = n->text + 1; p < n->text + n->len - 1;) {
+        if (*p == '\\')
+            p += unescape_one(p, &at);
+        else
+            *at++ = *p++;
+    }
+    return (struct tg_str){out, (size_t)(at - out)};
+}
+
+/* Without memory: lookups ask this of every name on their way. */
+bool tg_doc_is(const struct tg_doc *d, uint32_t node, struct tg_str value)
+{
+    const struct tg_node *n = &d->node[node];
+    const char *p = n->text + 1;
+    const char *end = n->text + n->len - 1;
+
+    CHECK(node < d->count && (n->type == TG_STRING || n->type == TG_NAME));
+    if (!n->escaped)
+        return n->len == value.n + 2 && memcmp(p, value.p, value.n) == 0;
+    while (p < end) {
+        char c[4];
+        char *to = c;
+        size_t length;
+
+        if (*p == '\\')
+            p += unescape_one(p, &to);
+        else
+            *to++ = *p++;
+        length = (size_t)(to - c);
+        if (value.n < length || memcmp(c, value.p, length) != 0)
+            return false;
+        value = tg_str_skip(value, length);
+    }
+    return value.n == 0;
+}
+
+/* --- looking around --- */
+
+uint32_t tg_doc_member(const struct tg_doc *d, uint32_t object, struct tg_str name)
+{
+    CHECK(object < d->count && d->node[object].type == TG_OBJECT);
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
+        if (tg_doc_is(d, m, name))
+            return d->node[m].child;
+    return TG_NONE;
+}
+
+bool tg_doc_integer(const struct tg_doc *d, uint32_t node, int64_t *out)
+{
+    struct tg_str s = tg_doc_text(d, node);
+    bool negative = s.n > 0 && s.p[0] == '-';
+    uint64_t value;
+
+    if (!tg_str_u64(negative ? tg_str_skip(s, 1) : s, &value))
+        return false;
+    if (negative && (value == 0 || value > (uint64_t)INT64_MAX + 1))
+        return false;
+    if (!negative && value > INT64_MAX)
+        return false;
+    *out = negative ? (int64_t)(0 - value) : (int64_t)value;
+    return true;
+}
+
+static void add_pointer_token(const struct tg_doc *d, uint32_t node, struct tg_buf *out)
+{
+    const struct tg_node *n = &d->node[node];
+
+    tg_buf_putc(out, '/');
+    if (n->type == TG_NAME) {
+        struct tg_str name = tg_doc_string(d, node);
+
+        for (size_t i = 0; i < name.n; i++) {
+            if (name.p[i] == '~' || name.p[i] == '/')
+                tg_buf_puts(out, name.p[i] == '~' ? "~0" : "~1");
+            else
+                tg_buf_putc(out, name.p[i]);
+        }
+    } else {
+        tg_buf_u64(out, n->index);
+    }
+}
+
+struct tg_str tg_doc_pointer(const struct tg_doc *d, uint32_t node)
+{
+    uint32_t path[TG_JSON_MAX_DEPTH + 1];
+    uint32_t depth = 0;
+    struct tg_buf out = {0};
+    struct tg_str pointer;
+
+    CHECK(node < d->count);
+    for (uint32_t n = node; n != TG_NONE; n = d->node[n].parent) {
+        uint32_t parent = d->node[n].parent;
+
+        /* a member's value adds nothing to its name, the root nothing at all */
+        if (parent == TG_NONE || d->node[parent].type == TG_NAME)
+            continue;
+        CHECK(depth < sizeof(path) / sizeof(*path));
+        path[depth++] = n;
+    }
+    while (depth-- > 0)
+        add_pointer_token(d, path[depth], &out);
+    pointer = tg_arena_dup(d->arena, tg_buf_str(&out));
+    tg_buf_end(&out);
+    return pointer;
+}
+
+/* --- places --- */
+
+/* Walks a text from the last place asked for to the next one. */
+struct walk {
+    struct tg_str text;
+    size_t at;
+    struct tg_place place; /* of `at` */
+};
+
+static struct tg_place walk_to(struct walk *w, size_t offset)
+{
+    CHECK(offset <= w->text.n && offset >= w->at);
+    for (; w->at < offset; w->at++) {
+        unsigned char c = (unsigned char)w->text.p[w->at];
+        bool crlf = c == '\r' && w->at + 1 < w->text.n && w->text.p[w->at + 1] == '\n';
+
+        if (c == '\n' || (c == '\r' && !crlf))
+            w->place = (struct tg_place){w->place.line + 1, 1};
+        else
+            w->place.column += (c & 0xc0) != 0x80;
+    }
+    return w->place;
+}
+
+struct tg_place tg_doc_place(struct tg_str text, uint32_t offset)
+{
+    struct walk w = {text, 0, {1, 1}};
+
+    return walk_to(&w, offset);
+}
+
+struct wanted {
+    uint32_t offset;
+    unsigned index;
+};
+
+static int by_place(const void *left, const void *right)
+{
+    const struct wanted *a = left, *b = right;
+
+    return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
+void tg_doc_places(struct tg_str text, const uint32_t *offsets, unsigned n, struct tg_place *out)
+{
+    struct walk w = {text, 0, {1, 1}};
+    struct wanted *wanted = malloc((n + 1) * sizeof(*wanted));
+
+    CHECK(wanted != NULL);
+    for (unsigned i = 0; i < n; i++)
+        wanted[i] = (struct wanted){offsets[i], i};
+    qsort(wanted, n, sizeof(*wanted), by_place);
+    for (unsigned i = 0; i < n; i++) {
+        bool none = wanted[i].offset == TG_NONE;
+
+        out[wanted[i].index] = none ? (struct tg_place){0, 0} : walk_to(&w, wanted[i].offset);
+    }
+    free(wanted);
+}
+
+/* --- pointers (RFC 6901) --- */
+
+/* Takes one reference token off the pointer, "~1" and "~0" decoded into `out`. */
+static struct tg_str next_token(struct tg_str *pointer, char *out)
+{
+    size_t n = 0;
+
+    *pointer = tg_str_skip(*pointer, 1);
+    while (pointer->n > 0 && pointer->p[0] != '/') {
+        char c = pointer->p[0];
+
+        if (c == '~' && pointer->n > 1 && (pointer->p[1] == '0' || pointer->p[1] == '1')) {
+            c = pointer->p[1] == '0' ? '~' : '/';
+            *pointer = tg_str_skip(*pointer, 1);
+        }
+        out[n++] = c;
+        *pointer = tg_str_skip(*pointer, 1);
+    }
+    return (struct tg_str){out, n};
+}
+
+static uint32_t element(const struct tg_doc *d, uint32_t array, struct tg_str token)
+{
+    uint32_t node = d->node[array].child;
+    uint64_t index;
+
+    if (!tg_str_u64(token, &index))
+        return TG_NONE;
+    while (index-- > 0 && node != TG_NONE)
+        node = d->node[node].next;
+    return node;
+}
+
+uint32_t tg_doc_find(const struct tg_doc *d, struct tg_str pointer)
+{
+    char *token = tg_arena_alloc(d->arena, pointer.n);
+    uint32_t node = 0;
+
+    while (node != TG_NONE && pointer.n > 0) {
+        struct tg_str name;
+
+        if (pointer.p[0] != '/')
+            return TG_NONE;
+        name = next_token(&pointer, token);
+        if (d->node[node].type == TG_OBJECT)
+            node = tg_doc_member(d, node, name);
+        else if (d->node[node].type == TG_ARRAY)
+            node = element(d, node, name);
+        else
+            return TG_NONE;
+    }
+    return node;
+}

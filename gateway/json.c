@@ -1,0 +1,457 @@
+#include "json.h"
+
+#include "check.h"
+#include "utf8.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#define JSMN_STATIC
+#define JSMN_PARENT_LINKS /* without them jsmn is quadratic in the number of siblings */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include <jsmn.h>
+#pragma GCC diagnostic pop
+
+/* Every way a text can fail, in words. */
+enum why {
+    EMPTY,
+    BOM,
+    VALUE,
+    NAME,
+    COLON,
+    IN_OBJECT,
+    IN_ARRAY,
+    BEHIND,
+    NUMBER,
+    LITERAL,
+    UNTERMINATED,
+    CONTROL,
+    ESCAPE,
+    SURROGATE,
+    NOT_UTF8,
+    TOO_DEEP,
+    TOO_MANY
+};
+
+static const struct {
+    enum tg_json_fault_kind kind;
+    const char *en;
+    const char *zh;
+} texts[] = {
+    [EMPTY] = {TG_JSON_SYNTAX, "there is no JSON value", "没有 JSON 值"},
+    [BOM] = {TG_JSON_UTF8, "must not begin with a byte order mark", "不能以 BOM 开头"},
+    [VALUE] = {TG_JSON_SYNTAX, "a value must stand here", "此处应为值"},
+    [NAME] = {TG_JSON_SYNTAX, "a member name in double quotes must stand here",
+              "此处应为双引号括起的成员名"},
+    [COLON] = {TG_JSON_SYNTAX, "a colon must stand here", "此处应为冒号"},
+    [IN_OBJECT] = {TG_JSON_SYNTAX, "a comma or the closing brace of the object must stand here",
+                   "此处应为逗号或右花括号"},
+    [IN_ARRAY] = {TG_JSON_SYNTAX, "a comma or the closing bracket of the array must stand here",
+                  "此处应为逗号或右方括号"},
+    [BEHIND] = {TG_JSON_SYNTAX, "nothing may stand behind the value", "值之后不能有其他内容"},
+    [NUMBER] = {TG_JSON_SYNTAX, "this is not a JSON number", "不是合法的 JSON 数字"},
+    [LITERAL] = {TG_JSON_SYNTAX, "only true, false and null are words in JSON",
+                 "JSON 中只允许 true, false, null"},
+    [UNTERMINATED] = {TG_JSON_SYNTAX, "this string has no end", "字符串没有结束"},
+    [CONTROL] = {TG_JSON_SYNTAX, "a control character in a string must be escaped",
+                 "字符串中的控制字符必须转义"},
+    [ESCAPE] = {TG_JSON_SYNTAX, "this is not an escape of JSON", "不是合法的转义序列"},
+    [SURROGATE] = {TG_JSON_UTF8, "this surrogate has no partner", "存在孤立的代理项"},
+    [NOT_UTF8] = {TG_JSON_UTF8, "this is not UTF-8", "不是合法的 UTF-8"},
+    [TOO_DEEP] = {TG_JSON_DEPTH, "the nesting is deeper than allowed", "嵌套层数超过限制"},
+    [TOO_MANY] = {TG_JSON_TOKENS, "there are more values than allowed", "值的数量超过限制"},
+};
+
+struct verifier {
+    const unsigned char *start;
+    const unsigned char *p;
+    const unsigned char *end;
+    struct tg_json_limits limits;
+    uint32_t tokens;
+    uint32_t depth;
+    uint32_t deepest;
+    enum why why;
+    uint8_t open[TG_JSON_MAX_DEPTH]; /* '{' or '[' */
+};
+
+static bool failed(struct verifier *v, enum why why)
+{
+    v->why = why;
+    return false;
+}
+
+static void skip_space(struct verifier *v)
+{
+    while (v->p < v->end && (*v->p == ' ' || *v->p == '\n' || *v->p == '\r' || *v->p == '\t'))
+        v->p++;
+}
+
+/* --- strings --- */
+
+/* Moves to the first byte that is not plain string text: quote, backslash, control, above ASCII.
+ * Sixteen bytes at a time; signed comparison finds controls and bytes above ASCII together. */
+static void skip_plain(struct verifier *v)
+{
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    const __m128i space = _mm_set1_epi8(' ');
+
+    while (v->end - v->p >= 16) {
+        __m128i c = _mm_loadu_si128((const __m128i *)(const void *)v->p);
+        __m128i stop =
+            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(c, quote), _mm_cmpeq_epi8(c, backslash)),
+                         _mm_cmplt_epi8(c, space));
+        int mask = _mm_movemask_epi8(stop);
+
+        if (mask != 0) {
+            v->p += __builtin_ctz((unsigned)mask);
+            return;
+        }
+        v->p += 16;
+    }
+#endif
+    while (v->p < v->end && *v->p >= ' ' && *v->p < 0x80 && *v->p != '"' && *v->p != '\\')
+        v->p++;
+}
+
+/* The four hexadecimal digits behind "\u"; -1 when they are not. */
+static int32_t hex4(const unsigned char *p, const unsigned char *end)
+{
+    int32_t value = 0;
+
+    if (end - p < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        unsigned char c = p[i];
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
+
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+/* RFC 8259 section 7; a high surrogate must be followed by a low one (section 8.2). */
+static bool escape(struct verifier *v)
+{
+    int32_t code, low;
+
+    if (v->end - v->p < 2)
+        return failed(v, UNTERMINATED);
+    switch (v->p[1]) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        v->p += 2;
+        return true;
+    case 'u':
+        break;
+    default:
+        return failed(v, ESCAPE);
+    }
+    code = hex4(v->p + 2, v->end);
+    if (code < 0)
+        return failed(v, ESCAPE);
+    if (code < 0xd800 || code > 0xdfff) {
+        v->p += 6;
+        return true;
+    }
+    low = v->end - v->p >= 12 && v->p[6] == '\\' && v->p[7] == 'u' ? hex4(v->p + 8, v->end) : -1;
+    if (code > 0xdbff || low < 0xdc00 || low > 0xdfff)
+        return failed(v, SURROGATE);
+    v->p += 12;
+    return true;
+}
+
+static bool wide(struct verifier *v)
+{
+    uint32_t code;
+    size_t n = tg_utf8_decode((struct tg_str){(const char *)v->p, (size_t)(v->end - v->p)}, &code);
+
+    if (n == 0)
+        return failed(v, NOT_UTF8);
+    v->p += n;
+    return true;
+}
+
+/* v->p is at the opening quote; a failure points at the place, an unterminated string at its start.
+ */
+static bool string(struct verifier *v)
+{
+    const unsigned char *opening = v->p++;
+
+    for (;;) {
+        skip_plain(v);
+        if (v->p == v->end) {
+            v->p = opening;
+            return failed(v, UNTERMINATED);
+        }
+        if (*v->p == '"') {
+            v->p++;
+            return true;
+        }
+        if (*v->p < ' ')
+            return failed(v, CONTROL);
+        if (*v->p == '\\' ? !escape(v) : !wide(v))
+            return false;
+    }
+}
+
+/* --- numbers and words --- */
+
+static bool is_digit(const struct verifier *v)
+{
+    return v->p < v->end && *v->p >= '0' && *v->p <= '9';
+}
+
+static void digits(struct verifier *v)
+{
+    while (is_digit(v))
+        v->p++;
+}
+
+/* RFC 8259 section 6. */
+static bool number(struct verifier *v)
+{
+    const unsigned char *first = v->p;
+
+    v->p += *v->p == '-';
+    if (!is_digit(v))
+        goto bad;
+    if (*v->p == '0')
+        v->p++;
+    else
+        digits(v);
+    if (is_digit(v))
+        goto bad; /* a leading zero */
+    if (v->p < v->end && *v->p == '.') {
+        v->p++;
+        if (!is_digit(v))
+            goto bad;
+        digits(v);
+    }
+    if (v->p < v->end && (*v->p == 'e' || *v->p == 'E')) {
+        v->p++;
+        v->p += v->p < v->end && (*v->p == '+' || *v->p == '-');
+        if (!is_digit(v))
+            goto bad;
+        digits(v);
+    }
+    return true;
+
+bad:
+    v->p = first;
+    return failed(v, NUMBER);
+}
+
+static bool word(struct verifier *v, const char *text, size_t n)
+{
+    if ((size_t)(v->end - v->p) < n || memcmp(v->p, text, n) != 0)
+        return failed(v, LITERAL);
+    v->p += n;
+    return true;
+}
+
+static bool scalar(struct verifier *v)
+{
+    switch (*v->p) {
+    case '"':
+        return string(v);
+    case 't':
+        return word(v, "true", 4);
+    case 'f':
+        return word(v, "false", 5);
+    case 'n':
+        return word(v, "null", 4);
+    case '-':
+    case '0' ... '9':
+        return number(v);
+    default:
+        return failed(v, (*v->p | 0x20) >= 'a' && (*v->p | 0x20) <= 'z' ? LITERAL : VALUE);
+    }
+}
+
+/* --- structure --- */
+
+static bool count(struct verifier *v)
+{
+    return ++v->tokens <= v->limits.max_tokens || failed(v, TOO_MANY);
+}
+
+static bool name(struct verifier *v)
+{
+    skip_space(v);
+    if (v->p == v->end || *v->p != '"')
+        return failed(v, NAME);
+    if (!count(v) || !string(v))
+        return false;
+    skip_space(v);
+    if (v->p == v->end || *v->p != ':')
+        return failed(v, COLON);
+    v->p++;
+    return true;
+}
+
+/* Opens a container. *empty tells that it closed at once. */
+static bool open_container(struct verifier *v, bool *empty)
+{
+    unsigned char kind = *v->p;
+
+    if (v->depth == v->limits.max_depth)
+        return failed(v, TOO_DEEP);
+    v->open[v->depth++] = kind;
+    if (v->depth > v->deepest)
+        v->deepest = v->depth;
+    v->p++;
+    skip_space(v);
+    *empty = v->p < v->end && *v->p == (kind == '{' ? '}' : ']');
+    if (*empty) {
+        v->p++;
+        v->depth--;
+    }
+    return *empty || kind == '[' || name(v);
+}
+
+/* Behind a value: closes containers until a comma announces the next value, or the root is done. */
+static bool close_containers(struct verifier *v, bool *done)
+{
+    for (;;) {
+        unsigned char kind;
+
+        *done = v->depth == 0;
+        if (*done)
+            return true;
+        kind = v->open[v->depth - 1];
+        skip_space(v);
+        if (v->p < v->end && *v->p == ',') {
+            v->p++;
+            return kind == '[' || name(v);
+        }
+        if (v->p == v->end || *v->p != (kind == '{' ? '}' : ']'))
+            return failed(v, kind == '{' ? IN_OBJECT : IN_ARRAY);
+        v->p++;
+        v->depth--;
+    }
+}
+
+static bool document(struct verifier *v)
+{
+    bool done = false;
+
+    while (!done) {
+        bool closed = true;
+
+        skip_space(v);
+        if (v->p == v->end)
+            return failed(v, v->tokens == 0 ? EMPTY : VALUE);
+        if (!count(v))
+            return false;
+        if (*v->p == '{' || *v->p == '[') {
+            if (!open_container(v, &closed))
+                return false;
+        } else if (!scalar(v)) {
+            return false;
+        }
+        if (closed && !close_containers(v, &done))
+            return false;
+    }
+    skip_space(v);
+    return v->p == v->end || failed(v, BEHIND);
+}
+
+bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
+                    struct tg_json_shape *shape, struct tg_json_fault *fault)
+{
+    struct verifier v;
+    bool ok;
+
+    CHECK(text.n <= INT32_MAX);
+    CHECK(limits->max_depth >= 1 && limits->max_depth <= TG_JSON_MAX_DEPTH);
+    v.start = v.p = (const unsigned char *)text.p;
+    v.end = v.start + text.n;
+    v.limits = *limits;
+    v.tokens = v.depth = v.deepest = 0;
+    if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
+        ok = failed(&v, BOM);
+    else
+        ok = document(&v);
+    if (ok)
+        *shape = (struct tg_json_shape){v.tokens, v.deepest};
+    else
+        *fault = (struct tg_json_fault){.kind = texts[v.why].kind,
+                                        .offset = (uint32_t)(v.p - v.start),
+                                        .message = texts[v.why].en,
+                                        .message_zh = texts[v.why].zh};
+    return ok;
+}
+
+/* --- jsmn --- */
+
+static enum tg_node_type type_of(const jsmntok_t *t, const jsmntok_t *all, const char *text)
+{
+    switch (t->type) {
+    case JSMN_OBJECT:
+        return TG_OBJECT;
+    case JSMN_ARRAY:
+        return TG_ARRAY;
+    case JSMN_STRING:
+        return t->parent >= 0 && all[t->parent].type == JSMN_OBJECT ? TG_NAME : TG_STRING;
+    case JSMN_PRIMITIVE:
+        break;
+    case JSMN_UNDEFINED:
+        TG_UNREACHABLE();
+    }
+    switch (text[t->start]) {
+    case 't':
+        return TG_TRUE;
+    case 'f':
+        return TG_FALSE;
+    case 'n':
+        return TG_NULL;
+    default:
+        return TG_NUMBER;
+    }
+}
+
+void tg_json_tokens(struct tg_arena *arena, struct tg_str text, const struct tg_json_shape *shape,
+                    struct tg_node *node)
+{
+    jsmntok_t *token = tg_arena_alloc(arena, shape->tokens * sizeof(*token));
+    jsmn_parser parser;
+
+    jsmn_init(&parser);
+    CHECK(jsmn_parse(&parser, text.p, text.n, token, shape->tokens) == (int)shape->tokens);
+    for (uint32_t i = 0; i < shape->tokens; i++) {
+        const jsmntok_t *t = &token[i];
+        uint32_t quotes = t->type == JSMN_STRING;
+        uint32_t start = (uint32_t)t->start - quotes;
+        uint32_t len = (uint32_t)(t->end - t->start) + 2 * quotes;
+
+        CHECK(t->parent < (int)i);
+        node[i] = (struct tg_node){
+            .text = text.p + start,
+            .len = len,
+            .offset = start,
+            .span = len,
+            .next = TG_NONE,
+            .child = TG_NONE,
+            .parent = t->parent < 0 ? TG_NONE : (uint32_t)t->parent,
+            .type = (uint8_t)type_of(t, token, text.p),
+            .escaped = quotes && memchr(text.p + start, '\\', len) != NULL,
+        };
+    }
+}
