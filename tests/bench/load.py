@@ -1,0 +1,94 @@
+"""Load: wrk in a closed loop, openloop.c at a fixed rate, strace for the system calls."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+
+import machine
+import servers
+
+
+class Load:
+    """What wrk is to send."""
+
+    def __init__(self, method="PUT", path=servers.PUT_PATH, body=servers.EXAMPLE, *, token=500,
+                 connections=64):
+        self.method, self.path, self.body = method, path, body
+        self.token, self.connections = token, connections
+
+    def wrk(self, port, seconds):
+        """Runs wrk for some seconds; returns its figures."""
+        done = subprocess.run(
+            ["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}s", "--timeout", "20s",
+             "-s", str(servers.HERE / "load.lua"), f"http://127.0.0.1:{port}{self.path}", "--",
+             self.method, str(self.body or "-"), str(self.token)],
+            capture_output=True, text=True, timeout=seconds + 60, check=False,
+            preexec_fn=machine.pinned(machine.LOAD_CORE))
+        line = re.search(r"figures: (.*)", done.stdout)
+        if not line:
+            raise RuntimeError(f"wrk: {done.stdout}{done.stderr}")
+        return json.loads(line[1])
+
+
+def sample(server, load, seconds):
+    """One server under load: its CPU time per request and what the client saw."""
+    pids = server.pids()
+    cpu, busy, start = machine.cpu_ns(pids), machine.core_busy_ns(server.core), time.monotonic()
+    figures = load.wrk(server.port, seconds)
+    wall = time.monotonic() - start
+    cpu = machine.cpu_ns(pids) - cpu
+    busy = machine.core_busy_ns(server.core) - busy
+    n = figures["requests"]
+    if n == 0 or figures["status"] or figures["failed"]:
+        raise RuntimeError(f"{server.name}: requests failed: {figures}")
+    server.forget_logs()
+    return {
+        "requests": n,
+        "cpu_us": cpu / n / 1e3,
+        "rps": n / figures["microseconds"] * 1e6,
+        "p50_us": figures["p50"], "p99_us": figures["p99"], "p999_us": figures["p999"],
+        "bytes": figures["bytes"] / n,
+        "rss_kb": max(machine.rss_kb(server.workers())),
+        "core": cpu / wall / 1e9,
+        # What else ran on the core: interrupts of the machine, other programs.
+        "foreign": max(0.0, (busy - cpu) / wall / 1e9),
+    }
+
+
+def rounds(todo, number, seconds, say):
+    """Interleaved: every server once a round. `todo` is a list of (label, server, load); returns
+    {label: [sample of each round]}."""
+    samples = {label: [] for label, _, _ in todo}
+    for label, server, load in todo:
+        load.wrk(server.port, 1)
+    for i in range(number):
+        for label, server, load in todo:
+            one = sample(server, load, seconds)
+            samples[label].append(one)
+            say(f"  round {i + 1}/{number}  {label:<24} {one['cpu_us']:8.2f} us/request "
+                f"{one['rps']:9.0f} requests/s  core {one['core']:.2f}  foreign {one['foreign']:.2f}")
+    return samples
+
+
+def syscalls(server, load, seconds=2):
+    """System calls per request, by name, as strace counts them."""
+    out = server.dir / "strace"
+    pids = [str(p) for p in server.workers()]
+    with subprocess.Popen(["strace", "-c", "-f", "-o", str(out), "-p", ",".join(pids)],
+                          stderr=subprocess.PIPE, text=True) as strace:
+        try:
+            for _ in pids:
+                strace.stderr.readline()
+            n = load.wrk(server.port, seconds)["requests"]
+        finally:
+            strace.send_signal(signal.SIGINT)
+            strace.wait()
+    calls = {}
+    for line in out.read_text().splitlines():
+        words = line.split()
+        if len(words) >= 5 and re.fullmatch(r"[\d.]+", words[0]) and words[-1] != "total":
+            calls[words[-1]] = int(words[3]) / n
+    return {name: round(count, 3) for name, count in sorted(calls.items(), key=lambda c: -c[1])
+            if count >= 0.005}
