@@ -32,7 +32,7 @@ static void check_verdict(const struct tg_request *r, enum tg_verdict verdict)
 
 enum tg_verdict tg_chain_run(struct tg_chain *c)
 {
-    CHECK(c->location != NULL);
+    CHECK(c->location != NULL && c->entered <= c->location->nfilters);
     while (c->at < c->location->nfilters) {
         const struct tg_filter *f = c->location->filters[c->at];
         enum tg_verdict verdict;
@@ -49,7 +49,8 @@ enum tg_verdict tg_chain_run(struct tg_chain *c)
         c->at++;
         c->turns = 0;
     }
-    return TG_NEXT;
+    /* a filter may leave the refusal to those behind it, so that all is told in one answer */
+    return c->request->report.violations > 0 ? tg_refuse(c->request) : TG_NEXT;
 }
 
 void tg_chain_done(struct tg_chain *c)

@@ -26,7 +26,8 @@ void tg_chain_begin(struct tg_chain *c, const struct tg_location *location,
 /*
  * Calls filters until one does not say TG_NEXT, or all have. Returns TG_NEXT when the request
  * passed all of them, TG_WAIT (call again when resumed; request->waiting says why), TG_REPLY, or
- * TG_FAIL.
+ * TG_FAIL. A request with violations in its report never passes: when no filter refused it, the
+ * walker does, behind the last one.
  */
 enum tg_verdict tg_chain_run(struct tg_chain *c);
 

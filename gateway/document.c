@@ -20,6 +20,8 @@ static void link_nodes(struct tg_doc *d)
 
         CHECK(n->parent < i);
         n->next = parent->child;
+        if (n->next != TG_NONE)
+            d->node[n->next].previous = i;
         parent->child = i;
     }
 }

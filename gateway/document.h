@@ -35,6 +35,7 @@ struct tg_node {
     uint32_t offset; /* in the client's text, also for edited nodes; TG_NONE for added ones */
     uint32_t span;   /* length in the client's text, also for edited nodes; 0 for added ones */
     uint32_t next;   /* sibling, or TG_NONE; removed members are no longer linked */
+    uint32_t previous;
     uint32_t child;  /* first child, or TG_NONE */
     uint32_t parent; /* TG_NONE for the root */
     uint32_t index;  /* of an array's element, from 0; else 0 */
@@ -99,8 +100,7 @@ struct tg_json_fault {
     const char *message;    /* English, without a place; static */
     const char *message_zh; /* Chinese */
     struct tg_str pointer;  /* of the member (DUPLICATE), else empty; in the arena */
-    const struct tg_json_fault
-        *next; /* the next duplicate, in the order of the text; in the arena */
+    struct tg_json_fault *next; /* the next duplicate in the text; in the arena */
 };
 
 /*

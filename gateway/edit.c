@@ -117,18 +117,17 @@ void tg_doc_remove(struct tg_doc *d, uint32_t name_node, const char *why)
 {
     struct tg_change *c = record(d, TG_CHANGE_REMOVE, name_node, why);
     struct tg_node *n = &d->node[name_node];
-    uint32_t *link;
 
     CHECK(n->type == TG_NAME && n->child != TG_NONE);
     c->old_text = current_text(d, n->child);
     mark_edited(d, name_node);
     n->removed = true;
-    link = &d->node[n->parent].child;
-    while (*link != name_node) {
-        CHECK(*link != TG_NONE);
-        link = &d->node[*link].next;
-    }
-    *link = n->next;
+    if (n->previous != TG_NONE)
+        d->node[n->previous].next = n->next;
+    else
+        d->node[n->parent].child = n->next;
+    if (n->next != TG_NONE)
+        d->node[n->next].previous = n->previous;
 }
 
 static uint32_t new_node(struct tg_doc *d, enum tg_node_type type, struct tg_str text,
@@ -148,6 +147,7 @@ static uint32_t new_node(struct tg_doc *d, enum tg_node_type type, struct tg_str
         .len = (uint32_t)text.n,
         .offset = TG_NONE,
         .next = TG_NONE,
+        .previous = TG_NONE,
         .child = TG_NONE,
         .parent = parent,
         .type = (uint8_t)type,
@@ -177,7 +177,7 @@ uint32_t tg_doc_add(struct tg_doc *d, uint32_t object, struct tg_str name, enum 
 {
     struct tg_change *c;
     uint32_t member, value;
-    uint32_t *link;
+    uint32_t last = TG_NONE;
 
     CHECK(object < d->count && d->node[object].type == TG_OBJECT);
     CHECK(d->node[object].offset != TG_NONE);
@@ -185,10 +185,13 @@ uint32_t tg_doc_add(struct tg_doc *d, uint32_t object, struct tg_str name, enum 
     member = new_node(d, TG_NAME, quoted(d, name), object);
     value = new_node(d, type, tg_arena_dup(d->arena, new_text), member);
     d->node[member].child = value;
-    link = &d->node[object].child;
-    while (*link != TG_NONE)
-        link = &d->node[*link].next;
-    *link = member;
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
+        last = m;
+    d->node[member].previous = last;
+    if (last != TG_NONE)
+        d->node[last].next = member;
+    else
+        d->node[object].child = member;
     d->growth += d->node[member].len + new_text.n + indent_of(d, object).n + strlen(",: ");
     c = record(d, TG_CHANGE_ADD, member, why);
     c->new_text = tg_doc_text(d, value);
@@ -242,21 +245,23 @@ static void put_addition(struct writer *w, const struct addition *a)
     struct tg_str indent = indent_of(d, object);
 
     copy_to(w, a->at);
-    if (d->node[object].child != a->name)
+    /* what stood before a first member that was removed is still there */
+    if (d->node[object].child != a->name) {
         put(w, TG_STR(","));
-    /* what stood before the only members is still there when they were removed */
-    if (d->node[object].child != a->name || d->text.p[a->at - 1] == '{')
         put(w, indent);
+    }
     put(w, tg_doc_text(d, a->name));
     put(w, indent.n > 0 ? TG_STR(": ") : TG_STR(":"));
     put(w, tg_doc_text(d, d->node[a->name].child));
 }
 
-/* Everything up to an offset, with the additions that go before it. */
+/* Everything up to an offset, with the additions that go before it. An addition inside a member
+ * that was left out went with it. */
 static void advance(struct writer *w, uint32_t offset)
 {
-    while (w->next < w->end && w->next->at <= offset)
-        put_addition(w, w->next++);
+    for (; w->next < w->end && w->next->at <= offset; w->next++)
+        if (w->next->at >= w->at)
+            put_addition(w, w->next);
     copy_to(w, offset);
 }
 

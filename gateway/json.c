@@ -448,6 +448,7 @@ void tg_json_tokens(struct tg_arena *arena, struct tg_str text, const struct tg_
             .offset = start,
             .span = len,
             .next = TG_NONE,
+            .previous = TG_NONE,
             .child = TG_NONE,
             .parent = t->parent < 0 ? TG_NONE : (uint32_t)t->parent,
             .type = (uint8_t)type_of(t, token, text.p),

@@ -1,0 +1,24 @@
+/*
+ * A set of strings, to find what stands twice. The hash is keyed at random per set: whoever chooses
+ * the strings cannot make them collide, so adding stays constant in time.
+ */
+#ifndef TG_STRSET_H
+#define TG_STRSET_H
+
+#include "arena.h"
+
+struct tg_strset {
+    struct tg_str *slot; /* p == NULL: free */
+    size_t mask;         /* slots - 1 */
+    size_t left;         /* how many may still be added */
+    uint64_t key;
+};
+
+/* Makes a set for at most `n` strings. Its memory is the arena's. */
+void tg_strset_init(struct tg_strset *s, struct tg_arena *arena, size_t n);
+
+/* Adds a string, which must live as long as the set and have p != NULL (CHECKed). Returns false
+ * when an equal one is in the set already. */
+bool tg_strset_add(struct tg_strset *s, struct tg_str text);
+
+#endif
