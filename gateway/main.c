@@ -76,17 +76,6 @@ static int print_version(bool long_form)
     return EXIT_SUCCESS;
 }
 
-/* The folder of the configuration file with its '/', so that what stands beside it is found. */
-static char *folder_of(const char *file)
-{
-    const char *slash = strrchr(file, '/');
-    char *folder = slash != NULL ? strndup(file, (size_t)(slash - file) + 1) : strdup("./");
-
-    if (folder == NULL)
-        abort();
-    return folder;
-}
-
 static char *with_slash(const char *prefix)
 {
     size_t n = strlen(prefix);
@@ -99,7 +88,7 @@ static char *with_slash(const char *prefix)
 
 static int serve(const struct options *o)
 {
-    char *prefix = o->prefix != NULL ? with_slash(o->prefix) : folder_of(o->file);
+    char *prefix = o->prefix != NULL ? with_slash(o->prefix) : tg_settings_folder(o->file);
     struct tg_settings *settings = tg_settings_load(o->file, prefix);
     int status = EXIT_FAILURE;
 

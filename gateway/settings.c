@@ -29,7 +29,9 @@ static void write_problems(const struct tg_conf *c, struct tg_buf *out)
         tg_buf_printf(out, "[emerg] and %u more\n", c->errors + c->warnings - shown);
 }
 
-struct tg_settings *tg_settings_read(const char *file, const char *prefix, struct tg_buf *problems)
+/* Reads `text`, or the file when there is none. */
+static struct tg_settings *read_settings(const char *file, struct tg_str text, const char *prefix,
+                                         bool offline, struct tg_buf *problems)
 {
     const struct tg_directive *tables[TG_CORE_TABLES + TG_MAX_FILTERS + 1];
     struct tg_settings *s = calloc(1, sizeof(*s));
@@ -39,8 +41,9 @@ struct tg_settings *tg_settings_read(const char *file, const char *prefix, struc
     tg_arena_init(&s->arena, SIZE_MAX);
     tg_conf_init(&c, &s->arena, tg_arena_dup(&s->arena, tg_str_of(prefix)).p);
     s->file = tg_arena_dup(&s->arena, tg_str_of(file)).p;
+    s->offline = offline;
     s->audit_conf = tg_arena_zalloc(&s->arena, 1, tg_audit_conf_size());
-    s->tree = tg_conf_parse(&c, file);
+    s->tree = text.p != NULL ? tg_conf_parse_text(&c, file, text) : tg_conf_parse(&c, file);
     if (c.errors == 0) {
         load_modules(&c, s->tree);
         tg_settings_tables(tables);
@@ -54,11 +57,20 @@ struct tg_settings *tg_settings_read(const char *file, const char *prefix, struc
     return NULL;
 }
 
-struct tg_settings *tg_settings_load(const char *file, const char *prefix)
+struct tg_settings *tg_settings_read(const char *file, const char *prefix, struct tg_buf *problems)
 {
-    struct tg_buf problems = {0};
-    struct tg_settings *s = tg_settings_read(file, prefix, &problems);
-    struct tg_str rest = tg_buf_str(&problems);
+    return read_settings(file, (struct tg_str){NULL, 0}, prefix, false, problems);
+}
+
+struct tg_settings *tg_settings_offline(const char *file, struct tg_str text, const char *prefix,
+                                        struct tg_buf *problems)
+{
+    return read_settings(file, text, prefix, true, problems);
+}
+
+void tg_settings_print(const struct tg_buf *problems)
+{
+    struct tg_str rest = tg_buf_str(problems);
 
     while (rest.n > 0) {
         const char *end = memchr(rest.p, '\n', rest.n);
@@ -67,8 +79,60 @@ struct tg_settings *tg_settings_load(const char *file, const char *prefix)
         fprintf(stderr, "trainguard: %.*s", (int)n, rest.p);
         rest = tg_str_skip(rest, n);
     }
+}
+
+struct tg_settings *tg_settings_load(const char *file, const char *prefix)
+{
+    struct tg_buf problems = {0};
+    struct tg_settings *s = tg_settings_read(file, prefix, &problems);
+
+    tg_settings_print(&problems);
     tg_buf_end(&problems);
     return s;
+}
+
+/* The server of derived locations: the last one, without addresses. Made when it is needed. */
+static struct tg_server_conf *derived_server(struct tg_settings *s)
+{
+    struct tg_server_conf **last = &s->servers;
+
+    while (*last != NULL)
+        last = &(*last)->next;
+    return *last = tg_arena_zalloc(&s->arena, 1, sizeof(**last));
+}
+
+const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct tg_location *base,
+                                             struct tg_str text, struct tg_buf *problems)
+{
+    const struct tg_directive *tables[TG_CORE_TABLES + TG_MAX_FILTERS + 1];
+    struct tg_location outer = *base;
+    struct tg_scope scope = {TG_SCOPE_MAGIC, s, derived_server(s), &outer};
+    const struct tg_conf_item *block;
+    struct tg_conf c;
+
+    tg_conf_init(&c, &s->arena, "./");
+    outer.next = NULL;
+    outer.nloaded = 0;
+    text = tg_arena_printf(&s->arena, "location %.*s \"%.*s\" { %.*s }", TG_STR_ARG(base->method),
+                           TG_STR_ARG(base->pattern), TG_STR_ARG(text));
+    block = tg_conf_parse_text(&c, "the command line", text);
+    if (c.errors == 0) {
+        tg_settings_tables(tables);
+        c.known = tables;
+        c.owner = &scope;
+        CHECK(tg_set_location(&c, block, s, NULL) || c.errors > 0);
+    }
+    write_problems(&c, problems);
+    return c.errors == 0 ? scope.server->locations : NULL;
+}
+
+char *tg_settings_folder(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    char *folder = slash != NULL ? strndup(file, (size_t)(slash - file) + 1) : strdup("./");
+
+    CHECK(folder != NULL);
+    return folder;
 }
 
 void tg_settings_end(struct tg_settings *s)

@@ -122,6 +122,7 @@ struct tg_settings *tg_settings_load(const char *file, const char *prefix);
 /* The same, with the problems appended to `problems` instead, one line each: "[emerg] ...\n" or
  * "[warn] ...\n". With warnings alone the result is there. */
 struct tg_settings *tg_settings_read(const char *file, const char *prefix, struct tg_buf *problems);
+    bool offline;                    /* read by tg_settings_offline() */
 
 /* Unloads the filters and frees all memory. NULL is fine. */
 void tg_settings_end(struct tg_settings *s);
@@ -143,3 +144,26 @@ const struct tg_location *tg_settings_route(const struct tg_server_conf *s, stru
                                             bool *wrong_method);
 
 #endif
+/* Prints such lines to standard error as nginx does: "trainguard: [emerg] ...". */
+void tg_settings_print(const struct tg_buf *problems);
+
+/*
+ * The same for the command line: nothing is opened that only a running gateway needs (audit log, CA
+ * files), so that a configuration can be used where it does not run. `text` is read instead of a
+ * file when its p is not NULL; `file` is then its name in messages.
+ */
+struct tg_settings *tg_settings_offline(const char *file, struct tg_str text, const char *prefix,
+                                        struct tg_buf *problems);
+
+/*
+ * A location like `base` with the directives of `text` on top, as if they stood inside it; "" gives
+ * an equal one. It lives and is unloaded with the settings but is never routed to. Problems as in
+ * tg_settings_read(); returns NULL after an error.
+ */
+const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct tg_location *base,
+                                             struct tg_str text, struct tg_buf *problems);
+
+/* The folder of a file with its '/', so that what stands beside a configuration is found; on the
+ * heap, the caller's. */
+char *tg_settings_folder(const char *file);
+
