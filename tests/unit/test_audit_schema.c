@@ -72,6 +72,7 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
     r.nfields = 2;
     r.client_address = r.request_id = r.route = r.project_id = r.config_name = TG_STR("x");
     r.credentials = TG_CRED_TOKEN;
+    r.tls_principal = TG_STR("client.example");
     r.body = tg_str_of(body);
     r.report.policy_revision = TG_STR("revision");
     assert_true(tg_doc_parse(&doc, &f->arena, r.body, &limits, &fault));
