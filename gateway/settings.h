@@ -100,6 +100,7 @@ struct tg_settings {
     struct tg_arena arena; /* everything below lives in it */
     const char *file;
     const struct tg_conf_item *tree; /* for -T */
+    bool offline;                    /* read by tg_settings_offline() */
     int64_t worker_processes;        /* 0: auto */
     int64_t worker_connections;
     struct tg_str error_log; /* file, or "stderr" */
@@ -122,28 +123,7 @@ struct tg_settings *tg_settings_load(const char *file, const char *prefix);
 /* The same, with the problems appended to `problems` instead, one line each: "[emerg] ...\n" or
  * "[warn] ...\n". With warnings alone the result is there. */
 struct tg_settings *tg_settings_read(const char *file, const char *prefix, struct tg_buf *problems);
-    bool offline;                    /* read by tg_settings_offline() */
 
-/* Unloads the filters and frees all memory. NULL is fine. */
-void tg_settings_end(struct tg_settings *s);
-
-/* The whole reference page of directives (core tables, then each filter's), as Markdown. */
-void tg_settings_reference(struct tg_buf *out);
-
-/* The configuration as text, secrets masked (-T). */
-void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out);
-
-/*
- * The location for a method and a normalised path (target.h): the first one whose pattern and
- * method match; else, when patterns match but no method does, *wrong_method is true and the result
- * NULL. A path that only resembles the pattern of a location with filters (tg_target_resembles())
- * has no location: an upstream may be more lenient about it. Fills route, project_id and
- * config_name of `r` from the pattern; both slices of the latter point into r->path.
- */
-const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
-                                            bool *wrong_method);
-
-#endif
 /* Prints such lines to standard error as nginx does: "trainguard: [emerg] ...". */
 void tg_settings_print(const struct tg_buf *problems);
 
@@ -167,3 +147,23 @@ const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct
  * heap, the caller's. */
 char *tg_settings_folder(const char *file);
 
+/* Unloads the filters and frees all memory. NULL is fine. */
+void tg_settings_end(struct tg_settings *s);
+
+/* The whole reference page of directives (core tables, then each filter's), as Markdown. */
+void tg_settings_reference(struct tg_buf *out);
+
+/* The configuration as text, secrets masked (-T). */
+void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out);
+
+/*
+ * The location for a method and a normalised path (target.h): the first one whose pattern and
+ * method match; else, when patterns match but no method does, *wrong_method is true and the result
+ * NULL. A path that only resembles the pattern of a location with filters (tg_target_resembles())
+ * has no location: an upstream may be more lenient about it. Fills route, project_id and
+ * config_name of `r` from the pattern; both slices of the latter point into r->path.
+ */
+const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
+                                            bool *wrong_method);
+
+#endif
