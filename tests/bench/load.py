@@ -32,6 +32,42 @@ class Load:
         return json.loads(line[1])
 
 
+def raw_request(load):
+    """The bytes of one request."""
+    content = load.body.read_bytes() if load.body else b""
+    return (f"{load.method} {load.path} HTTP/1.1\r\nHost: localhost\r\n"
+            f"Content-Type: application/json\r\nX-Auth-Token: {'t' * load.token}\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n").encode() + content
+
+
+def write_request(file, load):
+    """A file with one request for openloop."""
+    file.write_bytes(raw_request(load))
+    return file
+
+
+def build_openloop(directory):
+    """Compiles openloop.c."""
+    program = directory / "openloop"
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, servers.HERE / "openloop.c"],
+                   check=True)
+    return program
+
+
+def openloop(program, port, rate, seconds, request, connections=64):
+    """Runs it; returns its figures, in µs."""
+    done = subprocess.run(
+        [program, str(port), str(rate), str(seconds), str(connections), request],
+        capture_output=True, text=True, timeout=seconds + 60, check=False,
+        preexec_fn=machine.pinned(machine.LOAD_CORE))
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    figures = json.loads(done.stdout)
+    if figures["refused"]:
+        raise RuntimeError(f"requests were refused: {figures}")
+    return figures
+
+
 def sample(server, load, seconds):
     """One server under load: its CPU time per request and what the client saw."""
     pids = server.pids()

@@ -1,9 +1,17 @@
 """What is measured: each scenario is a function over a Bench that returns a Table."""
 
+import json
 import statistics
 import sys
 
 import load as loads
+import memory
+import parsing
+from table import Table
+
+LIST_PATH = loads.servers.PUT_PATH.rsplit("/", 1)[0]
+PEERS = ("nginx", "trainguard", "nginx_log", "nginx_lua", "nginx_njs", "haproxy", "relay")
+OPEN_RATE = 5000
 
 
 def say(words):
@@ -11,62 +19,216 @@ def say(words):
     print(words, file=sys.stderr, flush=True)
 
 
-class Table:
-    """Rows for readers, samples for machines."""
-
-    def __init__(self, title, columns):
-        self.title, self.columns, self.rows = title, columns, []
-        self.samples, self.notes = {}, []
-
-    def row(self, *cells):
-        """Adds one row."""
-        self.rows.append([str(c) for c in cells])
-
-
 def median(samples, key):
     """The median of one figure."""
     return statistics.median(s[key] for s in samples)
 
 
-def ratio(samples, base):
-    """CPU time beside the base's, round by round: median, least, greatest."""
-    each = [a["cpu_us"] / b["cpu_us"] for a, b in zip(samples, base)]
-    return statistics.median(each), min(each), max(each)
-
-
 def spread(samples, base):
-    """The ratio in words."""
-    middle, least, most = ratio(samples, base)
-    return f"{middle:.2f} ({least:.2f}–{most:.2f})"
+    """CPU time beside the base's, round by round: median (least–greatest)."""
+    each = [a["cpu_us"] / b["cpu_us"] for a, b in zip(samples, base)]
+    return f"{statistics.median(each):.2f} ({min(each):.2f}–{max(each):.2f})"
 
 
-PEERS = ("nginx", "trainguard", "nginx_log", "nginx_lua", "nginx_njs", "haproxy", "relay")
+def measure(options, todo):
+    """Rounds over (label, server, load)."""
+    return loads.rounds(todo, options.rounds, options.seconds, say)
+
+
+def added_latency(bench, options, todo):
+    """{label: latency at a fixed rate less that of the upstream asked directly}, in µs; medians
+    of the rounds."""
+    program = loads.build_openloop(bench.dir)
+    request = loads.write_request(bench.dir / "request", todo[0][2])
+    everyone = [("direct", bench.upstream), *((label, server) for label, server, _ in todo)]
+    seen = {label: [] for label, _ in everyone}
+    for i in range(options.rounds):
+        for label, server in everyone:
+            one = loads.openloop(program, server.port, OPEN_RATE, options.seconds, request)
+            seen[label].append(one)
+            server.forget_logs()
+            say(f"  {OPEN_RATE}/s, round {i + 1}/{options.rounds}  {label:<24} "
+                f"p50 {one['p50']:.0f} p99 {one['p99']:.0f} p99.9 {one['p999']:.0f} µs")
+    direct = {q: median(seen["direct"], q) for q in ("p50", "p99", "p999")}
+    return seen, {label: {q: median(s, q) - direct[q] for q in direct} for label, s in seen.items()}
 
 
 def put(bench, options):
-    """PUT of the example over kept-alive connections: the whole chain and the audit log."""
-    names = options.only.split(",") if options.only else PEERS
+    """PUT of the example over kept-alive connections: the whole chain and the audit log"""
     load = loads.Load()
     todo = []
-    for name in names:
+    for name in options.only.split(",") if options.only else PEERS:
         server = getattr(bench, name)()
         server.probe()
         todo.append((server.name, server, load))
-    samples = loads.rounds(todo, options.rounds, options.seconds, say)
-    table = Table(f"PUT of the example, chain: {' '.join(bench.chain) or 'none'}, audit: blocking",
+    table = Table(f"PUT of the example (chain: {' '.join(bench.chain) or 'no filters'}; audit: "
+                  "blocking)",
                   ["server", "CPU µs/request", "ratio to nginx", "requests/s", "p50 µs", "p99 µs",
-                   "p99.9 µs", "RSS MB", "system calls/request"])
-    table.samples = samples
+                   "p99.9 µs", f"added at {OPEN_RATE}/s: p50 µs", "p99", "p99.9", "RSS MB",
+                   "system calls/request"])
+    samples = measure(options, todo)
+    table.samples, calls = samples, {}
     for label, server, _ in todo:
-        calls = loads.syscalls(server, load)
+        calls[label] = loads.syscalls(server, load)
+    table.samples["open loop"], added = added_latency(bench, options, todo)
+    table.samples["system calls"] = calls
+    for label, _, _ in todo:
         mine = samples[label]
         table.row(label, f"{median(mine, 'cpu_us'):.2f}",
                   spread(mine, samples["nginx"]) if "nginx" in samples else "",
                   f"{median(mine, 'rps'):.0f}", f"{median(mine, 'p50_us'):.0f}",
                   f"{median(mine, 'p99_us'):.0f}", f"{median(mine, 'p999_us'):.0f}",
-                  f"{median(mine, 'rss_kb') / 1024:.1f}",
-                  f"{sum(calls.values()):.2f}: " + " ".join(f"{n} {c:.2f}" for n, c in calls.items()))
+                  *(f"{added[label][q]:.0f}" for q in ("p50", "p99", "p999")),
+                  f"{median(mine, 'rss_kb') / 1024:.1f}", f"{sum(calls[label].values()):.2f}")
+        if label in ("trainguard", "nginx"):
+            table.notes.append(f"System calls of {label}: " + ", ".join(
+                f"{n} {c:.2f}" for n, c in calls[label].items()) + ".")
+    table.notes.append("The relay is HAProxy in `mode tcp`: bytes in, TLS out, no HTTP. Added "
+                       "latency is that of the proxy less that of the upstream asked directly.")
     return table
 
 
-ALL = {f.__name__: f for f in (put,)}
+def passthrough(bench, options):
+    """GET of a list on a location without filters"""
+    load = loads.Load("GET", LIST_PATH, None)
+    todo = [(s.name, s, load) for s in (bench.nginx_log(), bench.trainguard(), bench.nginx(),
+                                        bench.haproxy())]
+    samples = measure(options, todo)
+    table = Table("GET on a location without filters, audit: blocking",
+                  ["server", "CPU µs/request", "ratio to nginx+log", "requests/s", "p99 µs"])
+    table.samples = samples
+    for label, mine in samples.items():
+        table.row(label, f"{median(mine, 'cpu_us'):.2f}", spread(mine, samples["nginx+log"]),
+                  f"{median(mine, 'rps'):.0f}", f"{median(mine, 'p99_us'):.0f}")
+    return table
+
+
+def padded(directory, size):
+    """A good config of about `size` bytes: the example with more parameters."""
+    document = json.loads(loads.servers.EXAMPLE.read_text(encoding="utf-8"))
+    document["parameter"] = [{"label": "learning_rate", "value": "0.01"}]
+    for i in range((size - len(json.dumps(document))) // 240):
+        document["parameter"].append({"label": f"option_{i:07}", "value": "x" * 200})
+    file = directory / f"body-{size}.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    return file
+
+
+def body(bench, options):
+    """Bodies of 1 KB to 8 MB"""
+    sizes = (1 << 10, 16 << 10, 128 << 10, 1 << 20, 8 << 20)
+    through = LIST_PATH + "/upload"
+    todo = []
+    reader, path = bench.upstream.reader, loads.servers.PUT_PATH
+    ours = bench.trainguard(upstream=reader)
+    for name, server, path in (("nginx", bench.nginx(upstream=reader), path),
+                               ("trainguard", ours, path),
+                               ("trainguard, no filters", ours, through),
+                               ("haproxy", bench.haproxy(upstream=reader), path)):
+        for size in sizes:
+            method = "POST" if path is through else "PUT"
+            load = loads.Load(method, path, padded(bench.dir, size), connections=8)
+            server.probe(method, path, load.body.read_bytes())
+            todo.append((f"{name}, {size >> 10} KB", server, load))
+    samples = measure(options, todo)
+    table = Table("Bodies by size, 8 connections: CPU µs per request, and ns per byte between the "
+                  "least and the greatest",
+                  ["server", *(f"{s >> 10} KB" for s in sizes), "ns/byte"])
+    table.samples = samples
+    for name in dict.fromkeys(label.rsplit(", ", 1)[0] for label in samples):
+        cpu = [median(samples[f"{name}, {s >> 10} KB"], "cpu_us") for s in sizes]
+        table.row(name, *(f"{c:.1f}" for c in cpu),
+                  f"{(cpu[-1] - cpu[0]) * 1000 / (sizes[-1] - sizes[0]):.3f}")
+    return table
+
+
+def connections(bench, options):
+    """1 to 1,000 connections, and what an idle one costs"""
+    numbers = (1, 10, 100, 1000)
+    proxies = (bench.nginx(), bench.trainguard(), bench.haproxy())
+    todo = [(f"{s.name}, {n}", s, loads.Load(connections=n)) for n in numbers for s in proxies]
+    idle = {s.name: memory.idle_connection(s, 1000) for s in proxies}
+    samples = measure(options, todo)
+    table = Table("By number of connections: CPU µs per request (requests/s); memory",
+                  ["server", *map(str, numbers), "RSS MB with 1000", "kB per idle connection"])
+    table.samples = {**samples, "idle": idle}
+    for s in proxies:
+        mine = [samples[f"{s.name}, {n}"] for n in numbers]
+        table.row(s.name, *(f"{median(m, 'cpu_us'):.2f} ({median(m, 'rps'):.0f})" for m in mine),
+                  f"{median(mine[-1], 'rss_kb') / 1024:.1f}", f"{idle[s.name]:.1f}")
+    return table
+
+
+def newtls(bench, options):
+    """A new TLS connection to the upstream for each request, resumed and in full"""
+    todo = []
+    for words, port in (("resumed", bench.upstream.tls), ("full", bench.upstream.full)):
+        for make, options_ in ((bench.nginx, {"keepalive": False}),
+                               (bench.trainguard, {"keepalive": 0})):
+            server = make(upstream=port, **options_)
+            todo.append((f"{server.name}, {words}", server, loads.Load(connections=16)))
+    samples = measure(options, todo)
+    table = Table("A new TLS connection to the upstream for each request",
+                  ["server", "CPU µs/request", "ratio to nginx", "requests/s"])
+    table.samples = samples
+    for label, mine in samples.items():
+        base = samples["nginx, " + label.split(", ")[1]]
+        table.row(label, f"{median(mine, 'cpu_us'):.1f}", spread(mine, base),
+                  f"{median(mine, 'rps'):.0f}")
+    return table
+
+
+def rules(bench, options):
+    """1 to 1,000 policy rules"""
+    table = Table("By number of policy rules", ["rules", "CPU µs/request", "requests/s"])
+    if "policy" not in bench.chain:
+        table.notes.append("This build has no policy filter.")
+        return table
+    todo = [(str(n), bench.trainguard(rules=n), loads.Load()) for n in (1, 20, 100, 1000)]
+    table.samples = measure(options, todo)
+    for label, mine in table.samples.items():
+        table.row(label, f"{median(mine, 'cpu_us'):.2f}", f"{median(mine, 'rps'):.0f}")
+    return table
+
+
+def audit(bench, options):
+    """The modes of the audit log"""
+    todo = [(m, bench.trainguard(audit=m), loads.Load()) for m in ("off", "batch", "blocking",
+                                                                  "strict")]
+    table = Table("By mode of the audit log",
+                  ["mode", "CPU µs/request", "ratio to off", "requests/s", "p99 µs"])
+    table.samples = measure(options, todo)
+    for label, mine in table.samples.items():
+        table.row(label, f"{median(mine, 'cpu_us'):.2f}", spread(mine, table.samples["off"]),
+                  f"{median(mine, 'rps'):.0f}", f"{median(mine, 'p99_us'):.0f}")
+    return table
+
+
+def stream(bench, options):
+    """Large answers"""
+    sizes = (("1m", 1 << 20), ("64m", 64 << 20))
+    folder = bench.upstream.dir / "large"
+    folder.mkdir()
+    for name, size in sizes:
+        (folder / name).write_bytes(bytes(size))
+    todo = [(f"{s.name}, {name}", s, loads.Load("GET", f"/large/{name}", None, connections=8))
+            for s in (bench.nginx(), bench.trainguard(), bench.haproxy()) for name, _ in sizes]
+    table = Table("Large answers, 8 connections",
+                  ["server", "CPU µs/MB", "ratio to nginx", "MB/s", "RSS MB"])
+    table.samples = measure(options, todo)
+    for label, mine in table.samples.items():
+        per_mb = statistics.median(s["cpu_us"] / s["bytes"] for s in mine) * 2**20
+        speed = statistics.median(s["rps"] * s["bytes"] for s in mine) / 2**20
+        base = table.samples["nginx, " + label.split(", ")[1]]
+        table.row(label, f"{per_mb:.0f}", spread(mine, base), f"{speed:.0f}",
+                  f"{median(mine, 'rss_kb') / 1024:.1f}")
+    return table
+
+
+def json_shapes(bench, options):
+    """Cost per byte of hostile documents"""
+    return parsing.shapes(bench, options, say)
+
+
+ALL = {"put": put, "passthrough": passthrough, "body": body, "connections": connections,
+       "newtls": newtls, "rules": rules, "audit": audit, "stream": stream, "json": json_shapes}

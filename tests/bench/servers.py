@@ -16,6 +16,7 @@ PROJECT = "6b37a5f1c2d94e0f8a7b6c5d4e3f2a1b"
 PUT_PATH = f"/v1/{PROJECT}/training-job-configs/config1"
 EXAMPLE = TOP / "tests" / "data" / "bodies" / "01_seed_put_example.json"
 MODULES = "/usr/lib/nginx/modules"
+LUA = ("ndk_http_module", "ngx_http_lua_module")
 
 NGINX = """
 {modules}
@@ -31,7 +32,7 @@ http {{
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
     client_max_body_size 64m;
-    client_body_buffer_size 1m;
+    client_body_buffer_size 16m;
     client_body_temp_path {dir}/body;
     proxy_temp_path {dir}/proxy;
     fastcgi_temp_path {dir}/fastcgi;
@@ -50,6 +51,16 @@ NGINX_UPSTREAM = """
         listen 127.0.0.1:{plain} backlog=4096;
         location /large/ {{ root {dir}; }}
         location / {{ return 200 '{{"is_success": true}}'; }}
+    }}
+    server {{
+        # Answers when it has read the body, as an endpoint that stores it does; the others answer at
+        # once, which is the same only for a body that came with the head.
+        listen 127.0.0.1:{reader} ssl backlog=4096;
+        location / {{ content_by_lua_block {{
+            ngx.req.read_body()
+            ngx.header.content_length = 20
+            ngx.print('{{"is_success": true}}')
+        }} }}
     }}
     server {{
         listen 127.0.0.1:{full} ssl backlog=4096;
@@ -227,12 +238,14 @@ class Bench:
     # --- upstream ---
 
     def start_upstream(self):
-        """nginx with TLS; also a port without TLS and one that never resumes sessions."""
+        """nginx with TLS; also a port without TLS, one that never resumes sessions, and one that
+        reads bodies to their end."""
         server = self.add("upstream", machine.LOAD_CORE)
-        server.tls, server.full = machine.free_port(), machine.free_port()
-        http_part = NGINX_UPSTREAM.format(certs=self.certs, tls=server.tls, full=server.full,
-                                          plain=server.port, dir=server.dir)
-        return self.run_nginx(server, http_part)
+        server.tls, server.full, server.reader = (machine.free_port() for _ in range(3))
+        http_part = NGINX_UPSTREAM.format(
+            certs=self.certs, tls=server.tls, full=server.full, reader=server.reader,
+            plain=server.port, dir=server.dir)
+        return self.run_nginx(server, http_part, LUA)
 
     @staticmethod
     def run_nginx(server, http_part, modules=()):
@@ -264,7 +277,7 @@ class Bench:
         location = ("location / { proxy_pass https://modelarts; access_by_lua_file %s; }"
                     % (HERE / "peers.lua"))
         return self.nginx("nginx+lua", log=True, locations=location,
-                          modules=("ndk_http_module", "ngx_http_lua_module"))
+                          modules=LUA)
 
     def nginx_njs(self):
         """nginx that does the gateway's job in JavaScript."""
@@ -275,11 +288,11 @@ class Bench:
                           extra=f"js_path {HERE}; js_import peers from peers.js;"
                                 "subrequest_output_buffer_size 64k;")
 
-    def haproxy(self, mode="http"):
+    def haproxy(self, mode="http", upstream=None):
         """HAProxy: as HTTP proxy, or as a relay of bytes that looks at nothing (mode tcp)."""
         server = self.add("haproxy" if mode == "http" else "relay")
         conf = server.write("haproxy.cfg", HAPROXY.format(
-            mode=mode, port=server.port, upstream=self.upstream.tls, certs=self.certs))
+            mode=mode, port=server.port, upstream=upstream or self.upstream.tls, certs=self.certs))
         return server.start("haproxy", "-db", "-f", conf)
 
     def relay(self):
