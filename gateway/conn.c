@@ -241,6 +241,8 @@ static bool read_body(struct tg_conn *c, struct tg_str *in)
 static bool step(struct tg_conn *c, struct tg_str *in)
 {
     switch (c->state) {
+    case TG_CONN_GREET:
+        break; /* reads for itself */
     case TG_CONN_HEAD:
         return read_head(c, in);
     case TG_CONN_BODY:
@@ -312,12 +314,24 @@ static void client_gone(struct tg_conn *c)
     close_conn(c);
 }
 
+/* What is before the first request has come: requests may. Some may be in TLS's buffer already. */
+static bool greeted(struct tg_conn *c)
+{
+    if (!tg_conn_greet(c))
+        return false;
+    c->state = TG_CONN_HEAD;
+    tg_timer_set(&c->timer, now(), c->server->client_header_timeout);
+    return c->wire.tls == NULL || tg_tls_pending(c->wire.tls);
+}
+
 static void on_readable(void *owner)
 {
     struct tg_conn *c = owner;
     struct tg_str in = {c->worker->scratch, 0};
 
     CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->state == TG_CONN_GREET && !greeted(c))
+        return;
     switch (tg_wire_read(&c->wire, c->worker->scratch, TG_SCRATCH, &in.n)) {
     case TG_IO_DONE:
         break;
@@ -347,6 +361,10 @@ static void on_drained(void *owner)
         finish_now(c);
         return;
     }
+    if (c->state == TG_CONN_GREET) {
+        on_readable(c);
+        return;
+    }
     if (c->state == TG_CONN_WAIT)
         tg_timer_clear(&c->timer);
     if (c->exchange != NULL)
@@ -366,6 +384,10 @@ static void on_deadline(void *owner)
 
     CHECK_MAGIC(c, CONN_MAGIC);
     switch (c->state) {
+    case TG_CONN_GREET:
+        tg_log(TG_LOG_INFO, "conn", "client %s: no %s in time", c->address,
+               c->proxy_due ? "PROXY header" : "TLS handshake");
+        break;
     case TG_CONN_HEAD:
         if (c->first_byte != 0) {
             refuse_head(c, TG_E_HEAD_TIMEOUT, "");
@@ -388,7 +410,8 @@ static void on_deadline(void *owner)
 }
 
 struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
-                            struct tg_front_link *link, int fd, const struct sockaddr *address)
+                            const struct tg_listen *listen, struct tg_front_link *link, int fd,
+                            const struct sockaddr *address)
 {
     struct tg_conn *c = calloc(1, sizeof(*c));
 
@@ -396,8 +419,10 @@ struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *se
     c->magic = CONN_MAGIC;
     c->worker = w;
     c->server = server;
+    c->listen = listen;
     c->link = link;
-    c->state = TG_CONN_HEAD;
+    c->state = listen->tls || listen->proxy_protocol ? TG_CONN_GREET : TG_CONN_HEAD;
+    c->proxy_due = listen->proxy_protocol;
     write_address(c, address);
     tg_wire_open(&c->wire, w->base, fd, &events, c);
     tg_timer_init(&c->timer, w->base, on_deadline, c);
@@ -452,7 +477,7 @@ static void linger(struct tg_conn *c)
 {
     c->state = TG_CONN_LINGER;
     tg_buf_end(&c->held);
-    shutdown(c->wire.fd, SHUT_WR);
+    tg_wire_finish(&c->wire);
     tg_timer_set(&c->timer, now(), c->server->lingering_timeout);
     tg_wire_read_on(&c->wire);
 }

@@ -15,7 +15,8 @@ struct tg_front_link;
 struct sockaddr;
 
 enum tg_conn_state {
-    TG_CONN_HEAD = 1, /* between requests, or in a head */
+    TG_CONN_GREET = 1, /* before the first request: PROXY header, TLS handshake */
+    TG_CONN_HEAD,      /* between requests, or in a head */
     TG_CONN_BODY,     /* in a body; the exchange is under way */
     TG_CONN_WAIT,     /* the request is complete, its answer is not */
     TG_CONN_DRAIN,    /* the answer is complete, not all of it is with the kernel */
@@ -33,6 +34,7 @@ struct tg_conn {
     uint32_t magic;
     struct tg_worker *worker;
     const struct tg_server_conf *server;
+    const struct tg_listen *listen;
     struct tg_front_link *link;
     struct tg_wire wire;
     struct tg_timer timer;
@@ -51,21 +53,30 @@ struct tg_conn {
     uint64_t lingered;  /* bytes thrown away */
     int64_t first_byte; /* wall clock, of the request being read; 0 before its first byte */
     char address[64];
+    char principal[128]; /* common name of the client's certificate, or "" */
+    bool proxy_due;      /* the PROXY header has not come yet */
     struct tg_conn *next; /* in the worker's list */
     struct tg_conn *previous;
 };
 
 /* --- the front calls --- */
 
-/* A connection was accepted. `address` is the client's. */
+/* A connection was accepted on `listen`. `address` is the client's. */
 struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
-                            struct tg_front_link *link, int fd, const struct sockaddr *address);
+                            const struct tg_listen *listen, struct tg_front_link *link, int fd,
+                            const struct sockaddr *address);
 
 /* libevhtp has made the request object: the exchange starts. */
 void tg_conn_dispatch(struct tg_conn *c);
 
 /* libevhtp is about to free the connection; it closes the socket afterwards. */
 void tg_conn_closed(struct tg_conn *c);
+
+/* --- between the parts of the connection --- */
+
+/* Goes on with what comes before the first request (greet.c): true when it is done. False: more is
+ * to come, or the connection is gone. */
+bool tg_conn_greet(struct tg_conn *c);
 
 /* --- the exchange calls --- */
 

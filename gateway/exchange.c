@@ -181,6 +181,7 @@ static struct tg_exchange *attach(struct tg_conn *c)
     x->started = tg_clock_mono_now();
     x->request.exchange = x;
     x->request.client_address = tg_str_of(c->address);
+    x->request.tls_principal = tg_str_of(c->principal);
     return x;
 }
 

@@ -91,7 +91,7 @@ static evhtp_res on_accept(evhtp_connection_t *connection, void *arg)
     CHECK(cbarg == connection);
     evhtp_connection_set_hook(connection, evhtp_hook_on_connection_fini,
                               (evhtp_hook)on_connection_fini, link);
-    link->conn = tg_conn_new(f->worker, f->server, link, connection->sock, connection->saddr);
+    link->conn = tg_conn_new(f->worker, f->server, f->listen, link, connection->sock, connection->saddr);
     if (!tg_worker_has_room(f->worker))
         for (struct tg_front *each = f->worker->fronts; each != NULL; each = each->next)
             tg_front_accept(each, false);

@@ -116,10 +116,13 @@ static void end_socket(struct tg_socket *s)
     free(s);
 }
 
-static struct tg_socket *find(struct tg_socket *sockets, const struct tg_listen *l)
+/* The socket of a `listen`, but for those with a port the kernel chose: they are told apart by
+ * their order, so what has its `listen` already is passed over. */
+static struct tg_socket *find(struct tg_socket *sockets, const struct tg_listen *l, bool taking)
 {
     for (struct tg_socket *s = sockets; s != NULL; s = s->next)
-        if (same_address(&s->asked, s->asked_len, &l->address, l->address_len))
+        if (same_address(&s->asked, s->asked_len, &l->address, l->address_len) &&
+            !(any_port(&s->asked) && (taking ? s->taken : s->wished)))
             return s;
     return NULL;
 }
@@ -147,32 +150,36 @@ static struct tg_socket *open_new(const struct tg_listen *l, unsigned workers)
 bool tg_sockets_open(struct tg_socket **sockets, const struct tg_settings *settings,
                      unsigned workers)
 {
-    struct tg_socket *before = *sockets;
+    struct tg_socket **end = sockets; /* where new ones go: their order is that of the settings */
+    struct tg_socket **added;
 
     CHECK(workers >= 1 && workers <= TG_MAX_WORKERS);
-    for (struct tg_socket *s = before; s != NULL; s = s->next)
-        s->wanted = false;
+    for (; *end != NULL; end = &(*end)->next)
+        (*end)->wished = false;
+    added = end;
     for (struct tg_server_conf *v = settings->servers; v != NULL; v = v->next)
         for (struct tg_listen *l = v->listens; l != NULL; l = l->next) {
-            struct tg_socket *s = find(*sockets, l);
+            struct tg_socket *s = find(*sockets, l, false);
 
             if (s == NULL && (s = open_new(l, workers)) != NULL) {
-                s->next = *sockets;
-                *sockets = s;
+                *end = s;
+                end = &s->next;
             } else if (s != NULL && s->nfd < workers && !open_all(s, workers)) {
                 s = NULL;
             }
             if (s == NULL)
                 goto failed;
-            s->wanted = true;
+            s->wished = true;
         }
+    for (struct tg_socket *s = *sockets; s != NULL; s = s->next)
+        s->wanted = s->wished;
     return true;
 
 failed:
-    while (*sockets != before) {
-        struct tg_socket *s = *sockets;
+    while (*added != NULL) {
+        struct tg_socket *s = *added;
 
-        *sockets = s->next;
+        *added = s->next;
         end_socket(s);
     }
     return false;
@@ -211,9 +218,10 @@ void tg_sockets_take(struct tg_socket *sockets, struct tg_settings *settings, un
 {
     for (struct tg_server_conf *v = settings->servers; v != NULL; v = v->next)
         for (struct tg_listen *l = v->listens; l != NULL; l = l->next) {
-            struct tg_socket *s = find(sockets, l);
+            struct tg_socket *s = find(sockets, l, true);
 
             CHECK(s != NULL && worker < s->nfd);
+            s->taken = true;
             l->fd = s->fd[worker];
         }
     for (struct tg_socket *s = sockets; s != NULL; s = s->next)

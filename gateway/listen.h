@@ -19,7 +19,9 @@ struct tg_socket {
     const char *text; /* "127.0.0.1:8080", owned */
     int fd[TG_MAX_WORKERS];
     unsigned nfd;
-    bool wanted; /* by the settings loaded last */
+    bool wanted; /* by the settings in force */
+    bool wished; /* by the settings being opened */
+    bool taken;  /* in a worker: a `listen` has it */
     struct tg_socket *next;
 };
 

@@ -3,6 +3,7 @@
 #include "check.h"
 #include "clock.h"
 #include "listen.h"
+#include "tickets.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ struct master {
     unsigned workers; /* wanted */
     bool ending;      /* no worker is started any more; the master ends with the last one */
     bool resting;     /* WINCH: no workers, but the master stays */
+    struct tg_tickets tickets; /* workers get a copy with fork() */
     int log_fd;
     int status;
 };
@@ -159,6 +161,8 @@ static void start(struct master *m, unsigned number)
         tg_log(TG_LOG_ALERT, "master", "too many workers are still draining");
         return;
     }
+    tg_tickets_advance(&m->tickets, tg_clock_mono_now());
+    m->settings->tickets = &m->tickets;
     pid = fork();
     if (pid == 0)
         exit(work(m, number, parent));
@@ -298,6 +302,7 @@ static void reload(struct master *m)
     }
     m->settings = fresh;
     m->workers = workers;
+    tg_tickets_renew(&m->tickets, fresh->tls_ticket_rotation, tg_clock_mono_now());
     if (!open_log(m))
         tg_log(TG_LOG_ERROR, "master", "the old error log goes on");
     tg_sockets_close_unwanted(&m->sockets);
@@ -378,6 +383,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     signal(SIGPIPE, SIG_IGN);
     CHECK(sigprocmask(SIG_BLOCK, &signals, NULL) == 0);
     m.workers = wanted_workers(settings);
+    tg_tickets_init(&m.tickets, settings->tls_ticket_rotation, tg_clock_mono_now());
     if (!open_log(&m) || !tg_sockets_open(&m.sockets, settings, m.workers) ||
         !write_pid(settings)) {
         m.status = 1;

@@ -37,6 +37,7 @@ struct tg_request {
     const struct tg_field *fields;
     unsigned nfields;
     struct tg_str client_address; /* text, without port */
+    struct tg_str tls_principal;  /* common name of the client's certificate; empty: none */
     struct tg_str request_id;
     struct tg_str route;       /* the location's pattern */
     struct tg_str project_id;  /* from the pattern; empty when it has none */

@@ -144,6 +144,8 @@ void tg_settings_end(struct tg_settings *s)
     for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
         for (struct tg_location *l = v->locations; l != NULL; l = l->next)
             tg_filters_unload(l);
+    for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        tg_tls_server_end(v->tls_server);
     for (struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
         tg_tls_context_end(u->tls_context);
     arena = s->arena;

@@ -24,7 +24,15 @@ struct tg_listen {
     const char *file; /* where it stands */
     unsigned line;
     int fd; /* opened by the worker or its master; -1 before */
+    bool tls;
+    bool proxy_protocol; /* a PROXY header comes first (proxy_protocol.h) */
     struct tg_listen *next;
+};
+
+/* A list of files. */
+struct tg_path {
+    struct tg_str path; /* NUL-terminated */
+    struct tg_path *next;
 };
 
 /* One `server HOST:PORT` of an upstream. */
@@ -46,6 +54,9 @@ struct tg_upstream_conf {
     bool tls;
     bool tls_verify;
     struct tg_str tls_ca;   /* file; empty: the system's */
+    struct tg_str tls_crl;  /* file; empty: none */
+    struct tg_str tls_cert; /* file of our own certificate; empty: none */
+    struct tg_str tls_key;  /* its key; empty: in the same file */
     struct tg_str tls_name; /* name for SNI and the check; empty: the origin's host */
     struct tg_str host; /* Host to send; empty: the origin's host (and port if not the default) */
     int64_t keepalive;  /* idle connections kept per worker */
@@ -82,6 +93,11 @@ struct tg_location {
     struct tg_location *next; /* in the order written */
 };
 
+enum tg_verify_client { TG_VERIFY_OFF = 1, TG_VERIFY_ON, TG_VERIFY_OPTIONAL };
+
+/* Bits of tls_protocols. */
+enum { TG_TLS_1_2 = 1, TG_TLS_1_3 = 2 };
+
 struct tg_server_conf {
     struct tg_listen *listens;
     struct tg_location *locations;
@@ -93,6 +109,12 @@ struct tg_server_conf {
     int64_t keepalive_timeout;
     int64_t keepalive_requests;
     int64_t lingering_timeout;
+    struct tg_path *tls_certificates; /* chains; the first is for clients that name nobody */
+    struct tg_path *tls_keys;         /* as many, in the same order */
+    struct tg_str tls_client_ca;      /* file */
+    int tls_protocols;                /* bits TG_TLS_1_2 ... */
+    int verify_client;                /* enum tg_verify_client */
+    void *tls_server;                 /* struct tg_tls_server *, made at load; NULL: no TLS */
     struct tg_server_conf *next;
 };
 
@@ -106,6 +128,8 @@ struct tg_settings {
     struct tg_str error_log; /* file, or "stderr" */
     int error_log_level;     /* enum tg_log_level */
     struct tg_str pid;
+    int64_t tls_ticket_rotation;
+    void *tickets; /* struct tg_tickets *, set by the master before workers start; may be NULL */
     void *audit_conf;                /* struct tg_audit_conf *, see audit.h */
     struct tg_listen *admin_listens; /* admin { listen ... } */
     struct tg_upstream_conf *upstreams;

@@ -59,8 +59,7 @@ static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct 
 
     u->tls_context = tg_tls_context_new(u, c->arena, &why);
     if (u->tls_context == NULL)
-        tg_conf_error(c, item, "upstream \"%s\": cannot use \"%s\" as its tls_ca: %s", u->name.p,
-                      u->tls_ca.n > 0 ? u->tls_ca.p : "the system's CA files", why);
+        tg_conf_error(c, item, "upstream \"%s\": cannot use %s", u->name.p, why);
     return u->tls_context != NULL;
 }
 
@@ -146,7 +145,8 @@ bool tg_set_server(struct tg_conf *c, const struct tg_conf_item *item, void *tar
         tg_conf_error(c, item, "\"server\" has no \"listen\"");
     else if (server->locations == NULL)
         tg_conf_error(c, item, "\"server\" has no \"location\"");
-    return server->listens != NULL && server->locations != NULL;
+    return server->listens != NULL && server->locations != NULL &&
+           tg_server_tls(c, item, server, s->offline);
 }
 
 bool tg_set_proxy_pass(struct tg_conf *c, const struct tg_conf_item *item, void *target,

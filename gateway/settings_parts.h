@@ -48,6 +48,16 @@ tg_conf_setter tg_set_listen;    /* appends to a list of struct tg_listen at the
 tg_conf_setter tg_set_origin;    /* HOST[:PORT], appends to struct tg_upstream_conf */
 tg_conf_setter tg_set_host;      /* a host name or address with or without port, into a tg_str */
 
+/* --- TLS of a server (settings_tls.c) --- */
+
+tg_conf_setter tg_set_path_list; /* FILE, appends to a list of struct tg_path at the row's offset */
+tg_conf_setter tg_set_protocols; /* TLSv1.2 and TLSv1.3, bits into an int */
+
+/* Checks the TLS directives of a whole server block against each other and, unless `offline`, loads
+ * the files. False after a problem. */
+bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
+                   struct tg_server_conf *server, bool offline);
+
 /* --- setters of blocks (settings_block.c) --- */
 
 tg_conf_setter tg_set_admin;

@@ -149,6 +149,22 @@ static bool read_unix(struct tg_conf *c, struct tg_str name, struct tg_listen *l
     return true;
 }
 
+/* What stands behind the address. */
+static bool read_listen_options(struct tg_conf *c, const struct tg_conf_item *item,
+                                struct tg_listen *l)
+{
+    static const char *const words[] = {"tls", "proxy_protocol", NULL};
+    int word;
+
+    for (unsigned i = 2; i < item->nargs; i++) {
+        if (!tg_conf_word(c, item, item->args[i], words, &word))
+            return false;
+        l->tls = l->tls || word == 1;
+        l->proxy_protocol = l->proxy_protocol || word == 2;
+    }
+    return true;
+}
+
 bool tg_set_listen(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                    const struct tg_directive *d)
 {
@@ -164,6 +180,8 @@ bool tg_set_listen(struct tg_conf *c, const struct tg_conf_item *item, void *tar
                       text.p);
         return false;
     }
+    if (!read_listen_options(c, item, l))
+        return false;
     l->text = text.p;
     l->file = item->file;
     l->line = item->line;

@@ -1,15 +1,14 @@
-#include "tls.h"
+#include "tls_parts.h"
 
 #include "check.h"
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CONTEXT_MAGIC = 0x746c7363, RECORD = 16384, READ_AHEAD = 4 * RECORD };
+enum { CONTEXT_MAGIC = 0x746c7363, READ_AHEAD = 4 * TG_TLS_RECORD, MAX_WORDS = 512 };
 
 struct tg_tls_context {
     uint32_t magic;
@@ -19,18 +18,11 @@ struct tg_tls_context {
     bool verify;
 };
 
-struct tg_tls {
-    SSL *ssl;
-    struct tg_tls_context *context;
-    char name[256];
-    char why[1024]; /* name, words and both reasons fit */
-};
-
-/* The newest entry of OpenSSL's error queue as words; the queue is empty afterwards. */
-static const char *error_text(void)
+const char *tg_tls_error_text(void)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = ERR_reason_error_string(code);
+    unsigned long code = ERR_peek_error();
+    const char *reason =
+        ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
 
     ERR_clear_error();
     return reason != NULL ? reason : "no reason given";
@@ -52,22 +44,86 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
-static bool load_trust(SSL_CTX *ctx, struct tg_str ca)
+/* --- contexts --- */
+
+/* Nobody sits before a gateway to be asked. */
+static int no_pass_phrase(char *out, int size, int writing, void *arg)
 {
-    if (ca.n == 0)
-        return SSL_CTX_set_default_verify_paths(ctx) == 1;
-    return SSL_CTX_load_verify_file(ctx, ca.p) == 1;
+    (void)out, (void)size, (void)writing, (void)arg;
+    return -1;
 }
 
-static SSL_CTX *new_client_ctx(void)
+SSL_CTX *tg_tls_new_ctx(const SSL_METHOD *method)
 {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX *ctx = SSL_CTX_new(method);
 
     CHECK(ctx != NULL);
     CHECK(SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1);
+    SSL_CTX_set_security_level(ctx, 2);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_read_ahead(ctx, 1);
+    SSL_CTX_set_default_passwd_cb(ctx, no_pass_phrase);
+    return ctx;
+}
+
+const char *tg_tls_use_pair(SSL_CTX *ctx, const char *certificate, const char *key)
+{
+    ERR_clear_error();
+    if (SSL_CTX_use_certificate_chain_file(ctx, certificate) == 1 &&
+        SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(ctx) == 1)
+        return NULL;
+    return tg_tls_error_text();
+}
+
+/* Every certificate of the chain is looked up in the lists, so the file has one of each authority
+ * (RFC 5280 section 6.3). */
+static bool load_crl(SSL_CTX *ctx, const char *file)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+
+    CHECK(lookup != NULL);
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    return X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) > 0;
+}
+
+/* NULL, or what is wrong with the files of an upstream. */
+static const char *load_files(SSL_CTX *ctx, const struct tg_upstream_conf *conf,
+                              struct tg_arena *arena)
+{
+    const char *directive = "tls_ca", *file = "the system's CA files", *why = NULL;
+    bool ok = conf->tls_ca.n == 0 ? SSL_CTX_set_default_verify_paths(ctx) == 1
+                                  : SSL_CTX_load_verify_file(ctx, conf->tls_ca.p) == 1;
+
+    if (conf->tls_ca.n > 0)
+        file = conf->tls_ca.p;
+    if (ok && conf->tls_crl.n > 0) {
+        directive = "tls_crl";
+        file = conf->tls_crl.p;
+        ok = load_crl(ctx, file);
+    }
+    if (ok && conf->tls_cert.n > 0) {
+        directive = "tls_cert";
+        file = conf->tls_cert.p;
+        why = tg_tls_use_pair(ctx, conf->tls_cert.p,
+                              conf->tls_key.n > 0 ? conf->tls_key.p : conf->tls_cert.p);
+        ok = why == NULL;
+    }
+    if (ok)
+        return NULL;
+    if (why == NULL)
+        why = tg_tls_error_text();
+    return tg_arena_printf(arena, "\"%s\" as its %s: %s", file, directive, why).p;
+}
+
+static int on_verify(int ok, X509_STORE_CTX *store);
+
+static SSL_CTX *new_client_ctx(void)
+{
+    SSL_CTX *ctx = tg_tls_new_ctx(TLS_client_method());
+
     SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(ctx, on_new_session);
@@ -84,13 +140,12 @@ struct tg_tls_context *tg_tls_context_new(const struct tg_upstream_conf *conf,
     c->magic = CONTEXT_MAGIC;
     c->ctx = new_client_ctx();
     c->verify = conf->tls_verify;
-    SSL_CTX_set_verify(c->ctx, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-    if (!load_trust(c->ctx, conf->tls_ca)) {
-        *why = tg_arena_printf(arena, "%s", error_text()).p;
-        tg_tls_context_end(c);
-        return NULL;
-    }
-    return c;
+    SSL_CTX_set_verify(c->ctx, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, on_verify);
+    *why = load_files(c->ctx, conf, arena);
+    if (*why == NULL)
+        return c;
+    tg_tls_context_end(c);
+    return NULL;
 }
 
 void tg_tls_context_end(struct tg_tls_context *c)
@@ -121,8 +176,8 @@ struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str na
 
     CHECK(t != NULL);
     CHECK_MAGIC(c, CONTEXT_MAGIC);
-    CHECK(name.n < sizeof(t->name));
-    memcpy(t->name, name.p, name.n);
+    t->name = strndup(name.p, name.n);
+    CHECK(t->name != NULL);
     t->context = c;
     t->ssl = SSL_new(c->ctx);
     CHECK(t->ssl != NULL);
@@ -140,6 +195,8 @@ void tg_tls_end(struct tg_tls *t)
     if (t == NULL)
         return;
     SSL_free(t->ssl);
+    free(t->name);
+    free(t->why);
     free(t);
 }
 
@@ -157,19 +214,82 @@ static enum tg_io outcome(struct tg_tls *t, int result)
     }
 }
 
-static void explain_handshake(struct tg_tls *t, int error)
-{
-    long verify = SSL_get_verify_result(t->ssl);
+/* --- handshakes, and why they fail --- */
 
-    if (t->context->verify && verify != X509_V_OK)
-        snprintf(t->why, sizeof(t->why), "certificate of %s not accepted: %s", t->name,
-                 X509_verify_cert_error_string(verify));
-    else if (ERR_peek_last_error() != 0)
-        snprintf(t->why, sizeof(t->why), "TLS handshake with %s failed: %s", t->name, error_text());
+void tg_tls_date(const ASN1_TIME *time, char out[11])
+{
+    struct tm tm = {0};
+
+    if (ASN1_TIME_to_tm(time, &tm) != 1)
+        memcpy(out, "0000-00-00", 11);
     else
-        snprintf(t->why, sizeof(t->why), "TLS handshake with %s failed: %s", t->name,
-                 error != 0 ? strerror(error) : "the peer closed the connection");
+        CHECK(strftime(out, 11, "%Y-%m-%d", &tm) == 10);
+}
+
+/* The common name, or "?"; for people, not for decisions. */
+static void write_name(X509_NAME *name, char *out, int cap)
+{
+    if (name == NULL || X509_NAME_get_text_by_NID(name, NID_commonName, out, cap) <= 0)
+        snprintf(out, (size_t)cap, "?");
+}
+
+/* What a person needs beside OpenSSL's words: the date, or who signed it. */
+static void describe(X509 *certificate, int error, char *out, size_t cap)
+{
+    char text[128] = "";
+
+    switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        tg_tls_date(X509_get0_notAfter(certificate), text);
+        snprintf(out, cap, " on %s", text);
+        break;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        tg_tls_date(X509_get0_notBefore(certificate), text);
+        snprintf(out, cap, " before %s", text);
+        break;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_CERT_REVOKED:
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+        write_name(X509_get_issuer_name(certificate), text, sizeof(text));
+        snprintf(out, cap, ", issued by \"%s\"", text);
+        break;
+    default:
+        break;
+    }
+}
+
+/* OpenSSL asks at each step; the certificate a step fails at is known only here. */
+static int on_verify(int ok, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tg_tls *t = SSL_get_app_data(ssl);
+    X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+    int error = X509_STORE_CTX_get_error(store);
+    char more[MAX_WORDS] = "", subject[128] = "?";
+
+    if (ok || !t->context->verify || t->why != NULL)
+        return ok;
+    if (certificate != NULL) {
+        describe(certificate, error, more, sizeof(more));
+        write_name(X509_get_subject_name(certificate), subject, sizeof(subject));
+    }
+    CHECK(asprintf(&t->why, "certificate of %s not accepted: %s%s, subject \"%s\"", t->name,
+                   X509_verify_cert_error_string(error), more, subject) > 0);
+    return ok;
+}
+
+static const char *explain_handshake(struct tg_tls *t, int error)
+{
+    const char *words = error != 0 ? strerror(error) : "the peer closed the connection";
+
+    if (ERR_peek_last_error() != 0)
+        words = tg_tls_error_text();
+    if (t->why == NULL)
+        CHECK(asprintf(&t->why, "TLS handshake%s%s failed: %s", t->name != NULL ? " with " : "",
+                       t->name != NULL ? t->name : "", words) > 0);
     ERR_clear_error();
+    return t->why;
 }
 
 enum tg_io tg_tls_handshake(struct tg_tls *t, const char **why)
@@ -181,16 +301,18 @@ enum tg_io tg_tls_handshake(struct tg_tls *t, const char **why)
     errno = 0;
     result = SSL_do_handshake(t->ssl);
     if (result == 1) {
-        CHECK(!t->context->verify || SSL_get_verify_result(t->ssl) == X509_V_OK);
+        CHECK(t->context == NULL || !t->context->verify ||
+              SSL_get_verify_result(t->ssl) == X509_V_OK);
         return TG_IO_DONE;
     }
     io = outcome(t, result);
     if (io == TG_IO_WANT_READ || io == TG_IO_WANT_WRITE)
         return io;
-    explain_handshake(t, errno);
-    *why = t->why;
+    *why = explain_handshake(t, errno);
     return TG_IO_BROKEN;
 }
+
+/* --- bytes --- */
 
 enum tg_io tg_tls_read(struct tg_tls *t, char *p, size_t cap, size_t *n)
 {

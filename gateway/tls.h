@@ -1,15 +1,18 @@
 /*
- * TLS on a socket, without any buffering of its own above OpenSSL's. The only other file that
+ * TLS on a socket, without any buffering of its own above OpenSSL's. tls.c has connections and what
+ * those to an upstream share, tls_server.c what those from clients share. The only other file that
  * speaks OpenSSL is digest.c.
  */
 #ifndef TG_TLS_H
 #define TG_TLS_H
 
 #include "settings.h"
+#include "tickets.h"
 
 #include <sys/types.h>
 
 struct tg_tls_context;
+struct tg_tls_server;
 struct tg_tls;
 
 /* What came of a step on a connection. */
@@ -24,7 +27,8 @@ enum tg_io {
 /*
  * What all connections to one upstream share: trust, versions, the last session for resumption.
  * TLS 1.2 or newer; verification on unless the configuration turns it off. Returns NULL with a text
- * in *why (in the arena) when the CA file cannot be used. End it with tg_tls_context_end().
+ * in *why (in the arena), `"FILE" as its DIRECTIVE: REASON`, when a file cannot be used. End it
+ * with tg_tls_context_end().
  */
 struct tg_tls_context *tg_tls_context_new(const struct tg_upstream_conf *conf,
                                           struct tg_arena *arena, const char **why);
@@ -36,6 +40,31 @@ void tg_tls_context_end(struct tg_tls_context *c);
  * checked against. End it with tg_tls_end().
  */
 struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str name, bool literal);
+
+/*
+ * What all connections from clients of one server share: certificates, chosen by the name a client
+ * asks for (SNI; the first pair without one or without a match), versions, the authorities of
+ * clients' certificates. Returns NULL with a text in *why (in the arena) when a file cannot be
+ * used. `warn` is called for what is no error yet (an expired certificate). End it with
+ * tg_tls_server_end().
+ */
+struct tg_tls_server *tg_tls_server_new(const struct tg_server_conf *conf, struct tg_arena *arena,
+                                        void (*warn)(void *arg, const char *text), void *arg,
+                                        const char **why);
+void tg_tls_server_end(struct tg_tls_server *s);
+
+/* Turns session tickets on. `t` outlives the server and is advanced by it. */
+void tg_tls_server_tickets(struct tg_tls_server *s, struct tg_tickets *t);
+
+/* A server connection on an accepted non-blocking socket, which stays the caller's. End it with
+ * tg_tls_end(). */
+struct tg_tls *tg_tls_accept(struct tg_tls_server *s, int fd);
+
+/*
+ * Writes the common name of the certificate the client proved to own, with a NUL, and returns true;
+ * false when there is none, or when it is too long or has a NUL inside. Only after the handshake.
+ */
+bool tg_tls_principal(const struct tg_tls *t, char *out, size_t cap);
 
 /* Frees the connection; NULL is fine. Sends nothing. */
 void tg_tls_end(struct tg_tls *t);

@@ -91,24 +91,54 @@ static enum tg_io plain_io(struct tg_wire *w, ssize_t result, enum tg_io again)
     return TG_IO_BROKEN;
 }
 
-enum tg_io tg_wire_read(struct tg_wire *w, char *p, size_t cap, size_t *n)
+void tg_wire_secure(struct tg_wire *w, struct tg_tls *tls)
+{
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK(w->tls == NULL && tg_wire_queued(w) == 0);
+    w->tls = tls;
+}
+
+void tg_wire_finish(struct tg_wire *w)
+{
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    if (w->tls != NULL && !w->broken)
+        tg_tls_shutdown(w->tls);
+    shutdown(w->fd, SHUT_WR);
+}
+
+static enum tg_io receive(struct tg_wire *w, char *p, size_t cap, int flags, size_t *n)
 {
     ssize_t got;
 
-    CHECK_MAGIC(w, WIRE_MAGIC);
-    if (w->tls != NULL) {
-        enum tg_io io = tg_tls_read(w->tls, p, cap, n);
-
-        if (io == TG_IO_BROKEN)
-            w->broken = true;
-        return io;
-    }
     *n = 0;
-    got = recv(w->fd, p, cap, 0);
+    got = recv(w->fd, p, cap, flags);
     if (got <= 0)
         return plain_io(w, got, TG_IO_WANT_READ);
     *n = (size_t)got;
     return TG_IO_DONE;
+}
+
+enum tg_io tg_wire_peek(struct tg_wire *w, char *p, size_t cap, size_t *n)
+{
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK(w->tls == NULL);
+    return receive(w, p, cap, MSG_PEEK, n);
+}
+
+enum tg_io tg_wire_read(struct tg_wire *w, char *p, size_t cap, size_t *n)
+{
+    enum tg_io io;
+
+    CHECK_MAGIC(w, WIRE_MAGIC);
+    if (w->tls == NULL)
+        return receive(w, p, cap, 0, n);
+    io = tg_tls_read(w->tls, p, cap, n);
+    if (io == TG_IO_BROKEN)
+        w->broken = true;
+    /* what did not fit is with TLS, where no socket event tells of it */
+    if (*n == cap && w->reading && tg_tls_pending(w->tls))
+        event_active(&w->ev_read, EV_READ, 1);
+    return io;
 }
 
 /* One attempt. *written may be short; 0 with true means the kernel is full. */

@@ -44,6 +44,15 @@ int tg_wire_close(struct tg_wire *w);
 void tg_wire_read_on(struct tg_wire *w);
 void tg_wire_read_off(struct tg_wire *w);
 
+/* Speaks TLS from now on; takes `tls` over. */
+void tg_wire_secure(struct tg_wire *w, struct tg_tls *tls);
+
+/* Looks at up to `cap` bytes that stay to be read; plain wires only. */
+enum tg_io tg_wire_peek(struct tg_wire *w, char *p, size_t cap, size_t *n);
+
+/* Tells the other side that nothing more comes; reading goes on. */
+void tg_wire_finish(struct tg_wire *w);
+
 /* Reads up to `cap` bytes. DONE: *n > 0. WANT_READ: nothing there. CLOSED, BROKEN: the end. */
 enum tg_io tg_wire_read(struct tg_wire *w, char *p, size_t cap, size_t *n);
 

@@ -41,9 +41,12 @@ static struct event_base *new_base(void)
 
 static void open_fronts(struct tg_worker *w)
 {
-    for (struct tg_server_conf *s = w->settings->servers; s != NULL; s = s->next)
+    for (struct tg_server_conf *s = w->settings->servers; s != NULL; s = s->next) {
+        if (s->tls_server != NULL && w->settings->tickets != NULL)
+            tg_tls_server_tickets(s->tls_server, w->settings->tickets);
         for (struct tg_listen *l = s->listens; l != NULL; l = l->next)
             tg_front_open(w, s, l);
+    }
 }
 
 struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned number)

@@ -1,6 +1,7 @@
 """Fixtures: certificates once, gateways and origins for a test or a whole module."""
 
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -10,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "endpoint")
 # pylint: disable=wrong-import-position
 import certs  # noqa: E402
 from endpoint import Endpoint  # noqa: E402
-from gateway import Gateway, config  # noqa: E402
+from gateway import Gateway, binary, config  # noqa: E402
 from listener import server_context  # noqa: E402
 from origin import Origin  # noqa: E402
 
@@ -37,6 +38,20 @@ def gateway(tmp_path):
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def check(tmp_path):
+    """check(server, main="", upstream=""): exit code and words of `trainguard -t`."""
+    def run(server="", main="", upstream=""):
+        text = config(tmp_path, 1, server=server, main=main, upstream=upstream,
+                      locations="location / { proxy_pass modelarts; }")
+        (tmp_path / "checked.conf").write_text(text)
+        done = subprocess.run([binary(), "-t", "-c", tmp_path / "checked.conf"],
+                              capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    return run
 
 
 @pytest.fixture

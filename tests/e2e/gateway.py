@@ -85,7 +85,7 @@ class Gateway:
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
-        due = len(re.findall(r"^\s*listen\s", text, re.M))
+        due = len(re.findall(r"^\s*listen\s+127\.", text, re.M))
         try:
             self.wait(lambda: len(self.matches(LISTENING)) >= due, "listening")
         except AssertionError:

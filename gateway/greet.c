@@ -1,0 +1,92 @@
+/* What a connection has before its first request: a PROXY header, then a TLS handshake. */
+#include "check.h"
+#include "conn.h"
+#include "front.h"
+#include "proxy_protocol.h"
+
+/* The one way out of a greeting that failed. There is no request yet, so no record; a scan must not
+ * fill the log, so it is a line for those who look. */
+static bool give_up(struct tg_conn *c, const char *why)
+{
+    tg_log(TG_LOG_INFO, "conn", "client %s on %s: %s", c->address, c->listen->text, why);
+    tg_front_close(c->link);
+    return false;
+}
+
+/* Takes exactly `n` bytes that were peeked at. */
+static void consume(struct tg_conn *c, size_t n)
+{
+    char *p = tg_buf_room(&c->held, n);
+    size_t got = 0;
+
+    CHECK(tg_wire_read(&c->wire, p, n, &got) == TG_IO_DONE && got == n);
+    c->held.n += n;
+}
+
+static void take_address(struct tg_conn *c, const struct tg_proxy *proxy)
+{
+    CHECK(sizeof(c->address) > sizeof(proxy->address));
+    if (proxy->told)
+        memcpy(c->address, proxy->address, sizeof(proxy->address));
+    c->proxy_due = false;
+    tg_buf_end(&c->held);
+}
+
+/* The header is read without a byte of what follows: that may be TLS's. */
+static bool read_proxy(struct tg_conn *c)
+{
+    struct tg_proxy proxy;
+    const char *why = "";
+    size_t n = 0, before = c->held.n, used = 0;
+    char *p = tg_buf_room(&c->held, TG_PROXY_V2_MAX);
+    enum tg_io io = tg_wire_peek(&c->wire, p, TG_PROXY_V2_MAX, &n);
+
+    if (io == TG_IO_WANT_READ || io == TG_IO_WANT_WRITE)
+        return false;
+    if (io != TG_IO_DONE)
+        return give_up(c, "closed before its PROXY header");
+    switch (tg_proxy_read((struct tg_str){c->held.p, before + n}, &proxy, &used, &why)) {
+    case TG_PARSE_MORE:
+        consume(c, n);
+        return false;
+    case TG_PARSE_BAD:
+        return give_up(c, why);
+    case TG_PARSE_DONE:
+        break;
+    }
+    CHECK(used > before && used <= before + n);
+    consume(c, used - before);
+    take_address(c, &proxy);
+    return true;
+}
+
+static bool shake_hands(struct tg_conn *c)
+{
+    const char *why = "";
+
+    if (c->wire.tls == NULL)
+        tg_wire_secure(&c->wire, tg_tls_accept(c->server->tls_server, c->wire.fd));
+    switch (tg_tls_handshake(c->wire.tls, &why)) {
+    case TG_IO_DONE:
+        (void)tg_tls_principal(c->wire.tls, c->principal, sizeof(c->principal));
+        return true;
+    case TG_IO_WANT_READ:
+        return false;
+    case TG_IO_WANT_WRITE:
+        tg_wire_await_write(&c->wire);
+        return false;
+    case TG_IO_CLOSED:
+    case TG_IO_BROKEN:
+        c->wire.broken = true;
+        return give_up(c, why);
+    }
+    TG_UNREACHABLE();
+}
+
+bool tg_conn_greet(struct tg_conn *c)
+{
+    CHECK(c->state == TG_CONN_GREET && c->exchange == NULL);
+    if (c->proxy_due && !read_proxy(c))
+        return false;
+    return !c->listen->tls || shake_hands(c);
+}

@@ -1,0 +1,33 @@
+/* What tls.c and tls_server.c share: OpenSSL's types stay inside these two and digest.c. Nothing
+ * else includes it. */
+#ifndef TG_TLS_PARTS_H
+#define TG_TLS_PARTS_H
+
+#include "tls.h"
+
+#include <openssl/ssl.h>
+
+struct tg_tls {
+    SSL *ssl;
+    struct tg_tls_context *context; /* of a connection we made; NULL on one we took */
+    char *name;                     /* whom we asked for; NULL on one we took */
+    char *why;                      /* the sentence of a failed handshake, or NULL */
+};
+
+enum { TG_TLS_RECORD = 16384 };
+
+/* What both sides want of an SSL_CTX: TLS 1.2 or newer, keys of 112 bits of strength, no
+ * renegotiation, no compression, no prompt for a pass phrase. */
+SSL_CTX *tg_tls_new_ctx(const SSL_METHOD *method);
+
+/* The oldest entry of OpenSSL's error queue, the cause of the others, as words; the queue is empty
+ * afterwards. */
+const char *tg_tls_error_text(void);
+
+/* "2026-01-02" with its NUL. */
+void tg_tls_date(const ASN1_TIME *time, char out[11]);
+
+/* Puts a certificate (with its chain) and its key into a context. NULL, or what is wrong. */
+const char *tg_tls_use_pair(SSL_CTX *ctx, const char *certificate, const char *key);
+
+#endif

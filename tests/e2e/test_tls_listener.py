@@ -1,0 +1,309 @@
+"""TLS towards clients: names, versions, tickets, client certificates, reload."""
+
+import shutil
+import signal
+import socket
+import ssl
+
+import pytest
+
+import audit
+from client import Client, ask, request
+from wire import Wire
+
+V1_2, V1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+PASS = "location / { proxy_pass modelarts; }"
+
+
+def server(certificates, *names, more=""):
+    """The TLS part of a server block."""
+    pairs = [f"tls_certificate {certificates}/{n}.pem; tls_certificate_key {certificates}/{n}.key;"
+             for n in names or ("server",)]
+    return "\n".join(["listen 127.0.0.1:0 tls;", *pairs, more])
+
+
+def context(certificates, *, minimum=None, maximum=None, own=None, alpn=None):
+    """A client that trusts our CA."""
+    made = ssl.create_default_context(cafile=certificates / "ca.pem")
+    if minimum:
+        made.minimum_version = minimum
+    if maximum:
+        made.maximum_version = maximum
+    if own:
+        made.load_cert_chain(certificates / f"{own}.pem", certificates / f"{own}.key")
+    if alpn:
+        made.set_alpn_protocols(alpn)
+    return made
+
+
+class TlsClient(Client):
+    """A client that speaks TLS."""
+
+    def __init__(self, port, made, name="localhost", session=None):
+        super().__init__(port)
+        self.sock = made.wrap_socket(self.sock, server_hostname=name, session=session)
+        self.wire = Wire(self.sock)
+
+    def ask(self, data=request("GET", "/x")):
+        """One answer."""
+        self.send(data)
+        return self.final()
+
+
+@pytest.fixture
+def tls(gateway, origin, certificates):
+    """tls(*names, more="", main="", expect=()): a gateway with a TLS listener, its last port."""
+    def start(*names, more="", main="", expect=()):
+        return gateway(origin(), expect, server=server(certificates, *names, more=more),
+                       main=main, locations=PASS)
+    return start
+
+
+@pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
+def test_versions(tls, certificates, version):
+    """Both versions; several requests go over one connection."""
+    guard = tls()
+    made = context(certificates, minimum=version, maximum=version)
+    with TlsClient(guard.port, made) as client:
+        assert [client.ask().status for _ in range(3)] == [200] * 3
+        assert client.sock.version() == version.name.replace("_", ".")
+
+
+@pytest.mark.parametrize("allowed, asked", [("TLSv1.3", V1_2), ("TLSv1.2", V1_3)])
+def test_version_not_allowed(tls, certificates, allowed, asked):
+    """A version that tls_protocols leaves out is not spoken, and the log says so."""
+    guard = tls(more=f"tls_protocols {allowed};")
+    with pytest.raises(ssl.SSLError):
+        TlsClient(guard.port, context(certificates, minimum=asked, maximum=asked))
+    guard.wait_log("TLS handshake failed: (unsupported protocol|no protocols|.*version)")
+
+
+def test_large_bodies(tls, certificates, origin):
+    """Bytes survive in both directions, many records long."""
+    body = bytes(range(256)) * 8192
+    guard = tls()
+    with TlsClient(guard.port, context(certificates)) as client:
+        assert client.ask(request("POST", "/x", body)).status == 200
+        assert client.ask().status == 200
+
+
+def test_pipelined_in_one_record(tls, certificates):
+    """What TLS has read ahead is not forgotten."""
+    guard = tls()
+    with TlsClient(guard.port, context(certificates)) as client:
+        client.send(request("GET", "/a") * 20)
+        assert [client.final().status for _ in range(20)] == [200] * 20
+
+
+def test_request_with_the_handshake(tls, certificates):
+    """The end of the handshake and the first request may come in one segment."""
+    guard = tls()
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = context(certificates).wrap_bio(into, out, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", guard.port), 20) as sock:
+        while True:
+            try:
+                session.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(out.read())
+                into.write(sock.recv(65536))
+        session.write(request("GET", "/x"))
+        sock.sendall(out.read())
+        answer = b""
+        while b"\r\n\r\nok" not in answer:
+            try:
+                answer += session.read()
+            except ssl.SSLWantReadError:
+                into.write(sock.recv(65536))
+        assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("name, owner", [("localhost", "server"), ("modelarts.test", "server"),
+                                         ("elsewhere.test", "wrong-name"), ("nobody.test", "server"),
+                                         (None, "server")])
+def test_certificate_by_name(tls, certificates, name, owner):
+    """SNI chooses the certificate; without a match the first one counts."""
+    guard = tls("server", "wrong-name")
+    made = context(certificates)
+    made.check_hostname = False
+    with TlsClient(guard.port, made, name) as client:
+        subject = dict(part[0] for part in client.sock.getpeercert()["subject"])
+        assert subject["commonName"] == owner
+        assert client.ask().status == 200
+
+
+@pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("reload", [False, True], ids=["", "reload"])
+def test_tickets_of_all_workers(gateway, origin, certificates, version, reload):
+    """A session resumes at whichever worker, also across a reload."""
+    guard = gateway(origin(), server=server(certificates), locations=PASS,
+                    main="", level="info")
+    text = (guard.directory / "trainguard.conf").read_text()
+    (guard.directory / "trainguard.conf").write_text(
+        text.replace("worker_processes 1", "worker_processes 4"))
+    guard.process.send_signal(signal.SIGHUP)
+    guard.wait_log("reloaded")
+    made = context(certificates, minimum=version, maximum=version)
+    with TlsClient(guard.port, made) as client:
+        assert client.ask().status == 200
+        session = client.sock.session
+    if reload:
+        guard.process.send_signal(signal.SIGHUP)
+        guard.wait(lambda: len(guard.matches("reloaded")) == 2, "second reload")
+    for _ in range(12):
+        with TlsClient(guard.port, made, session=session) as client:
+            assert client.sock.session_reused
+            assert client.ask().status == 200
+
+
+def test_ticket_ages(tls, certificates):
+    """A ticket is worth nothing two rotations later."""
+    guard = tls(main="tls_ticket_rotation 1s;")
+    made = context(certificates, maximum=V1_2)
+    with TlsClient(guard.port, made) as client:
+        client.ask()
+        session = client.sock.session
+    reused = True
+    while reused:  # the clock decides; the test's own timeout is the bound
+        with TlsClient(guard.port, made, session=session) as client:
+            reused = client.sock.session_reused
+            session = session if reused else None
+            assert client.ask().status == 200
+
+
+def test_protocols(tls, certificates):
+    """ALPN: http/1.1 is chosen; who speaks only something else is told so."""
+    guard = tls()
+    with TlsClient(guard.port, context(certificates, alpn=["h2", "http/1.1"])) as client:
+        assert client.sock.selected_alpn_protocol() == "http/1.1"
+    with pytest.raises(ssl.SSLError):
+        TlsClient(guard.port, context(certificates, alpn=["h2"]))
+
+
+@pytest.mark.parametrize("verify, own, principal", [
+    ("on", "wrong-name", "wrong-name"), ("optional", "wrong-name", "wrong-name"),
+    ("optional", None, None), ("off", "wrong-name", None)])
+@pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
+def test_client_certificate(tls, certificates, verify, own, principal, version):
+    """The common name of a client's certificate is in its records, resumed or not."""
+    guard = tls(more=f"ssl_verify_client {verify}; tls_client_ca {certificates}/ca.pem;")
+    made = context(certificates, own=own, minimum=version, maximum=version)
+    session = None
+    for _ in range(2):
+        with TlsClient(guard.port, made, session=session) as client:
+            assert client.ask().status == 200
+            session = client.sock.session
+    records = audit.wait(guard.directory / "audit.jsonl", 2)
+    assert [r.get("tls.principal") for r in records] == [principal] * 2
+
+
+@pytest.mark.parametrize("verify, own", [("on", None), ("on", "unknown-ca"), ("on", "expired"),
+                                         ("optional", "unknown-ca"), ("optional", "expired")])
+@pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
+def test_client_certificate_refused(tls, certificates, verify, own, version):
+    """Whoever cannot show a good one does not get to send a request."""
+    guard = tls(more=f"ssl_verify_client {verify}; tls_client_ca {certificates}/ca.pem;")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        with TlsClient(guard.port, context(certificates, own=own, minimum=version,
+                                           maximum=version)) as client:
+            client.sock.sendall(request("GET", "/x"))
+            client.final()
+    guard.wait_log("TLS handshake failed: .*certificate")
+    assert audit.records(guard.directory / "audit.jsonl") == []
+
+
+def test_reload_of_certificates(gateway, origin, certificates, tmp_path):
+    """HUP reads the files again; a bad file keeps the old certificate, and says so."""
+    own = tmp_path / "own"
+    own.mkdir()
+    for kind in ("pem", "key"):
+        shutil.copy(certificates / f"server.{kind}", own / f"server.{kind}")
+    guard = gateway(origin(), [r"reload failed", r"cannot use the certificate .*/server.key"], server=server(own), locations=PASS)
+
+    def subject():
+        made = context(certificates)
+        made.check_hostname = False
+        with TlsClient(guard.port, made) as client:
+            assert client.ask().status == 200
+            return client.sock.getpeercert()["subject"][0][0][1]
+
+    assert subject() == "server"
+    for kind in ("pem", "key"):
+        shutil.copy(certificates / f"wrong-name.{kind}", own / f"server.{kind}")
+    guard.process.send_signal(signal.SIGHUP)
+    guard.wait_log("reloaded")
+    guard.wait_log("live objects")  # the old worker is gone, its queue with it
+    assert subject() == "wrong-name"
+    (own / "server.key").write_text("not a key")
+    guard.process.send_signal(signal.SIGHUP)
+    guard.wait_log("reload failed")
+    assert subject() == "wrong-name"
+
+
+def test_plain_request(tls):
+    """HTTP to the TLS port ends, with a line for those who look."""
+    guard = tls()
+    with Client(guard.port) as client:
+        client.send(request("GET", "/x"))
+        client.wire.rest()
+    guard.wait_log("TLS handshake failed: http request")
+
+
+@pytest.mark.parametrize("hello", [b"", b"\x16\x03\x01"], ids=["silent", "half a hello"])
+def test_slow_handshake(tls, hello):
+    """A handshake has client_header_timeout."""
+    guard = tls(more="client_header_timeout 300ms;")
+    with Client(guard.port) as client:
+        client.send(hello)
+        assert client.closed()
+    guard.wait_log("no TLS handshake in time")
+
+
+def test_refused_request_is_answered(tls, certificates):
+    """An early answer arrives, and its end is announced."""
+    guard = tls()
+    with TlsClient(guard.port, context(certificates)) as client:
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert client.final().status == 400
+        assert client.closed()
+
+
+def test_idle_memory(tls, certificates):
+    """An idle connection keeps no buffers."""
+    guard = tls(main="worker_connections 2048;")
+    made = context(certificates)
+    clients = [TlsClient(guard.port, made) for _ in range(300)]
+    for client in clients:
+        assert client.ask().status == 200
+    before = guard.memory()
+    clients += [TlsClient(guard.port, made) for _ in range(300)]
+    for client in clients[300:]:
+        assert client.ask().status == 200
+    per_connection = (guard.memory() - before) / 300
+    for client in clients:
+        client.sock.close()
+    assert per_connection < 64 * 1024
+
+
+@pytest.mark.parametrize("text, words", [
+    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/expired.key;", "key values mismatch"),
+    ("tls_certificate {c}/server.pem;", "has not as many \"tls_certificate_key\""),
+    ("tls_certificate {c}/none.pem; tls_certificate_key {c}/server.key;", "none.pem"),
+    ("tls_certificate {c}/weak-key.pem; tls_certificate_key {c}/weak-key.key;", "key too small"),
+    ("", "has a \"listen\" with \"tls\", but no \"tls_certificate\""),
+    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/server.key; ssl_verify_client on;",
+     "but no \"tls_client_ca\""),
+])
+def test_files_are_checked(check, certificates, text, words):
+    """-t finds what a start would find."""
+    code, said = check(f"listen 127.0.0.1:0 tls; {text.format(c=certificates)}")
+    assert code != 0 and words in said
+
+
+def test_expired_certificate_is_a_warning(check, certificates):
+    """An old certificate is said, with its date, but does not keep a gateway from starting."""
+    code, said = check(f"listen 127.0.0.1:0 tls; tls_certificate {certificates}/expired.pem; "
+                       f"tls_certificate_key {certificates}/expired.key;")
+    assert code == 0
+    assert "[warn]" in said and "has expired on 20" in said
