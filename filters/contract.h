@@ -132,10 +132,10 @@ bool tg_judge_wants(const struct tg_judge *j);
 void tg_judge_say(struct tg_judge *j, uint32_t node, const char *format, const char *format_zh, ...)
     __attribute__((format(printf, 3, 5), format(printf, 4, 5)));
 
-/* The same for a member that `object` lacks: it has a pointer, but no place. */
-void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const char *format,
-                    const char *format_zh, ...)
-    __attribute__((format(printf, 4, 6), format(printf, 5, 6)));
+/* The same for a member that `object` lacks: it has a pointer, but no place. The texts are static.
+ */
+void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const char *text,
+                    const char *text_zh);
 
 /* The checks of the rules, by subject. contract_types.c: */
 void tg_check_type(struct tg_judge *j);
@@ -152,7 +152,7 @@ void tg_check_boot_file(struct tg_judge *j);
 void tg_check_image(struct tg_judge *j);
 
 /* contract_lists.c: */
-void tg_check_label_required(struct tg_judge *j);
+void tg_check_label_missing(struct tg_judge *j);
 void tg_check_label_empty(struct tg_judge *j);
 void tg_check_label_twice(struct tg_judge *j);
 void tg_check_data_source(struct tg_judge *j);

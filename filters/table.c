@@ -2,6 +2,19 @@
  * request's filters is written in the configuration. */
 #include "filter.h"
 
+#define TG_FILTERS(X)                                                                              \
+    X(json)                                                                                        \
+    X(normalize)                                                                                   \
+    X(validate)                                                                                    \
+    X(policy)
+
+#define X(name) extern const struct tg_filter tg_filter_##name;
+TG_FILTERS(X)
+#undef X
+
 const struct tg_filter *const tg_builtin_filters[] = {
-    NULL,
+#define X(name) &tg_filter_##name,
+    TG_FILTERS(X)
+#undef X
+        NULL,
 };

@@ -1,0 +1,219 @@
+/* Rules about each member by itself: type, range, length, and whether the API knows it. */
+#include "check.h"
+#include "contract.h"
+#include "utf8.h"
+
+#include <inttypes.h>
+
+/* Calls `check` for each member of the config and of the objects in it that the contract's tables
+ * look into. `row` is NULL for a member that is in no table. */
+typedef void member_check(struct tg_judge *j, uint32_t name,
+                          const struct tg_contract_member *members,
+                          const struct tg_contract_member *row);
+
+static void each_member_of(struct tg_judge *j, uint32_t object,
+                           const struct tg_contract_member *members, member_check *check);
+
+static void look_into(struct tg_judge *j, uint32_t value, const struct tg_contract_member *row,
+                      member_check *check)
+{
+    const struct tg_doc *d = j->doc;
+
+    if (row->type == TG_CONTRACT_OBJECT && tg_doc_type(d, value) == TG_OBJECT)
+        each_member_of(j, value, row->members, check);
+    if (row->type != TG_CONTRACT_OBJECTS || tg_doc_type(d, value) != TG_ARRAY)
+        return;
+    for (uint32_t e = d->node[value].child; e != TG_NONE; e = d->node[e].next)
+        if (tg_doc_type(d, e) == TG_OBJECT)
+            each_member_of(j, e, row->members, check);
+}
+
+/* Recursion ends with the tables: no object in them has objects with members of their own. */
+static void each_member_of(struct tg_judge *j, uint32_t object,
+                           const struct tg_contract_member *members, member_check *check)
+{
+    for (uint32_t m = j->doc->node[object].child; m != TG_NONE; m = j->doc->node[m].next) {
+        const struct tg_contract_member *row = tg_contract_find(members, tg_doc_string(j->doc, m));
+
+        check(j, m, members, row);
+        if (row != NULL && row->members != NULL)
+            look_into(j, j->doc->node[m].child, row, check);
+    }
+}
+
+static void each_member(struct tg_judge *j, member_check *check)
+{
+    each_member_of(j, j->config, tg_contract_config, check);
+}
+
+/* --- type --- */
+
+static const struct {
+    enum tg_node_type node;
+    const char *text;
+    const char *text_zh;
+} types[] = {
+    [TG_CONTRACT_STRING] = {TG_STRING, "must be a string", "必须是字符串"},
+    [TG_CONTRACT_INTEGER] = {TG_NUMBER, "must be an integer", "必须是整数"},
+    [TG_CONTRACT_OBJECT] = {TG_OBJECT, "must be an object", "必须是对象"},
+    [TG_CONTRACT_OBJECTS] = {TG_ARRAY, "must be an array of objects", "必须是对象数组"},
+    [TG_CONTRACT_ARRAY] = {TG_ARRAY, "must be an array", "必须是数组"},
+};
+
+/* The spelling of a number that must be an integer: digits, with a minus where it is below zero. */
+static void check_spelling(struct tg_judge *j, uint32_t node)
+{
+    struct tg_str text = tg_doc_text(j->doc, node);
+
+    CHECK(text.n > 0);
+    if (tg_str_eq(text, TG_STR("-0")))
+        tg_judge_say(j, node, "must be an integer: write 0, not -0",
+                     "必须是整数: 应写作 0, 而不是 -0");
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] != '.' && text.p[i] != 'e' && text.p[i] != 'E')
+            continue;
+        tg_judge_say(j, node, "must be an integer without fraction or exponent",
+                     "必须是整数, 不能带小数部分或指数");
+        return;
+    }
+}
+
+static void check_elements(struct tg_judge *j, uint32_t array)
+{
+    for (uint32_t e = j->doc->node[array].child; e != TG_NONE; e = j->doc->node[e].next)
+        if (tg_doc_type(j->doc, e) != TG_OBJECT)
+            tg_judge_say(j, e, "must be an object", "必须是对象");
+}
+
+static void check_type(struct tg_judge *j, uint32_t name, const struct tg_contract_member *members,
+                       const struct tg_contract_member *row)
+{
+    uint32_t value = j->doc->node[name].child;
+    enum tg_node_type type = tg_doc_type(j->doc, value);
+
+    (void)members;
+    if (row == NULL || row->type == TG_CONTRACT_ANY || type == TG_NULL)
+        return;
+    if (type != types[row->type].node)
+        tg_judge_say(j, value, "%s%.0s", "%.0s%s", types[row->type].text, types[row->type].text_zh);
+    else if (row->type == TG_CONTRACT_INTEGER)
+        check_spelling(j, value);
+    else if (row->type == TG_CONTRACT_OBJECTS)
+        check_elements(j, value);
+}
+
+void tg_check_type(struct tg_judge *j)
+{
+    each_member(j, check_type);
+}
+
+/* --- range --- */
+
+static bool is_plain(struct tg_str number)
+{
+    for (size_t i = 0; i < number.n; i++)
+        if (number.p[i] == '.' || (number.p[i] | 0x20) == 'e')
+            return false;
+    return !tg_str_eq(number, TG_STR("-0"));
+}
+
+static void check_range(struct tg_judge *j, uint32_t name, const struct tg_contract_member *members,
+                        const struct tg_contract_member *row)
+{
+    uint32_t node = j->doc->node[name].child;
+    int64_t value;
+
+    (void)members;
+    if (row == NULL || row->type != TG_CONTRACT_INTEGER || tg_doc_type(j->doc, node) != TG_NUMBER ||
+        !is_plain(tg_doc_text(j->doc, node)))
+        return;
+    CHECK(row->min <= row->max);
+    if (!tg_doc_integer(j->doc, node, &value))
+        tg_judge_say(j, node,
+                     "must be from %" PRId64 " to %" PRId64 ", the range of a 64-bit integer",
+                     "必须在 %" PRId64 " 到 %" PRId64 " 之间 (64 位整数范围)", row->min, row->max);
+    else if (value < row->min)
+        tg_judge_say(j, node, "must be at least %" PRId64, "不能小于 %" PRId64, row->min);
+    else if (value > row->max)
+        tg_judge_say(j, node, "must be at most %" PRId64, "不能大于 %" PRId64, row->max);
+}
+
+void tg_check_range(struct tg_judge *j)
+{
+    each_member(j, check_range);
+}
+
+/* --- length --- */
+
+static void check_length(struct tg_judge *j, uint32_t name,
+                         const struct tg_contract_member *members,
+                         const struct tg_contract_member *row)
+{
+    uint32_t value = j->doc->node[name].child;
+    size_t n;
+
+    (void)members;
+    if (row == NULL || row->type != TG_CONTRACT_STRING || row->max == 0 ||
+        tg_doc_type(j->doc, value) != TG_STRING)
+        return;
+    n = tg_utf8_length(tg_doc_string(j->doc, value));
+    if (n > (size_t)row->max)
+        tg_judge_say(j, value, "must have at most %" PRId64 " characters, has %zu",
+                     "不能超过 %" PRId64 " 个字符, 现有 %zu 个", row->max, n);
+}
+
+void tg_check_length(struct tg_judge *j)
+{
+    each_member(j, check_length);
+}
+
+/* --- unknown --- */
+
+/* A request that creates a config names it in its body. */
+static bool is_known(const struct tg_judge *j, const struct tg_contract_member *row)
+{
+    return !(row->flags & TG_CONTRACT_RESPONSE) ||
+           (row == &tg_contract_config[TG_CONFIG_NAME] && j->request->config_name.n == 0);
+}
+
+/* True when the place is refused already, for a reason that says more. */
+static bool is_refused(const struct tg_judge *j, uint32_t node)
+{
+    for (const struct tg_finding *f = j->request->report.first; f != NULL; f = f->next)
+        if (f->severity == TG_VIOLATION && f->offset == j->doc->node[node].offset &&
+            f->offset != TG_NONE)
+            return true;
+    return false;
+}
+
+static void check_unknown(struct tg_judge *j, uint32_t name,
+                          const struct tg_contract_member *members,
+                          const struct tg_contract_member *row)
+{
+    const char *near;
+
+    if (row != NULL && is_known(j, row))
+        return;
+    if (!tg_judge_wants(j)) {
+        tg_judge_say(j, name, "unknown", "未定义");
+        return;
+    }
+    if (is_refused(j, name))
+        return;
+    if (row != NULL) {
+        tg_judge_say(j, name, "is a member of answers only, leave it out",
+                     "仅出现在查询结果中, 请求中应去掉");
+        return;
+    }
+    near = tg_contract_nearest(members, tg_doc_string(j->doc, name));
+    if (near != NULL)
+        tg_judge_say(j, name, "is not a member the API knows, did you mean \"%s\"?",
+                     "不是 API 定义的参数, 是否应为 \"%s\"?", near);
+    else
+        tg_judge_say(j, name, "is not a member the API knows", "不是 API 定义的参数");
+}
+
+void tg_check_unknown(struct tg_judge *j)
+{
+    each_member(j, check_unknown);
+}

@@ -1,0 +1,137 @@
+/* `json`: the body as a document. Everything behind it relies on exact JSON. */
+#include "check.h"
+#include "contract.h"
+
+struct json_conf {
+    int64_t max_depth;
+    int64_t max_tokens;
+    struct tg_str config_at; /* RFC 6901; empty: the whole body */
+};
+
+static bool set_config_at(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                          const struct tg_directive *d)
+{
+    struct json_conf *conf = target;
+    struct tg_str pointer = item->args[1];
+
+    (void)d;
+    if (pointer.n > 0 && pointer.p[0] != '/') {
+        tg_conf_error(c, item,
+                      "\"config_at\" takes a JSON pointer such as \"/config\" or \"\", got \"%s\"",
+                      pointer.p);
+        return false;
+    }
+    conf->config_at = pointer;
+    return true;
+}
+
+static const struct tg_directive directives[] = {
+    {.name = "json_max_depth",
+     .contexts = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
+     .kind = TG_CONF_NUMBER,
+     .offset = offsetof(struct json_conf, max_depth),
+     .min = 1,
+     .max = TG_JSON_MAX_DEPTH,
+     .fallback = "64",
+     .syntax = "NUMBER",
+     .help = "How deep objects and arrays of a body may be nested."},
+    {.name = "json_max_tokens",
+     .contexts = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
+     .kind = TG_CONF_NUMBER,
+     .offset = offsetof(struct json_conf, max_tokens),
+     .min = 1,
+     .max = 10000000,
+     .fallback = "100000",
+     .syntax = "NUMBER",
+     .help = "How many values and member names a body may have."},
+    {.name = "config_at",
+     .contexts = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
+     .kind = TG_CONF_CUSTOM,
+     .min_args = 1,
+     .max_args = 1,
+     .syntax = "POINTER",
+     .help =
+         "Where in the body the config object is, as a JSON pointer (RFC 6901), such as /config "
+         "in what a training job is created with. Without it, or as \"\": the whole body.",
+     .set = set_config_at},
+    {.name = NULL},
+};
+
+/* RFC 9110 section 8.3: exactly one field, parameters do not matter. */
+static bool is_json(const struct tg_request *r)
+{
+    struct tg_str type = {NULL, 0};
+    const char *semicolon;
+
+    for (unsigned i = 0; i < r->nfields; i++) {
+        if (!tg_str_ieq(r->fields[i].name, TG_STR("Content-Type")))
+            continue;
+        if (type.p != NULL)
+            return false;
+        type = r->fields[i].value;
+    }
+    semicolon = type.n > 0 ? memchr(type.p, ';', type.n) : NULL;
+    if (semicolon != NULL)
+        type.n = (size_t)(semicolon - type.p);
+    return tg_str_ieq(tg_str_trim(type), TG_STR("application/json"));
+}
+
+static const char *rule_of(enum tg_json_fault_kind kind)
+{
+    static const char *const rules[] = {
+        [TG_JSON_SYNTAX] = "json", [TG_JSON_UTF8] = "json",    [TG_JSON_DUPLICATE] = "duplicate",
+        [TG_JSON_DEPTH] = "limit", [TG_JSON_TOKENS] = "limit",
+    };
+
+    CHECK(kind >= TG_JSON_SYNTAX && kind <= TG_JSON_TOKENS);
+    return rules[kind];
+}
+
+static void report(struct tg_request *r, const char *rule, struct tg_str pointer, uint32_t offset,
+                   const char *message, const char *message_zh)
+{
+    struct tg_finding f = {.severity = TG_VIOLATION,
+                           .rule = rule,
+                           .error = tg_contract_rule(rule)->error,
+                           .pointer = pointer,
+                           .offset = offset,
+                           .message = tg_str_of(message),
+                           .message_zh = tg_str_of(message_zh)};
+
+    tg_report_add(&r->report, &f);
+}
+
+static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *state)
+{
+    const struct json_conf *c = conf;
+    struct tg_json_limits limits = {(uint32_t)c->max_depth, (uint32_t)c->max_tokens};
+    struct tg_doc *doc;
+    struct tg_json_fault fault;
+
+    (void)state;
+    CHECK(r->doc == NULL);
+    if (!is_json(r))
+        return tg_reply(r, TG_E_MEDIA_TYPE, NULL, NULL);
+    doc = tg_arena_alloc(r->arena, sizeof(*doc));
+    if (!tg_doc_parse(doc, r->arena, r->body, &limits, &fault)) {
+        for (const struct tg_json_fault *f = &fault; f != NULL; f = f->next)
+            report(r, rule_of(f->kind), f->pointer, f->offset, f->message, f->message_zh);
+        return tg_refuse(r);
+    }
+    r->doc = doc;
+    r->config = tg_doc_find(doc, c->config_at);
+    if (r->config != TG_NONE)
+        return TG_NEXT;
+    report(r, "config_at", c->config_at, TG_NONE, "is required: the config", "必填: 配置对象");
+    return tg_refuse(r);
+}
+
+const struct tg_filter tg_filter_json = {
+    .abi = TG_FILTER_ABI,
+    .name = "json",
+    .help = "Reads the body strictly as JSON (RFC 8259) for the filters behind it.",
+    .traits = TG_GIVES_DOCUMENT,
+    .directives = directives,
+    .conf_size = sizeof(struct json_conf),
+    .on_request = on_request,
+};
