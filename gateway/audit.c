@@ -287,6 +287,11 @@ void tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *r)
     record(a, r, false);
 }
 
+void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct tg_buf *out)
+{
+    tg_audit_record_principal(&a->redact, out, r);
+}
+
 bool tg_audit_wants_intent(const struct tg_audit *a)
 {
     CHECK_MAGIC(a, MAGIC);

@@ -61,6 +61,9 @@ bool tg_audit_ready(struct tg_audit *a);
  * too. Valid until the next call on the log. */
 const char *tg_audit_trouble(const struct tg_audit *a);
 
+/* Appends who calls, as the record's `principal` says it; nothing without credentials. */
+void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct tg_buf *out);
+
 /* True when the mode wants an intent record on disk before a byte goes upstream (`strict`). */
 bool tg_audit_wants_intent(const struct tg_audit *a);
 

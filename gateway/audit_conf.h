@@ -40,6 +40,8 @@ struct tg_audit_conf {
     bool checked;                  /* tg_audit_check() has run */
 };
 
+enum { TG_AUDIT_DEFAULT_REDACT = 64 }; /* at most */
+
 /* The name patterns that hold when audit_redact is not given; ends with NULL. */
 extern const char *const tg_audit_default_redact[];
 

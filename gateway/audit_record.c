@@ -89,6 +89,15 @@ static struct tg_str told_token(const struct tg_request *r)
     return value;
 }
 
+void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
+                               const struct tg_request *r)
+{
+    if (r->credentials == TG_CRED_SIGNED)
+        tg_buf_add(out, r->access_key);
+    else if (r->credentials != 0 && r->credentials != TG_CRED_NONE)
+        tg_redact_digest(redact, out, told_token(r));
+}
+
 static void add_principal(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
 {
     if (r->credentials == 0 || r->credentials == TG_CRED_NONE)
@@ -311,11 +320,11 @@ static const char *const result_words[] = {
     [TG_RULE_SKIP] = "skip", [TG_RULE_ERROR] = "error",
 };
 
-static void add_results(struct tg_buf *out, const struct tg_report *report)
+static void add_results(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
 {
     bool some = false;
 
-    for (const struct tg_policy_result *p = report->results; p != NULL; p = p->next) {
+    for (const struct tg_policy_result *p = r->report.results; p != NULL; p = p->next) {
         CHECK(p->result >= TG_RULE_PASS && p->result <= TG_RULE_ERROR);
         if (p->result == TG_RULE_PASS && p->exception.n == 0)
             continue;
@@ -330,6 +339,11 @@ static void add_results(struct tg_buf *out, const struct tg_report *report)
         tg_buf_putc(out, '"');
         add_text(out, TG_STR(",\"mode\":"), p->mode);
         add_text(out, TG_STR(",\"exception\":"), p->exception);
+        if (p->message.n > 0) {
+            add_text(out, TG_STR(",\"pointer\":"), p->pointer);
+            tg_buf_add(out, TG_STR(",\"message\":"));
+            tg_redact_message(redact, out, p->message, r->doc, p->pointer);
+        }
         tg_buf_putc(out, '}');
     }
     if (some)
@@ -377,7 +391,7 @@ static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
     add_findings(redact, out, r, TG_VIOLATION, TG_STR(",\"violations\":["));
     add_findings(redact, out, r, TG_WARNING, TG_STR(",\"warnings\":["));
     add_text(out, TG_STR(",\"policy.revision\":"), r->report.policy_revision);
-    add_results(out, &r->report);
+    add_results(redact, out, r);
     add_exceptions(out, &r->report);
     add_body(redact, out, r);
 }

@@ -30,6 +30,10 @@ void tg_audit_head_add(struct tg_audit_head *h, struct tg_buf *out, int64_t time
 void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
                          const struct tg_audit_record *record, bool intent);
 
+/* Appends who calls, as the member `principal` says it; nothing without credentials. */
+void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
+                               const struct tg_request *r);
+
 /* What the gateway decided about the request: "allow", "warn", "deny", "invalid", "error". */
 const char *tg_audit_decision(const struct tg_audit_record *record);
 

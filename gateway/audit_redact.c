@@ -135,6 +135,19 @@ bool tg_redact_name(struct tg_redact *r, struct tg_str name)
     return memo->match;
 }
 
+bool tg_redact_secret_name(struct tg_str name)
+{
+    struct tg_str patterns[TG_AUDIT_DEFAULT_REDACT];
+    struct tg_audit_conf conf = {.redact = patterns};
+
+    while (tg_audit_default_redact[conf.nredact] != NULL) {
+        CHECK(conf.nredact < TG_AUDIT_DEFAULT_REDACT);
+        patterns[conf.nredact] = tg_str_of(tg_audit_default_redact[conf.nredact]);
+        conf.nredact++;
+    }
+    return name.n > 0 && matches(&conf, name);
+}
+
 /* --- places --- */
 
 /* The members whose value is the name of what the member `value` beside them holds. */
@@ -236,7 +249,7 @@ bool tg_redact_pointer(struct tg_redact *r, const struct tg_doc *doc, struct tg_
 
 /* --- texts --- */
 
-static void add_digest(struct tg_redact *r, struct tg_buf *out, struct tg_str value)
+void tg_redact_digest(struct tg_redact *r, struct tg_buf *out, struct tg_str value)
 {
     unsigned char digest[TG_SHA256];
 
@@ -249,7 +262,7 @@ static void add_digest(struct tg_redact *r, struct tg_buf *out, struct tg_str va
 void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str value)
 {
     tg_buf_putc(out, '"');
-    add_digest(r, out, value);
+    tg_redact_digest(r, out, value);
     tg_buf_putc(out, '"');
 }
 
@@ -297,7 +310,7 @@ void tg_redact_message(struct tg_redact *r, struct tg_buf *out, struct tg_str me
     value = value_at(doc, pointer);
     if (quoted(message, '\'', &from, &to) || quoted(message, '"', &from, &to)) {
         tg_buf_add(&masked, (struct tg_str){message.p, from});
-        add_digest(r, &masked, (struct tg_str){message.p + from, to - from});
+        tg_redact_digest(r, &masked, (struct tg_str){message.p + from, to - from});
         tg_buf_add(&masked, tg_str_skip(message, to));
     } else {
         tg_buf_add(&masked, message);

@@ -37,7 +37,13 @@ void tg_redact_end(struct tg_redact *r);
 /* True when a name matches a pattern. */
 bool tg_redact_name(struct tg_redact *r, struct tg_str name);
 
-/* Appends "hmac-sha256:..." of `value` as a JSON string. */
+/* True when a name matches a pattern that holds when audit_redact is not given. */
+bool tg_redact_secret_name(struct tg_str name);
+
+/* Appends "hmac-sha256:..." of `value`, without quotes. */
+void tg_redact_digest(struct tg_redact *r, struct tg_buf *out, struct tg_str value);
+
+/* The same as a JSON string. */
 void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str value);
 
 /* True when the value at an RFC 6901 pointer must not be told. `doc` may be NULL. */

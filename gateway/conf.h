@@ -136,6 +136,9 @@ enum tg_conf_context {
     TG_IN_POLICY = 1 << 6,
     TG_IN_RULE = 1 << 7,
     TG_IN_EXCEPTION = 1 << 8,
+    TG_IN_ANY_OF = 1 << 9,
+    TG_IN_TEST_FILE = 1 << 10,
+    TG_IN_CASE = 1 << 11,
 };
 
 struct tg_directive {

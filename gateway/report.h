@@ -34,6 +34,8 @@ struct tg_policy_result {
     enum tg_rule_result result;
     struct tg_str mode;      /* deny, warn, dryrun */
     struct tg_str exception; /* the exception that switched it off, or empty */
+    struct tg_str pointer;   /* RFC 6901, of the first value that did not hold */
+    struct tg_str message;   /* English, about that value */
     struct tg_policy_result *next;
 };
 

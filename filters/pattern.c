@@ -1,0 +1,96 @@
+/* PCRE2 with JIT, within limits that hold whatever the pattern and the text are. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "pattern.h"
+
+#include "check.h"
+
+#include <pcre2.h>
+#include <stdlib.h>
+
+enum {
+    STEPS = 100000,
+    STEPS_PER_BYTE = 4,
+    MAX_STEPS = 50000000,
+    DEPTH = 5000,
+    HEAP_KIB = 4096,
+};
+
+struct tg_pattern {
+    pcre2_code *code;
+    pcre2_match_data *data;
+    pcre2_match_context *limits;
+};
+
+/* \C could split a character, and a pattern from a file needs no such thing. */
+static uint32_t options_of(enum tg_pattern_use use)
+{
+    return PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
+           (use == TG_PATTERN_MUST ? PCRE2_DOLLAR_ENDONLY : 0);
+}
+
+struct tg_pattern *tg_pattern_new(struct tg_str text, enum tg_pattern_use use,
+                                  char why[TG_PATTERN_WHY], size_t *offset)
+{
+    int error = 0;
+    PCRE2_SIZE at = 0;
+    struct tg_pattern *p;
+    pcre2_code *code;
+
+    CHECK(use == TG_PATTERN_MUST || use == TG_PATTERN_MUST_NOT);
+    code = pcre2_compile((PCRE2_SPTR)(text.p != NULL ? text.p : ""), text.n, options_of(use),
+                         &error, &at, NULL);
+    if (code == NULL) {
+        (void)pcre2_get_error_message(error, (PCRE2_UCHAR *)why, TG_PATTERN_WHY);
+        *offset = at;
+        return NULL;
+    }
+    p = calloc(1, sizeof(*p));
+    CHECK(p != NULL);
+    p->code = code;
+    p->data = pcre2_match_data_create(1, NULL);
+    p->limits = pcre2_match_context_create(NULL);
+    CHECK(p->data != NULL && p->limits != NULL);
+    pcre2_set_depth_limit(p->limits, DEPTH);
+    pcre2_set_heap_limit(p->limits, HEAP_KIB);
+    /* Without executable memory the interpreter does the same, more slowly. */
+    (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+    return p;
+}
+
+void tg_pattern_end(struct tg_pattern *p)
+{
+    if (p == NULL)
+        return;
+    pcre2_match_context_free(p->limits);
+    pcre2_match_data_free(p->data);
+    pcre2_code_free(p->code);
+    free(p);
+}
+
+static uint32_t steps_for(struct tg_str subject)
+{
+    return subject.n > MAX_STEPS / STEPS_PER_BYTE - STEPS
+               ? MAX_STEPS
+               : (uint32_t)(STEPS + STEPS_PER_BYTE * subject.n);
+}
+
+static int run(const struct tg_pattern *p, struct tg_str subject, uint32_t options)
+{
+    return pcre2_match(p->code, (PCRE2_SPTR)(subject.p != NULL ? subject.p : ""), subject.n, 0,
+                       options, p->data, p->limits);
+}
+
+enum tg_pattern_result tg_pattern_match(const struct tg_pattern *p, struct tg_str subject)
+{
+    int found;
+
+    CHECK(p != NULL && p->code != NULL);
+    pcre2_set_match_limit(p->limits, steps_for(subject));
+    found = run(p, subject, 0);
+    /* Compiled code has 32 KB of stack; the interpreter has the heap up to its limit. */
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+        found = run(p, subject, PCRE2_NO_JIT);
+    if (found == PCRE2_ERROR_NOMATCH)
+        return TG_PATTERN_NO;
+    return found >= 0 ? TG_PATTERN_YES : TG_PATTERN_ERROR;
+}

@@ -1,0 +1,43 @@
+/*
+ * Regular expressions (PCRE2): compiled once, matched within bounds. pattern.c is the only file
+ * that speaks PCRE2. Patterns are UTF-8; \d, \w and \s mean ASCII, so that look-alikes of other
+ * scripts do not pass for letters and digits.
+ */
+#ifndef TG_PATTERN_H
+#define TG_PATTERN_H
+
+#include "str.h"
+
+enum tg_pattern_result {
+    TG_PATTERN_NO = 1,
+    TG_PATTERN_YES,
+    TG_PATTERN_ERROR /* a limit was hit: the answer is not known */
+};
+
+enum tg_pattern_use {
+    TG_PATTERN_MUST = 1, /* the text has to match: "$" means the very end */
+    TG_PATTERN_MUST_NOT, /* the text may not match: "$" is also before a line feed at the end */
+};
+
+enum { TG_PATTERN_WHY = 160 }; /* bytes of a compiler's message with its NUL */
+
+struct tg_pattern;
+
+/*
+ * Compiles `text`. On failure returns NULL, with PCRE2's words in `why` and the byte where it
+ * stopped in *offset. End it with tg_pattern_end().
+ */
+struct tg_pattern *tg_pattern_new(struct tg_str text, enum tg_pattern_use use,
+                                  char why[TG_PATTERN_WHY], size_t *offset);
+
+/* Frees a pattern. NULL is fine. */
+void tg_pattern_end(struct tg_pattern *p);
+
+/*
+ * Looks for the pattern anywhere in `subject`, which may hold any bytes; what is not UTF-8 matches
+ * nothing. Steps (some ten million a second and more) are limited to 100000 and 4 for each byte,
+ * memory to 4 MB. Uses scratch memory of the pattern: one thread at a time.
+ */
+enum tg_pattern_result tg_pattern_match(const struct tg_pattern *p, struct tg_str subject);
+
+#endif

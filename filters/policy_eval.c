@@ -1,0 +1,229 @@
+/* All rules of all policies over one request. Nothing here allocates but for texts with escapes. */
+#include "check.h"
+#include "clock.h"
+#include "policy.h"
+
+/* --- names to values, once per request --- */
+
+uint32_t tg_policy_hash(struct tg_str name)
+{
+    uint32_t hash = 2166136261U; /* FNV-1a */
+
+    for (size_t i = 0; i < name.n; i++)
+        hash = (hash ^ (unsigned char)name.p[i]) * 16777619U;
+    return hash ^ hash >> 15;
+}
+
+/* The number of a name, or set->nnames. */
+static uint32_t slot_of(const struct tg_policy_set *set, struct tg_str name)
+{
+    for (uint32_t i = tg_policy_hash(name) & set->hash_mask; set->hash[i] != 0;
+         i = (i + 1) & set->hash_mask)
+        if (tg_str_eq(set->names[set->hash[i] - 1], name))
+            return set->hash[i] - 1;
+    return set->nnames;
+}
+
+static void fill_slots(const struct tg_policy_set *set, const struct tg_doc *doc, uint32_t config)
+{
+    for (unsigned i = 0; i < set->nnames; i++)
+        set->slots[i] = TG_NONE;
+    if (set->nnames == 0 || tg_doc_type(doc, config) != TG_OBJECT)
+        return;
+    for (uint32_t m = doc->node[config].child; m != TG_NONE; m = doc->node[m].next) {
+        uint32_t slot = slot_of(set, tg_doc_string(doc, m));
+
+        if (slot < set->nnames)
+            set->slots[slot] = doc->node[m].child;
+    }
+}
+
+/* --- one check --- */
+
+struct judging {
+    const struct tg_policy_check *check;
+    const struct tg_policy_path *path;
+    const struct tg_doc *doc;
+    struct tg_policy_outcome *outcome;
+    unsigned values;
+    bool failed;
+    bool broken;
+    bool missing; /* `first_missing` is set */
+    struct tg_policy_value first_missing;
+};
+
+static void add_fault(struct judging *j, const struct tg_policy_test *test,
+                      const struct tg_policy_value *value)
+{
+    struct tg_policy_outcome *o = j->outcome;
+
+    if (o->nfaults < TG_POLICY_MAX_SEEN)
+        o->faults[o->nfaults++] = (struct tg_policy_fault){test, *value};
+}
+
+static struct tg_policy_seen see(const struct judging *j, uint32_t node)
+{
+    enum tg_node_type type = tg_doc_type(j->doc, node);
+
+    return (struct tg_policy_seen){
+        .type = type,
+        .text = type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node),
+        .obs = tg_policy_path_is_obs(j->path),
+    };
+}
+
+/* One fault per value: its first test that does not pass. */
+static void judge_value(struct judging *j, const struct tg_policy_value *value)
+{
+    const struct tg_policy_seen seen = see(j, value->node);
+
+    for (const struct tg_policy_test *t = j->check->tests; t != NULL; t = t->next) {
+        enum tg_rule_result result;
+
+        if (!tg_policy_test_judges(t))
+            continue;
+        result = tg_policy_test_run(t, &seen);
+        if (result == TG_RULE_PASS)
+            continue;
+        CHECK(result == TG_RULE_FAIL || result == TG_RULE_ERROR);
+        if (result == TG_RULE_FAIL)
+            j->failed = true;
+        else
+            j->broken = true;
+        add_fault(j, t, value);
+        return;
+    }
+}
+
+static void fail(struct judging *j, const struct tg_policy_test *test,
+                 const struct tg_policy_value *value)
+{
+    j->failed = true;
+    add_fault(j, test, value);
+}
+
+static bool on_value(void *context, const struct tg_policy_value *value)
+{
+    struct judging *j = context;
+
+    switch (value->found) {
+    case TG_FOUND_VALUE:
+        j->values++;
+        if (j->check->absent != NULL)
+            fail(j, j->check->absent, value);
+        else
+            judge_value(j, value);
+        break;
+    case TG_FOUND_OTHER:
+        fail(j, NULL, value);
+        break;
+    case TG_FOUND_MISSING:
+        if (!j->missing)
+            j->first_missing = *value;
+        j->missing = true;
+        if (j->check->required != NULL && j->check->npaths == 1)
+            fail(j, j->check->required, value);
+        break;
+    }
+    return true;
+}
+
+static enum tg_rule_result judge_check(const struct tg_policy_set *set,
+                                       const struct tg_policy_check *check,
+                                       const struct tg_request *r, struct tg_policy_outcome *o)
+{
+    struct judging j = {.check = check, .doc = r->doc, .outcome = o};
+
+    CHECK(check->npaths > 0 && check->tests != NULL);
+    for (unsigned i = 0; i < check->npaths; i++) {
+        j.path = &check->paths[i];
+        CHECK(j.path->slot < set->nnames);
+        tg_policy_path_walk(j.path, r->doc, r->config, set->slots[j.path->slot], on_value, &j);
+    }
+    if (check->required != NULL && check->npaths > 1 && j.values == 0 && !j.failed && j.missing)
+        fail(&j, check->required, &j.first_missing);
+    if (j.failed)
+        return TG_RULE_FAIL;
+    if (j.broken)
+        return TG_RULE_ERROR;
+    return j.values > 0 || check->absent != NULL ? TG_RULE_PASS : TG_RULE_SKIP;
+}
+
+/* --- one rule --- */
+
+/* The graver of two results of one rule's checks. */
+static enum tg_rule_result graver(enum tg_rule_result a, enum tg_rule_result b)
+{
+    static const unsigned char weight[] = {
+        [TG_RULE_SKIP] = 1, [TG_RULE_PASS] = 2, [TG_RULE_ERROR] = 3, [TG_RULE_FAIL] = 4};
+
+    CHECK(a != TG_RULE_WARN && b != TG_RULE_WARN);
+    return weight[a] >= weight[b] ? a : b;
+}
+
+/* The exception that switches the rule off for this request, or NULL. What cannot be matched
+ * within the limits is no exception. */
+static const struct tg_policy_exception *waived(const struct tg_policy_rule *rule,
+                                                struct tg_request *r)
+{
+    for (const struct tg_policy_waiver *w = rule->waivers; w != NULL; w = w->next)
+        if (tg_policy_exception_holds(w->exception) &&
+            tg_policy_match_request(w->exception->matches, r) == TG_PATTERN_YES)
+            return w->exception;
+    return NULL;
+}
+
+/* From what the tests say to what becomes of the request. */
+static void conclude(struct tg_policy_outcome *o, struct tg_request *r)
+{
+    bool error = o->result == TG_RULE_ERROR;
+    bool counts =
+        o->result == TG_RULE_FAIL || (error && o->policy->on_error == TG_POLICY_ERROR_DENY);
+
+    if (o->result != TG_RULE_FAIL && !error)
+        return;
+    o->exception = waived(o->rule, r);
+    if (o->exception != NULL) {
+        o->result = TG_RULE_SKIP;
+        return;
+    }
+    o->denies = counts && o->rule->mode == TG_POLICY_DENY;
+    o->warns =
+        o->rule->mode == TG_POLICY_WARN || (error && o->rule->mode == TG_POLICY_DENY && !counts);
+    if (o->rule->mode == TG_POLICY_WARN && !error)
+        o->result = TG_RULE_WARN;
+}
+
+static void judge_rule(const struct tg_policy_set *set, struct tg_request *r,
+                       struct tg_policy_outcome *o)
+{
+    o->result = TG_RULE_SKIP;
+    o->exception = NULL;
+    o->denies = false;
+    o->warns = false;
+    o->nfaults = 0;
+    for (const struct tg_policy_check *c = o->rule->checks; c != NULL; c = c->next)
+        o->result = graver(o->result, judge_check(set, c, r, o));
+    conclude(o, r);
+}
+
+void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_policy_hook *hook,
+                    void *context)
+{
+    struct tg_policy_outcome o;
+    bool ready = false;
+
+    CHECK(r->doc != NULL && r->config < r->doc->count);
+    for (o.policy = set->policies; o.policy != NULL; o.policy = o.policy->next) {
+        /* A policy that cannot be matched within the limits is one that applies. */
+        if (tg_policy_match_request(o.policy->matches, r) == TG_PATTERN_NO)
+            continue;
+        if (!ready)
+            fill_slots(set, r->doc, r->config);
+        ready = true;
+        for (o.rule = o.policy->rules; o.rule != NULL; o.rule = o.rule->next) {
+            judge_rule(set, r, &o);
+            hook(context, &o);
+        }
+    }
+}

@@ -1,0 +1,328 @@
+/* Paths of rules: `spec_id`, `flavor.code`, `parameter[*].label`, `parameter[label=NAME].value`. */
+#include "check.h"
+#include "contract.h"
+#include "policy.h"
+
+/* --- names --- */
+
+enum { MAX_PAIRS = 64, MAX_NAMES = 128 };
+
+/* Letter pairs that two names have in common, in hundredths of all their pairs. A typo in a long
+ * name, or a part left out of it, keeps most of them. */
+static size_t likeness(struct tg_str a, struct tg_str b)
+{
+    bool used[MAX_PAIRS] = {false};
+    size_t common = 0;
+
+    if (a.n < 2 || b.n < 2 || b.n > MAX_PAIRS)
+        return 0;
+    for (size_t i = 0; i + 1 < a.n; i++) {
+        for (size_t k = 0; k + 1 < b.n; k++) {
+            if (!used[k] && strncasecmp(a.p + i, b.p + k, 2) == 0) {
+                used[k] = true;
+                common++;
+                break;
+            }
+        }
+    }
+    return common * 200 / (a.n + b.n - 2);
+}
+
+/* The known name nearest to `name`: a slip of the pen, else the one that is most alike. */
+static const char *nearest(struct tg_str name, const char *const *names)
+{
+    const char *best = tg_conf_nearest(name, names);
+    size_t most = 0;
+
+    if (best != NULL)
+        return best;
+    for (; *names != NULL; names++) {
+        size_t alike = likeness(name, tg_str_of(*names));
+
+        if (alike > most) {
+            most = alike;
+            best = *names;
+        }
+    }
+    return best;
+}
+
+/* --- the contract's table, as far as rules ask it --- */
+
+static bool unknown_member(struct tg_conf *c, const struct tg_conf_item *item,
+                           const struct tg_contract_member *members, struct tg_str name)
+{
+    const char *names[MAX_NAMES];
+    const char *hint;
+    size_t n = 0;
+
+    for (; members != NULL && members->name != NULL && n < MAX_NAMES - 1; members++)
+        names[n++] = members->name;
+    names[n] = NULL;
+    hint = nearest(name, names);
+    if (hint != NULL)
+        tg_conf_error(c, item, "unknown member \"%.*s\", did you mean \"%s\"?", TG_STR_ARG(name),
+                      hint);
+    else
+        tg_conf_error(c, item, "unknown member \"%.*s\", \"at_unknown\" takes any name",
+                      TG_STR_ARG(name));
+    return false;
+}
+
+/* What a type of the contract is for rules. */
+static const struct {
+    enum tg_contract_type type;
+    unsigned types;
+    const char *is;
+} kinds[] = {
+    {TG_CONTRACT_STRING, TG_TYPE_TEXT, "a string"},
+    {TG_CONTRACT_INTEGER, TG_TYPE_NUMBER, "an integer"},
+    {TG_CONTRACT_OBJECT, TG_TYPE_CONTAINER, "an object"},
+    {TG_CONTRACT_OBJECTS, TG_TYPE_CONTAINER, "an array"},
+    {TG_CONTRACT_ARRAY, TG_TYPE_CONTAINER, "an array"},
+    {TG_CONTRACT_ANY, TG_TYPE_ANY, "anything"},
+};
+
+static void set_kind(struct tg_policy_path *path, const struct tg_contract_member *m, bool element)
+{
+    path->leaf = element ? NULL : m;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        if (kinds[i].type == m->type) {
+            path->types = kinds[i].types;
+            path->is = kinds[i].is;
+        }
+    }
+    CHECK(path->is != NULL);
+    if (element) {
+        path->types = m->type == TG_CONTRACT_OBJECTS ? TG_TYPE_CONTAINER : TG_TYPE_ANY;
+        path->is = "an object";
+    }
+}
+
+static bool is_array(const struct tg_contract_member *m)
+{
+    return m->type == TG_CONTRACT_OBJECTS || m->type == TG_CONTRACT_ARRAY;
+}
+
+/* True when the step fits the member it names; `last` is whether the path ends there. */
+static bool fits(struct tg_conf *c, const struct tg_conf_item *item,
+                 const struct tg_contract_member *m, const struct tg_policy_step *step, bool last)
+{
+    if (m->type == TG_CONTRACT_ANY)
+        return true;
+    if (step->select != TG_SELECT_NONE && !is_array(m)) {
+        tg_conf_error(c, item, "\"%s\" is no array, it takes no \"[...]\"", m->name);
+        return false;
+    }
+    if (step->select == TG_SELECT_NONE && is_array(m) && !last) {
+        tg_conf_error(c, item, "\"%s\" is an array, write \"%s[*]\"", m->name, m->name);
+        return false;
+    }
+    if (!last && !is_array(m) && m->type != TG_CONTRACT_OBJECT) {
+        tg_conf_error(c, item, "\"%s\" has no members", m->name);
+        return false;
+    }
+    return true;
+}
+
+/* True when the table looks into what a step leads to; what it does not, takes any name. */
+static bool looks_into(const struct tg_contract_member *m)
+{
+    return m->members != NULL;
+}
+
+/* Checks the names of a path against the contract's table. */
+static bool resolve(struct tg_conf *c, const struct tg_conf_item *item, struct tg_policy_path *path)
+{
+    const struct tg_contract_member *members = tg_contract_config;
+    const struct tg_contract_member *m = NULL;
+
+    for (unsigned i = 0; i < path->nsteps; i++) {
+        const struct tg_policy_step *step = &path->steps[i];
+
+        m = tg_contract_find(members, step->name);
+        if (m == NULL)
+            return unknown_member(c, item, members, step->name);
+        path->response = path->response || (m->flags & TG_CONTRACT_RESPONSE) != 0;
+        if (!fits(c, item, m, step, i + 1 == path->nsteps))
+            return false;
+        if (!looks_into(m) && (i + 1 < path->nsteps || step->select != TG_SELECT_NONE))
+            return true;
+        members = m->members;
+        if (step->select == TG_SELECT_WHERE && tg_contract_find(members, step->where_name) == NULL)
+            return unknown_member(c, item, members, step->where_name);
+    }
+    CHECK(m != NULL);
+    set_kind(path, m, path->steps[path->nsteps - 1].select != TG_SELECT_NONE);
+    return true;
+}
+
+/* --- reading --- */
+
+/* Takes "[*]" or "[NAME=VALUE]" off *rest, which begins with '['. NULL, or what is wrong. */
+static const char *read_select(struct tg_str *rest, struct tg_policy_step *step)
+{
+    const char *close = memchr(rest->p, ']', rest->n);
+    struct tg_str inside;
+    const char *equals;
+
+    if (close == NULL)
+        return "a \"]\" is missing";
+    inside = (struct tg_str){rest->p + 1, (size_t)(close - rest->p) - 1};
+    *rest = tg_str_skip(*rest, inside.n + 2);
+    if (tg_str_eq(inside, TG_STR("*"))) {
+        step->select = TG_SELECT_ALL;
+        return NULL;
+    }
+    equals = inside.n > 0 ? memchr(inside.p, '=', inside.n) : NULL;
+    if (equals == NULL || equals == inside.p)
+        return "brackets take \"*\" or \"NAME=VALUE\"";
+    step->select = TG_SELECT_WHERE;
+    step->where_name = (struct tg_str){inside.p, (size_t)(equals - inside.p)};
+    step->where_value = tg_str_skip(inside, step->where_name.n + 1);
+    return NULL;
+}
+
+static const char *read_step(struct tg_str *rest, struct tg_policy_step *step)
+{
+    size_t n = 0;
+
+    while (n < rest->n && rest->p[n] != '.' && rest->p[n] != '[' && rest->p[n] != ']')
+        n++;
+    *step = (struct tg_policy_step){.name = {rest->p, n}, .select = TG_SELECT_NONE};
+    *rest = tg_str_skip(*rest, n);
+    if (n == 0)
+        return "a name is missing";
+    return rest->n > 0 && *rest->p == '[' ? read_select(rest, step) : NULL;
+}
+
+/* NULL, or what is wrong with the form of a path. */
+static const char *read_steps(struct tg_str rest, struct tg_policy_path *path)
+{
+    for (;;) {
+        const char *why;
+
+        if (path->nsteps == TG_POLICY_MAX_STEPS)
+            return "it has more than 8 steps";
+        why = read_step(&rest, &path->steps[path->nsteps++]);
+        if (why != NULL)
+            return why;
+        if (rest.n == 0)
+            return NULL;
+        if (*rest.p != '.')
+            return "a \".\" is missing";
+        rest = tg_str_skip(rest, 1);
+    }
+}
+
+bool tg_policy_path_read(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
+                         bool unknown, struct tg_policy_path *out)
+{
+    const char *why;
+
+    *out = (struct tg_policy_path){.text = text, .types = TG_TYPE_ANY, .is = "anything"};
+    why = read_steps(text, out);
+    if (why != NULL) {
+        tg_conf_error(c, item, "\"%.*s\" is no path: %s", TG_STR_ARG(text), why);
+        return false;
+    }
+    if (unknown)
+        return true;
+    return resolve(c, item, out);
+}
+
+bool tg_policy_path_is_obs(const struct tg_policy_path *path)
+{
+    return path->leaf != NULL && (path->leaf->flags & TG_CONTRACT_OBS) != 0;
+}
+
+/* --- walking --- */
+
+struct walk {
+    const struct tg_policy_path *path;
+    const struct tg_doc *doc;
+    tg_policy_value_hook *hook;
+    void *context;
+};
+
+static bool tell(const struct walk *w, enum tg_policy_found found, uint32_t node,
+                 struct tg_str name)
+{
+    struct tg_policy_value value = {found, node, name};
+
+    return w->hook(w->context, &value);
+}
+
+static bool is_none(const struct walk *w, uint32_t node, bool last)
+{
+    if (last && w->path->leaf != NULL)
+        return tg_contract_absent(w->doc, node, w->path->leaf);
+    return node == TG_NONE || tg_doc_type(w->doc, node) == TG_NULL;
+}
+
+static bool visit(const struct walk *w, unsigned step, uint32_t parent, uint32_t node);
+
+/* From an object on to the next step's member. */
+static bool enter(const struct walk *w, unsigned step, uint32_t object)
+{
+    if (tg_doc_type(w->doc, object) != TG_OBJECT)
+        return tell(w, TG_FOUND_OTHER, object, (struct tg_str){NULL, 0});
+    return visit(w, step, object, tg_doc_member(w->doc, object, w->path->steps[step].name));
+}
+
+static bool selected(const struct walk *w, const struct tg_policy_step *step, uint32_t element)
+{
+    uint32_t member;
+
+    if (step->select == TG_SELECT_ALL)
+        return true;
+    if (tg_doc_type(w->doc, element) != TG_OBJECT)
+        return false;
+    member = tg_doc_member(w->doc, element, step->where_name);
+    return member != TG_NONE && tg_doc_type(w->doc, member) == TG_STRING &&
+           tg_doc_is(w->doc, member, step->where_value);
+}
+
+static bool visit_elements(const struct walk *w, unsigned step, uint32_t parent, uint32_t array)
+{
+    const struct tg_policy_step *s = &w->path->steps[step];
+    bool last = step + 1 == w->path->nsteps;
+    bool some = false;
+
+    if (tg_doc_type(w->doc, array) != TG_ARRAY)
+        return tell(w, TG_FOUND_OTHER, array, (struct tg_str){NULL, 0});
+    for (uint32_t e = w->doc->node[array].child; e != TG_NONE; e = w->doc->node[e].next) {
+        if (!selected(w, s, e))
+            continue;
+        some = true;
+        if (!(last ? tell(w, TG_FOUND_VALUE, e, (struct tg_str){NULL, 0}) : enter(w, step + 1, e)))
+            return false;
+    }
+    return some || tell(w, TG_FOUND_MISSING, parent, s->name);
+}
+
+static bool visit(const struct walk *w, unsigned step, uint32_t parent, uint32_t node)
+{
+    const struct tg_policy_step *s = &w->path->steps[step];
+    bool last = step + 1 == w->path->nsteps;
+
+    CHECK(step < w->path->nsteps);
+    if (is_none(w, node, last))
+        return tell(w, TG_FOUND_MISSING, parent, s->name);
+    if (s->select != TG_SELECT_NONE)
+        return visit_elements(w, step, parent, node);
+    return last ? tell(w, TG_FOUND_VALUE, node, (struct tg_str){NULL, 0})
+                : enter(w, step + 1, node);
+}
+
+void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc *doc,
+                         uint32_t config, uint32_t first, tg_policy_value_hook *hook, void *context)
+{
+    const struct walk w = {path, doc, hook, context};
+
+    CHECK(path->nsteps > 0 && config < doc->count);
+    if (tg_doc_type(doc, config) != TG_OBJECT)
+        (void)tell(&w, TG_FOUND_OTHER, config, (struct tg_str){NULL, 0});
+    else
+        (void)visit(&w, 0, config, first);
+}
