@@ -90,7 +90,7 @@ static void write_overrides(const struct tg_evaluator *e, const struct tg_locati
         tg_buf_puts(b, "; ");
     }
     if (e->options.level != NULL) {
-        tg_buf_puts(b, "validate_level ");
+        tg_buf_puts(b, "validate ");
         add_quoted(b, e->options.level);
         tg_buf_puts(b, "; ");
     }
@@ -360,6 +360,7 @@ static const struct tg_evaluation *judge(struct tg_evaluator *e, struct tg_chain
 
     switch (tg_chain_run(chain)) {
     case TG_NEXT:
+        CHECK(r->report.violations == 0);
         v->result = r->report.warnings > 0 ? TG_EVAL_WARN : TG_EVAL_PASS;
         v->forwarded = tg_request_forwarded_body(r);
         return v;

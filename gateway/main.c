@@ -21,6 +21,9 @@ static const struct {
     const char *help;
 } commands[] = {
     {"audit", tg_audit_main, "verify, show and sum up audit logs"},
+    {"eval", tg_eval_main, "judge bodies as the gateway does"},
+    {"explain", tg_explain_main, "what a rule or an error code means and how to mend it"},
+    {"fmt", tg_fmt_main, "print, check or write normalized bodies"},
 };
 
 struct options {
