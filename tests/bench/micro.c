@@ -1,0 +1,375 @@
+/*
+ * One step of a request at a time, `micro OPERATION N`: does it N times after its preparation.
+ * Counting instructions for N and 2N leaves those of N operations (check_micro does that).
+ * `micro` alone lists the operations.
+ */
+#include "audit.h"
+#include "chain.h"
+#include "check.h"
+#include "chunk.h"
+#include "guard.h"
+#include "json.h"
+#include "outcome.h"
+#include "response.h"
+#include "settings.h"
+#include "target.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROJECT "6b37a5f1c2d94e0f8a7b6c5d4e3f2a1b"
+#define PATH    "/v1/" PROJECT "/training-job-configs/config1"
+#define TOKEN_8 "MIIEbgYJKoZIhvcNAQcCoIIEXzCCBFsCAQExDTALBglghkgBZQMEAgEwggK8Bgkq"
+#define TOKEN   TOKEN_8 TOKEN_8 TOKEN_8 TOKEN_8 TOKEN_8 TOKEN_8 TOKEN_8 TOKEN_8
+
+static const char request_head[] = "PUT " PATH " HTTP/1.1\r\n"
+                                   "Host: modelarts.cn-north-4.myhuaweicloud.com\r\n"
+                                   "User-Agent: python-requests/2.31.0\r\n"
+                                   "Accept-Encoding: gzip, deflate\r\n"
+                                   "Accept: */*\r\n"
+                                   "Connection: keep-alive\r\n"
+                                   "Content-Type: application/json\r\n"
+                                   "X-Auth-Token: " TOKEN "\r\n"
+                                   "Content-Length: 483\r\n\r\n";
+static const char response_head[] = "HTTP/1.1 200 OK\r\n"
+                                    "Date: Mon, 23 Nov 2026 12:00:00 GMT\r\n"
+                                    "Content-Type: application/json;charset=UTF-8\r\n"
+                                    "Content-Length: 20\r\n"
+                                    "Connection: keep-alive\r\n"
+                                    "X-Request-Id: 2cbbd1b0a3c4d5e6f708192a3b4c5d6e\r\n"
+                                    "Server: api-gateway\r\n"
+                                    "Strict-Transport-Security: max-age=31536000\r\n\r\n";
+static const char configuration[] =
+    "audit_log off;\n"
+    "upstream none { server 127.0.0.1:1; tls off; }\n"
+    "server {\n"
+    "    listen 127.0.0.1:1;\n"
+    "    location PUT /v1/{project_id}/training-job-configs/{config_name} {\n"
+    "        filters json normalize validate policy;\n"
+    "        policies " TG_BENCH "/policy.conf;\n"
+    "        proxy_pass none;\n"
+    "    }\n"
+    "    location / { proxy_pass none; }\n"
+    "}\n";
+
+enum { EXAMPLE_MAX = 4096, CHUNKS = 8, CHUNK = 1024 };
+
+static const struct tg_json_limits limits = {64, 10000};
+static const struct tg_guard_limits head_limits = {32768, 32768, 32768, 100};
+
+/* What the operations work on. */
+struct bench {
+    struct tg_arena settled; /* as long as the program */
+    struct tg_arena arena;   /* of one operation, reset by it */
+    struct tg_str example;
+    char example_bytes[EXAMPLE_MAX];
+    char chunks[CHUNKS * (CHUNK + 16)];
+    size_t chunks_len;
+    struct tg_head head;
+    struct tg_response response;
+    struct tg_json_shape shape;
+    struct tg_settings *settings;
+    struct tg_audit *audit;
+    struct tg_request request;
+    struct tg_doc doc;
+    unsigned turn;
+};
+
+/* --- preparation --- */
+
+static void read_example(struct bench *b)
+{
+    FILE *f = fopen(TG_TEST_DATA "/bodies/01_seed_put_example.json", "r");
+
+    CHECK(f != NULL);
+    b->example = (struct tg_str){b->example_bytes, fread(b->example_bytes, 1, EXAMPLE_MAX, f)};
+    CHECK(b->example.n > 0 && b->example.n < EXAMPLE_MAX);
+    fclose(f);
+}
+
+static void make_chunks(struct bench *b)
+{
+    char *p = b->chunks;
+
+    for (int i = 0; i < CHUNKS; i++) {
+        p += sprintf(p, "%x\r\n", (unsigned)CHUNK);
+        memset(p, 'x', CHUNK);
+        p += CHUNK;
+        p += sprintf(p, "\r\n");
+    }
+    p += sprintf(p, "0\r\n\r\n");
+    b->chunks_len = (size_t)(p - b->chunks);
+}
+
+static void prepare_shape(struct bench *b)
+{
+    struct tg_json_fault fault;
+
+    CHECK(tg_json_verify(b->example, &limits, &b->shape, &fault));
+}
+
+static void prepare_settings(struct bench *b)
+{
+    struct tg_buf problems = {0};
+
+    b->settings = tg_settings_offline("micro", TG_STR(configuration), "./", &problems);
+    if (b->settings == NULL) {
+        fprintf(stderr, "%.*s", TG_STR_ARG(tg_buf_str(&problems)));
+        exit(EXIT_FAILURE);
+    }
+    tg_buf_end(&problems);
+}
+
+static void read_head(struct bench *b)
+{
+    size_t scanned = 0;
+    size_t used;
+    enum tg_error error;
+    const char *why = NULL;
+
+    CHECK(tg_guard_head(TG_STR(request_head), &head_limits, &scanned, &b->head, &used, &error,
+                        &why) == TG_PARSE_DONE);
+}
+
+/* The request of `request_head` with the example as body, in the arena of the operation. */
+static void start_request(struct bench *b, struct tg_arena *arena)
+{
+    tg_request_init(&b->request, arena);
+    b->request.method = b->head.method;
+    b->request.target = b->head.target;
+    b->request.path = TG_STR(PATH);
+    b->request.fields = b->head.fields;
+    b->request.nfields = b->head.nfields;
+    b->request.client_address = TG_STR("127.0.0.1");
+    b->request.request_id = TG_STR("2cbbd1b0a3c4d5e6f708192a3b4c5d6e");
+    b->request.body = b->example;
+    tg_request_identify(&b->request);
+}
+
+/* An audit log that goes nowhere: what is counted is the line, not the disk. */
+static void prepare_audit(struct bench *b)
+{
+    void *conf = tg_arena_zalloc(&b->settled, 1, tg_audit_conf_size());
+    struct tg_conf_table table = {tg_audit_directives, conf};
+    struct tg_conf c;
+    struct tg_json_fault fault;
+    const char *why = NULL;
+
+    tg_conf_init(&c, &b->settled, "./");
+    tg_conf_defaults(&c, TG_IN_MAIN, &table);
+    CHECK(tg_conf_apply(&c, TG_IN_MAIN,
+                        tg_conf_parse_text(&c, "micro", TG_STR("audit_log /dev/null mode=batch;")),
+                        &table, 1));
+    CHECK(tg_audit_check(&c, conf));
+    b->audit = tg_audit_open(conf, TG_STR("0"), &b->settled, &why);
+    CHECK(b->audit != NULL);
+    read_head(b);
+    start_request(b, &b->settled);
+    b->request.route = TG_STR("/v1/{project_id}/training-job-configs/{config_name}");
+    b->request.project_id = TG_STR(PROJECT);
+    b->request.config_name = TG_STR("config1");
+    CHECK(tg_doc_parse(&b->doc, &b->settled, b->example, &limits, &fault));
+    b->request.doc = &b->doc;
+}
+
+static void prepare_chain(struct bench *b)
+{
+    prepare_settings(b);
+    read_head(b);
+}
+
+/* --- operations --- */
+
+static void response(struct bench *b)
+{
+    size_t scanned = 0;
+    size_t used;
+    const char *why = NULL;
+
+    CHECK(tg_response_head(TG_STR(response_head), 32768, false, &scanned, &b->response, &used,
+                           &why) == TG_PARSE_DONE);
+}
+
+static void response_body(struct bench *b)
+{
+    struct tg_outcome outcome;
+
+    (void)b;
+    tg_outcome_init(&outcome);
+    tg_outcome_read(&outcome, TG_STR("{\"is_success\": true}"));
+    CHECK(!outcome.failed);
+}
+
+static void read_chunks(struct bench *b)
+{
+    struct tg_chunk chunk;
+    struct tg_str left = {b->chunks, b->chunks_len};
+    struct tg_str data;
+    size_t used;
+    const char *why = NULL;
+    enum tg_parse parse = TG_PARSE_MORE;
+
+    tg_chunk_init(&chunk);
+    while (parse == TG_PARSE_MORE) {
+        parse = tg_chunk_read(&chunk, left, &data, &used, &why);
+        left = tg_str_skip(left, used);
+    }
+    CHECK(parse == TG_PARSE_DONE && left.n == 0);
+}
+
+static void normalize_path(struct bench *b)
+{
+    char out[256];
+    struct tg_str path, query;
+    bool changed;
+    const char *why = NULL;
+
+    (void)b;
+    CHECK(tg_target_normalize(TG_STR(PATH), out, sizeof(out), &path, &query, &changed, &why));
+}
+
+static void route(struct bench *b)
+{
+    bool wrong_method;
+
+    tg_arena_reset(&b->arena);
+    start_request(b, &b->arena);
+    CHECK(tg_settings_route(b->settings->servers, &b->request, &wrong_method) != NULL);
+}
+
+static void verify(struct bench *b)
+{
+    struct tg_json_fault fault;
+
+    CHECK(tg_json_verify(b->example, &limits, &b->shape, &fault));
+}
+
+static void tokens(struct bench *b)
+{
+    tg_arena_reset(&b->arena);
+    tg_json_tokens(&b->arena, b->example, &b->shape,
+                   tg_arena_alloc(&b->arena, b->shape.tokens * sizeof(struct tg_node)));
+}
+
+static void parse(struct bench *b)
+{
+    struct tg_json_fault fault;
+
+    tg_arena_reset(&b->arena);
+    CHECK(tg_doc_parse(&b->doc, &b->arena, b->example, &limits, &fault));
+}
+
+/* What the example needs: a renamed member, two numbers as strings. */
+static void edit(struct bench *b)
+{
+    struct tg_doc *d = &b->doc;
+
+    parse(b);
+    tg_doc_rename(d, d->node[tg_doc_find(d, TG_STR("/parameter/1/key"))].parent, TG_STR("label"),
+                  "key_to_label");
+    tg_doc_replace(d, tg_doc_find(d, TG_STR("/parameter/0/value")), TG_STRING, TG_STR("\"0.01\""),
+                   "number_to_string");
+    tg_doc_replace(d, tg_doc_find(d, TG_STR("/parameter/1/value")), TG_STRING, TG_STR("\"32\""),
+                   "number_to_string");
+    CHECK(tg_doc_result(d).n == b->example.n + 6);
+}
+
+/* The whole chain with twenty rules, as traffic walks it. */
+static void chain(struct bench *b)
+{
+    struct tg_chain walk = {0};
+    const struct tg_location *location;
+    bool wrong_method;
+
+    tg_arena_reset(&b->arena);
+    start_request(b, &b->arena);
+    location = tg_settings_route(b->settings->servers, &b->request, &wrong_method);
+    CHECK(location != NULL);
+    tg_chain_begin(&walk, location, &b->request);
+    CHECK(tg_chain_run(&walk) == TG_NEXT);
+    CHECK(tg_request_forwarded_body(&b->request).n > b->example.n);
+    tg_chain_done(&walk);
+}
+
+/* One record of a turn with sixteen. */
+static void audit(struct bench *b)
+{
+    struct tg_audit_record record = {
+        .time = 1790000000000000 + b->turn * 1000,
+        .request = &b->request,
+        .end = TG_E_DONE,
+        .status = 200,
+        .upstream_status = 200,
+        .upstream_address = TG_STR("127.0.0.1:443"),
+        .bytes_in = b->example.n,
+        .bytes_out = 20,
+        .duration_us = 1234,
+        .filter_us = 12,
+        .upstream_us = 1100,
+    };
+
+    b->request.principal = TG_STR("");
+    tg_audit_outcome(b->audit, &record);
+    if (++b->turn % 16 == 0)
+        CHECK(tg_audit_flush(b->audit));
+}
+
+static const struct operation {
+    const char *name;
+    void (*prepare)(struct bench *b);
+    void (*run)(struct bench *b);
+} operations[] = {
+    {"guard_head", NULL, read_head},
+    {"chunked_8k", make_chunks, read_chunks},
+    {"normalize_path", NULL, normalize_path},
+    {"route", prepare_chain, route},
+    {"json_verify", NULL, verify},
+    {"json_tokens", prepare_shape, tokens},
+    {"document_parse", NULL, parse},
+    {"document_edit", NULL, edit},
+    {"chain", prepare_chain, chain},
+    {"audit_record", prepare_audit, audit},
+    {"response_head", NULL, response},
+    {"response_body", NULL, response_body},
+};
+
+static int list(void)
+{
+    for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++)
+        puts(operations[i].name);
+    return EXIT_SUCCESS;
+}
+
+static void repeat(const struct operation *o, unsigned long n)
+{
+    struct bench *b = calloc(1, sizeof(*b));
+
+    CHECK(b != NULL);
+    tg_arena_init(&b->settled, 64 << 20);
+    tg_arena_init(&b->arena, 64 << 20);
+    read_example(b);
+    if (o->prepare != NULL)
+        o->prepare(b);
+    while (n-- > 0)
+        o->run(b);
+    tg_audit_close(b->audit);
+    tg_settings_end(b->settings);
+    tg_arena_end(&b->arena);
+    tg_arena_end(&b->settled);
+    free(b);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 1)
+        return list();
+    for (size_t i = 0; argc == 3 && i < sizeof(operations) / sizeof(*operations); i++) {
+        if (strcmp(operations[i].name, argv[1]) != 0)
+            continue;
+        repeat(&operations[i], strtoul(argv[2], NULL, 10));
+        return EXIT_SUCCESS;
+    }
+    fputs("usage: micro [OPERATION N]\n", stderr);
+    return 2;
+}
