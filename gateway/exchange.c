@@ -629,6 +629,7 @@ void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *det
     CHECK(phase != TG_PHASE_END);
     tg_exchange_to(x, TG_PHASE_END);
     tg_timer_clear(&x->timer);
+    tg_peer_judge(x->peer, error);
     tg_peer_end(&x->peer);
     x->end = error;
     if (detail != NULL && detail[0] != '\0')

@@ -344,7 +344,8 @@ static bool idempotent(struct tg_str method)
 static bool may_retry(const struct tg_exchange *x)
 {
     return x->peer != NULL && x->peer->reused && !x->response_seen && !x->retried &&
-           idempotent(x->request.method) && !(x->streamed && x->body_bytes > 0);
+           idempotent(x->request.method) && !(x->streamed && x->body_bytes > 0) &&
+           tg_peer_may_retry(x->peer);
 }
 
 void tg_forward_failed(struct tg_exchange *x, enum tg_error error, const char *why)

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 enum {
+    TG_MAX_ORIGINS = 64,  /* servers of one upstream */
     TG_MAX_FILTERS = 32,  /* that one process can know: built in and loaded */
     TG_MAX_PARAMETERS = 8 /* {name} segments of one pattern */
 };
@@ -41,6 +42,8 @@ struct tg_origin {
     struct tg_str host; /* without brackets */
     uint16_t port;      /* as written, else 443 with TLS, 80 without */
     bool literal;       /* host is an IP address */
+    unsigned max_fails; /* failures within fail_timeout after which it is passed over; 0: never */
+    int64_t fail_timeout; /* and how long, microseconds */
     struct tg_origin *next;
 };
 
@@ -65,6 +68,9 @@ struct tg_upstream_conf {
     int64_t connect_timeout; /* name resolution, TCP and TLS together */
     int64_t send_timeout;
     int64_t read_timeout;
+    int64_t max_connections; /* per worker; 0: no limit */
+    int64_t max_pending;     /* requests that wait for one of them */
+    int64_t max_retries;     /* requests that are tried again at one time */
     int64_t resolve_valid; /* how long a resolved address is used again */
     void *tls_context;     /* struct tg_tls_context *, made at load */
     struct tg_upstream_conf *next;

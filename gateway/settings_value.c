@@ -236,6 +236,26 @@ static bool read_origin(struct tg_str text, struct tg_origin *o)
     return is_host(o->host, "");
 }
 
+/* One "name=value" behind the address. */
+static bool read_origin_option(struct tg_conf *c, const struct tg_conf_item *item,
+                               struct tg_str text, struct tg_origin *o)
+{
+    int64_t fails;
+
+    if (tg_str_starts(text, TG_STR("max_fails="))) {
+        if (!tg_conf_number(c, item, tg_str_skip(text, 10), 0, 1000000, &fails))
+            return false;
+        o->max_fails = (unsigned)fails;
+        return true;
+    }
+    if (tg_str_starts(text, TG_STR("fail_timeout=")))
+        return tg_conf_time(c, item, tg_str_skip(text, 13), 1000, INT64_C(86400000000),
+                            &o->fail_timeout);
+    tg_conf_error(c, item, "\"server\" takes max_fails=NUMBER and fail_timeout=TIME, got \"%s\"",
+                  text.p);
+    return false;
+}
+
 bool tg_set_origin(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                    const struct tg_directive *d)
 {
@@ -254,6 +274,15 @@ bool tg_set_origin(struct tg_conf *c, const struct tg_conf_item *item, void *tar
     /* Later code hands the host to functions that want a C string. */
     o->host = tg_arena_dup(c->arena, o->host);
     o->text = item->args[1].p;
+    o->max_fails = 1;
+    o->fail_timeout = 10 * INT64_C(1000000);
+    for (unsigned i = 2; i < item->nargs; i++)
+        if (!read_origin_option(c, item, item->args[i], o))
+            return false;
+    if (u->norigins == TG_MAX_ORIGINS) {
+        tg_conf_error(c, item, "an upstream has at most %d servers", TG_MAX_ORIGINS);
+        return false;
+    }
     while (*last != NULL)
         last = &(*last)->next;
     *last = o;

@@ -1,371 +1,256 @@
-#include "upstream.h"
-
+/* Which server of an upstream, the pool, limits, and passive health. */
 #include "check.h"
 #include "clock.h"
 #include "exchange.h"
+#include "upstream_parts.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <event2/dns.h>
-#include <event2/util.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-enum { PEER_MAGIC = 0x70656572 };
+/* --- health --- */
 
-/* What one worker knows of one origin: its addresses, for resolve_valid. */
-struct origin_state {
-    const struct tg_origin *origin;
-    struct tg_addresses addresses;
-    uint64_t valid_until; /* monotonic; 0: never resolved */
-};
-
-struct tg_upstream {
-    struct tg_worker *worker;
-    const struct tg_upstream_conf *conf;
-    struct origin_state *origins;
-    unsigned turn;        /* round robin over origins */
-    struct tg_peer *idle; /* newest first: the others may time out */
-    unsigned nidle;
-    struct tg_upstream *next;
-};
-
-static void next_address(struct tg_peer *p);
-
-/* --- addresses --- */
-
-static bool add_address(struct tg_addresses *a, const struct sockaddr *address, socklen_t len)
+/* What is the server's fault. A client that goes away, or a full queue, is not. */
+static bool is_servers_fault(enum tg_error error)
 {
-    if (a->n == TG_MAX_ADDRESSES || len > sizeof(a->address[0]))
+    static const enum tg_error faults[] = {
+        TG_E_UPSTREAM_RESOLVE,  TG_E_UPSTREAM_CONNECT, TG_E_UPSTREAM_TLS, TG_E_UPSTREAM_CLOSED,
+        TG_E_UPSTREAM_NONSENSE, TG_E_CONNECT_TIMEOUT,  TG_E_SEND_TIMEOUT, TG_E_READ_TIMEOUT};
+
+    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
+        if (faults[i] == error)
+            return true;
+    return false;
+}
+
+static unsigned number_of(const struct tg_upstream *u, const struct tg_origin_state *home)
+{
+    CHECK(home >= u->origins && home < u->origins + u->conf->norigins);
+    return (unsigned)(home - u->origins);
+}
+
+static void count_failure(struct tg_upstream *u, struct tg_origin_state *home)
+{
+    const struct tg_origin *o = home->origin;
+    uint64_t now = tg_clock_mono_now();
+
+    if (now - home->window > (uint64_t)o->fail_timeout) {
+        home->window = now;
+        home->fails = 0;
+    }
+    home->fails++;
+    if (o->max_fails == 0 || home->fails < o->max_fails || u->conf->norigins == 1)
+        return;
+    home->down_until = now + (uint64_t)o->fail_timeout;
+    home->fails = 0;
+    tg_log(TG_LOG_WARN, "upstream", "server %s of \"%s\" is passed over for %lld ms", o->text,
+           u->conf->name.p, (long long)(o->fail_timeout / 1000));
+}
+
+void tg_peer_judge(struct tg_peer *p, enum tg_error error)
+{
+    uint64_t bit;
+
+    if (p == NULL || p->home == NULL || !is_servers_fault(error))
+        return;
+    bit = UINT64_C(1) << number_of(p->upstream, p->home);
+    if ((p->tried & bit) == 0) /* else it was counted when the connection failed */
+        count_failure(p->upstream, p->home);
+    p->tried |= bit;
+}
+
+/* The next server in turn that is up and not in `tried`; when none is up, the one that is up again
+ * first; NULL when all were tried. */
+static struct tg_origin_state *pick(struct tg_upstream *u, uint64_t tried)
+{
+    struct tg_origin_state *best = NULL;
+    unsigned n = u->conf->norigins;
+    uint64_t now;
+
+    if (n == 1)
+        return tried == 0 ? &u->origins[0] : NULL;
+    now = tg_clock_mono_now();
+    for (unsigned i = 0; i < n; i++) {
+        unsigned at = (u->turn + i) % n;
+        struct tg_origin_state *o = &u->origins[at];
+
+        if ((tried & UINT64_C(1) << at) != 0)
+            continue;
+        if (o->down_until <= now) {
+            u->turn = at + 1;
+            return o;
+        }
+        if (best == NULL || o->down_until < best->down_until)
+            best = o;
+    }
+    return best;
+}
+
+static void settle_in(struct tg_peer *p, struct tg_origin_state *home)
+{
+    p->home = home;
+    p->origin = home->origin;
+}
+
+bool tg_peer_move(struct tg_peer *p)
+{
+    struct tg_origin_state *home;
+
+    p->tried |= UINT64_C(1) << number_of(p->upstream, p->home);
+    home = pick(p->upstream, p->tried);
+    if (home == NULL)
         return false;
-    memcpy(&a->address[a->n], address, len);
-    a->len[a->n++] = len;
+    settle_in(p, home);
     return true;
 }
 
-static void add_literal(struct tg_addresses *a, const struct tg_origin *o)
+unsigned tg_peer_untried(const struct tg_peer *p)
 {
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(o->port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(o->port)};
+    uint64_t tried = p->tried | UINT64_C(1) << number_of(p->upstream, p->home);
 
-    if (inet_pton(AF_INET, o->host.p, &v4.sin_addr) == 1)
-        CHECK(add_address(a, (struct sockaddr *)&v4, sizeof(v4)));
-    else if (inet_pton(AF_INET6, o->host.p, &v6.sin6_addr) == 1)
-        CHECK(add_address(a, (struct sockaddr *)&v6, sizeof(v6)));
-}
-
-static struct origin_state *state_of(struct tg_upstream *u, const struct tg_origin *o)
-{
-    for (unsigned i = 0; i < u->conf->norigins; i++)
-        if (u->origins[i].origin == o)
-            return &u->origins[i];
-    TG_UNREACHABLE();
-}
-
-/* The peer's exchange hears of a failure; the exchange then ends the peer. */
-static void fail(struct tg_peer *p, enum tg_error error, const char *why)
-{
-    CHECK(p->exchange != NULL);
-    tg_exchange_peer_failed(p->exchange, error, why);
-}
-
-static void on_resolved(int result, struct evutil_addrinfo *list, void *arg)
-{
-    struct tg_peer *p = arg;
-    struct tg_upstream *u;
-    struct origin_state *state;
-    char why[160];
-
-    CHECK_MAGIC(p, PEER_MAGIC);
-    p->query = NULL;
-    if (result == EVUTIL_EAI_CANCEL) { /* tg_peer_end() left the peer to us */
-        p->magic = 0;
-        free(p);
-        return;
-    }
-    u = p->upstream;
-    state = state_of(u, p->origin);
-    if (result != 0) {
-        snprintf(why, sizeof(why), "%.*s: %s", TG_STR_ARG(p->origin->host),
-                 evutil_gai_strerror(result));
-        fail(p, TG_E_UPSTREAM_RESOLVE, why);
-        return;
-    }
-    state->addresses.n = 0;
-    for (struct evutil_addrinfo *a = list; a != NULL; a = a->ai_next)
-        (void)add_address(&state->addresses, a->ai_addr, (socklen_t)a->ai_addrlen);
-    evutil_freeaddrinfo(list);
-    state->valid_until = tg_clock_mono_now() + (uint64_t)u->conf->resolve_valid;
-    p->addresses = state->addresses;
-    next_address(p);
-}
-
-static void query(struct tg_peer *p)
-{
-    struct tg_worker *w = p->upstream->worker;
-    struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
-    struct evdns_getaddrinfo_request *pending;
-    char port[8];
-
-    if (w->dns == NULL)
-        w->dns = evdns_base_new(w->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
-                                             EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (w->dns == NULL) {
-        fail(p, TG_E_UPSTREAM_RESOLVE, "/etc/resolv.conf names no usable server");
-        return;
-    }
-    p->state = TG_PEER_RESOLVING;
-    snprintf(port, sizeof(port), "%u", p->origin->port);
-    /* May call back before it returns, and the peer may be gone then: it returns NULL. */
-    pending = evdns_getaddrinfo(w->dns, p->origin->host.p, port, &hints, on_resolved, p);
-    if (pending != NULL)
-        p->query = pending;
-}
-
-static void resolve(struct tg_peer *p)
-{
-    struct origin_state *state = state_of(p->upstream, p->origin);
-
-    if (p->origin->literal && state->addresses.n == 0)
-        add_literal(&state->addresses, p->origin);
-    if (p->origin->literal ||
-        (state->addresses.n > 0 && state->valid_until > tg_clock_mono_now())) {
-        p->addresses = state->addresses;
-        next_address(p);
-        return;
-    }
-    query(p);
-}
-
-/* --- TCP and TLS --- */
-
-static void write_address(struct tg_peer *p, const struct sockaddr *address)
-{
-    char host[INET6_ADDRSTRLEN] = "?";
-
-    if (address->sa_family == AF_INET) {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, host, sizeof(host));
-        snprintf(p->address, sizeof(p->address), "%s:%u", host, p->origin->port);
-    } else {
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, host, sizeof(host));
-        snprintf(p->address, sizeof(p->address), "[%s]:%u", host, p->origin->port);
-    }
-}
-
-static void close_socket(struct tg_peer *p)
-{
-    if (p->wire.fd >= 0)
-        close(tg_wire_close(&p->wire));
-}
-
-/* An address failed: the next one, or the end of it. */
-static void address_failed(struct tg_peer *p, enum tg_error error, const char *why)
-{
-    char text[1200];
-
-    snprintf(text, sizeof(text), "%s: %s", p->address, why);
-    tg_log(TG_LOG_WARN, "upstream", "%s", text);
-    close_socket(p);
-    if (p->next < p->addresses.n)
-        next_address(p);
-    else
-        fail(p, error, text);
-}
-
-static void ready(struct tg_peer *p)
-{
-    p->state = TG_PEER_BUSY;
-    tg_exchange_peer_ready(p->exchange);
-}
-
-static void handshake(struct tg_peer *p)
-{
-    const char *why = "";
-
-    switch (tg_tls_handshake(p->wire.tls, &why)) {
-    case TG_IO_DONE:
-        ready(p);
-        return;
-    case TG_IO_WANT_READ:
-        return; /* the read event is armed */
-    case TG_IO_WANT_WRITE:
-        tg_wire_await_write(&p->wire);
-        return;
-    case TG_IO_CLOSED:
-    case TG_IO_BROKEN:
-        p->wire.broken = true;
-        address_failed(p, TG_E_UPSTREAM_TLS, why);
-        return;
-    }
-    TG_UNREACHABLE();
-}
-
-static void connected(struct tg_peer *p)
-{
-    const struct tg_upstream_conf *conf = p->upstream->conf;
-    int error = 0;
-    socklen_t len = sizeof(error);
-
-    CHECK(getsockopt(p->wire.fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0);
-    if (error != 0) {
-        address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(error));
-        return;
-    }
-    tg_wire_read_on(&p->wire);
-    if (!conf->tls) {
-        ready(p);
-        return;
-    }
-    p->state = TG_PEER_HANDSHAKE;
-    p->wire.tls = tg_tls_connect(conf->tls_context, p->wire.fd,
-                                 conf->tls_name.n > 0 ? conf->tls_name : p->origin->host,
-                                 conf->tls_name.n == 0 && p->origin->literal);
-    handshake(p);
-}
-
-/* A pooled connection is readable: the upstream closed it, or speaks out of turn. */
-static void idle_readable(struct tg_peer *p)
-{
-    size_t n = 0;
-    enum tg_io io = tg_wire_read(&p->wire, p->upstream->worker->scratch, TG_SCRATCH, &n);
-
-    if (io == TG_IO_WANT_READ || io == TG_IO_WANT_WRITE)
-        return; /* TLS spoke for itself, e.g. a session ticket */
-    if (io == TG_IO_DONE)
-        tg_log(TG_LOG_WARN, "upstream", "%s sent %zu bytes nobody asked for: connection closed",
-               p->address, n);
-    tg_peer_end(&p);
-}
-
-static void on_readable(void *owner)
-{
-    struct tg_peer *p = owner;
-
-    CHECK_MAGIC(p, PEER_MAGIC);
-    switch (p->state) {
-    case TG_PEER_HANDSHAKE:
-        handshake(p);
-        return;
-    case TG_PEER_BUSY:
-        tg_exchange_peer_readable(p->exchange);
-        return;
-    case TG_PEER_IDLE:
-        idle_readable(p);
-        return;
-    case TG_PEER_RESOLVING:
-    case TG_PEER_CONNECTING:
-        break;
-    }
-    TG_UNREACHABLE(); /* reading is off */
-}
-
-static void on_drained(void *owner)
-{
-    struct tg_peer *p = owner;
-
-    CHECK_MAGIC(p, PEER_MAGIC);
-    switch (p->state) {
-    case TG_PEER_CONNECTING:
-        connected(p);
-        return;
-    case TG_PEER_HANDSHAKE:
-        handshake(p);
-        return;
-    case TG_PEER_BUSY:
-        tg_exchange_peer_drained(p->exchange);
-        return;
-    case TG_PEER_RESOLVING:
-    case TG_PEER_IDLE:
-        break;
-    }
-    TG_UNREACHABLE(); /* nothing was queued */
-}
-
-static void on_broken(void *owner)
-{
-    struct tg_peer *p = owner;
-
-    CHECK_MAGIC(p, PEER_MAGIC);
-    CHECK(p->state == TG_PEER_BUSY);
-    tg_exchange_peer_broken(p->exchange);
-}
-
-static const struct tg_wire_events events = {on_readable, on_drained, on_broken};
-
-static void next_address(struct tg_peer *p)
-{
-    const struct sockaddr *address = (const struct sockaddr *)&p->addresses.address[p->next];
-    socklen_t len = p->addresses.len[p->next];
-    int on = 1;
-    int fd;
-
-    if (p->next >= p->addresses.n) {
-        fail(p, TG_E_UPSTREAM_RESOLVE, "the name has no address");
-        return;
-    }
-    p->next++;
-    p->state = TG_PEER_CONNECTING;
-    write_address(p, address);
-    fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(errno));
-        return;
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    tg_wire_open(&p->wire, p->upstream->worker->base, fd, &events, p);
-    if (connect(fd, address, len) != 0 && errno != EINPROGRESS) {
-        address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(errno));
-        return;
-    }
-    tg_wire_await_write(&p->wire);
+    return p->upstream->conf->norigins - (unsigned)__builtin_popcountll(tried);
 }
 
 /* --- the pool --- */
 
-static void on_idle_timeout(void *owner)
+static struct tg_peer *take_idle(struct tg_origin_state *home, struct tg_exchange *x)
 {
-    struct tg_peer *p = owner;
+    struct tg_peer *p = home->idle;
 
-    CHECK_MAGIC(p, PEER_MAGIC);
-    if (p->state == TG_PEER_IDLE)
-        tg_peer_end(&p);
+    if (p == NULL)
+        return NULL;
+    CHECK_MAGIC(p, TG_PEER_MAGIC);
+    CHECK(p->state == TG_PEER_IDLE && p->home == home);
+    home->idle = p->sibling;
+    p->upstream->nidle--;
+    p->sibling = NULL;
+    p->state = TG_PEER_BUSY;
+    p->reused = true;
+    p->tried = 0;
+    p->exchange = x;
+    tg_timer_clear(&p->timer);
+    return p;
 }
 
-static struct tg_peer *new_peer(struct tg_upstream *u, struct tg_exchange *x)
+/* An idle peer of any server. */
+static struct tg_peer *take_any_idle(struct tg_upstream *u, struct tg_exchange *x)
+{
+    for (unsigned i = 0; u->nidle > 0 && i < u->conf->norigins; i++)
+        if (u->origins[i].idle != NULL)
+            return take_idle(&u->origins[i], x);
+    return NULL;
+}
+
+static void leave_pool(struct tg_peer *p)
+{
+    for (struct tg_peer **at = &p->home->idle; *at != NULL; at = &(*at)->sibling)
+        if (*at == p) {
+            *at = p->sibling;
+            p->upstream->nidle--;
+            return;
+        }
+    TG_UNREACHABLE();
+}
+
+/* --- limits --- */
+
+static bool is_full(const struct tg_upstream *u)
+{
+    return u->conf->max_connections > 0 && u->nopen >= (unsigned)u->conf->max_connections;
+}
+
+static void enqueue(struct tg_upstream *u, struct tg_peer *p)
+{
+    p->state = TG_PEER_PENDING;
+    p->sibling = NULL;
+    *u->last_pending = p;
+    u->last_pending = &p->sibling;
+    u->npending++;
+}
+
+static void leave_queue(struct tg_peer *p)
+{
+    struct tg_upstream *u = p->upstream;
+
+    for (struct tg_peer **at = &u->pending; *at != NULL; at = &(*at)->sibling)
+        if (*at == p) {
+            *at = p->sibling;
+            if (u->last_pending == &p->sibling)
+                u->last_pending = at;
+            u->npending--;
+            return;
+        }
+    TG_UNREACHABLE();
+}
+
+static void start(struct tg_peer *p, struct tg_origin_state *home)
+{
+    p->upstream->nopen++;
+    settle_in(p, home);
+    tg_peer_begin(p);
+}
+
+/* The oldest of the queue gets an idle connection, or makes its own. */
+static void serve_one(struct tg_upstream *u)
+{
+    struct tg_peer *p = u->pending;
+    struct tg_exchange *x = p->exchange;
+    struct tg_peer *idle = p->retry ? NULL : take_any_idle(u, x);
+
+    CHECK(x != NULL && x->peer == p);
+    leave_queue(p);
+    if (idle == NULL) {
+        start(p, pick(u, 0));
+        return;
+    }
+    p->state = TG_PEER_CONNECTING; /* in no list any more */
+    p->exchange = NULL;
+    tg_peer_end(&p);
+    x->peer = idle;
+    tg_exchange_peer_ready(x);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct tg_upstream *u = arg;
+
+    (void)fd, (void)what;
+    while (u->pending != NULL && (u->nidle > 0 || !is_full(u))) {
+        if (u->pending->retry && is_full(u)) { /* wants a connection of its own: an idle one goes */
+            struct tg_peer *old = take_any_idle(u, NULL);
+
+            tg_peer_end(&old);
+        }
+        serve_one(u);
+    }
+}
+
+/* A connection came free. Who waits for it goes on from the loop: the caller may be deep inside
+ * another exchange. */
+static void wake(struct tg_upstream *u)
+{
+    if (u->npending > 0)
+        event_active(&u->wake, EV_TIMEOUT, 0);
+}
+
+bool tg_peer_may_retry(const struct tg_peer *p)
+{
+    return p->upstream->nretries < (unsigned)p->upstream->conf->max_retries;
+}
+
+/* --- take, give, end --- */
+
+static struct tg_peer *new_peer(struct tg_upstream *u, struct tg_exchange *x, bool retry)
 {
     struct tg_peer *p = calloc(1, sizeof(*p));
 
     CHECK(p != NULL);
-    p->magic = PEER_MAGIC;
+    p->magic = TG_PEER_MAGIC;
     p->upstream = u;
-    p->origin = u->origins[u->turn++ % u->conf->norigins].origin;
     p->wire.fd = -1;
     p->exchange = x;
-    snprintf(p->address, sizeof(p->address), "%s", p->origin->text);
-    tg_timer_init(&p->idle, u->worker->base, on_idle_timeout, p);
+    p->retry = retry;
+    u->nretries += retry;
+    tg_timer_init(&p->timer, u->worker->base, tg_peer_on_deadline, p);
     u->worker->live.peers++;
-    return p;
-}
-
-static struct tg_peer *take_idle(struct tg_upstream *u, struct tg_exchange *x)
-{
-    struct tg_peer *p = u->idle;
-
-    if (p == NULL)
-        return NULL;
-    CHECK_MAGIC(p, PEER_MAGIC);
-    u->idle = p->sibling;
-    u->nidle--;
-    p->sibling = NULL;
-    p->state = TG_PEER_BUSY;
-    p->reused = true;
-    p->exchange = x;
-    tg_timer_clear(&p->idle);
     return p;
 }
 
@@ -377,19 +262,46 @@ static struct tg_upstream *find(struct tg_worker *w, const struct tg_upstream_co
     TG_UNREACHABLE();
 }
 
+/* No connection is idle and one more is not allowed. */
+static void wait_or_refuse(struct tg_upstream *u, struct tg_exchange *x)
+{
+    if (u->npending < (unsigned)u->conf->max_pending) {
+        enqueue(u, x->peer);
+        if (u->nidle > 0) /* a retry takes none of them, but the place of one */
+            wake(u);
+        return;
+    }
+    x->peer->state = TG_PEER_CONNECTING; /* in no list */
+    tg_exchange_peer_failed(x, TG_E_OVERLOADED, "max_pending requests wait for the upstream");
+}
+
 void tg_upstream_take(struct tg_worker *w, const struct tg_upstream_conf *conf,
                       struct tg_exchange *x, bool fresh)
 {
     struct tg_upstream *u = find(w, conf);
+    struct tg_origin_state *home = pick(u, 0);
 
-    CHECK(x->peer == NULL);
-    x->peer = fresh ? NULL : take_idle(u, x);
+    CHECK(x->peer == NULL && home != NULL);
+    if (!fresh)
+        x->peer = take_idle(home, x);
+    if (x->peer == NULL && !fresh && is_full(u))
+        x->peer = take_any_idle(u, x);
     if (x->peer != NULL) {
         tg_exchange_peer_ready(x);
         return;
     }
-    x->peer = new_peer(u, x);
-    resolve(x->peer);
+    x->peer = new_peer(u, x, fresh);
+    if (is_full(u))
+        wait_or_refuse(u, x);
+    else
+        start(x->peer, home);
+}
+
+static void end_retry(struct tg_peer *p)
+{
+    CHECK(!p->retry || p->upstream->nretries > 0);
+    p->upstream->nretries -= p->retry;
+    p->retry = false;
 }
 
 void tg_peer_give(struct tg_peer **peer)
@@ -397,9 +309,11 @@ void tg_peer_give(struct tg_peer **peer)
     struct tg_peer *p = *peer;
     struct tg_upstream *u = p->upstream;
 
-    CHECK_MAGIC(p, PEER_MAGIC);
+    CHECK_MAGIC(p, TG_PEER_MAGIC);
     CHECK(p->state == TG_PEER_BUSY);
     p->requests++;
+    p->home->fails = 0;
+    end_retry(p);
     if (u->nidle >= (unsigned)u->conf->keepalive || u->worker->draining ||
         (u->conf->keepalive_requests > 0 && p->requests >= (uint64_t)u->conf->keepalive_requests)) {
         tg_peer_end(peer);
@@ -409,66 +323,67 @@ void tg_peer_give(struct tg_peer **peer)
     p->exchange = NULL;
     p->state = TG_PEER_IDLE;
     p->in.n = 0;
-    p->sibling = u->idle;
-    u->idle = p;
+    p->sibling = p->home->idle;
+    p->home->idle = p;
     u->nidle++;
     tg_wire_read_on(&p->wire);
-    tg_timer_set(&p->idle, tg_clock_mono_now(), u->conf->keepalive_timeout);
-}
-
-static void leave_pool(struct tg_peer *p)
-{
-    struct tg_upstream *u = p->upstream;
-
-    for (struct tg_peer **at = &u->idle; *at != NULL; at = &(*at)->sibling)
-        if (*at == p) {
-            *at = p->sibling;
-            u->nidle--;
-            return;
-        }
-    TG_UNREACHABLE();
+    tg_timer_set(&p->timer, tg_clock_mono_now(), u->conf->keepalive_timeout);
+    wake(u);
 }
 
 void tg_peer_end(struct tg_peer **peer)
 {
     struct tg_peer *p = *peer;
-    struct evdns_getaddrinfo_request *pending;
+    struct tg_upstream *u;
 
     if (p == NULL)
         return;
-    CHECK_MAGIC(p, PEER_MAGIC);
+    CHECK_MAGIC(p, TG_PEER_MAGIC);
     *peer = NULL;
+    u = p->upstream;
     if (p->state == TG_PEER_IDLE)
         leave_pool(p);
-    close_socket(p);
-    tg_timer_end(&p->idle);
+    else if (p->state == TG_PEER_PENDING)
+        leave_queue(p);
+    end_retry(p);
+    tg_timer_end(&p->timer);
     tg_buf_end(&p->in);
-    CHECK(p->upstream->worker->live.peers > 0);
-    p->upstream->worker->live.peers--;
+    CHECK(u->worker->live.peers > 0 && (p->home == NULL || u->nopen > 0));
+    u->worker->live.peers--;
+    u->nopen -= p->home != NULL;
     p->exchange = NULL;
-    pending = p->query;
-    if (pending != NULL) {
-        evdns_getaddrinfo_cancel(pending); /* calls on_resolved(), which frees the peer */
-        return;
+    wake(u);
+    if (tg_peer_disconnect(p)) {
+        p->magic = 0;
+        free(p);
     }
-    p->magic = 0;
-    free(p);
+}
+
+/* --- all of them --- */
+
+static struct tg_upstream *open_one(struct tg_worker *w, const struct tg_upstream_conf *c)
+{
+    struct tg_upstream *u = calloc(1, sizeof(*u));
+    unsigned i = 0;
+
+    CHECK(u != NULL && c->norigins > 0 && c->norigins <= TG_MAX_ORIGINS);
+    u->worker = w;
+    u->conf = c;
+    u->last_pending = &u->pending;
+    u->origins = calloc(c->norigins, sizeof(*u->origins));
+    CHECK(u->origins != NULL);
+    for (const struct tg_origin *o = c->origins; o != NULL; o = o->next)
+        u->origins[i++].origin = o;
+    CHECK(i == c->norigins);
+    CHECK(event_assign(&u->wake, w->base, -1, 0, on_wake, u) == 0);
+    return u;
 }
 
 void tg_upstreams_open(struct tg_worker *w)
 {
     for (struct tg_upstream_conf *c = w->settings->upstreams; c != NULL; c = c->next) {
-        struct tg_upstream *u = calloc(1, sizeof(*u));
-        unsigned i = 0;
+        struct tg_upstream *u = open_one(w, c);
 
-        CHECK(u != NULL && c->norigins > 0);
-        u->worker = w;
-        u->conf = c;
-        u->origins = calloc(c->norigins, sizeof(*u->origins));
-        CHECK(u->origins != NULL);
-        for (const struct tg_origin *o = c->origins; o != NULL; o = o->next)
-            u->origins[i++].origin = o;
-        CHECK(i == c->norigins);
         u->next = w->upstreams;
         w->upstreams = u;
     }
@@ -477,11 +392,12 @@ void tg_upstreams_open(struct tg_worker *w)
 void tg_upstreams_close_idle(struct tg_worker *w)
 {
     for (struct tg_upstream *u = w->upstreams; u != NULL; u = u->next)
-        while (u->idle != NULL) {
-            struct tg_peer *p = u->idle;
+        for (unsigned i = 0; i < u->conf->norigins; i++)
+            while (u->origins[i].idle != NULL) {
+                struct tg_peer *p = u->origins[i].idle;
 
-            tg_peer_end(&p);
-        }
+                tg_peer_end(&p);
+            }
 }
 
 void tg_upstreams_end(struct tg_worker *w)
@@ -490,7 +406,9 @@ void tg_upstreams_end(struct tg_worker *w)
     while (w->upstreams != NULL) {
         struct tg_upstream *u = w->upstreams;
 
+        CHECK(u->pending == NULL);
         w->upstreams = u->next;
+        event_del(&u->wake);
         free(u->origins);
         free(u);
     }

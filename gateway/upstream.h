@@ -1,47 +1,49 @@
 /*
- * Connections to an upstream: names to addresses, TCP, TLS, and a pool of kept-alive ones. A peer
- * is one connection; it serves one exchange at a time. Runtime state is per worker.
+ * Connections to an upstream: names to addresses, TCP, TLS, a pool of kept-alive ones, and how many
+ * there may be. A peer is one connection; it serves one exchange at a time. Runtime state is per
+ * worker.
+ *
+ *   upstream.c  which server, the pool, limits, health
+ *   peer.c      one connection from its name to its handshake
  */
 #ifndef TG_UPSTREAM_H
 #define TG_UPSTREAM_H
 
+#include "addresses.h"
 #include "timer.h"
 #include "wire.h"
 #include "worker.h"
 
 enum tg_peer_state {
-    TG_PEER_RESOLVING = 1,
+    TG_PEER_PENDING = 1, /* max_connections are open: waits for one of them */
+    TG_PEER_RESOLVING,
     TG_PEER_CONNECTING, /* TCP */
     TG_PEER_HANDSHAKE,  /* TLS */
     TG_PEER_BUSY,       /* serves an exchange */
     TG_PEER_IDLE        /* in the pool */
 };
 
-enum { TG_MAX_ADDRESSES = 8 };
-
-/* Addresses of one origin, in the order to try them. */
-struct tg_addresses {
-    struct sockaddr_storage address[TG_MAX_ADDRESSES];
-    socklen_t len[TG_MAX_ADDRESSES];
-    unsigned n;
-};
+struct tg_origin_state;
 
 struct tg_peer {
     uint32_t magic;
     struct tg_upstream *upstream;
-    const struct tg_origin *origin;
+    struct tg_origin_state *home;   /* the server it belongs to; NULL while pending */
+    const struct tg_origin *origin; /* the same as configured */
     struct tg_wire wire;
-    struct tg_timer idle; /* keepalive_timeout, in the pool only */
+    struct tg_timer timer; /* idle: keepalive_timeout; connecting: of one attempt among several */
     enum tg_peer_state state;
     struct tg_exchange *exchange;            /* NULL while idle */
     struct evdns_getaddrinfo_request *query; /* while resolving */
     struct tg_addresses addresses;           /* to try; next is the one in use or to come */
     unsigned next;
-    bool reused;             /* came from the pool: its failure before any answer may be retried */
-    uint64_t requests;       /* served */
-    struct tg_buf in;        /* a partial response head */
-    char address[80];        /* "10.0.0.1:443", for logs */
-    struct tg_peer *sibling; /* in the pool */
+    uint64_t tried;    /* servers that failed, one bit each */
+    bool reused;       /* came from the pool: its failure before any answer may be retried */
+    bool retry;        /* counts against max_retries */
+    uint64_t requests; /* served */
+    struct tg_buf in;  /* a partial response head */
+    char address[TG_ADDRESS_TEXT]; /* "10.0.0.1:443", for logs */
+    struct tg_peer *sibling;       /* in the pool, or in the queue */
 };
 
 /* Makes the runtime state of every upstream of the worker's settings. */
@@ -54,12 +56,19 @@ void tg_upstreams_end(struct tg_worker *w);
 void tg_upstreams_close_idle(struct tg_worker *w);
 
 /*
- * Gets the exchange a connection: one from the pool (unless `fresh`), else a new one. Sets
- * x->peer at once. tg_exchange_peer_ready() or tg_exchange_peer_failed() follows, perhaps before
- * this returns.
+ * Gets the exchange a connection: one from the pool (unless `fresh`, for a retry), else a new one,
+ * else a place in the queue. Sets x->peer at once. tg_exchange_peer_ready() or
+ * tg_exchange_peer_failed() follows, perhaps before this returns.
  */
 void tg_upstream_take(struct tg_worker *w, const struct tg_upstream_conf *conf,
                       struct tg_exchange *x, bool fresh);
+
+/* False while max_retries requests to the peer's upstream are being tried again. */
+bool tg_peer_may_retry(const struct tg_peer *p);
+
+/* The exchange of this peer ended with `error`: what is the server's fault counts against it
+ * (max_fails). NULL is fine. */
+void tg_peer_judge(struct tg_peer *p, enum tg_error error);
 
 /* Gives a connection back to the pool, or closes it when the pool is full; nulls the pointer. Only
  * for one whose last answer ended exactly where its bytes ended. */

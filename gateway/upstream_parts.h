@@ -1,0 +1,52 @@
+/* What upstream.c and peer.c share. Nothing else includes it. */
+#ifndef TG_UPSTREAM_PARTS_H
+#define TG_UPSTREAM_PARTS_H
+
+#include "upstream.h"
+
+#define TG_PEER_MAGIC 0x70656572U
+
+/* What one worker knows of one server of an upstream. */
+struct tg_origin_state {
+    const struct tg_origin *origin;
+    struct tg_addresses addresses;
+    uint64_t valid_until; /* of the addresses, monotonic; 0: never resolved */
+    unsigned fails;       /* since `window` began */
+    uint64_t window;      /* monotonic */
+    uint64_t down_until;  /* passed over until then, monotonic */
+    struct tg_peer *idle; /* newest first: the others may time out */
+};
+
+struct tg_upstream {
+    struct tg_worker *worker;
+    const struct tg_upstream_conf *conf;
+    struct tg_origin_state *origins;
+    unsigned turn;  /* round robin over origins */
+    unsigned nopen; /* connections, busy and idle and on their way */
+    unsigned nidle;
+    unsigned nretries;
+    unsigned npending;
+    struct tg_peer *pending; /* oldest first */
+    struct tg_peer **last_pending;
+    struct event wake; /* a connection is free: the queue moves on, outside of anybody's callback */
+    struct tg_upstream *next;
+};
+
+/* Starts connecting a peer that has a home (peer.c). */
+void tg_peer_begin(struct tg_peer *p);
+
+/* Closes the socket and ends a query under way. True when the memory can go now; false when the
+ * query's last callback frees it (peer.c). */
+bool tg_peer_disconnect(struct tg_peer *p);
+
+/* The peer's timer (peer.c). */
+void tg_peer_on_deadline(void *owner);
+
+/* A server could not be connected to: gives the peer another home. False when all were tried
+ * (upstream.c). */
+bool tg_peer_move(struct tg_peer *p);
+
+/* How many servers the peer has not tried (upstream.c). */
+unsigned tg_peer_untried(const struct tg_peer *p);
+
+#endif
