@@ -75,7 +75,8 @@ static struct tg_origin_state *pick(struct tg_upstream *u, uint64_t tried)
         if ((tried & UINT64_C(1) << at) != 0)
             continue;
         if (o->down_until <= now) {
-            u->turn = at + 1;
+            if (tried == 0) /* a second choice takes nobody's turn */
+                u->turn = at + 1;
             return o;
         }
         if (best == NULL || o->down_until < best->down_until)

@@ -43,9 +43,11 @@ def gateway(tmp_path):
 @pytest.fixture
 def check(tmp_path):
     """check(server, main="", upstream=""): exit code and words of `trainguard -t`."""
-    def run(server="", main="", upstream=""):
+    def run(server="", main="", upstream="", tls=False):
         text = config(tmp_path, 1, server=server, main=main, upstream=upstream,
                       locations="location / { proxy_pass modelarts; }")
+        if tls:
+            text = text.replace("tls off;", "")
         (tmp_path / "checked.conf").write_text(text)
         done = subprocess.run([binary(), "-t", "-c", tmp_path / "checked.conf"],
                               capture_output=True, text=True, check=False)

@@ -1,0 +1,202 @@
+"""Several servers of an upstream: turns, failures, limits, retries, names."""
+
+import socket
+import threading
+
+import pytest
+
+from client import Client, ask, check_refusal, request
+from origin import OK, answer, close, read, wait_end
+
+PASS = "location / { proxy_pass modelarts; }"
+GET = request("GET", "/x")
+
+
+def servers(*origins, option=""):
+    """The servers behind the first one, as directives."""
+    return "\n".join(f"server 127.0.0.1:{o if isinstance(o, int) else o.port} {option};"
+                     for o in origins)
+
+
+@pytest.fixture
+def dead():
+    """A port nobody listens on while the test runs."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
+def ask_all(port, n, data=GET):
+    """n answers, one connection each."""
+    return [ask(port, data).status for _ in range(n)]
+
+
+def test_turns(gateway, origin):
+    """Servers take turns, and each keeps its own connection."""
+    behind = [origin() for _ in range(3)]
+    guard = gateway(behind[0], upstream=servers(*behind[1:]), locations=PASS)
+    assert ask_all(guard.port, 9) == [200] * 9
+    assert [len(o.requests) for o in behind] == [3, 3, 3]
+    assert [len(o.connections) for o in behind] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("data", [GET, request("POST", "/x", b"hello")], ids=["GET", "POST"])
+def test_next_when_connecting_fails(gateway, origin, dead, data):
+    """Nothing was sent, so whatever the method, the next server gets the request."""
+    behind = origin()
+    guard = gateway(dead, upstream=servers(behind), locations=PASS)
+    assert ask_all(guard.port, 4, data) == [200] * 4
+    assert len(behind.requests) == 4
+    guard.wait_log("is passed over for 10000 ms")
+    assert len(guard.matches("Connection refused")) == 1  # the others did not try it
+
+
+def test_max_fails(gateway, origin, dead):
+    """A server is passed over after so many failures, not before."""
+    behind = origin()
+    guard = gateway(behind, upstream=servers(dead, option="max_fails=3 fail_timeout=60s"),
+                    locations=PASS)
+    assert ask_all(guard.port, 12) == [200] * 12
+    assert len(guard.matches("Connection refused")) == 3
+
+
+def test_max_fails_never(gateway, origin, dead):
+    """max_fails=0: it gets its turn each time."""
+    behind = origin()
+    guard = gateway(behind, upstream=servers(dead, option="max_fails=0"), locations=PASS)
+    assert ask_all(guard.port, 8) == [200] * 8
+    assert len(guard.matches("Connection refused")) == 4
+
+
+def test_up_again(gateway, origin):
+    """After fail_timeout a server gets its turn again."""
+    failing, good = origin([read, close], OK), origin()
+    guard = gateway(good, [r"\[error\]"], upstream=servers(failing, option="fail_timeout=200ms"),
+                    locations=PASS)
+    statuses = ask_all(guard.port, 4, request("POST", "/x", b"a"))
+    assert sorted(statuses) == [200, 200, 200, 502]
+    while len(failing.requests) < 2:  # the clock decides; the test's own timeout is the bound
+        assert ask(guard.port, GET).status == 200
+
+
+def test_all_down(gateway, dead):
+    """When none is up they are tried all the same, and the answer says what happened."""
+    guard = gateway(dead, [r"\[error\]"], upstream=servers(dead + 0), locations=PASS)
+    for _ in range(3):
+        check_refusal(ask(guard.port, GET), 502, "ModelArts.4302")
+
+
+def test_failure_after_sending_goes_nowhere_else(gateway, origin):
+    """What was sent over a fresh connection may have worked: no other server gets it."""
+    failing, good = origin([read, close]), origin()
+    guard = gateway(failing, [r"\[error\]"], upstream=servers(good), locations=PASS)
+    check_refusal(ask(guard.port, request("POST", "/x", b"hello")), 502, "ModelArts.4302")
+    assert good.requests == []
+
+
+def test_silent_server_is_left_in_time(gateway, origin):
+    """A server that accepts and says nothing in the handshake leaves time for the next one."""
+    silent = origin([wait_end])
+    guard = gateway(f"localhost:{silent.port}", [r"\[error\]"],
+                    upstream=f"server localhost:{silent.port}; connect_timeout 600ms;",
+                    locations=PASS, tls="/etc/ssl/certs/ca-certificates.crt")
+    check_refusal(ask(guard.port, GET), 504, "ModelArts.4503")
+    guard.wait_log("no answer in time")
+    silent.wait(lambda: len(silent.connections) >= 2)
+
+
+class Gate:
+    """A step that holds connections until it is opened."""
+
+    def __init__(self):
+        self.event = threading.Event()
+
+    def __call__(self, _origin, _connection):
+        assert self.event.wait(20)
+
+
+def test_max_connections(gateway, origin):
+    """Requests beyond max_connections wait, and go over the same connections."""
+    gate = Gate()
+    behind = origin([read, gate, answer(), *[read, answer()] * 20])
+    guard = gateway(behind, upstream="max_connections 2;", locations=PASS)
+    clients = [Client(guard.port) for _ in range(6)]
+    for client in clients:
+        client.send(GET)
+    behind.wait(lambda: len(behind.requests) == 2)
+    gate.event.set()
+    assert [c.final().status for c in clients] == [200] * 6
+    assert len(behind.connections) == 2
+    for client in clients:
+        client.sock.close()
+
+
+def test_max_pending(gateway, origin):
+    """A full queue refuses at once; who waits in it is served."""
+    gate = Gate()
+    behind = origin([read, gate, answer(), *[read, answer()] * 20])
+    guard = gateway(behind, upstream="max_connections 1; max_pending 1;", locations=PASS)
+    with Client(guard.port) as first, Client(guard.port) as second:
+        first.send(GET)
+        behind.wait(lambda: len(behind.requests) == 1)
+        second.send(GET)
+        check_refusal(ask(guard.port, GET), 503, "ModelArts.4700")
+        gate.event.set()
+        assert [first.final().status, second.final().status] == [200, 200]
+    assert len(behind.connections) == 1
+
+
+def test_waiting_has_a_deadline(gateway, origin):
+    """A request does not wait for ever."""
+    gate = Gate()
+    behind = origin([read, gate, answer()])
+    guard = gateway(behind, [r"\[error\]"],
+                    upstream="max_connections 1; connect_timeout 300ms;", locations=PASS)
+    with Client(guard.port) as first:
+        first.send(GET)
+        behind.wait(lambda: len(behind.requests) == 1)
+        check_refusal(ask(guard.port, GET), 504, "ModelArts.4503")
+        gate.event.set()
+        assert first.final().status == 200
+
+
+def test_waiting_client_leaves(gateway, origin):
+    """Who leaves the queue is not forwarded."""
+    gate = Gate()
+    behind = origin([read, gate, answer(), *[read, answer()] * 3])
+    guard = gateway(behind, upstream="max_connections 1;", locations=PASS)
+    with Client(guard.port) as first:
+        first.send(GET)
+        behind.wait(lambda: len(behind.requests) == 1)
+        with Client(guard.port) as second:
+            second.send(request("GET", "/leaves"))
+        guard.wait_log("client closed the connection")
+        gate.event.set()
+        assert first.final().status == 200
+    assert ask(guard.port, GET).status == 200
+    assert [r.target for r in behind.requests] == ["/x", "/x"]
+
+
+@pytest.mark.parametrize("most, status", [(1, 200), (0, 502)])
+def test_max_retries(gateway, origin, most, status):
+    """A kept-alive connection that closes is retried, unless that is forbidden."""
+    behind = origin([read, answer(), read, close], OK)
+    guard = gateway(behind, [] if status == 200 else [r"\[error\]"],
+                    upstream=f"max_retries {most};", locations=PASS)
+    assert ask(guard.port, GET).status == 200
+    assert ask(guard.port, GET).status == status
+
+
+def test_ipv6_first_then_ipv4(gateway, origin):
+    """localhost is ::1 and 127.0.0.1; only one of them listens."""
+    behind = origin()
+    guard = gateway(f"localhost:{behind.port}", locations=PASS)
+    assert ask(guard.port, GET).status == 200
+
+
+@pytest.mark.parametrize("option, words", [
+    ("max_fails=many", "\"server\""), ("fail_timeout=0", "\"server\""), ("weight=3", "weight=3")])
+def test_options_are_checked(check, option, words):
+    """What a server does not take is said."""
+    code, said = check(upstream=f"server h:1 {option};")
+    assert code != 0 and words in said
