@@ -82,10 +82,13 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    """A gateway before a plain origin that answers everything, for a whole module."""
+    """A gateway before a plain origin that answers everything, for a whole module. Heads may be as
+    large as the API's limits allow."""
     directory = tmp_path_factory.mktemp("plain")
-    with Origin() as behind, Gateway(directory, config(directory, behind.port)) as guard:
-        yield Pair(guard, behind)
+    with Origin() as behind:
+        text = config(directory, behind.port, server="client_header_max_size 128k;")
+        with Gateway(directory, text) as guard:
+            yield Pair(guard, behind)
 
 
 @pytest.fixture(scope="module")
