@@ -123,6 +123,25 @@ static struct tg_guard_limits limits(const struct tg_conn *c)
     };
 }
 
+/* A body may pause for client_body_timeout, and all of it may take as long again beside the time that
+ * its bytes have at the lowest rate: a byte now and then does not keep a connection. */
+static void limit_body(struct tg_conn *c)
+{
+    const struct tg_server_conf *s = c->server;
+    uint64_t now = tg_clock_mono_now();
+    uint64_t received = c->exchange != NULL ? c->exchange->body_bytes : 0;
+    uint64_t spent = now - c->body_since;
+    uint64_t earned = (uint64_t)s->client_body_timeout;
+    int64_t left = s->client_body_timeout;
+
+    if (s->client_body_min_rate > 0)
+        earned += received * 1000000 / (uint64_t)s->client_body_min_rate;
+    c->too_slow = s->client_body_min_rate > 0 && earned < spent + (uint64_t)left;
+    if (c->too_slow)
+        left = earned > spent ? (int64_t)(earned - spent) : 1;
+    tg_timer_set(&c->timer, now, left);
+}
+
 /* Starts the exchange of a complete head: first our side, then libevhtp's request object. */
 static void begin(struct tg_conn *c, struct tg_str raw)
 {
@@ -137,8 +156,9 @@ static void begin(struct tg_conn *c, struct tg_str raw)
         c->state = TG_CONN_WAIT;
     else
         c->state = TG_CONN_BODY;
+    c->body_since = tg_clock_mono_now();
     if (c->state == TG_CONN_BODY)
-        tg_timer_set(&c->timer, now(), c->server->client_body_timeout);
+        limit_body(c);
     else
         tg_timer_clear(&c->timer);
     if (!tg_exchange_new(c, head, raw))
@@ -234,7 +254,7 @@ static bool read_body(struct tg_conn *c, struct tg_str *in)
     }
     if (in->n == 0 || c->body_paused)
         return false;
-    tg_timer_set(&c->timer, now(), c->server->client_body_timeout);
+    limit_body(c);
     return c->framing == TG_FRAMING_CHUNKED ? read_chunked(c, in) : read_sized(c, in);
 }
 
@@ -396,7 +416,8 @@ static void on_deadline(void *owner)
         break;
     case TG_CONN_BODY:
         if (!tg_exchange_ended(c->exchange))
-            tg_exchange_body_timeout(c->exchange);
+            tg_exchange_body_timeout(c->exchange,
+                                     c->too_slow ? "slower than client_body_min_rate" : "");
         return;
     case TG_CONN_WAIT:
         if (c->exchange != NULL)
@@ -452,6 +473,8 @@ size_t tg_conn_unsent(const struct tg_conn *c)
 
 void tg_conn_pause_body(struct tg_conn *c)
 {
+    if (!c->body_paused)
+        c->paused_at = tg_clock_mono_now();
     c->body_paused = true;
     if (c->state == TG_CONN_BODY)
         tg_timer_clear(&c->timer);
@@ -464,6 +487,9 @@ void tg_conn_resume_body(struct tg_conn *c)
     if (!c->body_paused)
         return;
     c->body_paused = false;
+    c->body_since += tg_clock_mono_now() - c->paused_at;
+    if (c->state == TG_CONN_BODY)
+        limit_body(c);
     if (!c->processing)
         process(c, tg_buf_str(&c->held));
 }
@@ -527,8 +553,23 @@ void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after)
     finish_now(c);
 }
 
+bool tg_conn_is_idle(const struct tg_conn *c)
+{
+    return (c->state == TG_CONN_HEAD || c->state == TG_CONN_GREET) && c->held.n == 0 &&
+           !c->processing;
+}
+
+uint64_t tg_conn_idle_time(const struct tg_conn *c, uint64_t now)
+{
+    int64_t limit =
+        c->requests > 0 ? c->server->keepalive_timeout : c->server->client_header_timeout;
+    uint64_t end = now + (uint64_t)limit;
+
+    return end > c->timer.deadline ? end - c->timer.deadline : 0;
+}
+
 void tg_conn_close_idle(struct tg_conn *c)
 {
-    if (c->state == TG_CONN_HEAD && c->held.n == 0)
+    if (tg_conn_is_idle(c))
         close_conn(c);
 }

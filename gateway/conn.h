@@ -46,6 +46,9 @@ struct tg_conn {
     enum tg_framing framing; /* of the request body */
     uint64_t body_left;
     struct tg_chunk chunk;
+    uint64_t body_since; /* when the body began, later by the time it was paused; monotonic */
+    uint64_t paused_at;
+    bool too_slow;    /* the timer stands for client_body_min_rate */
     bool body_paused; /* the exchange cannot take more now */
     bool processing;  /* guards against recursion */
     bool closed;      /* found to be gone while processing */
@@ -97,7 +100,13 @@ bool tg_conn_is_reading(const struct tg_conn *c);
  */
 void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after);
 
-/* Closes a connection that has no exchange (draining). */
+/* True while nothing is under way: no exchange, not a byte of a head. */
+bool tg_conn_is_idle(const struct tg_conn *c);
+
+/* How long it has been idle, in microseconds at `now`. */
+uint64_t tg_conn_idle_time(const struct tg_conn *c, uint64_t now);
+
+/* Closes a connection if it is idle (draining, shedding). */
 void tg_conn_close_idle(struct tg_conn *c);
 
 #endif

@@ -453,9 +453,9 @@ void tg_exchange_bad_body(struct tg_exchange *x, const char *why)
     tg_exchange_end(x, TG_E_BAD_REQUEST, why);
 }
 
-void tg_exchange_body_timeout(struct tg_exchange *x)
+void tg_exchange_body_timeout(struct tg_exchange *x, const char *why)
 {
-    tg_exchange_end(x, TG_E_BODY_TIMEOUT, "");
+    tg_exchange_end(x, TG_E_BODY_TIMEOUT, why);
 }
 
 /* --- the chain --- */

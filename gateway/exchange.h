@@ -133,7 +133,7 @@ void tg_exchange_read_done(struct tg_exchange *x);
 
 /* The body's framing is broken; the body did not come in time. */
 void tg_exchange_bad_body(struct tg_exchange *x, const char *why);
-void tg_exchange_body_timeout(struct tg_exchange *x);
+void tg_exchange_body_timeout(struct tg_exchange *x, const char *why);
 
 /* The client went away; it does not take its answer; it has taken all that was queued. */
 void tg_exchange_client_gone(struct tg_exchange *x);

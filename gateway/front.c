@@ -72,6 +72,27 @@ static void on_request(evhtp_request_t *request, void *arg)
     tg_conn_dispatch(link->conn);
 }
 
+static void pause_accepting(struct tg_front *f)
+{
+    struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000};
+
+    tg_front_accept(f, false);
+    event_add(&f->resume, &pause);
+}
+
+/* With all connections in use the next one takes the place of an idle one, or waits in the kernel's
+ * queue until one ends or becomes idle. */
+static void make_room(struct tg_front *f)
+{
+    const struct tg_worker *w = f->worker;
+    bool over = w->live.connections > (unsigned)w->settings->worker_connections;
+
+    if (tg_worker_has_room(w) || (over ? tg_worker_shed(f->worker) : tg_worker_can_shed(w)))
+        return;
+    for (struct tg_front *each = f->worker->fronts; each != NULL; each = each->next)
+        pause_accepting(each);
+}
+
 static evhtp_res on_accept(evhtp_connection_t *connection, void *arg)
 {
     struct tg_front *f = arg;
@@ -91,10 +112,9 @@ static evhtp_res on_accept(evhtp_connection_t *connection, void *arg)
     CHECK(cbarg == connection);
     evhtp_connection_set_hook(connection, evhtp_hook_on_connection_fini,
                               (evhtp_hook)on_connection_fini, link);
-    link->conn = tg_conn_new(f->worker, f->server, f->listen, link, connection->sock, connection->saddr);
-    if (!tg_worker_has_room(f->worker))
-        for (struct tg_front *each = f->worker->fronts; each != NULL; each = each->next)
-            tg_front_accept(each, false);
+    link->conn =
+        tg_conn_new(f->worker, f->server, f->listen, link, connection->sock, connection->saddr);
+    make_room(f);
     return EVHTP_RES_OK;
 }
 
@@ -102,8 +122,14 @@ static evhtp_res on_accept(evhtp_connection_t *connection, void *arg)
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)
 {
+    struct tg_front *f = arg;
+
     (void)fd, (void)what;
-    tg_front_accept(arg, true);
+    CHECK_MAGIC(f, FRONT_MAGIC);
+    if (tg_worker_has_room(f->worker) || tg_worker_can_shed(f->worker))
+        tg_front_accept(f, true);
+    else
+        pause_accepting(f);
 }
 
 /* Without this libevent would try again at once, for ever, at full speed (no file descriptor left).
@@ -112,12 +138,11 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
     evhtp_t *htp = arg;
     struct tg_front *f = htp->arg;
-    struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000};
     int error = errno;
 
+    (void)listener;
     CHECK_MAGIC(f, FRONT_MAGIC);
-    evconnlistener_disable(listener);
-    event_add(&f->resume, &pause);
+    pause_accepting(f);
     tg_log(TG_LOG_ALERT, "front", "accept on %s failed: %s; trying again in %d ms", f->listen->text,
            strerror(error), ACCEPT_PAUSE_MS);
 }

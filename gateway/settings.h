@@ -109,6 +109,7 @@ struct tg_server_conf {
     struct tg_location *locations;
     int64_t client_header_timeout;
     int64_t client_body_timeout;
+    int64_t client_body_min_rate;   /* bytes per second; 0: any */
     int64_t client_header_max_size; /* whole head, bytes */
     int64_t client_max_fields;
     int64_t send_timeout;

@@ -335,6 +335,15 @@ const struct tg_directive tg_server_directives[] = {
      SERVER(client_body_timeout),
      .fallback = "60s",
      .help = "How long a client may send nothing between two reads of its body (408)."},
+    {.name = "client_body_min_rate",
+     .contexts = SERVERS,
+     .kind = TG_CONF_SIZE,
+     RANGE(0, 1024 * MB),
+     SERVER(client_body_min_rate),
+     .fallback = "100",
+     .help = "How many bytes of its body a client must send in a second on average, beside one "
+             "`client_body_timeout` for the whole of it (408). Time in which the upstream takes "
+             "nothing does not count. 0: any rate will do."},
     {.name = "client_header_max_size",
      .contexts = SERVERS,
      .kind = TG_CONF_SIZE,

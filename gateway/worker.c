@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include "check.h"
+#include "clock.h"
 #include "conn.h"
 #include "digest.h"
 #include "exchange.h"
@@ -83,6 +84,46 @@ struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned num
 bool tg_worker_has_room(const struct tg_worker *w)
 {
     return w->live.connections < (unsigned)w->settings->worker_connections;
+}
+
+/* Who has just connected, or has just had an answer, is about to send something. */
+enum { MIN_IDLE_US = 100000 };
+
+static bool is_sheddable(const struct tg_conn *c, uint64_t now)
+{
+    return tg_conn_is_idle(c) && tg_conn_idle_time(c, now) >= MIN_IDLE_US;
+}
+
+bool tg_worker_can_shed(const struct tg_worker *w)
+{
+    uint64_t now = tg_clock_mono_now();
+
+    for (const struct tg_conn *c = w->conns; c != NULL; c = c->next)
+        if (is_sheddable(c, now))
+            return true;
+    return false;
+}
+
+/* A sixteenth of the span between the one that is idle longest and the newest goes at once, so that
+ * the walk over all connections is not made for each new one. */
+bool tg_worker_shed(struct tg_worker *w)
+{
+    uint64_t now = tg_clock_mono_now(), most = 0;
+    unsigned closed = 0;
+
+    for (const struct tg_conn *c = w->conns; c != NULL; c = c->next)
+        if (is_sheddable(c, now) && tg_conn_idle_time(c, now) > most)
+            most = tg_conn_idle_time(c, now);
+    for (struct tg_conn *c = w->conns, *next; most > 0 && c != NULL; c = next) {
+        next = c->next;
+        if (!is_sheddable(c, now) || tg_conn_idle_time(c, now) < most - most / 16)
+            continue;
+        tg_conn_close_idle(c);
+        closed++;
+    }
+    if (closed > 0)
+        tg_log(TG_LOG_WARN, "worker", "%u idle connections closed to make room for others", closed);
+    return closed > 0;
 }
 
 /* The audit lines of everything that happened in this turn, then what waited for them. Sending the

@@ -87,4 +87,10 @@ void tg_worker_end(struct tg_worker *w);
 /* True when one more connection is below worker_connections. */
 bool tg_worker_has_room(const struct tg_worker *w);
 
+/* True when a connection has been idle long enough to be closed for a new one. */
+bool tg_worker_can_shed(const struct tg_worker *w);
+
+/* Closes a share of the idle connections, those idle longest. False when none is idle (enough). */
+bool tg_worker_shed(struct tg_worker *w);
+
 #endif

@@ -1,0 +1,165 @@
+"""Slow clients, too many clients, no file descriptors left: bounded, and with a reason."""
+
+import pathlib
+import resource
+import time
+
+import pytest
+
+import audit
+from client import Client, ask, check_refusal, request
+from origin import again, answer, read
+
+PASS = "location / { proxy_pass modelarts; }"
+GET = request("GET", "/x")
+CHUNKED = request("POST", "/x", None, "Transfer-Encoding: chunked")
+
+
+def records(guard, n):
+    """The first n records, as (end, detail)."""
+    found = audit.wait(guard.directory / "audit.jsonl", n)
+    return [(r["end"], r.get("end_detail", "")) for r in found]
+
+
+def drip(client, piece, seconds=10):
+    """Sends a piece every 20 ms until the gateway answers."""
+    client.sock.settimeout(0.02)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not client.send(piece):
+            break
+        try:
+            client.wire.more()
+            break
+        except TimeoutError:
+            pass
+    client.sock.settimeout(20)
+    return client.final("POST")
+
+
+@pytest.mark.parametrize("head, piece", [
+    (request("POST", "/x", None, "Content-Length: 100000"), b"x"),
+    (CHUNKED, b"1\r\nx\r\n")], ids=["sized", "chunked"])
+def test_body_rate(gateway, origin, head, piece):
+    """Bytes that come, but too slowly, do not keep a connection."""
+    guard = gateway(origin(), locations=PASS,
+                    server="client_body_timeout 400ms; client_body_min_rate 10k;")
+    with Client(guard.port) as client:
+        client.send(head)
+        check_refusal(drip(client, piece), 408, "ModelArts.4105")
+    assert [end for end, _ in records(guard, 1)] == ["body_timeout"]
+    guard.wait_log("slower than client_body_min_rate")
+
+
+def test_body_rate_is_met(gateway, origin):
+    """A steady client is slower than the timeout, but not than the rate."""
+    guard = gateway(origin(), locations=PASS,
+                    server="client_body_timeout 300ms; client_body_min_rate 1k;")
+    with Client(guard.port) as client:
+        client.send(request("POST", "/x", None, "Content-Length: 30000"))
+        for _ in range(30):
+            client.send(b"x" * 1000)
+            time.sleep(0.02)  # the pace is what is tested
+        assert client.final().status == 200
+
+
+def test_slow_upstream_is_not_the_clients_fault(gateway, origin):
+    """Time in which the upstream takes nothing does not count."""
+    def slow(_origin, _connection):
+        time.sleep(1)  # longer than the client may take
+
+    guard = gateway(origin([slow, read, answer(), again]), locations=PASS,
+                    server="client_body_timeout 300ms; client_body_min_rate 10m;")
+    with Client(guard.port) as client:
+        client.send(request("POST", "/x", bytes(30 << 20)))
+        assert client.final().status == 200
+
+
+@pytest.mark.parametrize("what, end", [(b"GET / HTTP/1.1\r\nHo", "head_timeout"),
+                                       (CHUNKED, "body_timeout")])
+def test_silence_has_a_reason(gateway, origin, what, end):
+    """Who stops in the middle is answered, and the record says where."""
+    guard = gateway(origin(), locations=PASS,
+                    server="client_header_timeout 200ms; client_body_timeout 200ms;")
+    with Client(guard.port) as client:
+        client.send(what)
+        check_refusal(client.final(), 408, "ModelArts.4105")
+    assert [e for e, _ in records(guard, 1)] == [end]
+
+
+def test_idle_connections_make_room(gateway, origin):
+    """A worker full of idle connections still serves."""
+    guard = gateway(origin(), locations=PASS, main="worker_connections 16;")
+    idle = [Client(guard.port) for _ in range(16)]
+    for client in idle:
+        client.send(GET)
+        assert client.final().status == 200
+    time.sleep(0.2)  # who is idle for less is left alone
+    for _ in range(20):
+        assert ask(guard.port, GET).status == 200
+    guard.wait_log("idle connections closed to make room")
+    for client in idle:
+        client.sock.close()
+
+
+def test_silent_connections_make_room(gateway, origin):
+    """So does one full of connections that never said a word."""
+    guard = gateway(origin(), locations=PASS, main="worker_connections 16;")
+    silent = [Client(guard.port) for _ in range(40)]
+    assert ask(guard.port, GET).status == 200
+    for client in silent:
+        client.sock.close()
+
+
+def test_busy_connections_stay(gateway, origin):
+    """With all connections busy the next one waits until one ends."""
+    behind = origin()
+    guard = gateway(behind, locations=PASS, main="worker_connections 16;")
+    busy = [Client(guard.port) for _ in range(16)]
+    for client in busy:
+        client.send(request("POST", "/x", None, "Content-Length: 2") + b"x")
+    behind.wait(lambda: len(behind.connections) == 16)
+    with Client(guard.port) as late:
+        late.send(GET)
+        late.sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            late.final()
+        late.sock.settimeout(20)
+        busy[0].send(b"y")
+        assert busy[0].final().status == 200
+        assert late.final().status == 200  # the one that was answered is idle now
+    for client in busy[1:]:
+        client.send(b"y")
+        assert client.final().status == 200
+        client.sock.close()
+
+
+def worker(guard):
+    """The process id of the worker."""
+    path = f"/proc/{guard.process.pid}/task/{guard.process.pid}/children"
+    return int(pathlib.Path(path).read_text(encoding="utf-8").split()[0])
+
+
+def test_no_file_descriptors(gateway, origin):
+    """Without descriptors accepting rests, and goes on when there are some."""
+    guard = gateway(origin(), [r"accept on .* failed: Too many open files", r"Too many open files"],
+                    locations=PASS)
+    assert ask(guard.port, GET).status == 200
+    pid = worker(guard)
+    used = len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 8, used + 8))
+    clients = [Client(guard.port) for _ in range(30)]
+    guard.wait_log("accept on .* failed")
+    before = cpu(pid), time.monotonic()
+    time.sleep(0.5)  # what a spinning worker would burn
+    assert cpu(pid) - before[0] < 0.25 * (time.monotonic() - before[1])
+    for client in clients:
+        client.sock.close()
+    assert ask(guard.port, GET).status == 200
+    assert len(guard.matches("accept on .* failed")) < 20
+
+
+def cpu(pid):
+    """Seconds of processor time of a process."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
