@@ -37,7 +37,8 @@ LOCATIONS = """
     location / { proxy_pass modelarts; }
 """ % GUARDED
 
-LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
+LISTENING = re.compile(r"listening on \S+")
+PORT = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 LIVE = re.compile(r"live objects: (.*)")
 NONE_LIVE = "connections 0, exchanges 0, peers 0"
 BAD_LEVEL = re.compile(r"\[(error|crit|alert|emerg)\]")
@@ -85,13 +86,13 @@ class Gateway:
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
-        due = len(re.findall(r"^\s*listen\s+127\.", text, re.M))
+        due = len(re.findall(r"^\s*listen\s", text, re.M))
         try:
             self.wait(lambda: len(self.matches(LISTENING)) >= due, "listening")
         except AssertionError:
             self.process.kill()
             raise
-        self.ports = [int(m[1]) for m in self.matches(LISTENING)]
+        self.ports = [int(m[1]) for m in self.matches(PORT)]
         self.port = self.ports[-1]
 
     def __enter__(self):
