@@ -1,6 +1,6 @@
 /*
- * `normalize`: repairs what can be repaired without guessing. Here are the directives, the order of
- * the steps, and what happens when a signature forbids what they changed.
+ * `normalize`: repairs what can be repaired without guessing. Here are its directives;
+ * normalize_steps.c has the steps, normalize_signed.c what becomes of signed requests.
  */
 #include "normalize.h"
 
@@ -11,6 +11,7 @@ enum { PRESERVE = 1, REFUSE };
 struct normalize_conf {
     uint8_t choice[TG_NORMAL_STEPS]; /* 0: as the table says, else 1 on, 2 off */
     const struct tg_normal_default *defaults;
+    unsigned ndefaults;
     int aksk;
 };
 
@@ -71,12 +72,28 @@ static bool check_default(struct tg_conf *c, const struct tg_conf_item *item,
     return false;
 }
 
+/* Into a copy: the outer block's list stays as it is. A member named again has the inner value. */
+static void add_default(struct tg_conf *c, struct normalize_conf *conf,
+                        const struct tg_contract_member *row, struct tg_str value)
+{
+    struct tg_normal_default *all = tg_arena_alloc(c->arena, (conf->ndefaults + 1) * sizeof(*all));
+    unsigned at = 0;
+
+    if (conf->ndefaults > 0)
+        memcpy(all, conf->defaults, conf->ndefaults * sizeof(*all));
+    while (at < conf->ndefaults && all[at].member != row)
+        at++;
+    all[at] = (struct tg_normal_default){row, value};
+    conf->defaults = all;
+    if (at == conf->ndefaults)
+        conf->ndefaults++;
+}
+
 static bool set_default(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                         const struct tg_directive *d)
 {
     struct normalize_conf *conf = target;
     const struct tg_contract_member *row = tg_contract_find(tg_contract_config, item->args[1]);
-    struct tg_normal_default *own;
     const char *names[64];
     unsigned n = 0;
 
@@ -91,9 +108,7 @@ static bool set_default(struct tg_conf *c, const struct tg_conf_item *item, void
     }
     if (!check_default(c, item, row))
         return false;
-    own = tg_arena_alloc(c->arena, sizeof(*own));
-    *own = (struct tg_normal_default){row, item->args[2], conf->defaults};
-    conf->defaults = own; /* an inner block's stand before the outer ones, which stay as they are */
+    add_default(c, conf, row, item->args[2]);
     return true;
 }
 
@@ -163,45 +178,6 @@ bool tg_normal_expand(const struct tg_request *r, struct tg_str text, struct tg_
     return known;
 }
 
-/* --- signatures (contract section 6) --- */
-
-static bool covers_body(const struct tg_request *r)
-{
-    return r->credentials == TG_CRED_SIGNED &&
-           !tg_str_eq(tg_request_field(r, TG_STR("X-Sdk-Content-Sha256")),
-                      TG_STR("UNSIGNED-PAYLOAD"));
-}
-
-/* How the client would have to send it, so that nothing needs a change. */
-static void report_change(struct tg_request *r, const struct tg_change *change)
-{
-    static const struct {
-        const char *text, *text_zh;
-    } ways[] = {
-        [TG_CHANGE_REPLACE] = {"write it as", "应写作"},
-        [TG_CHANGE_RENAME] = {"call it", "应命名为"},
-        [TG_CHANGE_REMOVE] = {"leave it out", "应去掉"},
-        [TG_CHANGE_ADD] = {"add it as", "应添加为"},
-    };
-    struct tg_str as = change->op == TG_CHANGE_RENAME ? change->to : change->new_text;
-    struct tg_finding f = {.severity = TG_VIOLATION,
-                           .rule = "signed_change",
-                           .error = TG_E_SIGNED_CHANGE,
-                           .pointer = change->pointer,
-                           .offset = change->op == TG_CHANGE_ADD ? TG_NONE : change->offset};
-
-    CHECK(change->op >= TG_CHANGE_REPLACE && change->op <= TG_CHANGE_ADD);
-    if (r->report.violations < TG_MAX_FINDINGS) {
-        f.message = tg_arena_printf(
-            r->arena, "needs the change %s, which the signature forbids: %s%s%.*s, then sign",
-            change->why, ways[change->op].text, as.n > 0 ? " " : "", TG_STR_ARG(as));
-        f.message_zh = tg_arena_printf(r->arena, "需要修改 (%s), 但签名不允许: %s%s%.*s 后重新签名",
-                                       change->why, ways[change->op].text_zh, as.n > 0 ? " " : "",
-                                       TG_STR_ARG(as));
-    }
-    tg_report_add(&r->report, &f);
-}
-
 /* --- the filter --- */
 
 static bool is_on(const struct normalize_conf *c, unsigned step)
@@ -218,6 +194,7 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
     (void)state;
     CHECK(r->doc != NULL);
     n.defaults = c->defaults;
+    n.ndefaults = c->ndefaults;
     if (c->aksk == REFUSE && r->credentials == TG_CRED_SIGNED)
         return tg_reply(r, TG_E_SIGNED_REFUSED, NULL, NULL);
     if (tg_doc_type(r->doc, r->config) != TG_OBJECT)
@@ -227,10 +204,7 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
         if (is_on(c, i))
             tg_normal_steps[i].run(&n);
     }
-    if (covers_body(r))
-        for (const struct tg_change *change = r->doc->changes; change != NULL;
-             change = change->next)
-            report_change(r, change);
+    tg_normal_forbidden(r);
     /* violations are told together with those of the filters behind */
     return TG_NEXT;
 }

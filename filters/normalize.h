@@ -1,6 +1,7 @@
 /*
  * The normalizations of contract section 3 as a table. normalize.c is the filter with its
- * directives, normalize_steps.c the steps one by one.
+ * directives, normalize_steps.c the steps one by one, normalize_paths.c those for OBS paths,
+ * normalize_signed.c what becomes of signed requests.
  */
 #ifndef TG_NORMALIZE_H
 #define TG_NORMALIZE_H
@@ -11,7 +12,6 @@
 struct tg_normal_default {
     const struct tg_contract_member *member;
     struct tg_str value; /* plain text with {project_id} and {config_name} */
-    const struct tg_normal_default *next;
 };
 
 /* One config being normalized. */
@@ -21,6 +21,7 @@ struct tg_normal {
     uint32_t config;                          /* an object */
     const char *why;                          /* the name of the step at work */
     const struct tg_normal_default *defaults; /* in the order written */
+    unsigned ndefaults;
 };
 
 struct tg_normal_step {
@@ -31,9 +32,21 @@ struct tg_normal_step {
 
 enum { TG_NORMAL_STEPS = 9 };
 
-/* In the order they run, so that none has to run twice. The last row of the configuration's own,
- * "normalize_default", has no switch. */
+/* In the order they run, so that none has to run twice. The row "normalize_default" has no switch.
+ */
 extern const struct tg_normal_step tg_normal_steps[TG_NORMAL_STEPS];
+
+/* Calls `run` for each object in an array of the config. */
+void tg_normal_each(struct tg_normal *n, const char *array,
+                    void (*run)(struct tg_normal *n, uint32_t element));
+
+/* The steps for paths: obs_scheme and directory_slash. */
+void tg_normal_obs_scheme(struct tg_normal *n);
+void tg_normal_directory_slash(struct tg_normal *n);
+
+/* For a request whose signature covers its body: adds a violation for each change, which says how
+ * the client would have to send it. */
+void tg_normal_forbidden(struct tg_request *r);
 
 /* Fills the {names} of a default's text from the request; false when one has no value there. The
  * result is in the request's arena. */

@@ -9,6 +9,18 @@ static const struct tg_node *node_of(const struct tg_normal *n, uint32_t node)
     return &n->doc->node[node];
 }
 
+void tg_normal_each(struct tg_normal *n, const char *array,
+                    void (*run)(struct tg_normal *n, uint32_t element))
+{
+    uint32_t list = tg_doc_member(n->doc, n->config, tg_str_of(array));
+
+    if (list == TG_NONE || tg_doc_type(n->doc, list) != TG_ARRAY)
+        return;
+    for (uint32_t e = node_of(n, list)->child; e != TG_NONE; e = node_of(n, e)->next)
+        if (tg_doc_type(n->doc, e) == TG_OBJECT)
+            run(n, e);
+}
+
 static uint32_t member(const struct tg_normal *n, uint32_t object, const char *name)
 {
     return tg_doc_member(n->doc, object, tg_str_of(name));
@@ -29,19 +41,6 @@ static bool has(const struct tg_normal *n, enum tg_config_member m)
 static bool is_null(const struct tg_normal *n, uint32_t node)
 {
     return node == TG_NONE || tg_doc_type(n->doc, node) == TG_NULL;
-}
-
-/* Calls `run` for each object in an array of the config. */
-static void each_element(struct tg_normal *n, const char *array,
-                         void (*run)(struct tg_normal *n, uint32_t element))
-{
-    uint32_t list = member(n, n->config, array);
-
-    if (list == TG_NONE || tg_doc_type(n->doc, list) != TG_ARRAY)
-        return;
-    for (uint32_t e = node_of(n, list)->child; e != TG_NONE; e = node_of(n, e)->next)
-        if (tg_doc_type(n->doc, e) == TG_OBJECT)
-            run(n, e);
 }
 
 static void report(struct tg_normal *n, uint32_t node, const char *rule, struct tg_str message,
@@ -85,7 +84,7 @@ static void key_to_label(struct tg_normal *n, uint32_t element)
 
 static void all_keys(struct tg_normal *n)
 {
-    each_element(n, "parameter", key_to_label);
+    tg_normal_each(n, "parameter", key_to_label);
 }
 
 static void number_to_string(struct tg_normal *n, uint32_t element)
@@ -102,7 +101,7 @@ static void number_to_string(struct tg_normal *n, uint32_t element)
 
 static void all_numbers(struct tg_normal *n)
 {
-    each_element(n, "parameter", number_to_string);
+    tg_normal_each(n, "parameter", number_to_string);
 }
 
 /* --- integers --- */
@@ -184,7 +183,8 @@ static void fill(struct tg_normal *n, const struct tg_contract_member *row, stru
 
 static void fill_defaults(struct tg_normal *n)
 {
-    for (const struct tg_normal_default *d = n->defaults; d != NULL; d = d->next) {
+    for (unsigned i = 0; i < n->ndefaults; i++) {
+        const struct tg_normal_default *d = &n->defaults[i];
         struct tg_str value;
         struct tg_buf json = {0};
 
@@ -205,75 +205,6 @@ static void engine_default(struct tg_normal *n)
     if ((has(n, TG_APP_URL) || has(n, TG_BOOT_FILE_URL)) && !has(n, TG_MODEL_ID) &&
         !has(n, TG_USER_IMAGE_URL))
         fill(n, &tg_contract_config[TG_ENGINE_ID], TG_STR("1"));
-}
-
-/* --- paths --- */
-
-/* Behind how many bytes of a string's JSON text its first `chars` characters are (all ASCII). What
- * follows stays spelt as it is, escapes included. */
-static size_t raw_length(struct tg_str text, size_t chars)
-{
-    size_t at = 1; /* the quote */
-
-    for (; chars > 0; chars--)
-        at += text.p[at] != '\\' ? 1 : text.p[at + 1] == 'u' ? 6 : 2;
-    CHECK(at < text.n);
-    return at;
-}
-
-static void drop_scheme(struct tg_normal *n, uint32_t node)
-{
-    static const struct tg_str schemes[] = {{"obs://", 6}, {"s3://", 5}};
-    struct tg_str value, text;
-
-    if (node == TG_NONE || tg_doc_type(n->doc, node) != TG_STRING)
-        return;
-    value = tg_doc_string(n->doc, node);
-    text = tg_doc_text(n->doc, node);
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
-        size_t chars = schemes[i].n;
-
-        /* "s3:///x" names no bucket: left to the rules */
-        if (!tg_str_starts(value, schemes[i]) || value.n == chars || value.p[chars] == '/')
-            continue;
-        text = tg_str_skip(text, raw_length(text, chars));
-        text = tg_arena_printf(n->request->arena, "\"/%.*s", TG_STR_ARG(text));
-        tg_doc_replace(n->doc, node, TG_STRING, text, n->why);
-        return;
-    }
-}
-
-static void drop_scheme_in_source(struct tg_normal *n, uint32_t element)
-{
-    drop_scheme(n, member(n, element, "data_url"));
-}
-
-static void obs_scheme(struct tg_normal *n)
-{
-    for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++)
-        if (tg_contract_config[i].flags & TG_CONTRACT_OBS)
-            drop_scheme(n, member(n, n->config, tg_contract_config[i].name));
-    each_element(n, "data_source", drop_scheme_in_source);
-}
-
-static void directory_slash(struct tg_normal *n)
-{
-    for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++) {
-        struct tg_str text;
-        uint32_t node;
-
-        if (!(tg_contract_config[i].flags & TG_CONTRACT_DIRECTORY))
-            continue;
-        node = member(n, n->config, tg_contract_config[i].name);
-        if (node == TG_NONE || tg_doc_type(n->doc, node) != TG_STRING)
-            continue;
-        text = tg_doc_string(n->doc, node);
-        if (!tg_str_starts(text, TG_STR("/")) || tg_str_ends(text, TG_STR("/")))
-            continue;
-        text = tg_doc_text(n->doc, node);
-        text = tg_arena_printf(n->request->arena, "%.*s/\"", (int)text.n - 1, text.p);
-        tg_doc_replace(n->doc, node, TG_STRING, text, n->why);
-    }
 }
 
 /* --- nulls --- */
@@ -306,8 +237,8 @@ const struct tg_normal_step tg_normal_steps[TG_NORMAL_STEPS] = {
     {"string_to_integer", true, string_to_integer},
     {"drop_response_members", true, drop_response_members},
     {"normalize_default", true, fill_defaults},
-    {"obs_scheme", true, obs_scheme},
-    {"directory_slash", false, directory_slash},
+    {"obs_scheme", true, tg_normal_obs_scheme},
+    {"directory_slash", false, tg_normal_directory_slash},
     {"engine_default", false, engine_default},
     {"drop_nulls", false, drop_nulls},
 };

@@ -172,6 +172,18 @@ static struct tg_str indent_of(const struct tg_doc *d, uint32_t object)
     return (struct tg_str){from, *p == '"' ? (size_t)(p - from) : 0};
 }
 
+/* What stands between the first name and its value, the colon. */
+static struct tg_str colon_of(const struct tg_doc *d, uint32_t object)
+{
+    const struct tg_node *name = &d->node[object + 1];
+    uint32_t from;
+
+    if (object + 1 >= d->original || name->parent != object)
+        return TG_STR(":");
+    from = name->offset + name->span;
+    return (struct tg_str){d->text.p + from, d->node[object + 2].offset - from};
+}
+
 uint32_t tg_doc_add(struct tg_doc *d, uint32_t object, struct tg_str name, enum tg_node_type type,
                     struct tg_str new_text, const char *why)
 {
@@ -192,7 +204,8 @@ uint32_t tg_doc_add(struct tg_doc *d, uint32_t object, struct tg_str name, enum 
         d->node[last].next = member;
     else
         d->node[object].child = member;
-    d->growth += d->node[member].len + new_text.n + indent_of(d, object).n + strlen(",: ");
+    d->growth +=
+        1 + d->node[member].len + new_text.n + indent_of(d, object).n + colon_of(d, object).n;
     c = record(d, TG_CHANGE_ADD, member, why);
     c->new_text = tg_doc_text(d, value);
     c->offset = d->node[object].offset;
@@ -251,7 +264,7 @@ static void put_addition(struct writer *w, const struct addition *a)
         put(w, indent);
     }
     put(w, tg_doc_text(d, a->name));
-    put(w, indent.n > 0 ? TG_STR(": ") : TG_STR(":"));
+    put(w, colon_of(d, object));
     put(w, tg_doc_text(d, d->node[a->name].child));
 }
 
