@@ -6,6 +6,7 @@
 #include "front.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/un.h>
@@ -15,6 +16,7 @@ enum {
     MAX_HELD = 65536,        /* early bytes (pipelining) kept while a request is under way */
     MAX_LINGERED = 16 << 20, /* bytes thrown away before a refused client is cut off */
     HELD_KEPT = 4096,        /* memory an idle connection may keep */
+    IDLE_GRACE_US = 1000000, /* a client that sends within it is not idle (draining) */
 };
 
 static void process(struct tg_conn *c, struct tg_str in);
@@ -123,8 +125,8 @@ static struct tg_guard_limits limits(const struct tg_conn *c)
     };
 }
 
-/* A body may pause for client_body_timeout, and all of it may take as long again beside the time that
- * its bytes have at the lowest rate: a byte now and then does not keep a connection. */
+/* A body may pause for client_body_timeout, and all of it may take as long again beside the time
+ * that its bytes have at the lowest rate: a byte now and then does not keep a connection. */
 static void limit_body(struct tg_conn *c)
 {
     const struct tg_server_conf *s = c->server;
@@ -451,6 +453,8 @@ struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *se
     tg_wire_read_on(&c->wire);
     link_conn(c);
     w->live.connections++;
+    if (w->slot != NULL)
+        w->slot->counts.accepted++;
     return c;
 }
 
@@ -572,4 +576,15 @@ void tg_conn_close_idle(struct tg_conn *c)
 {
     if (tg_conn_is_idle(c))
         close_conn(c);
+}
+
+void tg_conn_drain_idle(struct tg_conn *c, uint64_t now)
+{
+    char byte;
+
+    if (c->state != TG_CONN_HEAD || !tg_conn_is_idle(c) ||
+        tg_conn_idle_time(c, now) < IDLE_GRACE_US)
+        return;
+    if (recv(c->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+        linger(c);
 }

@@ -17,10 +17,10 @@ struct sockaddr;
 enum tg_conn_state {
     TG_CONN_GREET = 1, /* before the first request: PROXY header, TLS handshake */
     TG_CONN_HEAD,      /* between requests, or in a head */
-    TG_CONN_BODY,     /* in a body; the exchange is under way */
-    TG_CONN_WAIT,     /* the request is complete, its answer is not */
-    TG_CONN_DRAIN,    /* the answer is complete, not all of it is with the kernel */
-    TG_CONN_LINGER,   /* half closed by us: what still comes is thrown away */
+    TG_CONN_BODY,      /* in a body; the exchange is under way */
+    TG_CONN_WAIT,      /* the request is complete, its answer is not */
+    TG_CONN_DRAIN,     /* the answer is complete, not all of it is with the kernel */
+    TG_CONN_LINGER,    /* half closed by us: what still comes is thrown away */
 };
 
 /* How an exchange leaves its connection. */
@@ -56,8 +56,8 @@ struct tg_conn {
     uint64_t lingered;  /* bytes thrown away */
     int64_t first_byte; /* wall clock, of the request being read; 0 before its first byte */
     char address[64];
-    char principal[128]; /* common name of the client's certificate, or "" */
-    bool proxy_due;      /* the PROXY header has not come yet */
+    char principal[128];  /* common name of the client's certificate, or "" */
+    bool proxy_due;       /* the PROXY header has not come yet */
     struct tg_conn *next; /* in the worker's list */
     struct tg_conn *previous;
 };
@@ -106,7 +106,11 @@ bool tg_conn_is_idle(const struct tg_conn *c);
 /* How long it has been idle, in microseconds at `now`. */
 uint64_t tg_conn_idle_time(const struct tg_conn *c, uint64_t now);
 
-/* Closes a connection if it is idle (draining, shedding). */
+/* Closes a connection if it is idle (shedding). */
 void tg_conn_close_idle(struct tg_conn *c);
+
+/* Half closes a connection that has been idle for a second and has nothing to read (draining): a
+ * request that crosses with that is not answered, but never reset. */
+void tg_conn_drain_idle(struct tg_conn *c, uint64_t now);
 
 #endif

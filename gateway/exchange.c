@@ -651,6 +651,8 @@ void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *det
         struct tg_audit_record record = record_of(x);
 
         tg_audit_outcome(x->worker->audit, &record);
+        tg_stats_exchange(x->worker->slot, x->location != NULL ? x->location->stats_route : 0,
+                          &record);
     }
 }
 

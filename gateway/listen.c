@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,19 +94,28 @@ static int open_socket(struct tg_socket *s)
 }
 
 /* All workers share one unix socket: there is no SO_REUSEPORT for them. */
-static bool open_all(struct tg_socket *s, unsigned workers)
+static bool open_all(struct tg_socket *s, unsigned workers, struct tg_buf *problems)
 {
-    remove_stale(&s->address, s->address_len);
+    if (s->nfd == 0)
+        remove_stale(&s->address, s->address_len);
     while (s->nfd < workers) {
-        int fd = s->address.ss_family == AF_UNIX && s->nfd > 0 ? dup(s->fd[0]) : open_socket(s);
+        int fd = s->address.ss_family == AF_UNIX && s->nfd > 0 ? fcntl(s->fd[0], F_DUPFD_CLOEXEC, 0)
+                                                               : open_socket(s);
 
         if (fd < 0) {
             tg_log(TG_LOG_EMERG, "listen", "cannot listen on %s: %s", s->text, strerror(errno));
+            tg_buf_printf(problems, "[emerg] cannot listen on %s: %s\n", s->text, strerror(errno));
             return false;
         }
         s->fd[s->nfd++] = fd;
     }
     return true;
+}
+
+static void unlink_path(const struct tg_socket *s)
+{
+    if (s->address.ss_family == AF_UNIX)
+        unlink(((const struct sockaddr_un *)&s->address)->sun_path);
 }
 
 static void end_socket(struct tg_socket *s)
@@ -116,18 +126,18 @@ static void end_socket(struct tg_socket *s)
     free(s);
 }
 
-/* The socket of a `listen`, but for those with a port the kernel chose: they are told apart by
- * their order, so what has its `listen` already is passed over. */
-static struct tg_socket *find(struct tg_socket *sockets, const struct tg_listen *l, bool taking)
+/* One that has no `listen` yet: addresses differ but for ports the kernel chooses, and these are
+ * told apart by their order. */
+static struct tg_socket *find(struct tg_socket *sockets, const struct tg_listen *l)
 {
     for (struct tg_socket *s = sockets; s != NULL; s = s->next)
-        if (same_address(&s->asked, s->asked_len, &l->address, l->address_len) &&
-            !(any_port(&s->asked) && (taking ? s->taken : s->wished)))
+        if (!s->wished && same_address(&s->asked, s->asked_len, &l->address, l->address_len))
             return s;
     return NULL;
 }
 
-static struct tg_socket *open_new(const struct tg_listen *l, unsigned workers)
+static struct tg_socket *open_new(const struct tg_listen *l, unsigned workers,
+                                  struct tg_buf *problems)
 {
     struct tg_socket *s = calloc(1, sizeof(*s));
 
@@ -137,7 +147,7 @@ static struct tg_socket *open_new(const struct tg_listen *l, unsigned workers)
     s->address = l->address;
     s->address_len = l->address_len;
     s->text = address_text(&l->address);
-    if (!open_all(s, workers)) {
+    if (!open_all(s, workers, problems)) {
         end_socket(s);
         return NULL;
     }
@@ -147,42 +157,59 @@ static struct tg_socket *open_new(const struct tg_listen *l, unsigned workers)
     return s;
 }
 
-bool tg_sockets_open(struct tg_socket **sockets, const struct tg_settings *settings,
-                     unsigned workers)
+/* New ones go to the end: the order is that of the settings. */
+static bool open_list(struct tg_socket **sockets, const struct tg_listen *l, unsigned workers,
+                      struct tg_buf *problems)
 {
-    struct tg_socket **end = sockets; /* where new ones go: their order is that of the settings */
-    struct tg_socket **added;
+    for (; l != NULL; l = l->next) {
+        struct tg_socket *s = find(*sockets, l);
+
+        if (s != NULL && !open_all(s, workers, problems))
+            return false;
+        if (s == NULL) {
+            struct tg_socket **end = sockets;
+
+            s = open_new(l, workers, problems);
+            if (s == NULL)
+                return false;
+            while (*end != NULL)
+                end = &(*end)->next;
+            *end = s;
+        }
+        s->wished = true;
+    }
+    return true;
+}
+
+static void end_list(struct tg_socket **at)
+{
+    while (*at != NULL) {
+        struct tg_socket *s = *at;
+
+        *at = s->next;
+        end_socket(s);
+    }
+}
+
+bool tg_sockets_open(struct tg_socket **sockets, const struct tg_settings *settings,
+                     unsigned workers, struct tg_buf *problems)
+{
+    struct tg_socket **added = sockets;
+    bool good;
 
     CHECK(workers >= 1 && workers <= TG_MAX_WORKERS);
-    for (; *end != NULL; end = &(*end)->next)
-        (*end)->wished = false;
-    added = end;
-    for (struct tg_server_conf *v = settings->servers; v != NULL; v = v->next)
-        for (struct tg_listen *l = v->listens; l != NULL; l = l->next) {
-            struct tg_socket *s = find(*sockets, l, false);
-
-            if (s == NULL && (s = open_new(l, workers)) != NULL) {
-                *end = s;
-                end = &s->next;
-            } else if (s != NULL && s->nfd < workers && !open_all(s, workers)) {
-                s = NULL;
-            }
-            if (s == NULL)
-                goto failed;
-            s->wished = true;
-        }
+    for (; *added != NULL; added = &(*added)->next)
+        (*added)->wished = false;
+    good = open_list(sockets, settings->admin_listens, 1, problems);
+    for (struct tg_server_conf *v = settings->servers; v != NULL && good; v = v->next)
+        good = open_list(sockets, v->listens, workers, problems);
+    if (!good) {
+        end_list(added);
+        return false;
+    }
     for (struct tg_socket *s = *sockets; s != NULL; s = s->next)
         s->wanted = s->wished;
     return true;
-
-failed:
-    while (*added != NULL) {
-        struct tg_socket *s = *added;
-
-        *added = s->next;
-        end_socket(s);
-    }
-    return false;
 }
 
 void tg_sockets_close_unwanted(struct tg_socket **sockets)
@@ -198,34 +225,163 @@ void tg_sockets_close_unwanted(struct tg_socket **sockets)
         }
         tg_log(TG_LOG_NOTICE, "listen", "no longer listening on %s", s->text);
         *at = s->next;
+        unlink_path(s);
         end_socket(s);
     }
 }
 
-void tg_sockets_end(struct tg_socket **sockets)
+void tg_sockets_end(struct tg_socket **sockets, bool unlink_paths)
 {
-    while (*sockets != NULL) {
-        struct tg_socket *s = *sockets;
-
-        *sockets = s->next;
-        if (s->address.ss_family == AF_UNIX)
-            unlink(((struct sockaddr_un *)&s->address)->sun_path);
-        end_socket(s);
-    }
+    for (struct tg_socket *s = *sockets; s != NULL && unlink_paths; s = s->next)
+        unlink_path(s);
+    end_list(sockets);
 }
 
-void tg_sockets_take(struct tg_socket *sockets, struct tg_settings *settings, unsigned worker)
-{
-    for (struct tg_server_conf *v = settings->servers; v != NULL; v = v->next)
-        for (struct tg_listen *l = v->listens; l != NULL; l = l->next) {
-            struct tg_socket *s = find(sockets, l, true);
+/* --- in a new process --- */
 
-            CHECK(s != NULL && worker < s->nfd);
+static struct tg_socket *claim(struct tg_socket *sockets, const struct tg_listen *l)
+{
+    for (struct tg_socket *s = sockets; s != NULL; s = s->next)
+        if (s->wanted && !s->taken &&
+            same_address(&s->asked, s->asked_len, &l->address, l->address_len)) {
             s->taken = true;
-            l->fd = s->fd[worker];
+            return s;
         }
+    TG_UNREACHABLE(); /* tg_sockets_open() has opened it */
+}
+
+/* A listen may come to several sockets: those behind the first get entries of their own. */
+static void take_one(struct tg_socket *s, struct tg_settings *settings, struct tg_listen *l,
+                     unsigned first, unsigned step)
+{
+    CHECK(first < s->nfd);
+    for (unsigned i = first; i < s->nfd; i += step) {
+        if (i != first) {
+            struct tg_listen *more = tg_arena_alloc(&settings->arena, sizeof(*more));
+
+            *more = *l;
+            l->next = more;
+            l = more;
+        }
+        l->fd = s->fd[i];
+        s->fd[i] = -1;
+    }
+}
+
+static void take_list(struct tg_socket *sockets, struct tg_settings *settings, struct tg_listen *l,
+                      unsigned first, unsigned step)
+{
+    for (struct tg_listen *next; l != NULL; l = next) {
+        next = l->next;
+        take_one(claim(sockets, l), settings, l, first, step);
+    }
+}
+
+void tg_sockets_take(struct tg_socket *sockets, struct tg_settings *settings, unsigned worker,
+                     unsigned workers)
+{
+    CHECK(workers >= 1);
+    if (worker >= workers)
+        take_list(sockets, settings, settings->admin_listens, 0, TG_MAX_WORKERS);
+    for (struct tg_server_conf *v = settings->servers; v != NULL && worker < workers; v = v->next)
+        take_list(sockets, settings, v->listens, worker, workers);
     for (struct tg_socket *s = sockets; s != NULL; s = s->next)
         for (unsigned i = 0; i < s->nfd; i++)
-            if (i != worker || !s->wanted)
+            if (s->fd[i] >= 0)
                 close(s->fd[i]);
+}
+
+/* --- from one program to the next --- */
+
+void tg_sockets_bequeath(const struct tg_socket *sockets)
+{
+    struct tg_buf text = {0};
+
+    for (const struct tg_socket *s = sockets; s != NULL; s = s->next) {
+        tg_buf_putc(&text, any_port(&s->asked) ? '*' : '=');
+        for (unsigned i = 0; i < s->nfd; i++) {
+            CHECK(fcntl(s->fd[i], F_SETFD, 0) == 0);
+            tg_buf_printf(&text, "%d,", s->fd[i]);
+        }
+    }
+    tg_buf_putc(&text, '\0');
+    CHECK(setenv(TG_SOCKETS_VARIABLE, text.p, 1) == 0);
+    tg_buf_end(&text);
+}
+
+/* One descriptor of "3,4,5,": a listening socket, or -1. */
+static int inherited_fd(struct tg_str *text)
+{
+    const char *end = memchr(text->p, ',', text->n);
+    struct tg_str word = {text->p, end != NULL ? (size_t)(end - text->p) : 0};
+    socklen_t len = sizeof(int);
+    int listening = 0;
+    uint64_t fd;
+
+    if (!tg_str_u64(word, &fd) || fd > INT_MAX ||
+        getsockopt((int)fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening)
+        return -1;
+    *text = tg_str_skip(*text, word.n + 1);
+    fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    return (int)fd;
+}
+
+static void forget_port(struct sockaddr_storage *a)
+{
+    if (a->ss_family == AF_INET)
+        ((struct sockaddr_in *)a)->sin_port = 0;
+    else if (a->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)a)->sin6_port = 0;
+}
+
+/* One address: "=" or "*" (its port was the kernel's choice), then its descriptors. */
+static bool inherit_one(struct tg_socket *s, struct tg_str *text)
+{
+    bool any = text->p[0] == '*';
+
+    if (!any && text->p[0] != '=')
+        return false;
+    *text = tg_str_skip(*text, 1);
+    while (text->n > 0 && text->p[0] != '=' && text->p[0] != '*') {
+        int fd = s->nfd < TG_MAX_WORKERS ? inherited_fd(text) : -1;
+
+        if (fd < 0)
+            return false;
+        s->fd[s->nfd++] = fd;
+    }
+    s->address_len = sizeof(s->address);
+    if (s->nfd == 0 || getsockname(s->fd[0], (struct sockaddr *)&s->address, &s->address_len) != 0)
+        return false;
+    if (s->address.ss_family == AF_UNIX)
+        s->address_len = sizeof(struct sockaddr_un); /* as the configuration has it */
+    s->asked = s->address;
+    s->asked_len = s->address_len;
+    if (any)
+        forget_port(&s->asked);
+    s->text = address_text(&s->address);
+    return true;
+}
+
+bool tg_sockets_inherit(struct tg_socket **sockets)
+{
+    char *copy = getenv(TG_SOCKETS_VARIABLE) != NULL ? strdup(getenv(TG_SOCKETS_VARIABLE)) : NULL;
+    struct tg_str text = tg_str_of(copy);
+    struct tg_socket **last = sockets;
+    bool good = true;
+
+    CHECK(*sockets == NULL);
+    unsetenv(TG_SOCKETS_VARIABLE);
+    while (text.n > 0 && good) {
+        struct tg_socket *s = calloc(1, sizeof(*s));
+
+        CHECK(s != NULL);
+        good = inherit_one(s, &text);
+        *last = s;
+        last = &s->next;
+    }
+    free(copy);
+    if (good)
+        return true;
+    tg_sockets_end(sockets, false);
+    return false;
 }

@@ -1,7 +1,9 @@
 /*
- * Listening sockets. They belong to the master and outlive workers and reloads: one per address and
- * worker, bound with SO_REUSEPORT, so each worker has its own queue and no connection that waits in
- * a queue is lost when a worker is replaced.
+ * Listening sockets. They belong to the master and outlive workers, reloads and upgrades: one per
+ * address and worker, bound with SO_REUSEPORT, so each worker has its own queue and no connection
+ * that waits in a queue is lost when a worker is replaced. When there are fewer workers than
+ * before, each takes the queues of the missing ones too. Addresses of the admin block have one
+ * socket.
  */
 #ifndef TG_LISTEN_H
 #define TG_LISTEN_H
@@ -19,27 +21,44 @@ struct tg_socket {
     const char *text; /* "127.0.0.1:8080", owned */
     int fd[TG_MAX_WORKERS];
     unsigned nfd;
-    bool wanted; /* by the settings in force */
-    bool wished; /* by the settings being opened */
-    bool taken;  /* in a worker: a `listen` has it */
+    bool wished; /* by the settings tg_sockets_open() is given */
+    bool wanted; /* by the settings it succeeded with last */
+    bool taken;  /* by a `listen` in a new process */
     struct tg_socket *next;
 };
 
 /*
  * Opens what the settings' `listen` directives ask for and `sockets` does not have yet, for
  * `workers` workers, and marks what is wanted. All or nothing: on failure nothing is left open that
- * was not before, the reason is logged, and false is returned.
+ * was not before, the reason is logged and appended to `problems` ("[emerg] ...\n"), and false is
+ * returned.
  */
 bool tg_sockets_open(struct tg_socket **sockets, const struct tg_settings *settings,
-                     unsigned workers);
+                     unsigned workers, struct tg_buf *problems);
 
 /* Closes and forgets what is not wanted any more. */
 void tg_sockets_close_unwanted(struct tg_socket **sockets);
 
-/* Closes all. */
-void tg_sockets_end(struct tg_socket **sockets);
+/* Closes all; with `unlink_paths` the files of unix sockets go too. */
+void tg_sockets_end(struct tg_socket **sockets, bool unlink_paths);
 
-/* In a new worker: puts its own descriptors into the settings and closes those of the others. */
-void tg_sockets_take(struct tg_socket *sockets, struct tg_settings *settings, unsigned worker);
+/*
+ * In a new process: puts its own descriptors into the settings and closes those of the others.
+ * Worker `worker` of `workers` takes its share of the servers' sockets; the admin process
+ * (`worker` >= `workers`) takes those of the admin block.
+ */
+void tg_sockets_take(struct tg_socket *sockets, struct tg_settings *settings, unsigned worker,
+                     unsigned workers);
+
+/*
+ * Hands all sockets over to the program that is about to be executed: in the child, between fork()
+ * and exec(). Writes `TG_SOCKETS_VARIABLE` into the environment.
+ */
+#define TG_SOCKETS_VARIABLE "TRAINGUARD_SOCKETS"
+void tg_sockets_bequeath(const struct tg_socket *sockets);
+
+/* Takes over what the environment says an older master handed over, and cleans the environment.
+ * Returns false, with nothing taken, when that is nonsense. */
+bool tg_sockets_inherit(struct tg_socket **sockets);
 
 #endif

@@ -32,6 +32,12 @@ void tg_log_to(int fd, enum tg_log_level level)
     sink.level = level;
 }
 
+void tg_log_level(enum tg_log_level level)
+{
+    CHECK(level >= TG_LOG_EMERG && level <= TG_LOG_DEBUG);
+    sink.level = level;
+}
+
 bool tg_log_wants(enum tg_log_level level)
 {
     return level <= sink.level;

@@ -30,6 +30,9 @@ const char *tg_log_level_name(enum tg_log_level level);
  */
 void tg_log_to(int fd, enum tg_log_level level);
 
+/* Changes the level alone. */
+void tg_log_level(enum tg_log_level level);
+
 /* True when a line of that level would be written; for work only the line needs. */
 bool tg_log_wants(enum tg_log_level level);
 

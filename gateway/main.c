@@ -1,6 +1,7 @@
 /* The command line: the server's options as nginx has them, and the commands that need no server.
  */
 #include "commands.h"
+#include "control.h"
 #include "master.h"
 
 #include <errno.h>
@@ -29,19 +30,23 @@ static const struct {
 struct options {
     const char *file;
     const char *prefix;
+    const char *signal; /* -s */
+    char **argv;
     bool test;
     bool dump;
 };
 
 static void usage(FILE *out)
 {
-    fputs("Usage: trainguard [-c FILE] [-p PREFIX] [-t | -T]\n"
+    fputs("Usage: trainguard [-c FILE] [-p PREFIX] [-t | -T | -s SIGNAL]\n"
           "       trainguard COMMAND ...\n\n"
           "A guarding gateway for the ModelArts API.\n\n"
           "  -c FILE      configuration (default " TG_DEFAULT_CONF ")\n"
           "  -p PREFIX    where relative file names start (default: the configuration's folder)\n"
           "  -t           test the configuration and exit\n"
           "  -T           test it, print it with secrets masked, and exit\n"
+          "  -s SIGNAL    stop, quit, reload or reopen the gateway of this configuration; reload\n"
+          "               waits for the outcome and fails with it\n"
           "  -v           print the version and exit\n"
           "  -V           print version, compiler and libraries and exit\n"
           "  --reference  print the reference of all directives as Markdown and exit\n"
@@ -51,7 +56,8 @@ static void usage(FILE *out)
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         fprintf(out, "  %-10s   %s\n", commands[i].name, commands[i].help);
     fputs(
-        "\nSignals: HUP reload, QUIT end gracefully, TERM and INT end at once, USR1 reopen logs.\n",
+        "\nSignals: HUP reload, QUIT end gracefully, TERM and INT end at once (as process 1 TERM\n"
+        "is QUIT), USR1 reopen logs, USR2 run the new program, WINCH end the workers.\n",
         out);
 }
 
@@ -89,9 +95,8 @@ static char *with_slash(const char *prefix)
     return out;
 }
 
-static int serve(const struct options *o)
+static int serve(const struct options *o, const char *prefix)
 {
-    char *prefix = o->prefix != NULL ? with_slash(o->prefix) : tg_settings_folder(o->file);
     struct tg_settings *settings = tg_settings_load(o->file, prefix);
     int status = EXIT_FAILURE;
 
@@ -108,8 +113,16 @@ static int serve(const struct options *o)
         }
         tg_settings_end(settings);
     } else {
-        status = tg_master_run(settings, o->file, prefix);
+        status = tg_master_run(settings, o->file, prefix, o->argv);
     }
+    return status;
+}
+
+static int run(const struct options *o)
+{
+    char *prefix = o->prefix != NULL ? with_slash(o->prefix) : tg_settings_folder(o->file);
+    int status = o->signal != NULL ? tg_control_send(o->file, prefix, o->signal) : serve(o, prefix);
+
     free(prefix);
     return status;
 }
@@ -118,19 +131,22 @@ int main(int argc, char **argv)
 {
     static const struct option names[] = {
         {"help", no_argument, NULL, 'h'}, {"reference", no_argument, NULL, 'R'}, {0}};
-    struct options o = {.file = TG_DEFAULT_CONF};
+    struct options o = {.file = TG_DEFAULT_CONF, .argv = argv};
     int c;
 
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    while ((c = getopt_long(argc, argv, "+c:p:tTvVh", names, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "+c:p:s:tTvVh", names, NULL)) != -1) {
         switch (c) {
         case 'c':
             o.file = optarg;
             break;
         case 'p':
             o.prefix = optarg;
+            break;
+        case 's':
+            o.signal = optarg;
             break;
         case 't':
             o.test = true;
@@ -156,5 +172,5 @@ int main(int argc, char **argv)
         usage(stderr);
         return EXIT_USAGE;
     }
-    return serve(&o);
+    return run(&o);
 }

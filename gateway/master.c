@@ -2,55 +2,39 @@
 
 #include "check.h"
 #include "clock.h"
-#include "listen.h"
+#include "control.h"
+#include "crew.h"
+#include "life.h"
+#include "notify.h"
 #include "tickets.h"
-#include "worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    SHORT_LIFE_US = 2000000,           /* a worker that dies sooner is started again with a delay */
-    MAX_DELAY_US = 10000000,           /* at most this long */
-    MAX_PROCESSES = 4 * TG_MAX_WORKERS /* workers of several configurations while they drain */
-};
-
-struct process {
-    pid_t pid;       /* 0: the entry is free */
-    unsigned number; /* which socket of each address is its */
-    bool old;        /* of an earlier configuration: drains, is not replaced */
-    uint64_t started;
-};
-
-/* A worker to be started again, not before `at`. */
-struct revival {
-    bool due;
-    uint64_t at;
-    int64_t delay;
-};
+#define OLD_MASTER_VARIABLE "TRAINGUARD_MASTER"
 
 struct master {
     struct tg_settings *settings;
     const char *file;
     const char *prefix;
+    char **argv;
     struct tg_socket *sockets;
-    struct process processes[MAX_PROCESSES];
-    struct revival revivals[TG_MAX_WORKERS];
-    unsigned workers; /* wanted */
-    bool ending;      /* no worker is started any more; the master ends with the last one */
-    bool resting;     /* WINCH: no workers, but the master stays */
+    struct tg_stats *stats;
+    struct tg_crew crew;
     struct tg_tickets tickets; /* workers get a copy with fork() */
+    pid_t pid;
+    pid_t heir;       /* the program USR2 started, until it takes over; 0: none */
+    pid_t forerunner; /* the master that started this one; 0: none */
+    bool replaced;    /* the heir serves: what is shared with it stays */
+    uint64_t reloads;
+    uint64_t watched; /* when the watchdog was last told, monotonic */
     int log_fd;
-    int status;
 };
-
-/* --- logs and the pid file --- */
 
 static bool open_log(struct master *m)
 {
@@ -70,195 +54,7 @@ static bool open_log(struct master *m)
     return true;
 }
 
-static bool write_pid(const struct tg_settings *s)
-{
-    FILE *f;
-
-    if (s->pid.n == 0)
-        return true;
-    f = fopen(s->pid.p, "we");
-    if (f == NULL || fprintf(f, "%d\n", (int)getpid()) < 0 || fclose(f) != 0) {
-        tg_log(TG_LOG_EMERG, "master", "cannot write %s: %s", s->pid.p, strerror(errno));
-        return false;
-    }
-    return true;
-}
-
-/* --- a worker process --- */
-
-static void on_term(evutil_socket_t signal_number, short what, void *arg)
-{
-    (void)signal_number, (void)what;
-    tg_worker_stop(arg);
-}
-
-static void on_quit(evutil_socket_t signal_number, short what, void *arg)
-{
-    (void)signal_number, (void)what;
-    tg_worker_drain(arg);
-}
-
-static void on_reopen(evutil_socket_t signal_number, short what, void *arg)
-{
-    struct tg_worker *w = arg;
-
-    (void)signal_number, (void)what;
-    tg_audit_reopen(w->audit);
-}
-
-static struct event *watch(struct tg_worker *w, int signal_number, event_callback_fn callback)
-{
-    struct event *event = evsignal_new(w->base, signal_number, callback, w);
-
-    CHECK(event != NULL && event_add(event, NULL) == 0);
-    return event;
-}
-
-static void unblock_signals(void)
-{
-    sigset_t none;
-
-    sigemptyset(&none);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* Ctrl-C goes to the whole group; the master says what to do */
-    signal(SIGWINCH, SIG_IGN);
-    CHECK(sigprocmask(SIG_SETMASK, &none, NULL) == 0);
-}
-
-/* What a worker does between fork() and _exit(). */
-static int work(struct master *m, unsigned number, pid_t parent)
-{
-    struct event *events[3];
-    struct tg_worker *w;
-
-    tg_sockets_take(m->sockets, m->settings, number);
-    w = tg_worker_new(m->settings, number);
-    if (w == NULL)
-        return 1;
-    events[0] = watch(w, SIGTERM, on_term);
-    events[1] = watch(w, SIGQUIT, on_quit);
-    events[2] = watch(w, SIGUSR1, on_reopen);
-    prctl(PR_SET_PDEATHSIG, SIGQUIT);
-    unblock_signals();
-    if (getppid() == parent)
-        tg_worker_run(w);
-    for (unsigned i = 0; i < 3; i++)
-        event_free(events[i]);
-    tg_worker_end(w);
-    tg_settings_end(m->settings);
-    return 0;
-}
-
-static void start(struct master *m, unsigned number)
-{
-    struct process *p = m->processes;
-    pid_t parent = getpid();
-    pid_t pid;
-
-    while (p < m->processes + MAX_PROCESSES && p->pid != 0)
-        p++;
-    if (p == m->processes + MAX_PROCESSES) {
-        tg_log(TG_LOG_ALERT, "master", "too many workers are still draining");
-        return;
-    }
-    tg_tickets_advance(&m->tickets, tg_clock_mono_now());
-    m->settings->tickets = &m->tickets;
-    pid = fork();
-    if (pid == 0)
-        exit(work(m, number, parent));
-    if (pid < 0) {
-        tg_log(TG_LOG_ALERT, "master", "fork: %s", strerror(errno));
-        m->revivals[number] = (struct revival){true, tg_clock_mono_now() + MAX_DELAY_US, 0};
-        return;
-    }
-    *p = (struct process){.pid = pid, .number = number, .started = tg_clock_mono_now()};
-    tg_log(TG_LOG_INFO, "master", "worker %u is process %d", number, (int)pid);
-}
-
-/* --- the master's work --- */
-
-static unsigned count(const struct master *m)
-{
-    unsigned n = 0;
-
-    for (const struct process *p = m->processes; p < m->processes + MAX_PROCESSES; p++)
-        n += p->pid != 0;
-    return n;
-}
-
-static void tell(const struct master *m, int signal_number)
-{
-    for (const struct process *p = m->processes; p < m->processes + MAX_PROCESSES; p++)
-        if (p->pid != 0)
-            kill(p->pid, signal_number);
-}
-
-static void describe_death(const struct process *p, int status)
-{
-    if (WIFSIGNALED(status))
-        tg_log(TG_LOG_ALERT, "master", "worker %u (process %d) was killed by signal %d%s",
-               p->number, (int)p->pid, WTERMSIG(status), WCOREDUMP(status) ? ", core dumped" : "");
-    else
-        tg_log(TG_LOG_ALERT, "master", "worker %u (process %d) exited with status %d", p->number,
-               (int)p->pid, WEXITSTATUS(status));
-}
-
-/* A worker that lived a while is replaced at once; one that dies at its start less and less often.
- */
-static void revive_later(struct master *m, const struct process *p)
-{
-    struct revival *r = &m->revivals[p->number];
-    uint64_t now = tg_clock_mono_now();
-    bool short_life = now - p->started < SHORT_LIFE_US;
-
-    r->delay = !short_life ? 0 : r->delay == 0 ? 100000 : r->delay * 2;
-    if (r->delay > MAX_DELAY_US)
-        r->delay = MAX_DELAY_US;
-    r->due = true;
-    r->at = now + (uint64_t)r->delay;
-}
-
-static void reap(struct master *m)
-{
-    int status;
-    pid_t pid;
-
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        for (struct process *p = m->processes; p < m->processes + MAX_PROCESSES; p++) {
-            bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-
-            if (p->pid != pid)
-                continue;
-            if (!in_order)
-                describe_death(p, status);
-            if (!in_order && m->ending)
-                m->status = 1;
-            if (!m->ending && !m->resting && !p->old)
-                revive_later(m, p);
-            p->pid = 0;
-        }
-}
-
-/* Starts who is due; returns how long until the next one is, in microseconds, or -1. */
-static int64_t revive(struct master *m)
-{
-    uint64_t now = tg_clock_mono_now();
-    int64_t wait = -1;
-
-    for (unsigned i = 0; i < m->workers && !m->ending && !m->resting; i++) {
-        struct revival *r = &m->revivals[i];
-
-        if (!r->due)
-            continue;
-        if (r->at <= now) {
-            r->due = false;
-            start(m, i);
-        } else if (wait < 0 || (int64_t)(r->at - now) < wait) {
-            wait = (int64_t)(r->at - now);
-        }
-    }
-    return wait;
-}
+/* --- settings in force --- */
 
 static unsigned wanted_workers(const struct tg_settings *s)
 {
@@ -267,59 +63,192 @@ static unsigned wanted_workers(const struct tg_settings *s)
     return n < 1 ? 1 : n > TG_MAX_WORKERS ? TG_MAX_WORKERS : (unsigned)n;
 }
 
-static void start_all(struct master *m)
+/* Gives the routes their numbers in the counters. */
+static void name_routes(struct tg_stats *stats, struct tg_settings *s)
 {
-    m->resting = false;
-    for (unsigned i = 0; i < m->workers; i++) {
-        m->revivals[i] = (struct revival){0};
-        start(m, i);
+    for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        for (struct tg_location *l = v->locations; l != NULL; l = l->next)
+            l->stats_route = tg_stats_route(stats, l->pattern);
+}
+
+/* The life of a child: everything it needs came with fork(). */
+static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int ready)
+{
+    struct master *m = owner;
+
+    tg_tickets_advance(&m->tickets, tg_clock_mono_now());
+    tg_sockets_take(m->sockets, m->settings, number, m->crew.workers);
+    return tg_life_worker(m->settings, number, m->pid, m->stats, slot, ready);
+}
+
+/* Puts settings in force, or, when not everything comes to serve, leaves those before. */
+static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *problems)
+{
+    struct tg_settings *before = m->settings;
+    unsigned workers = m->crew.workers;
+    bool admin = m->crew.admin;
+
+    if (!tg_sockets_open(&m->sockets, fresh, wanted_workers(fresh), problems))
+        return false;
+    name_routes(m->stats, fresh);
+    fresh->tickets = &m->tickets;
+    m->settings = fresh;
+    m->crew.workers = wanted_workers(fresh);
+    m->crew.admin = false;
+    if (tg_crew_start(&m->crew))
+        return true;
+    tg_buf_puts(problems, "[emerg] the new workers did not come to serve, the log says why\n");
+    m->settings = before;
+    m->crew.workers = workers;
+    m->crew.admin = admin;
+    return false;
+}
+
+static void answer(struct master *m, bool well, const struct tg_buf *problems)
+{
+    tg_stats_answer(m->stats, well, tg_buf_str(problems));
+    tg_control_answer(m->settings->pid, ++m->reloads, well, tg_buf_str(problems));
+    tg_notify("READY=1\nSTATUS=%s", well ? "Serving." : "Serving; the last reload failed.");
+}
+
+/* What a failed attempt opened is closed again. */
+static void restore_sockets(struct master *m)
+{
+    struct tg_buf ignored = {0};
+
+    CHECK(tg_sockets_open(&m->sockets, m->settings, m->crew.workers, &ignored));
+    tg_sockets_close_unwanted(&m->sockets);
+    tg_buf_end(&ignored);
+}
+
+static void log_problems(struct tg_str rest)
+{
+    while (rest.n > 0) {
+        const char *end = memchr(rest.p, '\n', rest.n);
+        size_t n = (size_t)(end - rest.p);
+
+        tg_log(TG_LOG_ERROR, "master", "%.*s", (int)n, rest.p);
+        rest = tg_str_skip(rest, n + 1);
     }
 }
 
-static void retire_all(struct master *m)
-{
-    for (struct process *p = m->processes; p < m->processes + MAX_PROCESSES; p++)
-        p->old = true;
-    tell(m, SIGQUIT);
-}
-
-/* All or nothing: the old configuration goes on until everything of the new one is in place. */
+/* All or nothing: the old configuration goes on until everything of the new one serves. */
 static void reload(struct master *m)
 {
-    struct tg_settings *fresh = tg_settings_load(m->file, m->prefix);
+    struct tg_buf problems = {0};
     struct tg_settings *stale = m->settings;
-    unsigned workers;
+    struct tg_settings *fresh;
 
-    if (fresh == NULL) {
+    tg_notify("RELOADING=1\nMONOTONIC_USEC=%lu\nSTATUS=Reloading.", tg_clock_mono_now());
+    fresh = tg_settings_read(m->file, m->prefix, &problems);
+    if (fresh != NULL)
+        tg_tickets_renew(&m->tickets, fresh->tls_ticket_rotation, tg_clock_mono_now());
+    if (fresh != NULL && enforce(m, fresh, &problems)) {
+        if (!open_log(m))
+            tg_log(TG_LOG_ERROR, "master", "the old error log goes on");
+        tg_sockets_close_unwanted(&m->sockets);
+        tg_log(TG_LOG_NOTICE, "master", "reloaded %s", m->file);
+        answer(m, true, &problems);
+        tg_settings_end(stale);
+    } else {
+        if (fresh != NULL)
+            restore_sockets(m);
+        log_problems(tg_buf_str(&problems));
         tg_log(TG_LOG_ERROR, "master", "reload failed: the old configuration goes on");
-        return;
-    }
-    workers = wanted_workers(fresh);
-    if (!tg_sockets_open(&m->sockets, fresh, workers)) {
-        tg_log(TG_LOG_ERROR, "master", "reload failed: the old configuration goes on");
+        answer(m, false, &problems);
         tg_settings_end(fresh);
+    }
+    tg_buf_end(&problems);
+}
+
+/* --- the upgrade of the program --- */
+
+static void execute(struct master *m)
+{
+    char number[16];
+    sigset_t none;
+
+    snprintf(number, sizeof(number), "%d", (int)getppid());
+    setenv(OLD_MASTER_VARIABLE, number, 1);
+    tg_sockets_bequeath(m->sockets);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execvp(m->argv[0], m->argv);
+    tg_log(TG_LOG_ALERT, "master", "cannot execute %s: %s", m->argv[0], strerror(errno));
+    _exit(EXIT_FAILURE);
+}
+
+static void upgrade(struct master *m)
+{
+    if (m->heir != 0) {
+        tg_log(TG_LOG_ERROR, "master", "an upgrade is under way, process %d", (int)m->heir);
         return;
     }
-    m->settings = fresh;
-    m->workers = workers;
-    tg_tickets_renew(&m->tickets, fresh->tls_ticket_rotation, tg_clock_mono_now());
-    if (!open_log(m))
-        tg_log(TG_LOG_ERROR, "master", "the old error log goes on");
-    tg_sockets_close_unwanted(&m->sockets);
-    retire_all(m);
-    start_all(m);
-    tg_settings_end(stale);
-    tg_log(TG_LOG_NOTICE, "master", "reloaded %s", m->file);
+    if (getpid() == 1) {
+        tg_log(TG_LOG_ERROR, "master", "process 1 cannot be upgraded: the container would end");
+        return;
+    }
+    m->heir = fork();
+    if (m->heir == 0)
+        execute(m);
+    if (m->heir < 0) {
+        tg_log(TG_LOG_ALERT, "master", "fork: %s", strerror(errno));
+        m->heir = 0;
+        return;
+    }
+    tg_log(TG_LOG_NOTICE, "master", "upgrade: the new program is process %d", (int)m->heir);
 }
+
+/* The other half, in the new program: it serves, so the old one may go. */
+static void take_over(struct master *m)
+{
+    struct tg_str text = tg_str_of(getenv(OLD_MASTER_VARIABLE));
+    uint64_t pid;
+
+    unsetenv(OLD_MASTER_VARIABLE);
+    if (!tg_str_u64(text, &pid) || (pid_t)pid != getppid())
+        return;
+    m->forerunner = (pid_t)pid;
+    tg_notify("MAINPID=%d", (int)getpid());
+    tg_log(TG_LOG_NOTICE, "master", "upgrade: process %d may end", (int)m->forerunner);
+    kill(m->forerunner, SIGQUIT);
+}
+
+static void heir_ended(struct master *m, int status)
+{
+    m->heir = 0;
+    if (!m->crew.ending)
+        tg_log(TG_LOG_ERROR, "master", "upgrade failed with status %d: the old program goes on",
+               WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+/* --- signals --- */
 
 static void end(struct master *m, int signal_number)
 {
-    m->ending = true;
-    tell(m, signal_number);
+    m->crew.ending = true;
+    m->stats->draining = true;
+    m->replaced = m->heir != 0;
+    tg_notify("STOPPING=1\nSTATUS=%s", signal_number == SIGQUIT ? "Draining." : "Stopping.");
+    tg_crew_tell(&m->crew, signal_number);
+}
+
+static void reap(struct master *m)
+{
+    int status;
+
+    if (tg_crew_reap(&m->crew, m->heir, &status))
+        heir_ended(m, status);
 }
 
 static void obey(struct master *m, int signal_number)
 {
+    bool drain =
+        signal_number == SIGQUIT || (signal_number == SIGTERM && getpid() == 1 && !m->crew.ending);
+
+    if (m->crew.ending &&
+        (signal_number == SIGHUP || signal_number == SIGUSR2 || signal_number == SIGWINCH))
+        return;
     switch (signal_number) {
     case SIGCHLD:
         reap(m);
@@ -328,22 +257,21 @@ static void obey(struct master *m, int signal_number)
         reload(m);
         break;
     case SIGQUIT:
-        tg_log(TG_LOG_NOTICE, "master", "signal QUIT: ending gracefully");
-        end(m, SIGQUIT);
-        break;
     case SIGTERM:
     case SIGINT:
-        tg_log(TG_LOG_NOTICE, "master", "signal %s: ending",
-               signal_number == SIGTERM ? "TERM" : "INT");
-        end(m, SIGTERM);
+        tg_log(TG_LOG_NOTICE, "master", "signal %s: ending%s", sigabbrev_np(signal_number),
+               drain ? " gracefully" : "");
+        end(m, drain ? SIGQUIT : SIGTERM);
         break;
     case SIGUSR1:
         (void)open_log(m);
-        tell(m, SIGUSR1);
+        tg_crew_tell(&m->crew, SIGUSR1);
+        break;
+    case SIGUSR2:
+        upgrade(m);
         break;
     case SIGWINCH:
-        m->resting = true;
-        retire_all(m);
+        tg_crew_rest(&m->crew);
         break;
     default:
         TG_UNREACHABLE();
@@ -352,7 +280,8 @@ static void obey(struct master *m, int signal_number)
 
 static sigset_t our_signals(void)
 {
-    static const int numbers[] = {SIGCHLD, SIGHUP, SIGQUIT, SIGTERM, SIGINT, SIGUSR1, SIGWINCH};
+    static const int numbers[] = {SIGCHLD, SIGHUP,  SIGQUIT, SIGTERM,
+                                  SIGINT,  SIGUSR1, SIGUSR2, SIGWINCH};
     sigset_t set;
 
     sigemptyset(&set);
@@ -361,10 +290,32 @@ static sigset_t our_signals(void)
     return set;
 }
 
+/* Tells the watchdog that all is well, when it is; returns how long until it wants to hear it
+ * again, or -1. What is not ready only because the audit log fails is no reason to be restarted. */
+static int64_t watch(struct master *m)
+{
+    int64_t interval = tg_notify_interval();
+    uint64_t now = tg_clock_mono_now();
+
+    if (interval < 0)
+        return -1;
+    if (m->watched == 0 || now - m->watched >= (uint64_t)interval) {
+        m->watched = now;
+        if (tg_stats_turning(m->stats))
+            tg_notify("WATCHDOG=1");
+    }
+    return interval - (int64_t)(now - m->watched);
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+}
+
 static void run(struct master *m, const sigset_t *signals)
 {
-    while (!m->ending || count(m) > 0) {
-        int64_t wait = revive(m);
+    while (!m->crew.ending || tg_crew_count(&m->crew) > 0) {
+        int64_t wait = sooner(tg_crew_revive(&m->crew), watch(m));
         struct timespec timeout = {wait / 1000000, (wait % 1000000) * 1000};
         int got = wait < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &timeout);
 
@@ -375,28 +326,57 @@ static void run(struct master *m, const sigset_t *signals)
     }
 }
 
-int tg_master_run(struct tg_settings *settings, const char *file, const char *prefix)
+/* --- start and end --- */
+
+/* Everything that can fail at a start; the first workers serve when it returns true. */
+static bool begin(struct master *m, struct tg_settings *settings)
 {
-    struct master m = {.settings = settings, .file = file, .prefix = prefix};
+    struct tg_buf problems = {0};
+    bool good;
+
+    m->pid = getpid();
+    m->settings = settings;
+    if (!tg_sockets_inherit(&m->sockets))
+        tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_SOCKETS_VARIABLE);
+    good = open_log(m) && enforce(m, settings, &problems) && tg_control_write_pid(settings->pid);
+    tg_buf_end(&problems); /* each was logged where it was found */
+    if (!good) {
+        m->crew.ending = true;
+        tg_crew_tell(&m->crew, SIGTERM);
+        m->settings = settings;
+        return false;
+    }
+    tg_sockets_close_unwanted(&m->sockets);
+    m->stats->generation = 1;
+    tg_log(TG_LOG_NOTICE, "master", "trainguard %s, %u worker%s", TG_VERSION, m->crew.workers,
+           m->crew.workers == 1 ? "" : "s");
+    take_over(m);
+    tg_notify("READY=1\nSTATUS=Serving.");
+    return true;
+}
+
+int tg_master_run(struct tg_settings *settings, const char *file, const char *prefix, char **argv)
+{
+    struct master m = {.file = file, .prefix = prefix, .argv = argv, .stats = tg_stats_new()};
+    bool inherits = getenv(TG_SOCKETS_VARIABLE) != NULL;
     sigset_t signals = our_signals();
+    int daemon = settings->daemon && !inherits ? tg_life_daemon() : -1;
+    bool good;
 
     signal(SIGPIPE, SIG_IGN);
     CHECK(sigprocmask(SIG_BLOCK, &signals, NULL) == 0);
-    m.workers = wanted_workers(settings);
     tg_tickets_init(&m.tickets, settings->tls_ticket_rotation, tg_clock_mono_now());
-    if (!open_log(&m) || !tg_sockets_open(&m.sockets, settings, m.workers) ||
-        !write_pid(settings)) {
-        m.status = 1;
-    } else {
-        tg_log(TG_LOG_NOTICE, "master", "trainguard %s, %u worker%s", TG_VERSION, m.workers,
-               m.workers == 1 ? "" : "s");
-        start_all(&m);
-        run(&m, &signals);
-        if (m.settings->pid.n > 0)
-            unlink(m.settings->pid.p);
-    }
-    tg_sockets_end(&m.sockets);
+    m.crew.stats = m.stats;
+    m.crew.work = work;
+    m.crew.owner = &m;
+    good = begin(&m, settings);
+    if (daemon >= 0)
+        tg_life_daemon_ready(daemon, good);
+    run(&m, &signals);
+    tg_control_remove_pid(m.settings->pid);
+    tg_sockets_end(&m.sockets, good && !m.replaced);
     tg_settings_end(m.settings);
+    tg_stats_end(m.stats);
     tg_log(TG_LOG_NOTICE, "master", "ended");
-    return m.status;
+    return good && !m.crew.failed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

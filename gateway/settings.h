@@ -96,6 +96,7 @@ struct tg_location {
     int64_t client_max_body_size;
     int forwarded; /* enum tg_forwarded */
     bool via;
+    unsigned stats_route;     /* its number in the counters, given by the master */
     struct tg_location *next; /* in the order written */
 };
 
@@ -125,6 +126,8 @@ struct tg_server_conf {
     struct tg_server_conf *next;
 };
 
+enum tg_affinity { TG_AFFINITY_OFF = 1, TG_AFFINITY_AUTO };
+
 struct tg_settings {
     struct tg_arena arena; /* everything below lives in it */
     const char *file;
@@ -132,12 +135,15 @@ struct tg_settings {
     bool offline;                    /* read by tg_settings_offline() */
     int64_t worker_processes;        /* 0: auto */
     int64_t worker_connections;
+    int worker_cpu_affinity;  /* enum tg_affinity */
+    int64_t shutdown_timeout; /* how long a drain may take */
+    bool daemon;
     struct tg_str error_log; /* file, or "stderr" */
     int error_log_level;     /* enum tg_log_level */
     struct tg_str pid;
     int64_t tls_ticket_rotation;
-    void *tickets; /* struct tg_tickets *, set by the master before workers start; may be NULL */
-    void *audit_conf;                /* struct tg_audit_conf *, see audit.h */
+    void *tickets;    /* struct tg_tickets *, set by the master before workers start; may be NULL */
+    void *audit_conf; /* struct tg_audit_conf *, see audit.h */
     struct tg_listen *admin_listens; /* admin { listen ... } */
     struct tg_upstream_conf *upstreams;
     struct tg_server_conf *servers;

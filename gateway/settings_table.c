@@ -28,6 +28,12 @@ enum {
 #define LOCATION(member) .offset = offsetof(struct tg_location, member)
 #define RANGE(low, high) .min = (low), .max = (high)
 
+static const char *const affinity_words[] = {
+    [TG_AFFINITY_OFF - 1] = "off",
+    [TG_AFFINITY_AUTO - 1] = "auto",
+    NULL,
+};
+
 const struct tg_directive tg_main_directives[] = {
     {.name = "worker_processes",
      .contexts = TG_IN_MAIN,
@@ -46,6 +52,27 @@ const struct tg_directive tg_main_directives[] = {
      .fallback = "1024",
      .help = "How many client connections one worker holds open at once. When they are all in use, "
              "idle ones are closed, then new ones wait in the kernel's queue."},
+    {.name = "worker_cpu_affinity",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_ENUM,
+     MAIN(worker_cpu_affinity),
+     .words = affinity_words,
+     .fallback = "off",
+     .help = "`auto` binds each worker to one processor, in turn."},
+    {.name = "shutdown_timeout",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_TIME,
+     RANGE(SECOND, 7 * DAY),
+     MAIN(shutdown_timeout),
+     .fallback = "1h",
+     .help = "How long the workers of an earlier configuration may take to finish their requests; "
+             "what is under way then is cut off, with a record."},
+    {.name = "daemon",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_FLAG,
+     MAIN(daemon),
+     .fallback = "off",
+     .help = "Goes into the background once the workers serve. Not for containers and systemd."},
     {.name = "error_log",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_CUSTOM,
@@ -157,8 +184,9 @@ const struct tg_directive tg_upstream_directives[] = {
      .contexts = TG_IN_UPSTREAM,
      .kind = TG_CONF_PATH,
      UPSTREAM(tls_cert),
-     .help = "PEM file with the gateway's own certificate and chain, shown to an endpoint that asks "
-             "for one."},
+     .help =
+         "PEM file with the gateway's own certificate and chain, shown to an endpoint that asks "
+         "for one."},
     {.name = "tls_key",
      .contexts = TG_IN_UPSTREAM,
      .kind = TG_CONF_PATH,

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { BEAT_US = 1000000 };
+
 static void list_init(struct tg_exchange_list *list)
 {
     list->first = NULL;
@@ -26,6 +28,9 @@ static struct tg_exchange *take_all(struct tg_exchange_list *list)
     list_init(list);
     return first;
 }
+
+static void on_beat(void *owner);
+static void on_patience(void *owner);
 
 static struct event_base *new_base(void)
 {
@@ -74,6 +79,9 @@ struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned num
         free(w);
         w = NULL;
     } else {
+        tg_timer_init(&w->beat, w->base, on_beat, w);
+        tg_timer_init(&w->patience, w->base, on_patience, w);
+        tg_timer_set(&w->beat, tg_clock_mono_now(), BEAT_US);
         tg_upstreams_open(w);
         open_fronts(w);
     }
@@ -146,11 +154,52 @@ static void turn(struct tg_worker *w)
     }
 }
 
+/* --- counters --- */
+
+static void count_turn(struct tg_worker *w)
+{
+    struct tg_stats_gauges gauges = {
+        .connections = w->live.connections,
+        .exchanges = w->live.exchanges,
+        .peers = w->live.peers,
+    };
+
+    if (w->slot == NULL)
+        return;
+    tg_stats_turn(w->slot, &gauges, w->audit);
+    if (w->stats->log_level == w->log_level)
+        return;
+    w->log_level = w->stats->log_level;
+    tg_log_level((enum tg_log_level)(w->log_level != 0 ? (int64_t)w->log_level
+                                                       : w->settings->error_log_level));
+}
+
+static void on_beat(void *owner)
+{
+    struct tg_worker *w = owner;
+    uint64_t now = tg_clock_mono_now();
+
+    if (w->slot != NULL)
+        w->slot->beat = now;
+    tg_timer_set(&w->beat, now, BEAT_US);
+}
+
+void tg_worker_count(struct tg_worker *w, struct tg_stats *stats, struct tg_stats_slot *slot)
+{
+    w->stats = stats;
+    w->slot = slot;
+    w->log_level = stats->log_level;
+}
+
+/* --- the loop --- */
+
 static void close_idle(struct tg_worker *w)
 {
+    uint64_t now = tg_clock_mono_now();
+
     for (struct tg_conn *c = w->conns, *next; c != NULL; c = next) {
         next = c->next;
-        tg_conn_close_idle(c);
+        tg_conn_drain_idle(c, now);
     }
     tg_upstreams_close_idle(w);
 }
@@ -160,6 +209,7 @@ void tg_worker_run(struct tg_worker *w)
     while (!w->stopping) {
         CHECK(event_base_loop(w->base, EVLOOP_ONCE) >= 0);
         turn(w);
+        count_turn(w);
         if (!w->draining)
             continue;
         close_idle(w);
@@ -167,6 +217,14 @@ void tg_worker_run(struct tg_worker *w)
         if (w->live.connections == 0)
             w->stopping = true;
     }
+}
+
+static void on_patience(void *owner)
+{
+    struct tg_worker *w = owner;
+
+    tg_log(TG_LOG_WARN, "worker", "shutdown_timeout: %u requests are cut off", w->live.exchanges);
+    tg_worker_stop(w);
 }
 
 void tg_worker_stop(struct tg_worker *w)
@@ -180,6 +238,7 @@ void tg_worker_drain(struct tg_worker *w)
     if (w->draining)
         return;
     w->draining = true;
+    tg_timer_set(&w->patience, tg_clock_mono_now(), w->settings->shutdown_timeout);
     for (struct tg_front *f = w->fronts; f != NULL; f = tg_front_next(f))
         tg_front_stop(f);
 }
@@ -223,6 +282,8 @@ void tg_worker_end(struct tg_worker *w)
     while (w->fronts != NULL)
         tg_front_end(w->fronts);
     end_dns(w);
+    tg_timer_end(&w->beat);
+    tg_timer_end(&w->patience);
     tg_audit_close(w->audit);
     report_live(&w->live);
     while (w->spare != NULL) {

@@ -9,6 +9,8 @@
 #include "audit.h"
 #include "response.h"
 #include "settings.h"
+#include "stats.h"
+#include "timer.h"
 
 #include <event2/event.h>
 
@@ -47,6 +49,11 @@ struct tg_worker {
     struct tg_conn *conns; /* all of them */
     struct tg_upstream *upstreams;
     struct tg_live live;
+    struct tg_stats *stats;     /* of all processes; NULL: nothing is counted */
+    struct tg_stats_slot *slot; /* where this one counts; NULL with `stats` */
+    uint32_t log_level;         /* the one of `stats` it has obeyed last */
+    struct tg_timer beat;       /* turns the loop of an idle worker */
+    struct tg_timer patience;   /* how long a drain may take */
     struct tg_slot *slots;
     uint32_t nslots;
     uint32_t *free_slots; /* stack of slot numbers */
@@ -72,13 +79,20 @@ struct tg_worker {
  */
 struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned number);
 
+/* Counts from now on in `slot` of `stats`, and takes the log level from there. */
+void tg_worker_count(struct tg_worker *w, struct tg_stats *stats, struct tg_stats_slot *slot);
+
 /* Runs the loop until tg_worker_stop() or, after tg_worker_drain(), until nothing is left. */
 void tg_worker_run(struct tg_worker *w);
 
 /* Ends at once after the current turn: exchanges are aborted, each with its record. */
 void tg_worker_stop(struct tg_worker *w);
 
-/* Stops listening and ends when all exchanges are done. */
+/*
+ * Stops listening and ends when all connections are done, at the latest after shutdown_timeout.
+ * Answers from now on say that the connection ends with them. A connection that stays idle for a
+ * second and has nothing to read is half closed, so that a request that crosses is not reset.
+ */
 void tg_worker_drain(struct tg_worker *w);
 
 /* Frees everything and logs the live objects (all zero, or an error line). NULL is fine. */

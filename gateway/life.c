@@ -1,0 +1,156 @@
+#include "life.h"
+
+#include "check.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* --- a worker --- */
+
+static void on_term(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_worker_stop(arg);
+}
+
+static void on_quit(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_worker_drain(arg);
+}
+
+static void on_reopen(evutil_socket_t signal_number, short what, void *arg)
+{
+    struct tg_worker *w = arg;
+
+    (void)signal_number, (void)what;
+    tg_audit_reopen(w->audit);
+}
+
+static struct event *watch(struct tg_worker *w, int signal_number, event_callback_fn callback)
+{
+    struct event *event = evsignal_new(w->base, signal_number, callback, w);
+
+    CHECK(event != NULL && event_add(event, NULL) == 0);
+    return event;
+}
+
+static void block_signals(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    CHECK(sigprocmask(SIG_SETMASK, &all, NULL) == 0);
+}
+
+static void unblock_signals(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* Ctrl-C goes to the whole group; the master says what to do */
+    signal(SIGWINCH, SIG_IGN);
+    CHECK(sigprocmask(SIG_SETMASK, &none, NULL) == 0);
+}
+
+/* Binds the process to one of the processors it may use. Where that is not allowed it runs as it
+ * is: a matter of speed alone. */
+static void bind_processor(unsigned number)
+{
+    cpu_set_t allowed;
+    cpu_set_t one;
+    unsigned left;
+
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) == 0)
+        return;
+    left = number % (unsigned)CPU_COUNT(&allowed);
+    CPU_ZERO(&one);
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed) && left-- == 0) {
+            CPU_SET(cpu, &one);
+            break;
+        }
+    if (sched_setaffinity(0, sizeof(one), &one) != 0)
+        tg_log(TG_LOG_WARN, "worker", "cannot bind worker %u to a processor: %s", number,
+               strerror(errno));
+}
+
+static void serve(struct tg_worker *w, struct tg_stats_slot *slot, int ready)
+{
+    slot->ready = true;
+    if (ready >= 0) {
+        (void)!write(ready, "", 1);
+        close(ready);
+    }
+    tg_worker_run(w);
+}
+
+int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
+                   struct tg_stats *stats, struct tg_stats_slot *slot, int ready)
+{
+    struct event *events[3];
+    struct tg_worker *w;
+
+    if (settings->worker_cpu_affinity == TG_AFFINITY_AUTO)
+        bind_processor(number);
+    w = tg_worker_new(settings, number);
+    if (w == NULL)
+        return EXIT_FAILURE;
+    tg_worker_count(w, stats, slot);
+    events[0] = watch(w, SIGTERM, on_term);
+    events[1] = watch(w, SIGQUIT, on_quit);
+    events[2] = watch(w, SIGUSR1, on_reopen);
+    prctl(PR_SET_PDEATHSIG, SIGQUIT);
+    unblock_signals();
+    if (getppid() == parent)
+        serve(w, slot, ready);
+    block_signals(); /* a second one must not end what ends in order */
+    for (unsigned i = 0; i < 3; i++)
+        event_free(events[i]);
+    tg_worker_end(w);
+    tg_settings_end(settings);
+    return EXIT_SUCCESS;
+}
+
+/* --- the background --- */
+
+int tg_life_daemon(void)
+{
+    int ends[2];
+    char good = 0;
+    pid_t pid;
+
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        close(ends[0]);
+        setsid();
+        return ends[1];
+    }
+    close(ends[1]);
+    exit(read(ends[0], &good, 1) == 1 && good ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+void tg_life_daemon_ready(int fd, bool good)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    char byte = good;
+
+    if (null >= 0) {
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+    }
+    if (null > STDERR_FILENO)
+        close(null);
+    (void)!write(fd, &byte, 1);
+    close(fd);
+}

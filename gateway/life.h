@@ -1,0 +1,29 @@
+/*
+ * What a process of the gateway is from fork() to its end: signals, processor, counters; and the
+ * way into the background.
+ */
+#ifndef TG_LIFE_H
+#define TG_LIFE_H
+
+#include "settings.h"
+#include "stats.h"
+
+#include <sys/types.h>
+
+/*
+ * The life of a worker whose sockets are in the settings, child of `parent`; returns its exit
+ * status. Takes the settings over. `slot` is where it counts, `ready` as tg_crew.work has it.
+ */
+int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
+                   struct tg_stats *stats, struct tg_stats_slot *slot, int ready);
+
+/*
+ * Goes into the background: the calling process stays until tg_life_daemon_ready() in its child and
+ * then exits with that answer. Returns, in the child, what tg_life_daemon_ready() takes.
+ */
+int tg_life_daemon(void);
+
+/* Lets the process that was started from a shell go, and leaves the terminal. */
+void tg_life_daemon_ready(int fd, bool good);
+
+#endif

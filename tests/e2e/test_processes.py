@@ -1,0 +1,441 @@
+"""Master and workers: who dies is replaced, reloads and upgrades lose nothing, failures say why."""
+
+import collections
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+import audit
+from client import Client, request
+from gateway import Gateway, binary, config
+from origin import read, wait_end
+from wire import Closed
+
+PASS = "location / { proxy_pass modelarts; }"
+KILLED = [r"was killed by signal 9"]
+FAILED = [r"master: (reload failed|\[emerg\])"]
+
+
+SERVING = r"master: trainguard .* worker"
+
+
+@pytest.fixture(name="gateway")
+def serving(gateway):
+    """Gateways whose pid file is there and whose workers serve."""
+
+    def start(*args, **settings):
+        guard = gateway(*args, **settings)
+        guard.wait_log(SERVING)
+        return guard
+
+    return start
+
+
+def send(guard, word, conf=None):
+    """`trainguard -s WORD` for a running gateway."""
+    conf = conf or guard.directory / "trainguard.conf"
+    return subprocess.run([binary(), "-c", str(conf), "-p", f"{guard.directory}/", "-s", word],
+                          capture_output=True, text=True, timeout=60, check=False)
+
+
+def edit(guard, old, new):
+    """Changes the configuration file."""
+    path = guard.directory / "trainguard.conf"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def children(pid):
+    """Process ids of the workers."""
+    text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    return [int(c) for c in text.split()]
+
+
+def wait_gone(pid):
+    """Waits until a process has ended."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    with open(fd, "rb", buffering=0) as file:
+        import select  # pylint: disable=import-outside-toplevel
+        assert select.select([file], [], [], 30)[0], f"process {pid} lives on"
+
+
+class Load(threading.Thread):
+    """A client that PUTs one unique id after the other over kept connections until it is stopped.
+    A connection may only end with an answer that says so, or between two requests."""
+
+    def __init__(self, port, name):
+        super().__init__(daemon=True)
+        self.port, self.name = port, name
+        self.stopping = threading.Event()
+        self.sent, self.failed = [], []
+        self.closes = 0
+        self.started = threading.Event()
+
+    def run(self):
+        number = 0
+        client = Client(self.port)
+        while not self.stopping.is_set():
+            number += 1
+            ident = f"{self.name}-{number}"
+            self.sent.append(ident)
+            try:
+                client.send(request("PUT", f"/{ident}", b"x", f"X-Request-Id: {ident}"))
+                answer = client.final("PUT")
+                assert answer.status == 200
+                if answer.get("Connection") == "close":
+                    self.closes += 1
+                    client.sock.close()
+                    client = Client(self.port)
+            except (OSError, Closed, AssertionError) as error:
+                self.failed.append((ident, repr(error)))
+                client = Client(self.port)
+            self.started.set()
+        client.sock.close()
+
+
+def load(port, n=4):
+    """Starts n clients; each has had its first answer."""
+    clients = [Load(port, f"c{i}") for i in range(n)]
+    for one in clients:
+        one.start()
+    for one in clients:
+        assert one.started.wait(20)
+    return clients
+
+
+def settle(clients):
+    """Ends the clients; returns all ids they sent and what failed."""
+    for one in clients:
+        one.stopping.set()
+    for one in clients:
+        one.join(20)
+        assert not one.is_alive()
+    return ([i for c in clients for i in c.sent], [f for c in clients for f in c.failed])
+
+
+def compare(guard, behind, sent):
+    """Every id was seen once by the upstream and once by the audit log."""
+    once = dict.fromkeys(sent, 1)
+    assert collections.Counter(r.target[1:] for r in behind.requests) == once
+    records = audit.wait(guard.directory / "audit.jsonl", len(sent))
+    assert collections.Counter(r["request_id"] for r in records) == once
+    assert {r["end"] for r in records} == {"done"}
+
+
+def test_a_killed_worker_is_replaced(origin, gateway):
+    """Only what that worker had under way is lost."""
+    guard = gateway(origin(), expect=KILLED, locations=PASS)
+    before = children(guard.process.pid)
+    os.kill(before[0], signal.SIGKILL)
+    guard.wait_log(r"was killed by signal 9")
+    with Client(guard.port) as client:
+        client.send(request())
+        assert client.final().status == 200
+    assert set(children(guard.process.pid)).isdisjoint(before)
+
+
+def test_a_worker_that_dies_again_is_started_with_a_delay(origin, gateway):
+    """Back-off: the gateway comes back all the same."""
+    guard = gateway(origin(), expect=KILLED, locations=PASS)
+    for n in range(1, 4):
+        guard.wait(lambda n=n: len(guard.matches(r"worker 0 is process")) >= n, "a worker")
+        worker = int(guard.matches(r"worker 0 is process (\d+)")[-1][1])
+        os.kill(worker, signal.SIGKILL)
+        guard.wait(lambda n=n: len(guard.matches(r"was killed by signal 9")) >= n, "its death")
+    with Client(guard.port) as client:
+        client.send(request())
+        assert client.final().status == 200
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_reloads_lose_nothing(origin, gateway, workers):
+    """Under load, counted at the client, the upstream and in the audit log."""
+    behind = origin()
+    guard = gateway(behind, locations=PASS, level="notice")
+    edit(guard, "worker_processes 1", f"worker_processes {workers}")
+    assert send(guard, "reload").returncode == 0
+    clients = load(guard.port)
+    for _ in range(10):
+        answer = send(guard, "reload")
+        assert (answer.returncode, answer.stderr) == (0, "")
+    sent, failed = settle(clients)
+    assert failed == []
+    assert sum(c.closes for c in clients) > 0, "no connection met a drain"
+    compare(guard, behind, sent)
+
+
+def test_fewer_workers_take_all_queues(origin, gateway):
+    """Connections that wait for a worker that is no more are served by another."""
+    behind = origin()
+    guard = gateway(behind, locations=PASS)
+    edit(guard, "worker_processes 1", "worker_processes 4")
+    assert send(guard, "reload").returncode == 0
+    edit(guard, "worker_processes 4", "worker_processes 1")
+    assert send(guard, "reload").returncode == 0
+    for _ in range(40):
+        with Client(guard.port, timeout=5) as client:
+            client.send(request())
+            assert client.final().status == 200
+
+
+BROKEN = {
+    "mistake": ("proxy_pass modelarts;", "proxy_pas modelarts;", r'unknown directive "proxy_pas"'),
+    "no such CA": ("tls off;", "tls on; tls_ca /nonexistent/ca.pem;", r"/nonexistent/ca\.pem"),
+    "no upstream": ("proxy_pass modelarts;", "proxy_pass other;", r'"other"'),
+}
+
+
+@pytest.mark.parametrize("old,new,message", BROKEN.values(), ids=BROKEN)
+def test_a_reload_that_fails_changes_nothing(origin, gateway, old, new, message):
+    """-s reload says why and fails; the old configuration goes on, with its workers."""
+    guard = gateway(origin(), expect=FAILED, locations=PASS)
+    before = children(guard.process.pid)
+    edit(guard, old, new)
+    answer = send(guard, "reload")
+    assert answer.returncode == 1
+    assert re.search(message, answer.stderr), answer.stderr
+    assert "old configuration goes on" in answer.stderr
+    assert children(guard.process.pid) == before
+    with Client(guard.port) as client:
+        client.send(request())
+        assert client.final().status == 200
+    edit(guard, new, old)
+    assert send(guard, "reload").returncode == 0
+
+
+def test_a_port_in_use_at_reload(origin, gateway):
+    """The address is named, nothing changes, and what was opened on the way is closed again."""
+    guard = gateway(origin(), expect=FAILED + ["cannot listen on"], locations=PASS)
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        busy = taken.getsockname()[1]
+        edit(guard, "listen 127.0.0.1:0;",
+             f"listen 127.0.0.1:0; listen 127.0.0.1:{port}; listen 127.0.0.1:{busy};")
+        answer = send(guard, "reload")
+    assert answer.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{busy}: Address already in use" in answer.stderr
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    with Client(guard.port) as client:
+        client.send(request())
+        assert client.final().status == 200
+
+
+def test_a_kept_connection_meets_a_reload(origin, gateway):
+    """A request on it is answered, and the answer says that it was the last."""
+    guard = gateway(origin(), locations=PASS)
+    with Client(guard.port) as client:
+        client.send(request())
+        assert client.final().get("Connection") != "close"
+        assert send(guard, "reload").returncode == 0
+        client.send(request())
+        answer = client.final()
+        assert (answer.status, answer.get("Connection")) == (200, "close")
+        assert client.closed()
+
+
+def test_an_idle_connection_meets_a_reload(origin, gateway):
+    """It is ended, not reset, and its worker goes."""
+    guard = gateway(origin(), locations=PASS)
+    old = children(guard.process.pid)
+    with Client(guard.port) as client:
+        client.send(request())
+        assert client.final().status == 200
+        assert send(guard, "reload").returncode == 0
+        assert client.wire.rest() == b""
+    wait_gone(old[0])
+
+
+def test_shutdown_timeout(origin, gateway):
+    """What hangs is cut off, with a record."""
+    behind = origin([read, wait_end])
+    guard = gateway(behind, locations=PASS, main="shutdown_timeout 1s;")
+    old = children(guard.process.pid)
+    with Client(guard.port) as client:
+        client.send(request())
+        behind.wait(lambda: behind.requests)
+        assert send(guard, "reload").returncode == 0
+        assert client.final().status == 503
+        record = audit.wait(guard.directory / "audit.jsonl", 1)[0]
+    assert record["end"] == "draining"
+    wait_gone(old[0])
+
+
+@pytest.mark.parametrize("word", ["stop", "quit"])
+def test_stop_and_quit(origin, gateway, word):
+    """The master ends and its pid file goes, also when the configuration has a mistake by now."""
+    guard = gateway(origin(), locations=PASS)
+    edit(guard, "proxy_pass modelarts;", "proxy_pas modelarts;")
+    assert send(guard, word).returncode == 0
+    assert guard.process.wait(30) == 0
+    assert not (guard.directory / "trainguard.pid").exists()
+    answer = send(guard, word)
+    assert answer.returncode == 1
+    assert "no master" in answer.stderr
+
+
+def test_reopen(origin, gateway):
+    """A log that was moved away is written anew."""
+    guard = gateway(origin(), locations=PASS)
+    log = guard.directory / "audit.jsonl"
+    log.rename(guard.directory / "old.jsonl")
+    assert send(guard, "reopen").returncode == 0
+    with Client(guard.port) as client:
+        client.send(request())
+        assert client.final().status == 200
+    assert len(audit.wait(log, 1)) == 1
+
+
+def test_an_unknown_word(tmp_path):
+    """Usage, not failure."""
+    (tmp_path / "x.conf").write_text("pid x.pid;")
+    answer = subprocess.run([binary(), "-c", str(tmp_path / "x.conf"), "-s", "restart"],
+                            capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    assert 'stop, quit, reload or reopen, got "restart"' in answer.stderr
+
+
+def test_winch_rests_and_reload_wakes(origin, gateway):
+    """Without workers the master keeps the sockets: who connects is served later."""
+    guard = gateway(origin(), locations=PASS)
+    old = children(guard.process.pid)
+    guard.process.send_signal(signal.SIGWINCH)
+    wait_gone(old[0])
+    with Client(guard.port) as client:
+        client.send(request())
+        assert send(guard, "reload").returncode == 0
+        assert client.final().status == 200
+
+
+def replacement(guard):
+    """Upgrades; returns the process id of the new master."""
+    old = guard.process.pid
+    guard.process.send_signal(signal.SIGUSR2)
+    guard.wait_log(rf"upgrade: process {old} may end")
+    return int((guard.directory / "trainguard.pid").read_text())
+
+
+def test_an_upgrade_loses_nothing(origin, tmp_path):
+    """The new program serves on the same socket, the old one ends by itself."""
+    behind = origin()
+    guard = Gateway(tmp_path, config(tmp_path, behind.port, locations=PASS, level="notice"))
+    guard.wait_log(SERVING)
+    clients = load(guard.port)
+    new = replacement(guard)
+    try:
+        assert guard.process.wait(30) == 0
+        assert new != guard.process.pid
+        assert send(guard, "reload").returncode == 0
+        sent, failed = settle(clients)
+        assert failed == []
+        compare(guard, behind, sent)
+        assert send(guard, "quit").returncode == 0
+    finally:
+        wait_gone(new)
+        guard.stop()
+
+
+def test_an_upgrade_that_fails(origin, gateway):
+    """A new program that does not start leaves the old one as it was."""
+    guard = gateway(origin(), expect=[r"upgrade failed", r"proxy_pas"], locations=PASS)
+    edit(guard, "proxy_pass modelarts;", "proxy_pas modelarts;")
+    guard.process.send_signal(signal.SIGUSR2)
+    guard.wait_log(r"upgrade failed with status 1")
+    with Client(guard.port) as client:
+        client.send(request())
+        assert client.final().status == 200
+    assert int((guard.directory / "trainguard.pid").read_text()) == guard.process.pid
+
+
+def test_systemd_is_told(origin, gateway, tmp_path, monkeypatch):
+    """READY when it serves, RELOADING and READY around a reload, WATCHDOG, STOPPING."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+        guard = gateway(origin(), locations=PASS)
+
+        def until(word):
+            while word not in (got := manager.recv(4096).decode()).split("\n"):
+                pass
+            return got
+
+        until("READY=1")
+        until("WATCHDOG=1")
+        assert send(guard, "reload").returncode == 0
+        assert "MONOTONIC_USEC=" in until("RELOADING=1")
+        until("READY=1")
+        guard.stop()
+        until("STOPPING=1")
+
+
+def test_daemon(origin, tmp_path):
+    """The command returns when the gateway serves, and says so when it does not."""
+    behind = origin()
+    text = config(tmp_path, behind.port, locations=PASS, main="daemon on;")
+    path = tmp_path / "trainguard.conf"
+    path.write_text(text.replace("error_log stderr", f"error_log {tmp_path}/error.log"))
+    subprocess.run([binary(), "-c", str(path)], check=True, timeout=30)
+    pid = int((tmp_path / "trainguard.pid").read_text())
+    port = int(re.search(r"listening on 127\.0\.0\.1:(\d+)",
+                         (tmp_path / "error.log").read_text())[1])
+    with Client(port) as client:
+        client.send(request())
+        assert client.final().status == 200
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        second = tmp_path / "second.conf"
+        second.write_text(path.read_text().replace(
+            "listen 127.0.0.1:0", f"listen 127.0.0.1:{taken.getsockname()[1]}").replace(
+                "trainguard.pid", "second.pid"))
+        assert subprocess.run([binary(), "-c", str(second)], timeout=30,
+                              check=False).returncode == 1
+    os.kill(pid, signal.SIGTERM)
+    wait_gone(pid)
+
+
+def can_unshare():
+    """True where a test may have process 1."""
+    return subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], check=False,
+                          capture_output=True).returncode == 0
+
+
+def test_as_process_1_term_drains(origin, tmp_path):
+    """A container's TERM lets requests finish."""
+    if not can_unshare():
+        pytest.skip("no new process namespaces here")
+    go = threading.Event()
+
+    def hold(_origin, connection):
+        assert go.wait(20)
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    behind = origin([read, hold])
+    path = tmp_path / "trainguard.conf"
+    path.write_text(config(tmp_path, behind.port, locations=PASS))
+    with subprocess.Popen(["unshare", "--pid", "--fork", "--mount-proc", binary(), "-c", str(path)],
+                          stderr=subprocess.PIPE, text=True) as process:
+        lines = iter(process.stderr.readline, "")
+        port = int(next(m for m in map(re.compile(r"listening on .*:(\d+)").search, lines) if m)[1])
+        with Client(port) as client:
+            client.send(request())
+            behind.wait(lambda: behind.requests)
+            os.kill(children(process.pid)[0], signal.SIGTERM)
+            next(line for line in lines if "ending gracefully" in line)
+            go.set()
+            assert client.final().status == 200
+        assert "ended" in process.stderr.read()
+    assert json.loads((tmp_path / "audit.jsonl").read_text().split("\n")[-2])["event"] == "stop"
