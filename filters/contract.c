@@ -7,19 +7,19 @@
 
 #define STRING(name, flags, max)                                                                   \
     {                                                                                              \
-        name, TG_CONTRACT_STRING, flags, 0, max, NULL                                              \
+        name, sizeof(name) - 1, TG_CONTRACT_STRING, flags, 0, max, NULL                            \
     }
 #define INTEGER(name, min)                                                                         \
     {                                                                                              \
-        name, TG_CONTRACT_INTEGER, 0, min, INT64_MAX, NULL                                         \
+        name, sizeof(name) - 1, TG_CONTRACT_INTEGER, 0, min, INT64_MAX, NULL                       \
     }
 #define OTHER(name, type, members)                                                                 \
     {                                                                                              \
-        name, TG_CONTRACT_##type, 0, 0, 0, members                                                 \
+        name, sizeof(name) - 1, TG_CONTRACT_##type, 0, 0, 0, members                               \
     }
 #define RESPONSE(name)                                                                             \
     {                                                                                              \
-        name, TG_CONTRACT_ANY, TG_CONTRACT_RESPONSE, 0, 0, NULL                                    \
+        name, sizeof(name) - 1, TG_CONTRACT_ANY, TG_CONTRACT_RESPONSE, 0, 0, NULL                  \
     }
 #define END                                                                                        \
     {                                                                                              \
@@ -77,7 +77,8 @@ const struct tg_contract_member tg_contract_config[] = {
     [TG_USER_COMMAND] = STRING("user_command", EMPTY, 0),
     [TG_FLAVOR] = OTHER("flavor", OBJECT, flavor_members),
     /* a create names the config in its body, a GET answers with it */
-    [TG_CONFIG_NAME] = {"config_name", TG_CONTRACT_STRING, TG_CONTRACT_RESPONSE, 0, 0, NULL},
+    [TG_CONFIG_NAME] = {"config_name", sizeof("config_name") - 1, TG_CONTRACT_STRING,
+                        TG_CONTRACT_RESPONSE, 0, 0, NULL},
     /* other members that real clients send and the service takes */
     STRING("pool_id", EMPTY, 0),
     OTHER("volumes", ARRAY, NULL),
@@ -108,7 +109,7 @@ const struct tg_contract_member *tg_contract_find(const struct tg_contract_membe
 {
     CHECK(members != NULL);
     for (; members->name != NULL; members++)
-        if (strncmp(members->name, name.p, name.n) == 0 && members->name[name.n] == '\0')
+        if (members->length == name.n && memcmp(members->name, name.p, name.n) == 0)
             return members;
     return NULL;
 }

@@ -31,6 +31,7 @@ enum tg_contract_flags {
  * points (max 0: no bound). `members` are those of the object, or of the objects in the array. */
 struct tg_contract_member {
     const char *name;
+    size_t length; /* of the name: looking a name up is mostly comparing lengths */
     enum tg_contract_type type;
     unsigned flags; /* enum tg_contract_flags, or-ed */
     int64_t min;

@@ -7,7 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIRST_CHUNK = 4096 - 64, ALIGN = alignof(max_align_t) };
+enum {
+    FIRST_CHUNK = 4096 - 64, /* bytes of data */
+    KEPT = 65536,            /* largest chunk that outlives a reset */
+    ALIGN = alignof(max_align_t)
+};
 
 struct tg_arena_chunk {
     struct tg_arena_chunk *older;
@@ -43,15 +47,17 @@ static void use_chunk(struct tg_arena *a, struct tg_arena_chunk *c)
     a->end = c->data + c->size;
 }
 
+/* Chunks double, so the newest is the largest: kept, it soon holds all that a use needs. */
 void tg_arena_reset(struct tg_arena *a)
 {
     struct tg_arena_chunk *c = a->chunk;
 
-    while (c != NULL && c->older != NULL) {
-        struct tg_arena_chunk *older = c->older;
-
-        free(c);
-        c = older;
+    if (c != NULL && c->size > KEPT) {
+        free_chunks(c);
+        c = NULL;
+    } else if (c != NULL) {
+        free_chunks(c->older);
+        c->older = NULL;
     }
     tg_arena_init(a, a->ceiling);
     if (c != NULL)

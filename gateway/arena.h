@@ -30,7 +30,7 @@ void tg_arena_init(struct tg_arena *a, size_t ceiling);
 /* Frees all memory. The arena is as after tg_arena_init(). */
 void tg_arena_end(struct tg_arena *a);
 
-/* Forgets all allocations but keeps the first chunk for reuse; clears `full`. */
+/* Forgets all allocations but keeps the largest chunk (up to 64 KB) for reuse; clears `full`. */
 void tg_arena_reset(struct tg_arena *a);
 
 /* `n` bytes, aligned for any type, not initialised. `n` may be 0. Never NULL. */

@@ -39,7 +39,7 @@ struct tg_audit {
     uint64_t seq; /* of the newest line */
     struct tg_audit_head head;
     struct tg_redact redact;
-    struct tg_chain chain;
+    struct tg_audit_chain chain;
     struct tg_buf queue; /* whole lines; into a pipe perhaps the rest of one first */
     struct tg_buf whole; /* the queue with what a new file needs before it */
     struct mark written;
@@ -62,7 +62,7 @@ static size_t begin_line(struct tg_audit *a, int64_t time, const char *event)
 
 static void end_line(struct tg_audit *a, size_t start)
 {
-    tg_chain_seal(&a->chain, &a->queue, start);
+    tg_audit_chain_seal(&a->chain, &a->queue, start);
 }
 
 static void add_name(struct tg_buf *out, const char *name, struct tg_str value)
@@ -136,7 +136,7 @@ static void add_continue(struct tg_audit *a, struct tg_buf *out)
     add_name(out, ",\"previous.chain\":", previous);
     memcpy(now, a->chain.at, sizeof(now));
     memcpy(a->chain.at, a->written.chain, sizeof(now));
-    tg_chain_seal(&a->chain, out, start);
+    tg_audit_chain_seal(&a->chain, out, start);
     memcpy(a->chain.at, now, sizeof(now));
 }
 
@@ -159,9 +159,9 @@ static void move_mark(struct tg_audit *a, size_t n)
     }
     for (const char *p = a->queue.p; p <= newline; p++)
         a->written.seq += *p == '\n';
-    CHECK(newline - a->queue.p > TG_CHAIN_TAIL);
-    CHECK(tg_chain_split((struct tg_str){newline - TG_CHAIN_TAIL - 1, TG_CHAIN_TAIL + 1}, &text,
-                         &hex));
+    CHECK(newline - a->queue.p > TG_AUDIT_CHAIN_TAIL);
+    CHECK(tg_audit_chain_split(
+        (struct tg_str){newline - TG_AUDIT_CHAIN_TAIL - 1, TG_AUDIT_CHAIN_TAIL + 1}, &text, &hex));
     memcpy(a->written.chain, hex.p, TG_SHA256_HEX);
 }
 
@@ -337,7 +337,7 @@ static void name_stream(struct tg_audit *a, struct tg_str worker)
 static void end(struct tg_audit *a)
 {
     tg_sink_end(&a->sink);
-    tg_chain_end(&a->chain);
+    tg_audit_chain_end(&a->chain);
     tg_redact_end(&a->redact);
     tg_buf_end(&a->queue);
     tg_buf_end(&a->whole);
@@ -371,7 +371,7 @@ struct tg_audit *tg_audit_open(const void *settings, struct tg_str worker, struc
     a->off = conf->target == TG_AUDIT_OFF;
     a->sink.fd = -1;
     tg_redact_init(&a->redact, conf);
-    tg_chain_init(&a->chain, conf->key);
+    tg_audit_chain_init(&a->chain, conf->key);
     name_stream(a, worker);
     if (!a->off && !begin(a, worker, arena)) {
         *why = tg_arena_dup(arena, tg_str_of(a->sink.why)).p;

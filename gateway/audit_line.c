@@ -30,7 +30,7 @@ bool tg_audit_line_read(struct tg_str line, struct tg_audit_line *out)
            cut(&rest, TG_STR("\",\"stream\":\""), '"', &out->stream) &&
            cut(&rest, TG_STR("\",\"seq\":"), ',', &seq) && tg_str_u64(seq, &out->seq) &&
            cut(&rest, TG_STR(",\"event\":\""), '"', &out->event) &&
-           tg_chain_split(line, &out->text, &out->chain);
+           tg_audit_chain_split(line, &out->text, &out->chain);
 }
 
 struct tg_str tg_audit_line_worker(struct tg_str stream)

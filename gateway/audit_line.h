@@ -1,5 +1,5 @@
 /*
- * One line of an audit log as written by tg_audit_head_add() and tg_chain_seal(), taken apart
+ * One line of an audit log as written by tg_audit_head_add() and tg_audit_chain_seal(), taken apart
  * without reading it as JSON. A client's text cannot look like these parts: its quotes are escaped.
  */
 #ifndef TG_AUDIT_LINE_H

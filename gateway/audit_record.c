@@ -188,12 +188,11 @@ const char *tg_audit_decision(const struct tg_audit_record *a)
 
 /* --- what the filters found and did --- */
 
-static void add_hash(struct tg_redact *redact, struct tg_buf *out, struct tg_str name,
-                     struct tg_str body)
+static void add_hash(struct tg_buf *out, struct tg_str name, struct tg_str body)
 {
     unsigned char digest[TG_SHA256];
 
-    tg_hash_sha256(redact->hash, &body, 1, digest);
+    tg_hash_sha256(&body, 1, digest);
     tg_buf_add(out, name);
     tg_buf_putc(out, '"');
     tg_hex(digest, sizeof(digest), tg_buf_room(out, TG_SHA256_HEX));
@@ -201,18 +200,18 @@ static void add_hash(struct tg_redact *redact, struct tg_buf *out, struct tg_str
     tg_buf_putc(out, '"');
 }
 
-static void add_hashes(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
+static void add_hashes(struct tg_buf *out, const struct tg_request *r)
 {
     size_t from = out->n;
     size_t value = sizeof(",\"request.sha256\":") - 1;
 
     if (r->body.n == 0)
         return;
-    add_hash(redact, out, TG_STR(",\"request.sha256\":"), r->body);
+    add_hash(out, TG_STR(",\"request.sha256\":"), r->body);
     if (r->report.violations > 0 || r->error != TG_E_DONE)
         return;
     if (r->doc != NULL && r->doc->nchanges > 0) {
-        add_hash(redact, out, TG_STR(",\"forwarded.sha256\":"), tg_request_forwarded_body(r));
+        add_hash(out, TG_STR(",\"forwarded.sha256\":"), tg_request_forwarded_body(r));
         return;
     }
     /* Forwarded as it came: the same digits again. */
@@ -221,22 +220,13 @@ static void add_hashes(struct tg_redact *redact, struct tg_buf *out, const struc
     tg_buf_add(out, (struct tg_str){out->p + from + value, TG_SHA256_HEX + 2});
 }
 
-static void add_value(struct tg_redact *redact, struct tg_buf *out, struct tg_str json, bool hide)
-{
-    if (hide || json.n == 0)
-        tg_redact_value(redact, out, json);
-    else
-        tg_redact_compact(out, json);
-}
-
 /* `test` with the value that was there. */
-static void add_test(struct tg_redact *redact, struct tg_buf *out, const struct tg_change *c,
-                     bool hide)
+static void add_test(struct tg_buf *out, const struct tg_change *c)
 {
     tg_buf_add(out, TG_STR("{\"op\":\"test\",\"path\":"));
     tg_buf_json(out, c->pointer);
     tg_buf_add(out, TG_STR(",\"value\":"));
-    add_value(redact, out, c->old_text, hide);
+    tg_redact_compact(out, c->old_text);
     tg_buf_add(out, TG_STR("},"));
 }
 
@@ -252,8 +242,8 @@ static void add_change(struct tg_redact *redact, struct tg_buf *out, const struc
                 (c->old_text.n > 0 && (*c->old_text.p == '{' || *c->old_text.p == '['));
 
     CHECK(c->op >= TG_CHANGE_REPLACE && c->op <= TG_CHANGE_ADD);
-    if (c->op != TG_CHANGE_ADD)
-        add_test(redact, out, c, hide);
+    if (c->op != TG_CHANGE_ADD && !hide) /* nobody could test a hidden value */
+        add_test(out, c);
     tg_buf_add(out, TG_STR("{\"op\":\""));
     tg_buf_puts(out, ops[c->op]);
     tg_buf_putc(out, '"');
@@ -263,7 +253,10 @@ static void add_change(struct tg_redact *redact, struct tg_buf *out, const struc
     tg_buf_json(out, c->op == TG_CHANGE_RENAME ? c->to : c->pointer);
     if (c->op == TG_CHANGE_REPLACE || c->op == TG_CHANGE_ADD) {
         tg_buf_add(out, TG_STR(",\"value\":"));
-        add_value(redact, out, c->new_text, hide);
+        if (hide)
+            tg_redact_value(redact, out, c->new_text);
+        else
+            tg_redact_compact(out, c->new_text);
     }
     tg_buf_add(out, TG_STR(",\"why\":"));
     tg_buf_json(out, tg_str_of(c->why));
@@ -379,6 +372,8 @@ static void add_body(struct tg_redact *redact, struct tg_buf *out, const struct 
     if (r->doc == NULL || redact->conf->body == TG_AUDIT_BODY_NONE ||
         tg_doc_type(r->doc, 0) != TG_OBJECT)
         return;
+    if (redact->conf->body == TG_AUDIT_BODY_FULL)
+        tg_buf_add(out, TG_STR(",\"request.body.full\":true"));
     tg_buf_add(out, TG_STR(",\"request.body\":"));
     tg_redact_body(redact, out, r->doc, 0);
 }
@@ -386,7 +381,7 @@ static void add_body(struct tg_redact *redact, struct tg_buf *out, const struct 
 static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
                             const struct tg_request *r)
 {
-    add_hashes(redact, out, r);
+    add_hashes(out, r);
     add_patch(redact, out, r);
     add_findings(redact, out, r, TG_VIOLATION, TG_STR(",\"violations\":["));
     add_findings(redact, out, r, TG_WARNING, TG_STR(",\"warnings\":["));

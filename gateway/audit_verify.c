@@ -48,8 +48,8 @@ struct finding {
 
 struct verify {
     struct tg_arena arena;
-    struct tg_chain plain;
-    struct tg_chain keyed;
+    struct tg_audit_chain plain;
+    struct tg_audit_chain keyed;
     bool has_key;
     bool wrong_key; /* told once */
     struct stream *buckets[BUCKETS];
@@ -140,7 +140,7 @@ static bool follows(struct verify *v, const char *previous, const struct tg_audi
 {
     char want[TG_SHA256_HEX];
 
-    tg_chain_follow(v->has_key ? &v->keyed : &v->plain, previous, line->text, want);
+    tg_audit_chain_follow(v->has_key ? &v->keyed : &v->plain, previous, line->text, want);
     return memcmp(want, line->chain.p, sizeof(want)) == 0;
 }
 
@@ -464,8 +464,8 @@ int tg_audit_verify(const struct tg_audit_options *options, char **files, int nf
     if (v.has_key && !read_key(options->key_file, key, &n))
         return TG_AUDIT_UNREADABLE;
     tg_arena_init(&v.arena, SIZE_MAX);
-    tg_chain_init(&v.plain, (struct tg_str){NULL, 0});
-    tg_chain_init(&v.keyed, (struct tg_str){key, n});
+    tg_audit_chain_init(&v.plain, (struct tg_str){NULL, 0});
+    tg_audit_chain_init(&v.keyed, (struct tg_str){key, n});
     tg_wipe(key, sizeof(key));
     v.last = &v.first;
     v.last_finding = &v.findings;
@@ -474,8 +474,8 @@ int tg_audit_verify(const struct tg_audit_options *options, char **files, int nf
         check_ends(&v, options->closed);
         print(&v);
     }
-    tg_chain_end(&v.plain);
-    tg_chain_end(&v.keyed);
+    tg_audit_chain_end(&v.plain);
+    tg_audit_chain_end(&v.keyed);
     tg_arena_end(&v.arena);
     return !ok ? TG_AUDIT_UNREADABLE : v.problems > 0 ? TG_AUDIT_PROBLEM : TG_AUDIT_FINE;
 }

@@ -13,37 +13,15 @@ void tg_buf_end(struct tg_buf *b)
     *b = (struct tg_buf){0};
 }
 
-char *tg_buf_room(struct tg_buf *b, size_t n)
+void tg_buf_grow(struct tg_buf *b, size_t n)
 {
-    if (b->cap - b->n < n) {
-        size_t cap = b->cap < 256 ? 256 : b->cap * 2;
+    size_t cap = b->cap < 256 ? 256 : b->cap * 2;
 
-        if (cap < b->n + n)
-            cap = b->n + n;
-        b->p = realloc(b->p, cap);
-        CHECK(b->p != NULL);
-        b->cap = cap;
-    }
-    return b->p + b->n;
-}
-
-void tg_buf_add(struct tg_buf *b, struct tg_str s)
-{
-    if (s.n == 0)
-        return;
-    memcpy(tg_buf_room(b, s.n), s.p, s.n);
-    b->n += s.n;
-}
-
-void tg_buf_puts(struct tg_buf *b, const char *text)
-{
-    tg_buf_add(b, tg_str_of(text));
-}
-
-void tg_buf_putc(struct tg_buf *b, char c)
-{
-    *tg_buf_room(b, 1) = c;
-    b->n++;
+    if (cap < b->n + n)
+        cap = b->n + n;
+    b->p = realloc(b->p, cap);
+    CHECK(b->p != NULL);
+    b->cap = cap;
 }
 
 void tg_buf_printf(struct tg_buf *b, const char *format, ...)

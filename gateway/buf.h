@@ -16,18 +16,39 @@ struct tg_buf {
 /* Frees the memory; the buffer is empty and usable again. */
 void tg_buf_end(struct tg_buf *b);
 
+/* Makes the buffer larger, so that `n` more bytes fit; tg_buf_room() calls it. */
+void tg_buf_grow(struct tg_buf *b, size_t n);
+
 /* Makes room for `n` more bytes and returns where they go; the caller adds what it wrote to b->n.
  */
-char *tg_buf_room(struct tg_buf *b, size_t n);
+static inline char *tg_buf_room(struct tg_buf *b, size_t n)
+{
+    if (b->cap - b->n < n)
+        tg_buf_grow(b, n);
+    return b->p + b->n;
+}
 
 /* Appends bytes. */
-void tg_buf_add(struct tg_buf *b, struct tg_str s);
+static inline void tg_buf_add(struct tg_buf *b, struct tg_str s)
+{
+    if (s.n == 0)
+        return;
+    memcpy(tg_buf_room(b, s.n), s.p, s.n);
+    b->n += s.n;
+}
 
 /* Appends a C string. */
-void tg_buf_puts(struct tg_buf *b, const char *text);
+static inline void tg_buf_puts(struct tg_buf *b, const char *text)
+{
+    tg_buf_add(b, (struct tg_str){text, strlen(text)});
+}
 
 /* Appends one byte. */
-void tg_buf_putc(struct tg_buf *b, char c);
+static inline void tg_buf_putc(struct tg_buf *b, char c)
+{
+    *tg_buf_room(b, 1) = c;
+    b->n++;
+}
 
 /* Appends formatted text. */
 void tg_buf_printf(struct tg_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

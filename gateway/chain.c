@@ -14,14 +14,6 @@ void tg_chain_begin(struct tg_chain *c, const struct tg_location *location,
     }
 }
 
-static const void *conf_at(const struct tg_chain *c, unsigned i)
-{
-    int index = tg_filter_index(tg_str_of(c->location->filters[i]->name));
-
-    CHECK(index >= 0);
-    return c->location->filter_conf[index];
-}
-
 /* What a hook must leave behind for each verdict; a forgotten one is a bug of that filter. */
 static void check_verdict(const struct tg_request *r, enum tg_verdict verdict)
 {
@@ -42,7 +34,7 @@ enum tg_verdict tg_chain_run(struct tg_chain *c)
         if (++c->turns > TG_CHAIN_MAX_TURNS)
             return tg_fail(c->request, "the chain did not settle");
         c->request->waiting = NULL;
-        verdict = f->on_request(c->request, conf_at(c, c->at), c->state[c->at]);
+        verdict = f->on_request(c->request, c->location->conf[c->at], c->state[c->at]);
         check_verdict(c->request, verdict);
         if (verdict != TG_NEXT)
             return verdict;
@@ -61,7 +53,7 @@ void tg_chain_done(struct tg_chain *c)
         const struct tg_filter *f = c->location->filters[--c->entered];
 
         if (f->on_done != NULL)
-            f->on_done(c->request, conf_at(c, c->entered), c->state[c->entered]);
+            f->on_done(c->request, c->location->conf[c->entered], c->state[c->entered]);
     }
     c->location = NULL;
 }

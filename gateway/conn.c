@@ -1,7 +1,6 @@
 #include "conn.h"
 
 #include "check.h"
-#include "clock.h"
 #include "exchange.h"
 #include "front.h"
 
@@ -36,11 +35,6 @@ static void write_address(struct tg_conn *c, const struct sockaddr *address)
     else
         strcpy(c->address, "unix:");
     CHECK(ok != NULL);
-}
-
-static uint64_t now(void)
-{
-    return tg_clock_mono_now();
 }
 
 /* The one way a connection ends: libevhtp frees its objects and calls tg_conn_closed(). */
@@ -107,12 +101,12 @@ static void reset_conn(struct tg_conn *c)
 
 /* --- reading heads and bodies --- */
 
-static void refuse_head(struct tg_conn *c, enum tg_error error, const char *why)
+static void refuse_head(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
 {
     CHECK(c->exchange == NULL);
     c->state = TG_CONN_WAIT;
     tg_timer_clear(&c->timer);
-    tg_exchange_refuse(c, error, why);
+    tg_exchange_refuse(c, raw, error, why);
 }
 
 static struct tg_guard_limits limits(const struct tg_conn *c)
@@ -187,14 +181,14 @@ static bool read_head(struct tg_conn *c, struct tg_str *in)
     if (in->n == 0)
         return false;
     if (c->first_byte == 0) {
-        c->first_byte = tg_clock_wall_now();
-        tg_timer_set(&c->timer, now(), c->server->client_header_timeout);
+        c->first_byte = tg_worker_wall(c->worker);
+        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->client_header_timeout);
     }
     switch (tg_guard_head(*in, &most, &c->scanned, &c->worker->head, &used, &error, &why)) {
     case TG_PARSE_MORE:
         return false;
     case TG_PARSE_BAD:
-        refuse_head(c, error, why);
+        refuse_head(c, *in, error, why);
         *in = (struct tg_str){NULL, 0};
         return false;
     case TG_PARSE_DONE:
@@ -332,7 +326,7 @@ static void process(struct tg_conn *c, struct tg_str in)
 static void client_gone(struct tg_conn *c)
 {
     if (c->state == TG_CONN_HEAD && c->held.n > 0 && c->exchange == NULL)
-        refuse_head(c, TG_E_CLIENT_GONE, "in the middle of a request head");
+        refuse_head(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE, "in the middle of a request head");
     close_conn(c);
 }
 
@@ -342,7 +336,7 @@ static bool greeted(struct tg_conn *c)
     if (!tg_conn_greet(c))
         return false;
     c->state = TG_CONN_HEAD;
-    tg_timer_set(&c->timer, now(), c->server->client_header_timeout);
+    tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->client_header_timeout);
     return c->wire.tls == NULL || tg_tls_pending(c->wire.tls);
 }
 
@@ -412,7 +406,7 @@ static void on_deadline(void *owner)
         break;
     case TG_CONN_HEAD:
         if (c->first_byte != 0) {
-            refuse_head(c, TG_E_HEAD_TIMEOUT, "");
+            refuse_head(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "");
             return;
         }
         break;
@@ -449,7 +443,7 @@ struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *se
     write_address(c, address);
     tg_wire_open(&c->wire, w->base, fd, &events, c);
     tg_timer_init(&c->timer, w->base, on_deadline, c);
-    tg_timer_set(&c->timer, now(), server->client_header_timeout);
+    tg_timer_set(&c->timer, tg_worker_now(c->worker), server->client_header_timeout);
     tg_wire_read_on(&c->wire);
     link_conn(c);
     w->live.connections++;
@@ -466,7 +460,7 @@ bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n)
     if (!tg_wire_write(&c->wire, iov, n))
         return false;
     if (tg_wire_queued(&c->wire) > 0 && c->state == TG_CONN_WAIT)
-        tg_timer_set(&c->timer, now(), c->server->send_timeout);
+        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->send_timeout);
     return true;
 }
 
@@ -508,7 +502,7 @@ static void linger(struct tg_conn *c)
     c->state = TG_CONN_LINGER;
     tg_buf_end(&c->held);
     tg_wire_finish(&c->wire);
-    tg_timer_set(&c->timer, now(), c->server->lingering_timeout);
+    tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->lingering_timeout);
     tg_wire_read_on(&c->wire);
 }
 
@@ -518,7 +512,7 @@ static void next_request(struct tg_conn *c)
     c->state = TG_CONN_HEAD;
     c->scanned = 0;
     c->first_byte = 0;
-    tg_timer_set(&c->timer, now(), c->server->keepalive_timeout);
+    tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->keepalive_timeout);
     if (c->held.n > 0)
         process(c, tg_buf_str(&c->held));
     else
@@ -551,7 +545,7 @@ void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after)
     c->after = after;
     if (tg_wire_queued(&c->wire) > 0 && after != TG_AFTER_ABORT) {
         c->state = TG_CONN_DRAIN;
-        tg_timer_set(&c->timer, now(), c->server->send_timeout);
+        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->send_timeout);
         return;
     }
     finish_now(c);

@@ -12,24 +12,20 @@ void tg_sha256(struct tg_str s, unsigned char out[TG_SHA256]);
 /* Puts the HMAC-SHA256 of `s` under `key` into `out`. */
 void tg_hmac_sha256(struct tg_str key, struct tg_str s, unsigned char out[TG_SHA256]);
 
-/*
- * An engine for many digests: algorithm looked up and key absorbed once, no allocation per digest
- * of plain SHA-256. One thread at a time.
- */
+/* A key for many HMACs, absorbed once. Digests allocate nothing. */
 struct tg_hash;
 
-/* A new engine; `key` (may be empty) is for tg_hash_hmac(). End it with tg_hash_end(). */
+/* Takes a key (may be empty). End it with tg_hash_end(). */
 struct tg_hash *tg_hash_new(struct tg_str key);
 
-/* Wipes the key and frees the engine. NULL is fine. */
+/* Wipes and frees the key. NULL is fine. */
 void tg_hash_end(struct tg_hash *h);
 
 /* Puts the SHA-256 of `parts`, one after the other, into `out`. */
-void tg_hash_sha256(struct tg_hash *h, const struct tg_str *parts, unsigned nparts,
-                    unsigned char out[TG_SHA256]);
+void tg_hash_sha256(const struct tg_str *parts, unsigned nparts, unsigned char out[TG_SHA256]);
 
-/* The same for HMAC-SHA256 (RFC 2104) under the engine's key. */
-void tg_hash_hmac(struct tg_hash *h, const struct tg_str *parts, unsigned nparts,
+/* The same for HMAC-SHA256 (RFC 2104). */
+void tg_hash_hmac(const struct tg_hash *h, const struct tg_str *parts, unsigned nparts,
                   unsigned char out[TG_SHA256]);
 
 /* Lower-case hex without NUL. */

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { SMALL_OBJECT = 16, ROOM_FOR_ADDED = 16 };
+enum { SMALL_OBJECT = 40, ROOM_FOR_ADDED = 16 };
 
 /* --- reading --- */
 

@@ -57,7 +57,7 @@ void tg_exchange_to(struct tg_exchange *x, enum tg_phase phase)
 
 void tg_exchange_deadline(struct tg_exchange *x, int64_t us)
 {
-    tg_timer_set(&x->timer, tg_clock_mono_now(), us);
+    tg_timer_set(&x->timer, tg_worker_now(x->worker), us);
 }
 
 /* What a passed deadline means, by phase. */
@@ -178,7 +178,7 @@ static struct tg_exchange *attach(struct tg_conn *c)
     x->conn = c;
     c->exchange = x;
     x->wall = c->first_byte;
-    x->started = tg_clock_mono_now();
+    x->started = tg_worker_now(x->worker);
     x->request.exchange = x;
     x->request.client_address = tg_str_of(c->address);
     x->request.tls_principal = tg_str_of(c->principal);
@@ -319,10 +319,11 @@ bool tg_exchange_new(struct tg_conn *c, const struct tg_head *head, struct tg_st
     return true;
 }
 
-void tg_exchange_refuse(struct tg_conn *c, enum tg_error error, const char *why)
+void tg_exchange_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
 {
     struct tg_exchange *x = attach(c);
 
+    x->is_head = tg_str_starts(raw, TG_STR("HEAD ")); /* its answer has no body, even this one */
     name_request(x);
     tg_exchange_end(x, error, why);
 }
@@ -604,7 +605,7 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
         .upstream_failed = x->outcome.failed,
         .bytes_in = x->body_bytes,
         .bytes_out = x->bytes_out,
-        .duration_us = tg_clock_mono_now() - x->started,
+        .duration_us = tg_worker_now(x->worker) - x->started,
         .filter_us = x->filter_us,
         .connect_us = x->connect_us,
         .upstream_us = x->upstream_us,

@@ -115,8 +115,8 @@ struct tg_exchange {
  */
 bool tg_exchange_new(struct tg_conn *c, const struct tg_head *head, struct tg_str raw);
 
-/* Makes and ends an exchange for a head that could not be read. */
-void tg_exchange_refuse(struct tg_conn *c, enum tg_error error, const char *why);
+/* Makes and ends an exchange for a head that could not be read; `raw` is what there is of it. */
+void tg_exchange_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why);
 
 /* The normalised path, once tg_exchange_new() has returned true. */
 struct tg_str tg_exchange_path(const struct tg_exchange *x);

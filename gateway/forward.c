@@ -1,6 +1,5 @@
 /* The request on its way to the upstream: connection, head, body, and when to try again. */
 #include "check.h"
-#include "clock.h"
 #include "exchange.h"
 
 #include <event2/buffer.h>
@@ -14,7 +13,7 @@ void tg_forward_begin(struct tg_exchange *x, bool fresh)
 
     tg_exchange_to(x, TG_PHASE_CONNECT);
     tg_exchange_deadline(x, conf->connect_timeout);
-    x->connect_started = tg_clock_mono_now();
+    x->connect_started = tg_worker_now(x->worker);
     tg_upstream_take(x->worker, conf, x, fresh);
 }
 
@@ -242,7 +241,7 @@ static void settle(struct tg_exchange *x)
     if (queued > TG_HIGH_WATER && !x->body_complete)
         tg_conn_pause_body(x->conn);
     if (x->request_sent && queued == 0) {
-        x->sent = tg_clock_mono_now();
+        x->sent = tg_worker_now(x->worker);
         tg_exchange_to(x, TG_PHASE_AWAIT);
         tg_exchange_deadline(x, conf->read_timeout);
     } else if (queued > 0) {
@@ -286,7 +285,7 @@ void tg_exchange_peer_ready(struct tg_exchange *x)
 {
     CHECK(x->phase == TG_PHASE_CONNECT && x->peer != NULL);
     if (!x->peer->reused)
-        x->connect_us = tg_clock_mono_now() - x->connect_started;
+        x->connect_us = tg_worker_now(x->worker) - x->connect_started;
     x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->peer->address));
     x->head_sent = false;
     tg_exchange_to(x, TG_PHASE_SEND);

@@ -1,6 +1,5 @@
 /* The upstream's answer on its way to the client: head checked and cleaned, body as it comes. */
 #include "check.h"
-#include "clock.h"
 #include "exchange.h"
 
 #include <stdio.h>
@@ -95,7 +94,7 @@ static void take_head(struct tg_exchange *x, const struct tg_response *in)
     if (in->framing == TG_FRAMING_CHUNKED)
         tg_chunk_init(&x->response_chunk);
     if (x->sent != 0)
-        x->upstream_us = tg_clock_mono_now() - x->sent;
+        x->upstream_us = tg_worker_now(x->worker) - x->sent;
     tg_exchange_to(x, TG_PHASE_RELAY);
     build_head(x, in);
     tg_outcome_init(&x->outcome);

@@ -52,17 +52,22 @@ static void add_warning(struct tg_buf *b, struct tg_str pointer, const char *bet
     tg_buf_end(&whole);
 }
 
+/* The changes the upstream saw; returns how many warnings may follow. */
+static unsigned add_changes(const struct tg_doc *d, struct tg_buf *b, unsigned left)
+{
+    tg_buf_printf(b, "X-Trainguard-Normalized: %u\r\n", d->nchanges);
+    for (const struct tg_change *c = d->changes; c != NULL && left > 0; c = c->next, left--)
+        add_warning(b, c->pointer, " changed by ", tg_str_of(c->why));
+    return left;
+}
+
 void tg_reply_notes(const struct tg_exchange *x, struct tg_buf *b)
 {
     const struct tg_request *r = &x->request;
     unsigned left = MAX_WARNINGS;
 
-    if (r->doc == NULL)
-        return;
-    if (r->doc->nchanges > 0)
-        tg_buf_printf(b, "X-Trainguard-Normalized: %u\r\n", r->doc->nchanges);
-    for (const struct tg_change *c = r->doc->changes; c != NULL && left > 0; c = c->next, left--)
-        add_warning(b, c->pointer, " changed by ", tg_str_of(c->why));
+    if (r->doc != NULL && r->doc->nchanges > 0 && x->phase == TG_PHASE_RELAY)
+        left = add_changes(r->doc, b, left);
     for (const struct tg_finding *f = r->report.first; f != NULL && left > 0; f = f->next) {
         if (f->severity != TG_WARNING)
             continue;

@@ -10,6 +10,7 @@
 #include "log.h"
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 enum {
     TG_MAX_ORIGINS = 64,  /* servers of one upstream */
@@ -91,6 +92,7 @@ struct tg_location {
     unsigned nfilters;
     unsigned nloaded;                  /* filters whose on_load ran, for tg_settings_end() */
     void *filter_conf[TG_MAX_FILTERS]; /* by tg_filter_index(), for every known filter */
+    void *conf[TG_MAX_FILTERS];        /* of filters[i]; set when it is loaded */
     struct tg_upstream_conf *upstream;
     const struct tg_conf_item *proxy_pass; /* where the upstream is named */
     int64_t client_max_body_size;
@@ -141,6 +143,10 @@ struct tg_settings {
     struct tg_str error_log; /* file, or "stderr" */
     int error_log_level;     /* enum tg_log_level */
     struct tg_str pid;
+    struct tg_str user; /* whom workers become; empty: they stay who they are */
+    uid_t uid;          /* of user */
+    gid_t gid;
+    bool sandbox;
     int64_t tls_ticket_rotation;
     void *tickets;    /* struct tg_tickets *, set by the master before workers start; may be NULL */
     void *audit_conf; /* struct tg_audit_conf *, see audit.h */

@@ -169,10 +169,12 @@ void tg_filters_load(struct tg_conf *c, const struct tg_conf_item *item, struct 
         warn_unused(c, child, l);
     CHECK(l->nloaded == 0);
     while (l->nloaded < l->nfilters) {
-        const struct tg_filter *f = l->filters[l->nloaded++];
+        unsigned i = l->nloaded++;
+        const struct tg_filter *f = l->filters[i];
         void *conf = l->filter_conf[tg_filter_index(tg_str_of(f->name))];
         unsigned errors = c->errors;
 
+        l->conf[i] = conf;
         if (f->on_load != NULL)
             CHECK(f->on_load(c, item, conf) || c->errors > errors);
     }
@@ -185,6 +187,6 @@ void tg_filters_unload(struct tg_location *l)
         const struct tg_filter *f = l->filters[--l->nloaded];
 
         if (f->on_unload != NULL)
-            f->on_unload(l->filter_conf[tg_filter_index(tg_str_of(f->name))]);
+            f->on_unload(l->conf[l->nloaded]);
     }
 }

@@ -88,6 +88,24 @@ const struct tg_directive tg_main_directives[] = {
      .kind = TG_CONF_PATH,
      MAIN(pid),
      .help = "The file that holds the master's process id. Without it no such file is written."},
+    {.name = "user",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_user,
+     .min_args = 1,
+     .max_args = 2,
+     .syntax = "NAME [GROUP]",
+     .help = "Whom workers become when the gateway is started by root; the group is the user's own "
+             "unless another one is named. The user must be able to write the audit log."},
+    {.name = "sandbox",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_FLAG,
+     MAIN(sandbox),
+     .fallback = "on",
+     .help = "Workers give up what they do not need before they serve: capabilities, new "
+             "privileges, all files but the audit log and those that names and certificates are "
+             "looked up in (Landlock), and system calls they have no use for (seccomp). No process "
+             "dumps core. What the kernel does not have is said in the log."},
     {.name = "tls_ticket_rotation",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_TIME,
@@ -377,7 +395,7 @@ const struct tg_directive tg_server_directives[] = {
      .kind = TG_CONF_SIZE,
      RANGE(KB, MB),
      SERVER(client_header_max_size),
-     .fallback = "32k",
+     .fallback = "128k",
      .help = "Size of the whole head of a request, request line included (431). ModelArts tokens "
              "alone have several kilobytes."},
     {.name = "client_max_fields",

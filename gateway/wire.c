@@ -27,6 +27,10 @@ static void on_write_event(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     CHECK_MAGIC(w, WIRE_MAGIC);
     if (!flush_queue(w)) {
+        /* nothing of it will ever go; the owner may still read what the peer said before */
+        evbuffer_drain(w->out, evbuffer_get_length(w->out));
+        event_del(&w->ev_write);
+        w->writing = false;
         w->events->on_broken(w->owner);
         return;
     }
@@ -154,7 +158,8 @@ static bool write_some(struct tg_wire *w, const struct iovec *iov, int n, size_t
         w->broken = io == TG_IO_BROKEN || io == TG_IO_CLOSED;
         return !w->broken;
     }
-    sent = sendmsg(w->fd, &message, MSG_NOSIGNAL);
+    sent = n == 1 ? send(w->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+                  : sendmsg(w->fd, &message, MSG_NOSIGNAL);
     if (sent < 0 && plain_io(w, sent, TG_IO_WANT_WRITE) == TG_IO_BROKEN)
         return false;
     *written = sent > 0 ? (size_t)sent : 0;

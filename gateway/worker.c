@@ -207,6 +207,8 @@ static void close_idle(struct tg_worker *w)
 void tg_worker_run(struct tg_worker *w)
 {
     while (!w->stopping) {
+        w->now = 0;
+        w->wall = 0;
         CHECK(event_base_loop(w->base, EVLOOP_ONCE) >= 0);
         turn(w);
         count_turn(w);

@@ -7,6 +7,7 @@
 #define TG_WORKER_H
 
 #include "audit.h"
+#include "clock.h"
 #include "response.h"
 #include "settings.h"
 #include "stats.h"
@@ -64,6 +65,8 @@ struct tg_worker {
     struct tg_exchange_list intending; /* wait for their intent record to be on disk */
     char id_prefix[16];                /* of request ids: random per worker */
     uint64_t id_next;
+    uint64_t now;                /* of this turn, monotonic; 0: not read yet */
+    int64_t wall;                /* the same, wall clock */
     bool draining;               /* no new exchanges, connections end after their exchange */
     bool stopping;               /* the loop ends with this turn */
     struct tg_head head;         /* the guard's result, used before the next read */
@@ -97,6 +100,23 @@ void tg_worker_drain(struct tg_worker *w);
 
 /* Frees everything and logs the live objects (all zero, or an error line). NULL is fine. */
 void tg_worker_end(struct tg_worker *w);
+
+/* The monotonic time of this turn of the loop in microseconds, read when it is first wanted: all
+ * that happens in a turn happens at one time. */
+static inline uint64_t tg_worker_now(struct tg_worker *w)
+{
+    if (w->now == 0)
+        w->now = tg_clock_mono_now();
+    return w->now;
+}
+
+/* The same of the wall clock. */
+static inline int64_t tg_worker_wall(struct tg_worker *w)
+{
+    if (w->wall == 0)
+        w->wall = tg_clock_wall_now();
+    return w->wall;
+}
 
 /* True when one more connection is below worker_connections. */
 bool tg_worker_has_room(const struct tg_worker *w);

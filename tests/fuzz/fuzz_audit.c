@@ -75,18 +75,18 @@ static void write_record(struct tg_audit_record *record, int level, struct tg_ar
     struct tg_audit_conf conf = {.body = level, .redact = patterns, .nredact = 3, .checked = true};
     struct tg_audit_head head;
     struct tg_redact redact;
-    struct tg_chain chain;
+    struct tg_audit_chain chain;
     struct tg_buf line = {0};
 
     tg_redact_init(&redact, &conf);
-    tg_chain_init(&chain, (struct tg_str){NULL, 0});
+    tg_audit_chain_init(&chain, (struct tg_str){NULL, 0});
     tg_audit_head_init(&head, TG_STR("0-0123456789ab"));
     tg_audit_head_add(&head, &line, record->time, 7, "outcome");
     tg_audit_record_add(&redact, &line, record, false);
-    tg_chain_seal(&chain, &line, 0);
+    tg_audit_chain_seal(&chain, &line, 0);
     check_line(arena, tg_buf_str(&line));
     tg_buf_end(&line);
-    tg_chain_end(&chain);
+    tg_audit_chain_end(&chain);
     tg_redact_end(&redact);
 }
 

@@ -134,11 +134,11 @@ static inline unsigned count(struct tg_str text, const char *part)
 /* Follows the chain of a file that holds one stream; the number of lines, or -1 - the bad line. */
 static inline int fixture_follow(struct tg_str text, struct tg_str key)
 {
-    struct tg_chain chain;
+    struct tg_audit_chain chain;
     char at[TG_SHA256_HEX];
     int lines = 0;
 
-    tg_chain_init(&chain, key);
+    tg_audit_chain_init(&chain, key);
     memset(at, '0', sizeof(at));
     while (text.n > 0) {
         const char *newline = memchr(text.p, '\n', text.n);
@@ -147,16 +147,16 @@ static inline int fixture_follow(struct tg_str text, struct tg_str key)
         struct tg_str hex;
         char want[TG_SHA256_HEX];
 
-        if (newline == NULL || !tg_chain_split(tg_str_trim(line), &body, &hex))
+        if (newline == NULL || !tg_audit_chain_split(tg_str_trim(line), &body, &hex))
             break;
-        tg_chain_follow(&chain, at, body, want);
+        tg_audit_chain_follow(&chain, at, body, want);
         if (memcmp(want, hex.p, sizeof(want)) != 0)
             break;
         memcpy(at, want, sizeof(at));
         text = tg_str_skip(text, line.n + 1);
         lines++;
     }
-    tg_chain_end(&chain);
+    tg_audit_chain_end(&chain);
     return text.n == 0 ? lines : -1 - lines;
 }
 

@@ -293,7 +293,7 @@ static void defaults_hold(void **state)
     assert_int_equal(u->keepalive_timeout, 60000000);
     assert_int_equal(u->send_timeout, 60000000);
     assert_int_equal(u->resolve_valid, 30000000);
-    assert_int_equal(v->client_header_max_size, 32768);
+    assert_int_equal(v->client_header_max_size, 131072);
     assert_int_equal(v->client_max_fields, 100);
     assert_int_equal(v->keepalive_timeout, 75000000);
     assert_int_equal(v->lingering_timeout, 5000000);
