@@ -99,8 +99,7 @@ bool tg_set_waived_rules(struct tg_conf *c, const struct tg_conf_item *item, voi
     return true;
 }
 
-/* Reads YYYY-MM-DD; false when it is anything else or no day of the calendar. */
-static bool read_day(struct tg_str s, int64_t *seconds)
+bool tg_policy_read_day(struct tg_str s, int64_t *seconds)
 {
     static const unsigned char at[] = {0, 1, 2, 3, 5, 6, 8, 9};
     struct tm t = {0};
@@ -131,7 +130,7 @@ bool tg_set_expires(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     int64_t seconds;
 
     (void)d;
-    if (!read_day(item->args[1], &seconds)) {
+    if (!tg_policy_read_day(item->args[1], &seconds)) {
         tg_conf_error(c, item, "\"expires\" takes a day as YYYY-MM-DD, got \"%s\"",
                       item->args[1].p);
         return false;

@@ -28,9 +28,6 @@ bool tg_policy_name(struct tg_conf *c, const struct tg_conf_item *item);
 
 /* --- files (policy_files.c) --- */
 
-/* Reads a regular file of at most 4 MB into the arena. NULL, or why not. */
-const char *tg_policy_read_file(struct tg_arena *arena, const char *name, struct tg_str *out);
-
 /* A file that was read. */
 struct tg_policy_file {
     const char *name;

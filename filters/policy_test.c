@@ -340,8 +340,8 @@ static bool numbers_fit(struct tg_conf *c, const struct tg_policy_test *t,
     for (unsigned i = 0; i < t->noperands; i++) {
         if (t->operands[i].is_number)
             continue;
-        tg_conf_error(c, t->item, "\"%s\" is %s, \"%s\" cannot be \"%s\"", path->text.p, path->is,
-                      path->text.p, t->operands[i].text.p);
+        tg_conf_error(c, t->item, "\"%s\" is %s, it cannot be \"%s\"", path->text.p, path->is,
+                      t->operands[i].text.p);
         return false;
     }
     return true;

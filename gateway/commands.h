@@ -17,4 +17,10 @@ int tg_explain_main(int argc, char **argv);
 /* `trainguard fmt BODY...`: 0 done, 1 refused (or --check found changes), 2 could not read. */
 int tg_fmt_main(int argc, char **argv);
 
+/* `trainguard replay --policy GLOB AUDIT...`: 0 nothing newly denied, 1 something, 2 unreadable. */
+int tg_replay_main(int argc, char **argv);
+
+/* `trainguard test FOLDER`: 0 all cases hold, 1 some do not, 2 the files cannot be used. */
+int tg_test_main(int argc, char **argv);
+
 #endif

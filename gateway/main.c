@@ -25,6 +25,8 @@ static const struct {
     {"eval", tg_eval_main, "judge bodies as the gateway does"},
     {"explain", tg_explain_main, "what a rule or an error code means and how to mend it"},
     {"fmt", tg_fmt_main, "print, check or write normalized bodies"},
+    {"replay", tg_replay_main, "judge recorded requests by other policies"},
+    {"test", tg_test_main, "run the tests of policies"},
 };
 
 struct options {
