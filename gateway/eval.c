@@ -21,9 +21,6 @@
 #define DEFAULT_PROJECT "project"
 #define DEFAULT_NAME    "config"
 
-/* What a gateway takes where its configuration names no limit. */
-enum { UNSET_MAX_BODY = 1 << 20 };
-
 /* Enough for whatever the location's own limits will let through. */
 static const struct tg_json_limits name_limits = {TG_JSON_MAX_DEPTH, UINT32_MAX};
 
@@ -103,6 +100,7 @@ static const struct tg_location *without_judges(struct tg_evaluator *e,
 {
     struct tg_location *l = tg_arena_alloc(&e->settings->arena, sizeof(*l));
 
+    CHECK(base->nfilters <= TG_MAX_FILTERS);
     *l = *base;
     l->nfilters = 0;
     while (l->nfilters < base->nfilters &&
@@ -117,6 +115,7 @@ apply_options(struct tg_evaluator *e, const struct tg_location *base, struct tg_
     struct tg_buf text = {0};
     const struct tg_location *l = base;
 
+    CHECK(base->nfilters > 0);
     write_overrides(e, base, &text);
     if (text.n > 0)
         l = tg_settings_derive(e->settings, base, tg_buf_str(&text), problems);
@@ -130,6 +129,7 @@ static const struct tg_location *judge_of(struct tg_evaluator *e, const struct t
 {
     struct judged *j = e->judged;
 
+    CHECK(base != NULL);
     while (j != NULL && j->base != base)
         j = j->next;
     if (j == NULL) {
@@ -223,6 +223,8 @@ static void start_request(struct tg_evaluator *e, struct tg_str name, struct tg_
     struct tg_request *r = &e->result.request;
     const char *project = e->options.project != NULL ? e->options.project : DEFAULT_PROJECT;
 
+    CHECK(tg_eval_is_name(name));
+    CHECK(tg_eval_is_name(tg_str_of(project)));
     tg_request_init(r, &e->arena);
     r->method = TG_STR("PUT");
     r->target =
@@ -321,6 +323,7 @@ static const struct tg_evaluation *denied(struct tg_evaluator *e)
 
     e->answer.n = 0;
     tg_request_answer(r, &e->answer, &v->status);
+    CHECK(v->status >= 400 && e->answer.n > 0);
     v->answer = tg_buf_str(&e->answer);
     v->result = TG_EVAL_DENY;
     if (is_not_json(r) || v->status >= 500)
@@ -358,11 +361,13 @@ static const struct tg_evaluation *judge(struct tg_evaluator *e, struct tg_chain
     struct tg_evaluation *v = &e->result;
     struct tg_request *r = &v->request;
 
+    CHECK(chain->request == r);
     switch (tg_chain_run(chain)) {
     case TG_NEXT:
         CHECK(r->report.violations == 0);
         v->result = r->report.warnings > 0 ? TG_EVAL_WARN : TG_EVAL_PASS;
         v->forwarded = tg_request_forwarded_body(r);
+        CHECK(v->forwarded.p != NULL || v->body.n == 0);
         return v;
     case TG_REPLY:
         return denied(e);
@@ -379,7 +384,7 @@ static const struct tg_evaluation *judge(struct tg_evaluator *e, struct tg_chain
 
 static bool too_large(const struct tg_location *l, struct tg_str body)
 {
-    int64_t most = l->client_max_body_size > 0 ? l->client_max_body_size : UNSET_MAX_BODY;
+    int64_t most = l->client_max_body_size > 0 ? l->client_max_body_size : TG_JUDGED_BODY_MAX;
 
     return body.n > (uint64_t)most;
 }
@@ -412,6 +417,7 @@ static struct tg_str first_line(struct tg_str text)
 
 static void begin(struct tg_evaluator *e, const char *file, struct tg_str body)
 {
+    CHECK(e->settings != NULL && file != NULL);
     tg_arena_reset(&e->arena);
     e->result = (struct tg_evaluation){.file = file, .body = body};
 }
@@ -437,6 +443,7 @@ const struct tg_evaluation *tg_eval_body(struct tg_evaluator *e, const char *fil
 const struct tg_evaluation *tg_eval_unread(struct tg_evaluator *e, const char *file,
                                            const char *why)
 {
+    CHECK(why != NULL);
     begin(e, file, TG_STR(""));
     tg_request_init(&e->result.request, &e->arena);
     return cannot(e, tg_arena_dup(&e->arena, tg_str_of(why)));

@@ -126,6 +126,7 @@ static void on_input(void *context, const struct tg_input *input)
     CHECK_MAGIC(eval, EVAL_MAGIC);
     v = input->error != NULL ? tg_eval_unread(eval->evaluator, input->file, input->error)
                              : tg_eval_body(eval->evaluator, input->file, input->body);
+    CHECK(v->file == input->file);
     count(&eval->run, v);
     eval->format->each(&eval->run, v);
     if (v->result == TG_EVAL_ERROR && v->why.n > 0)
@@ -138,6 +139,8 @@ static int status_of(const struct eval *eval)
 {
     const unsigned *n = eval->run.count;
 
+    CHECK(n[TG_EVAL_PASS] + n[TG_EVAL_WARN] + n[TG_EVAL_DENY] + n[TG_EVAL_ERROR] ==
+          eval->run.bodies);
     if (n[TG_EVAL_ERROR] > 0 || !eval->written)
         return TG_EXIT_CANNOT;
     if (n[TG_EVAL_DENY] > 0)
@@ -149,6 +152,7 @@ static int evaluate(struct eval *eval, char **bodies, int n)
 {
     struct tg_eval_run *run = &eval->run;
 
+    CHECK(n > 0 && eval->format != NULL);
     eval->evaluator = tg_eval_start(&eval->options, false);
     if (eval->evaluator == NULL)
         return TG_EXIT_CANNOT;

@@ -78,6 +78,7 @@ static void json_place(struct tg_buf *out, struct tg_place place)
 
 static void json_finding(struct tg_buf *out, const struct tg_finding *f, struct tg_place place)
 {
+    CHECK(f->rule != NULL && (f->severity == TG_VIOLATION || f->severity == TG_WARNING));
     member(out, "{\"pointer\":", f->pointer);
     json_place(out, place);
     member(out,
@@ -93,6 +94,7 @@ static void json_finding(struct tg_buf *out, const struct tg_finding *f, struct 
 
 static void json_change(struct tg_buf *out, const struct tg_change *c, struct tg_place place)
 {
+    CHECK(c->op >= TG_CHANGE_REPLACE && c->op <= TG_CHANGE_ADD && c->why != NULL);
     member(out, "{\"pointer\":", c->pointer);
     json_place(out, place);
     member(out, ",\"change\":", tg_str_of(c->why));
@@ -116,6 +118,7 @@ static unsigned json_findings(struct tg_buf *out, const struct tg_evaluation *v)
 {
     unsigned n = 0;
 
+    CHECK(v->request.report.first == NULL || v->places != NULL);
     tg_buf_puts(out, ",\"findings\":[");
     for (const struct tg_finding *f = v->request.report.first; f != NULL; f = f->next) {
         tg_buf_puts(out, n > 0 ? "," : "");
@@ -129,6 +132,7 @@ static void json_changes(struct tg_buf *out, const struct tg_evaluation *v, unsi
 {
     if (v->changes == NULL)
         return;
+    CHECK(v->request.doc != NULL && v->places != NULL);
     tg_buf_puts(out, ",\"changes\":[");
     for (const struct tg_change *c = v->changes; c != NULL; c = c->next) {
         json_change(out, c, v->places[at++]);
@@ -150,6 +154,7 @@ static void json_policies(struct tg_buf *out, const struct tg_report *r)
     member(out, ",\"policy_revision\":", r->policy_revision);
     tg_buf_puts(out, ",\"policy_results\":[");
     for (const struct tg_policy_result *p = r->results; p != NULL; p = p->next) {
+        CHECK(p->result >= TG_RULE_PASS && p->result <= TG_RULE_ERROR);
         member(out, "{\"policy\":", p->policy);
         member(out, ",\"rule\":", p->rule);
         member(out, ",\"result\":", tg_str_of(words[p->result]));
@@ -187,6 +192,7 @@ static void json_each(struct tg_eval_run *run, const struct tg_evaluation *v)
         tg_buf_printf(out, ",\"status\":%d,\"answer\":", v->status);
         tg_buf_add(out, v->answer);
     }
+    CHECK(out->n > 0);
     tg_buf_putc(out, '}');
 }
 
@@ -234,6 +240,7 @@ static void github_each(struct tg_eval_run *run, const struct tg_evaluation *v)
     struct tg_buf text = {0};
     unsigned n = 0;
 
+    CHECK(v->places != NULL || (v->request.report.first == NULL && v->changes == NULL));
     for (const struct tg_finding *f = v->request.report.first; f != NULL; f = f->next) {
         text.n = 0;
         tg_eval_sentence(&text, f);
@@ -287,6 +294,7 @@ static void sarif_result(struct tg_eval_run *run, const struct tg_evaluation *v,
 {
     struct tg_buf *out = &run->out;
 
+    CHECK(rule.n > 0);
     separate(out, &run->more);
     member(out, "{\"ruleId\":", rule);
     tg_buf_printf(out, ",\"level\":\"%s\",\"message\":{\"text\":", level);
@@ -317,6 +325,7 @@ static void sarif_notification(struct tg_eval_run *run, const struct tg_evaluati
 {
     struct tg_buf *held = &run->held;
 
+    CHECK(v->result == TG_EVAL_ERROR && v->why.n > 0);
     tg_buf_puts(held, held->n > 0 ? ",\n" : "\n");
     tg_buf_puts(held, "{\"level\":\"error\",\"message\":{\"text\":");
     tg_buf_json(held, v->why);
@@ -337,6 +346,7 @@ static void sarif_each(struct tg_eval_run *run, const struct tg_evaluation *v)
     struct tg_buf text = {0};
     unsigned n = 0;
 
+    CHECK(v->places != NULL || (v->request.report.first == NULL && v->changes == NULL));
     for (const struct tg_finding *f = v->request.report.first; f != NULL; f = f->next)
         sarif_finding(run, v, f, v->places[n++]);
     for (const struct tg_change *c = v->changes; c != NULL; c = c->next) {
@@ -354,6 +364,7 @@ static void sarif_each(struct tg_eval_run *run, const struct tg_evaluation *v)
 
 static void sarif_rule(struct tg_buf *out, const struct tg_topic *topic)
 {
+    CHECK(topic->name != NULL && topic->what != NULL && topic->mend != NULL);
     member(out, "{\"id\":", tg_str_of(topic->name));
     member(out, ",\"shortDescription\":{\"text\":", tg_str_of(topic->what));
     member(out, "},\"help\":{\"text\":", tg_str_of(topic->mend));
@@ -412,6 +423,7 @@ static void junit_trouble(struct tg_buf *out, const char *tag, const char *type,
     const struct tg_finding *first = v->request.report.first;
     struct tg_buf text = {0};
 
+    CHECK(first != NULL || v->why.n > 0);
     tg_buf_printf(out, "<%s type=\"%s\" message=\"", tag, type);
     if (first != NULL)
         tg_eval_sentence(&text, first);
@@ -429,6 +441,7 @@ static void junit_warnings(struct tg_buf *out, const struct tg_evaluation *v)
 {
     struct tg_buf text = {0};
 
+    CHECK(v->result == TG_EVAL_WARN);
     tg_eval_text_findings(&text, false, v);
     tg_buf_puts(out, "<system-out>");
     xml(out, tg_buf_str(&text));

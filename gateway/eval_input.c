@@ -29,6 +29,7 @@ static void give_error(struct walk *w, const char *file, const char *why)
 /* NULL, or why the whole of it could not be read. */
 static const char *read_all(int fd, struct tg_buf *b)
 {
+    CHECK(fd >= 0);
     b->n = 0;
     for (;;) {
         ssize_t n = read(fd, tg_buf_room(b, READ_SIZE), READ_SIZE);
@@ -48,6 +49,7 @@ static void give(struct walk *w, const char *file, int fd)
 {
     const char *why = read_all(fd, &w->buf);
 
+    CHECK(why != NULL || w->buf.n <= TG_EVAL_MAX_BODY);
     if (why != NULL)
         give_error(w, file, why);
     else

@@ -59,6 +59,7 @@ void tg_eval_text_error(struct tg_buf *out, bool colour, const char *file, struc
 
 static void add_rule(struct tg_buf *out, const struct tg_finding *f)
 {
+    CHECK(f->rule != NULL);
     tg_buf_puts(out, " [");
     if (f->policy.n > 0) {
         tg_excerpt_clean(out, f->policy);
@@ -89,6 +90,8 @@ static void add_finding(struct tg_buf *out, bool colour, const struct tg_evaluat
                                            paint(colour, PLAIN)};
     struct tg_buf sentence = {0};
 
+    CHECK(violation || f->severity == TG_WARNING);
+    CHECK(place.line == 0 || f->offset <= v->body.n);
     add_place(out, colour, v->file, place);
     add_word(out, colour, c, violation ? "error:" : "warning:");
     tg_buf_putc(out, ' ');
@@ -106,6 +109,7 @@ static unsigned add_findings(struct tg_buf *out, bool colour, const struct tg_ev
     const struct tg_report *r = &v->request.report;
     unsigned n = 0;
 
+    CHECK(r->first == NULL || v->places != NULL);
     for (const struct tg_finding *f = r->first; f != NULL; f = f->next)
         add_finding(out, colour, v, f, v->places[n++]);
     if (r->violations + r->warnings > n) {
@@ -145,6 +149,7 @@ static void add_change(struct tg_buf *out, bool colour, const struct tg_evaluati
 {
     bool renamed = c->op == TG_CHANGE_RENAME;
 
+    CHECK(c->op >= TG_CHANGE_REPLACE && c->op <= TG_CHANGE_ADD && c->why != NULL);
     add_place(out, colour, v->file, place);
     add_word(out, colour, GREEN, "changed:");
     tg_buf_putc(out, ' ');
@@ -162,6 +167,7 @@ static void each(struct tg_eval_run *run, const struct tg_evaluation *v)
 {
     unsigned n = add_findings(&run->out, run->colour, v);
 
+    CHECK(v->changes == NULL || v->places != NULL);
     for (const struct tg_change *c = v->changes; c != NULL; c = c->next)
         add_change(&run->out, run->colour, v, c, v->places[n++]);
     if (v->result == TG_EVAL_DENY && v->why.n > 0)
@@ -187,6 +193,7 @@ static void end(struct tg_eval_run *run)
     struct tg_buf *out = &run->out;
     const char *between = ": ";
 
+    CHECK(run->bodies > 0);
     tg_buf_puts(out, paint(run->colour, BOLD));
     tg_buf_printf(out, "%u %s", run->bodies, run->bodies == 1 ? "body" : "bodies");
     for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++) {

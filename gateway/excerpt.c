@@ -46,6 +46,7 @@ static struct glyph next_glyph(struct tg_str s)
     } else if (g.code != '\t' && is_hazard(g.code)) {
         g.code = REPLACEMENT;
     }
+    CHECK(g.n >= 1 && g.n <= s.n);
     if (g.code < 0x80)
         return g;
     width = wcwidth((wchar_t)g.code);
@@ -85,6 +86,7 @@ static size_t step_back(struct tg_str text, size_t at)
 {
     size_t back = at - 1;
 
+    CHECK(at > 0 && at <= text.n);
     while (back > 0 && at - back < MAX_CHARACTER && ((unsigned char)text.p[back] & 0xc0) == 0x80)
         back--;
     /* Stray continuation bytes stand alone, as next_glyph() takes them. */
@@ -112,6 +114,7 @@ static size_t token_end(struct tg_str text, size_t at, size_t to)
 {
     size_t end = at + 1;
 
+    CHECK(at <= to && to <= text.n);
     if (at >= to)
         return at;
     if (text.p[at] == '"') {
@@ -179,6 +182,7 @@ void tg_excerpt(struct tg_buf *out, struct tg_str text, uint32_t offset, unsigne
     CHECK(offset <= text.n && line > 0);
     w = window_around(text, offset);
     end = token_end(text, offset, w.to);
+    CHECK(end >= offset && end <= w.to);
     draw_gutter(out, line, style);
     if (w.cut_left) {
         tg_buf_puts(out, ellipsis);

@@ -13,7 +13,6 @@ enum {
     EXCHANGE_MAGIC = 0x65786368,
     MAX_SPARE = 64,          /* ended exchanges kept for reuse */
     MAX_ID = 128,            /* bytes of a request id from outside */
-    MAX_COLLECTED = 1 << 20, /* bytes of a body that is judged, when nothing is configured */
 };
 
 /* --- phases --- */
@@ -358,7 +357,7 @@ static bool body_allowed(struct tg_exchange *x)
     uint64_t most = (uint64_t)x->location->client_max_body_size;
 
     if (most == 0 && !x->streamed)
-        most = MAX_COLLECTED;
+        most = TG_JUDGED_BODY_MAX;
     if (!x->streamed && x->framing == TG_FRAMING_NONE) {
         tg_exchange_end(x, TG_E_LENGTH_REQUIRED, "");
         return false;

@@ -183,6 +183,7 @@ static struct tg_topic rule_topic(const struct tg_contract_rule *rule)
 {
     const struct mend *m = find_mend(rule_mends, rule->id);
 
+    CHECK(rule->severity != NULL && rule->text != NULL && rule->text_zh != NULL);
     return (struct tg_topic){TG_TOPIC_RULE, rule->id,      rule->error, rule->severity,
                              rule->text,    rule->text_zh, m->mend,     m->mend_zh};
 }

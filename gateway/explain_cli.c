@@ -37,6 +37,7 @@ static void add_levels(struct tg_buf *out, const char *severity)
 {
     static const char *const levels[] = {"lax", "documented", "strict"};
 
+    CHECK(strlen(severity) == sizeof(levels) / sizeof(*levels));
     tg_buf_puts(out, "  levels: ");
     for (size_t i = 0; i < sizeof(levels) / sizeof(*levels); i++)
         tg_buf_printf(out, "%s%s %s", i > 0 ? ", " : "", levels[i],
@@ -50,6 +51,7 @@ static void add_topic(struct tg_buf *out, const struct tg_topic *t)
 {
     const struct tg_error_info *info = tg_error_info(t->error);
 
+    CHECK(t->kind >= TG_TOPIC_RULE && t->kind <= TG_TOPIC_END);
     tg_buf_printf(out, "%s (%s)\n", t->name, kinds[t->kind]);
     tg_buf_printf(out, "  %s\n  %s\n", t->what, t->what_zh);
     if (info->status != 0)

@@ -45,6 +45,7 @@ struct fmt {
 
 static bool write_all(int fd, struct tg_str text)
 {
+    CHECK(fd >= 0);
     while (text.n > 0) {
         ssize_t n = write(fd, text.p, text.n);
 
@@ -78,6 +79,7 @@ static bool replace_file(const char *path, struct tg_str text)
     bool done = false;
     int fd;
 
+    CHECK(path[0] == '/');
     CHECK(asprintf(&fresh, "%s.XXXXXX", path) > 0);
     fd = mkostemp(fresh, O_CLOEXEC);
     if (fd >= 0) {
@@ -116,6 +118,7 @@ static void rewrite(struct fmt *fmt, const char *file, struct tg_str text)
 
 static void finish(struct fmt *fmt, const struct tg_evaluation *v)
 {
+    CHECK(v->result == TG_EVAL_PASS || v->result == TG_EVAL_WARN);
     switch (fmt->mode) {
     case PRINT:
         tg_buf_add(&fmt->out, v->forwarded);
@@ -123,6 +126,8 @@ static void finish(struct fmt *fmt, const struct tg_evaluation *v)
     case PATCH:
         if (v->request.doc != NULL)
             tg_doc_patch(v->request.doc, &fmt->out);
+        else
+            tg_buf_puts(&fmt->out, "[]"); /* no filter that reads it: nothing is changed */
         tg_buf_putc(&fmt->out, '\n');
         break;
     case CHECK_ONLY:
@@ -144,6 +149,7 @@ static void tell_trouble(struct fmt *fmt, const struct tg_evaluation *v)
 {
     struct tg_buf text = {0};
 
+    CHECK(v->result == TG_EVAL_DENY || v->result == TG_EVAL_ERROR);
     tg_eval_text_findings(&text, false, v);
     if (v->why.n > 0)
         tg_eval_text_error(&text, false, v->file, v->why);
@@ -173,6 +179,7 @@ static void on_input(void *context, const struct tg_input *input)
 
 static int format(struct fmt *fmt, char **bodies, int n)
 {
+    CHECK(n > 0 && fmt->mode >= PRINT && fmt->mode <= IN_PLACE);
     fmt->evaluator = tg_eval_start(&fmt->options, true);
     if (fmt->evaluator == NULL)
         return TG_EXIT_CANNOT;

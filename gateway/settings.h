@@ -15,7 +15,9 @@
 enum {
     TG_MAX_ORIGINS = 64,  /* servers of one upstream */
     TG_MAX_FILTERS = 32,  /* that one process can know: built in and loaded */
-    TG_MAX_PARAMETERS = 8 /* {name} segments of one pattern */
+    TG_MAX_PARAMETERS = 8, /* {name} segments of one pattern */
+    TG_JUDGED_BODY_MAX = 1 << 20, /* bytes of a body that filters judge where
+                                     client_max_body_size is 0 */
 };
 
 /* One `listen`. */
