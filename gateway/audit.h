@@ -31,6 +31,9 @@ struct tg_audit_record {
 
 struct tg_audit;
 
+/* The file the log is written to, or NULL when it goes elsewhere. */
+const char *tg_audit_file(const void *conf);
+
 /* Settings, made by tg_audit_directives in the main block. */
 extern const struct tg_directive tg_audit_directives[];
 size_t tg_audit_conf_size(void);

@@ -218,6 +218,13 @@ const struct tg_directive tg_audit_directives[] = {
     {.name = NULL},
 };
 
+const char *tg_audit_file(const void *conf)
+{
+    const struct tg_audit_conf *c = conf;
+
+    return c->target == TG_AUDIT_FILE ? c->path.p : NULL;
+}
+
 size_t tg_audit_conf_size(void)
 {
     return sizeof(struct tg_audit_conf);

@@ -104,6 +104,7 @@ static evhtp_res on_accept(evhtp_connection_t *connection, void *arg)
     CHECK_MAGIC(f, FRONT_MAGIC);
     bufferevent_disable(connection->bev, EV_READ | EV_WRITE);
     setsockopt(connection->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    CHECK(evutil_make_socket_closeonexec(connection->sock) == 0);
     link = calloc(1, sizeof(*link));
     CHECK(link != NULL);
     link->magic = LINK_MAGIC;

@@ -1,6 +1,7 @@
 #include "life.h"
 
 #include "check.h"
+#include "sandbox.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -83,6 +84,17 @@ static void bind_processor(unsigned number)
                strerror(errno));
 }
 
+static bool become(const struct tg_settings *s)
+{
+    if (s->user.n > 0 && geteuid() == 0 && !tg_sandbox_become(s->user.p, s->uid, s->gid)) {
+        tg_log(TG_LOG_EMERG, "worker", "cannot become \"%s\": %s", s->user.p, strerror(errno));
+        return false;
+    }
+    if (s->sandbox)
+        tg_sandbox_hide(); /* again: becoming somebody else makes a process visible */
+    return true;
+}
+
 static void serve(struct tg_worker *w, struct tg_stats_slot *slot, int ready)
 {
     slot->ready = true;
@@ -101,6 +113,8 @@ int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
 
     if (settings->worker_cpu_affinity == TG_AFFINITY_AUTO)
         bind_processor(number);
+    if (!become(settings))
+        return EXIT_FAILURE;
     w = tg_worker_new(settings, number);
     if (w == NULL)
         return EXIT_FAILURE;
@@ -110,6 +124,8 @@ int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     events[2] = watch(w, SIGUSR1, on_reopen);
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
     unblock_signals();
+    if (settings->sandbox)
+        tg_sandbox_enter(tg_audit_file(settings->audit_conf));
     if (getppid() == parent)
         serve(w, slot, ready);
     block_signals(); /* a second one must not end what ends in order */

@@ -6,6 +6,7 @@
 #include "crew.h"
 #include "life.h"
 #include "notify.h"
+#include "sandbox.h"
 #include "tickets.h"
 
 #include <errno.h>
@@ -363,6 +364,8 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     int daemon = settings->daemon && !inherits ? tg_life_daemon() : -1;
     bool good;
 
+    if (settings->sandbox)
+        tg_sandbox_hide();
     signal(SIGPIPE, SIG_IGN);
     CHECK(sigprocmask(SIG_BLOCK, &signals, NULL) == 0);
     tg_tickets_init(&m.tickets, settings->tls_ticket_rotation, tg_clock_mono_now());

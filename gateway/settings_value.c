@@ -5,7 +5,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -51,6 +53,27 @@ bool tg_set_error_log(struct tg_conf *c, const struct tg_conf_item *item, void *
         return true;
     s->error_log = tg_conf_path(c, item->args[1]);
     return check_log(c, item, s->error_log.p);
+}
+
+bool tg_set_user(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                 const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+    const struct passwd *user = getpwnam(item->args[1].p);
+    const struct group *group = item->nargs > 2 ? getgrnam(item->args[2].p) : NULL;
+
+    (void)d;
+    if (user == NULL || (item->nargs > 2 && group == NULL)) {
+        tg_conf_error(c, item, "there is no %s \"%s\"", user == NULL ? "user" : "group",
+                      item->args[user == NULL ? 1 : 2].p);
+        return false;
+    }
+    s->user = item->args[1];
+    s->uid = user->pw_uid;
+    s->gid = group != NULL ? group->gr_gid : user->pw_gid;
+    if (geteuid() != 0 && geteuid() != s->uid)
+        tg_conf_warn(c, item, "only root can become \"%s\": workers stay who they are", s->user.p);
+    return true;
 }
 
 bool tg_set_module(struct tg_conf *c, const struct tg_conf_item *item, void *target,

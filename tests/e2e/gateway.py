@@ -16,7 +16,7 @@ CONFIG = """
 worker_processes 1;
 error_log stderr {level};
 pid {dir}/trainguard.pid;
-audit_log {dir}/audit.jsonl;
+audit_log {audit};
 {main}
 upstream modelarts {{
     server {origin};
@@ -61,12 +61,13 @@ def sanitized():
 
 
 def config(directory, origin, *, tls=None, upstream="", server="", main="", level="info",
-           locations=LOCATIONS):
+           locations=LOCATIONS, audit="{dir}/audit.jsonl"):
     """A configuration. `origin` is a port or host:port; `tls` a CA file, or None for plain."""
     origin = origin if isinstance(origin, str) else f"127.0.0.1:{origin}"
     tls = f"tls_ca {tls};" if tls else "tls off;"
     return CONFIG.format(dir=directory, origin=origin, upstream=f"{tls} {upstream}", server=server,
-                         main=main, level=level, locations=locations)
+                         main=main, level=level, locations=locations,
+                         audit=audit.format(dir=directory))
 
 
 class Gateway:
