@@ -49,6 +49,7 @@ static bool refuses(const struct replay *p, const struct tg_policy_outcome *o)
 static void note(void *context, const struct tg_policy_outcome *o)
 {
     struct replay *p = context;
+    const struct tg_str place = TG_STR("/request.body");
     const struct tg_policy_result *told;
 
     if (!refuses(p, o))
@@ -57,8 +58,9 @@ static void note(void *context, const struct tg_policy_outcome *o)
     p->denied[o->rule->number]++;
     tg_policy_report(&p->request, o);
     told = p->request.report.last_result;
+    CHECK(tg_str_starts(told->pointer, place));
     tg_buf_printf(&p->rules, "    %s.%s: %.*s %.*s\n", o->policy->name.p, o->rule->name.p,
-                  TG_STR_ARG(told->pointer), TG_STR_ARG(told->message));
+                  TG_STR_ARG(tg_str_skip(told->pointer, place.n)), TG_STR_ARG(told->message));
 }
 
 static void print_change(const struct replay *p, const char *what)
@@ -171,6 +173,7 @@ static int usage(FILE *out)
           "  --enforce         every rule as if its mode were `deny`\n"
           "  -h, --help        print this and exit\n\n"
           "Only records with a whole body (audit_body full) can be replayed; the rest is counted.\n"
+          "Headers are not on record: a `match header` never holds here.\n"
           "Exit status: 0 nothing is newly denied, 1 something is, 2 files cannot be read.\n",
           out);
     return out == stdout ? SAME : CANNOT_RUN;
