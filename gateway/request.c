@@ -120,13 +120,11 @@ static void weigh(struct tg_str list, int *chinese, int *english)
         struct tg_str range = tg_str_trim((struct tg_str){element.p, n});
         int q = weight(tg_str_skip(element, semicolon != NULL ? n + 1 : n));
 
+        /* equal weights: the language named first */
         if (is_language(range, "zh") && q > *chinese)
-            *chinese = q;
+            *chinese = q - (q == *english);
         if (is_language(range, "en") && q > *english)
-            *english = q;
-        /* equal weights: the one named first */
-        if (q > 0 && *chinese == *english)
-            *(is_language(range, "zh") ? english : chinese) -= 1;
+            *english = q - (q == *chinese);
     }
 }
 
