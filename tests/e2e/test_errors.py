@@ -6,7 +6,9 @@ import pytest
 
 import audit
 from client import Client, check_refusal, request
-from gateway import GUARDED
+from conftest import Pair
+from gateway import GUARDED, Gateway, config
+from origin import Origin
 from test_seed import JSON, REPAIRED
 
 TARGET = "/v1/p/training-job-configs/c"
@@ -74,9 +76,6 @@ ROUTES = "location %s { client_max_body_size 1m; filters json normalize validate
 @pytest.fixture(name="routes", scope="module")
 def routes_gateway(tmp_path_factory):
     """A gateway without a way for everything."""
-    from conftest import Pair
-    from gateway import Gateway, config
-    from origin import Origin
     directory = tmp_path_factory.mktemp("routes")
     with Origin() as behind:
         with Gateway(directory, config(directory, behind.port, locations=ROUTES)) as guard:
