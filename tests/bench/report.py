@@ -78,19 +78,19 @@ def escape(words):
 
 LABELS = {"nginx": "nginx, proxy_pass alone", "nginx+log": "nginx with a JSON log",
           "nginx+lua": "nginx + Lua", "nginx+njs": "nginx + njs", "haproxy": "HAProxy",
-          "relay": "bytes only (HAProxy, tcp)", "trainguard": "trainguard, chain and audit log"}
+          "relay": "bytes only (HAProxy, tcp)", "trainguard": "trainguard, chain and log"}
 
 
 def picture(run):
     """A bar per server: CPU time per request, the least and the greatest round as a line."""
     samples = {n: [s["cpu_us"] for s in run["samples"][n]] for n in LABELS if n in run["samples"]}
     rows = sorted(samples, key=lambda n: statistics.median(samples[n]))
-    scale = 430 / max(max(v) for v in samples.values())
-    height = 96 + 34 * len(rows)
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 820 {height}" '
+    scale = 400 / max(max(v) for v in samples.values())
+    height = 110 + 34 * len(rows)
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 {height}" '
            'font-family="Helvetica,Arial,sans-serif" font-size="14">',
            "  <title>CPU time per request of trainguard and other servers</title>",
-           f'  <rect width="820" height="{height}" fill="#ffffff"/>',
+           f'  <rect width="860" height="{height}" fill="#ffffff"/>',
            '  <text x="20" y="30" fill="#0f172a" font-size="16" font-weight="bold">CPU time per '
            "request, one PUT of a training job config over TLS (less is better)</text>"]
     for i, name in enumerate(rows):
@@ -108,7 +108,8 @@ def picture(run):
                 f'{260 + max(values) * scale:.1f}" stroke="#0f172a" stroke-width="1.5"/>',
                 f'  <text x="{268 + max(values) * scale:.1f}" y="{y + 16}" fill="#334155" '
                 f'font-size="12">{middle:.1f} µs{ratio}</text>']
-    words = machine_words(run["machine"])
-    out += [f'  <text x="20" y="{height - 14}" fill="#64748b" font-size="10">'
-            f"{escape(words)}</text>", "</svg>", ""]
+    for i, words in enumerate(machine_words(run["machine"]).split("; ")):
+        out.append(f'  <text x="20" y="{height - 30 + 16 * i}" fill="#64748b" font-size="11">'
+                   f"{escape(words)}</text>")
+    out += ["</svg>", ""]
     (servers.TOP / "conf" / "pictures" / "bench.svg").write_text("\n".join(out), encoding="utf-8")
