@@ -76,6 +76,7 @@ void tg_conn_closed(struct tg_conn *c)
         tg_exchange_client_gone(c->exchange);
         c->exchange = NULL;
     }
+    tg_conn_dismiss(c);
     tg_timer_end(&c->timer);
     (void)tg_wire_close(&c->wire); /* libevhtp's bufferevent closes the descriptor */
     tg_buf_end(&c->held);
@@ -447,6 +448,7 @@ struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *se
     tg_wire_read_on(&c->wire);
     link_conn(c);
     w->live.connections++;
+    c->limit_entry = -1;
     if (w->slot != NULL)
         w->slot->counts.accepted++;
     return c;

@@ -53,6 +53,7 @@ struct tg_conn {
     bool processing;  /* guards against recursion */
     bool closed;      /* found to be gone while processing */
     uint64_t requests;
+    int limit_entry; /* what limit_conn counts it in; -1: not yet, or nowhere */
     uint64_t lingered;  /* bytes thrown away */
     int64_t first_byte; /* wall clock, of the request being read; 0 before its first byte */
     char address[64];
@@ -108,6 +109,9 @@ uint64_t tg_conn_idle_time(const struct tg_conn *c, uint64_t now);
 
 /* Closes a connection if it is idle (shedding). */
 void tg_conn_close_idle(struct tg_conn *c);
+
+/* Gives back what limit_conn granted (admit.c). */
+void tg_conn_dismiss(struct tg_conn *c);
 
 /* Half closes a connection that has been idle for a second and has nothing to read (draining): a
  * request that crosses with that is not answered, but never reset. */

@@ -190,8 +190,10 @@ static void bury(struct tg_crew *c, struct tg_process *p, int status)
         c->failed = true;
     if (!c->ending && !c->resting && p->generation == c->generation)
         revive_later(c, p);
-    if (slot_of(c, p) != NULL)
+    if (slot_of(c, p) != NULL) {
         tg_stats_fold(c->stats, (unsigned)(p - c->process));
+        tg_limits_forget(c->limits, (unsigned)(p - c->process));
+    }
     p->pid = 0;
 }
 

@@ -39,7 +39,8 @@ struct tg_crew {
     bool ending;            /* nobody is started any more */
     bool resting;           /* no workers, but the master stays */
     bool failed;            /* somebody died while ending */
-    struct tg_stats *stats; /* borrowed */
+    struct tg_stats *stats; /* borrowed, like the limits */
+    struct tg_limits *limits;
 
     /* The life of a process, in it: returns its exit status. Writes one byte to `ready` when it
      * serves and closes it; -1: nobody waits. `slot` is NULL for the admin process. */

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "front.h"
 #include "target.h"
+#include "trace.h"
 
 #include <event2/buffer.h>
 #include <stdio.h>
@@ -193,6 +194,16 @@ static struct tg_str moved(struct tg_str s, struct tg_str from, const char *to)
     return inside ? (struct tg_str){to + (s.p - from.p), s.n} : s;
 }
 
+/* Two of them are none (Trace Context section 3.2). */
+static void read_trace(struct tg_exchange *x, struct tg_str value)
+{
+    struct tg_trace trace = {0};
+
+    if (x->traces++ == 0)
+        (void)tg_trace_parse(value, &trace);
+    x->trace_id = trace.trace_id;
+}
+
 /* The fields the gateway itself looks at, in one pass. */
 static void look_at_fields(struct tg_exchange *x)
 {
@@ -208,6 +219,8 @@ static void look_at_fields(struct tg_exchange *x)
                                                   TG_STR_ARG(f->value));
         else if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("X-Request-Id")))
             r->request_id = f->value;
+        else if (f->name.n == 11 && tg_str_ieq(f->name, TG_STR("traceparent")))
+            read_trace(x, f->value);
     }
 }
 
@@ -389,7 +402,7 @@ void tg_exchange_start(struct tg_exchange *x)
         tg_exchange_end(x, TG_E_AUDIT, "");
         return;
     }
-    if (!route(x) || !body_allowed(x))
+    if (!route(x) || !tg_exchange_admit(x) || !body_allowed(x))
         return;
     send_continue(x);
     if (x->streamed) {
@@ -594,6 +607,7 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
     return (struct tg_audit_record){
         .time = x->wall,
         .request = &x->request,
+        .trace_id = x->trace_id,
         .end = x->end,
         .end_detail = x->end_detail,
         .status = x->status,
@@ -644,6 +658,7 @@ void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *det
         tg_reply_build(x);
     log_end(x, phase);
     tg_chain_done(&x->chain);
+    tg_exchange_dismiss(x);
     x->next = NULL;
     *x->worker->ending.last = x;
     x->worker->ending.last = &x->next;

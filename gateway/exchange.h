@@ -90,6 +90,12 @@ struct tg_exchange {
     struct tg_outcome outcome;
     uint64_t bytes_out;
 
+    struct tg_str trace_id;  /* of traceparent; empty: none, or not one that can be read */
+    unsigned traces;         /* traceparent fields */
+    int held[TG_MAX_LIMITS]; /* limits that get something back at the end */
+    unsigned nheld;
+    unsigned retry_after; /* seconds the client is told to wait; 0: the usual */
+
     /* the end */
     enum tg_error end;
     struct tg_str end_detail;
@@ -182,6 +188,13 @@ void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *det
 
 /* Asks for a connection; `fresh` leaves the pool aside (forward.c). */
 void tg_forward_begin(struct tg_exchange *x, bool fresh);
+
+/* Checks the limits of the location and the connection. False: refused, the exchange has ended
+ * (admit.c). */
+bool tg_exchange_admit(struct tg_exchange *x);
+
+/* Gives back what the limits granted; once, at the end (admit.c). */
+void tg_exchange_dismiss(struct tg_exchange *x);
 
 /* Sends what there is of a streamed request, or holds the client back (forward.c). */
 void tg_forward_more(struct tg_exchange *x);

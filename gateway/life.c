@@ -106,7 +106,8 @@ static void serve(struct tg_worker *w, struct tg_stats_slot *slot, int ready)
 }
 
 int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
-                   struct tg_stats *stats, struct tg_stats_slot *slot, int ready)
+                   struct tg_stats *stats, struct tg_limits *limits, struct tg_stats_slot *slot,
+                   int ready)
 {
     struct event *events[3];
     struct tg_worker *w;
@@ -118,7 +119,7 @@ int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     w = tg_worker_new(settings, number);
     if (w == NULL)
         return EXIT_FAILURE;
-    tg_worker_count(w, stats, slot);
+    tg_worker_count(w, stats, slot, limits);
     events[0] = watch(w, SIGTERM, on_term);
     events[1] = watch(w, SIGQUIT, on_quit);
     events[2] = watch(w, SIGUSR1, on_reopen);

@@ -15,7 +15,8 @@
  * status. Takes the settings over. `slot` is where it counts, `ready` as tg_crew.work has it.
  */
 int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
-                   struct tg_stats *stats, struct tg_stats_slot *slot, int ready);
+                   struct tg_stats *stats, struct tg_limits *limits, struct tg_stats_slot *slot,
+                   int ready);
 
 /*
  * Goes into the background: the calling process stays until tg_life_daemon_ready() in its child and

@@ -79,7 +79,7 @@ static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int re
 
     tg_tickets_advance(&m->tickets, tg_clock_mono_now());
     tg_sockets_take(m->sockets, m->settings, number, m->crew.workers);
-    return tg_life_worker(m->settings, number, m->pid, m->stats, slot, ready);
+    return tg_life_worker(m->settings, number, m->pid, m->stats, m->crew.limits, slot, ready);
 }
 
 /* Puts settings in force, or, when not everything comes to serve, leaves those before. */
@@ -370,6 +370,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     CHECK(sigprocmask(SIG_BLOCK, &signals, NULL) == 0);
     tg_tickets_init(&m.tickets, settings->tls_ticket_rotation, tg_clock_mono_now());
     m.crew.stats = m.stats;
+    m.crew.limits = tg_limits_new();
     m.crew.work = work;
     m.crew.owner = &m;
     good = begin(&m, settings);
@@ -380,6 +381,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     tg_sockets_end(&m.sockets, good && !m.replaced);
     tg_settings_end(m.settings);
     tg_stats_end(m.stats);
+    tg_limits_end(m.crew.limits);
     tg_log(TG_LOG_NOTICE, "master", "ended");
     return good && !m.crew.failed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -99,7 +99,8 @@ static void add_head(const struct tg_exchange *x, struct tg_buf *b, size_t lengt
     if (x->end == TG_E_METHOD)
         add_allow(x, b);
     if (x->status == 429 || x->status == 503)
-        tg_buf_printf(b, "Retry-After: %d\r\n", RETRY_AFTER_S);
+        tg_buf_printf(b, "Retry-After: %u\r\n",
+                      x->retry_after > 0 ? x->retry_after : RETRY_AFTER_S);
     tg_reply_notes(x, b);
     tg_buf_puts(b, x->after == TG_AFTER_KEEP ? (x->minor == 0 ? "Connection: keep-alive\r\n" : "")
                                              : "Connection: close\r\n");

@@ -7,6 +7,7 @@
 
 #include "conf.h"
 #include "filter.h"
+#include "limit.h"
 #include "log.h"
 
 #include <sys/socket.h>
@@ -100,6 +101,8 @@ struct tg_location {
     int64_t client_max_body_size;
     int forwarded; /* enum tg_forwarded */
     bool via;
+    struct tg_limit_rule limits[TG_MAX_LIMITS];
+    unsigned nlimits;
     unsigned stats_route;     /* its number in the counters, given by the master */
     struct tg_location *next; /* in the order written */
 };
@@ -127,6 +130,7 @@ struct tg_server_conf {
     int tls_protocols;                /* bits TG_TLS_1_2 ... */
     int verify_client;                /* enum tg_verify_client */
     void *tls_server;                 /* struct tg_tls_server *, made at load; NULL: no TLS */
+    struct tg_limit_rule limit_conn; /* `most` 0: none */
     struct tg_server_conf *next;
 };
 

@@ -59,6 +59,11 @@ tg_conf_setter tg_set_protocols; /* TLSv1.2 and TLSv1.3, bits into an int */
 bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
                    struct tg_server_conf *server, bool offline);
 
+/* --- setters of limits (settings_limit.c) --- */
+
+tg_conf_setter tg_set_limit;      /* limit_req, limit_in_flight, into struct tg_location */
+tg_conf_setter tg_set_limit_conn; /* NUMBER [dry_run], into struct tg_server_conf */
+
 /* --- setters of blocks (settings_block.c) --- */
 
 tg_conf_setter tg_set_admin;

@@ -434,6 +434,15 @@ const struct tg_directive tg_server_directives[] = {
      .fallback = "5s",
      .help = "How long the rest of a refused request is read and dropped, so that the client gets "
              "to see the answer; 0 closes at once."},
+    {.name = "limit_conn",
+     .contexts = SERVERS,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_limit_conn,
+     .min_args = 1,
+     .max_args = 2,
+     .syntax = "NUMBER [dry_run]",
+     .help = "How many connections one client address may use at once, of all workers together "
+             "(429). A connection counts from its first request on."},
     {.name = "location",
      .contexts = TG_IN_SERVER,
      .kind = TG_CONF_CUSTOM,
@@ -490,6 +499,29 @@ const struct tg_directive tg_location_directives[] = {
      .fallback = "off",
      .help = "Tells the upstream the client's address, in `X-Forwarded-For` or in `Forwarded` "
              "(RFC 7239)."},
+    {.name = "limit_req",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_limit,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = 4,
+     .syntax = "project | principal | address rate=NUMBER/s | rate=NUMBER/m [burst=NUMBER] "
+               "[dry_run]",
+     .help = "How often requests may come from one project, principal or client address, to all "
+             "workers together (429 with `Retry-After`). `burst` more than the rate may come at "
+             "once. With `dry_run` nothing is refused, but counted and logged. Limits of outer "
+             "blocks hold too."},
+    {.name = "limit_in_flight",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_limit,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = 3,
+     .syntax = "project | principal | address NUMBER [dry_run]",
+     .help = "How many requests of one project, principal or client address may be under way at "
+             "once, in all workers together (429)."},
     {.name = "via",
      .contexts = LOCATIONS,
      .kind = TG_CONF_FLAG,

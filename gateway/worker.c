@@ -184,8 +184,10 @@ static void on_beat(void *owner)
     tg_timer_set(&w->beat, now, BEAT_US);
 }
 
-void tg_worker_count(struct tg_worker *w, struct tg_stats *stats, struct tg_stats_slot *slot)
+void tg_worker_count(struct tg_worker *w, struct tg_stats *stats, struct tg_stats_slot *slot,
+                     struct tg_limits *limits)
 {
+    w->limits = limits;
     w->stats = stats;
     w->slot = slot;
     w->log_level = stats->log_level;

@@ -50,6 +50,7 @@ struct tg_worker {
     struct tg_conn *conns; /* all of them */
     struct tg_upstream *upstreams;
     struct tg_live live;
+    struct tg_limits *limits;   /* shared by all processes; NULL: nothing is limited */
     struct tg_stats *stats;     /* of all processes; NULL: nothing is counted */
     struct tg_stats_slot *slot; /* where this one counts; NULL with `stats` */
     uint32_t log_level;         /* the one of `stats` it has obeyed last */
@@ -82,8 +83,9 @@ struct tg_worker {
  */
 struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned number);
 
-/* Counts from now on in `slot` of `stats`, and takes the log level from there. */
-void tg_worker_count(struct tg_worker *w, struct tg_stats *stats, struct tg_stats_slot *slot);
+/* Counts from now on in `slot` of `stats`, takes the log level from there, and obeys `limits`. */
+void tg_worker_count(struct tg_worker *w, struct tg_stats *stats, struct tg_stats_slot *slot,
+                     struct tg_limits *limits);
 
 /* Runs the loop until tg_worker_stop() or, after tg_worker_drain(), until nothing is left. */
 void tg_worker_run(struct tg_worker *w);
