@@ -368,16 +368,13 @@ static void set_revision(struct tg_conf *c, struct tg_policy_set *set, struct tg
     set->revision = tg_arena_dup(c->arena, (struct tg_str){hex, sizeof(hex)});
 }
 
-struct tg_policy_set *tg_policy_load(struct tg_conf *c, const struct tg_conf_item *at,
-                                     const struct tg_str *globs, unsigned nglobs)
+struct tg_policy_set *tg_policy_load_files(struct tg_conf *c, const struct tg_policy_file *files,
+                                           unsigned n)
 {
     struct tg_policy_set *set = tg_arena_zalloc(c->arena, 1, sizeof(*set));
-    struct tg_policy_file *files;
     struct tg_buf texts = {0};
     unsigned errors = c->errors;
-    unsigned n;
 
-    (void)tg_policy_files(c, at, globs, nglobs, &files, &n);
     for (unsigned i = 0; i < n; i++)
         apply_file(c, set, &files[i], &texts);
     if (c->errors == errors)
@@ -389,6 +386,20 @@ struct tg_policy_set *tg_policy_load(struct tg_conf *c, const struct tg_conf_ite
         number_all(c, set);
         return set;
     }
+    tg_policy_end(set);
+    return NULL;
+}
+
+struct tg_policy_set *tg_policy_load(struct tg_conf *c, const struct tg_conf_item *at,
+                                     const struct tg_str *globs, unsigned nglobs)
+{
+    struct tg_policy_file *files;
+    unsigned n;
+    bool found = tg_policy_files(c, at, globs, nglobs, &files, &n);
+    struct tg_policy_set *set = tg_policy_load_files(c, files, n);
+
+    if (found)
+        return set;
     tg_policy_end(set);
     return NULL;
 }

@@ -42,4 +42,8 @@ struct tg_policy_file {
 bool tg_policy_files(struct tg_conf *c, const struct tg_conf_item *at, const struct tg_str *globs,
                      unsigned nglobs, struct tg_policy_file **files, unsigned *nfiles);
 
+/* What tg_policy_load() does with the files it found (policy_load.c). */
+struct tg_policy_set *tg_policy_load_files(struct tg_conf *c, const struct tg_policy_file *files,
+                                           unsigned n);
+
 #endif

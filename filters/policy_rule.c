@@ -163,7 +163,8 @@ bool tg_set_policy_rule(struct tg_conf *c, const struct tg_conf_item *item, void
     rule->item = item;
     rule->mode = policy->mode;
     (void)add_check(c, item, rule, 1);
-    ok = tg_policy_name(c, item) && add_rule(c, policy, rule);
+    ok = add_rule(c, policy, rule); /* whatever is wrong with it: its patterns are freed there */
+    ok = tg_policy_name(c, item) && ok;
     if (!tg_conf_apply(c, TG_IN_RULE, item->children, &table, 1))
         return false;
     check_rule(c, rule);
