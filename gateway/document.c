@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { SMALL_OBJECT = 40, ROOM_FOR_ADDED = 16 };
+enum { ROOM_FOR_ADDED = 16 };
 
 /* --- reading --- */
 
@@ -54,25 +54,8 @@ static void note(const struct tg_doc *d, struct repeated *all, uint32_t name)
     all->last = f;
 }
 
-static bool same_name(const struct tg_doc *d, uint32_t a, uint32_t b)
-{
-    if (!d->node[a].escaped && !d->node[b].escaped)
-        return tg_str_eq(tg_doc_text(d, a), tg_doc_text(d, b));
-    return tg_str_eq(tg_doc_string(d, a), tg_doc_string(d, b));
-}
-
-static void repeated_of_few(const struct tg_doc *d, uint32_t first, struct repeated *all)
-{
-    for (uint32_t a = first; a != TG_NONE; a = d->node[a].next)
-        for (uint32_t b = first; b != a; b = d->node[b].next)
-            if (same_name(d, a, b)) {
-                note(d, all, a);
-                break;
-            }
-}
-
-static void repeated_of_many(const struct tg_doc *d, uint32_t first, uint32_t members,
-                             struct repeated *all)
+static void find_repeated(const struct tg_doc *d, uint32_t first, uint32_t members,
+                          struct repeated *all)
 {
     struct tg_strset set;
 
@@ -116,10 +99,8 @@ static void walk_containers(struct tg_doc *d, struct repeated *all)
         for (uint32_t c = n->child; c != TG_NONE; c = d->node[c].next, children++)
             if (n->type == TG_ARRAY)
                 d->node[c].index = children;
-        if (n->type == TG_OBJECT && children <= SMALL_OBJECT)
-            repeated_of_few(d, n->child, all);
-        else if (n->type == TG_OBJECT)
-            repeated_of_many(d, n->child, children, all);
+        if (n->type == TG_OBJECT)
+            find_repeated(d, n->child, children, all);
     }
 }
 
@@ -235,9 +216,14 @@ bool tg_doc_is(const struct tg_doc *d, uint32_t node, struct tg_str value)
 uint32_t tg_doc_member(const struct tg_doc *d, uint32_t object, struct tg_str name)
 {
     CHECK(object < d->count && d->node[object].type == TG_OBJECT);
-    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
-        if (tg_doc_is(d, m, name))
-            return d->node[m].child;
+    for (uint32_t m = d->node[object].child; m != TG_NONE;) {
+        const struct tg_node *n = &d->node[m];
+
+        /* lengths differ more often than not: no call for most names */
+        if ((n->escaped || n->len == name.n + 2) && tg_doc_is(d, m, name))
+            return n->child;
+        m = n->next;
+    }
     return TG_NONE;
 }
 

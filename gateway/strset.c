@@ -3,6 +3,8 @@
 #include "check.h"
 #include "digest.h"
 
+enum { SMALL = 40 }; /* from so many strings on they are hashed */
+
 /*
  * A polynomial over the text's words, evaluated at a random point of the field of 2^61-1 elements:
  * two different texts of n words meet with a chance of at most n / 2^61, whoever chose them.
@@ -34,24 +36,27 @@ static uint64_t hash(uint64_t key, struct tg_str s)
 
 void tg_strset_init(struct tg_strset *s, struct tg_arena *arena, size_t n)
 {
-    size_t slots = 16;
+    size_t slots = n < SMALL ? n + 1 : 64; /* a power of two for `mask` */
 
-    while (slots < 2 * n)
+    while (n >= SMALL && slots < 2 * n)
         slots *= 2;
-    *s = (struct tg_strset){tg_arena_zalloc(arena, slots, sizeof(*s->slot)), slots - 1, n, 0};
+    *s = (struct tg_strset){tg_arena_zalloc(arena, slots, sizeof(*s->slot)),
+                            n < SMALL ? 0 : slots - 1, n, 0};
+    if (s->mask == 0)
+        return;
     tg_random(&s->key, sizeof(s->key));
     s->key = s->key % (FIELD - 2) + 2;
 }
 
 bool tg_strset_add(struct tg_strset *s, struct tg_str text)
 {
-    size_t at = hash(s->key, text) & s->mask;
+    size_t at = s->mask == 0 ? 0 : hash(s->key, text) & s->mask;
 
     CHECK(text.p != NULL);
     while (s->slot[at].p != NULL) {
         if (tg_str_eq(s->slot[at], text))
             return false;
-        at = (at + 1) & s->mask;
+        at = s->mask == 0 ? at + 1 : (at + 1) & s->mask;
     }
     CHECK(s->left > 0);
     s->left--;

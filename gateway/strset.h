@@ -1,6 +1,7 @@
 /*
- * A set of strings, to find what stands twice. The hash is keyed at random per set: whoever chooses
- * the strings cannot make them collide, so adding stays constant in time.
+ * A set of strings, to find what stands twice. A few are simply compared; many are hashed with a key
+ * that is drawn per set: whoever chooses the strings cannot make them collide, so adding stays
+ * constant in time.
  */
 #ifndef TG_STRSET_H
 #define TG_STRSET_H
@@ -8,8 +9,8 @@
 #include "arena.h"
 
 struct tg_strset {
-    struct tg_str *slot; /* p == NULL: free */
-    size_t mask;         /* slots - 1 */
+    struct tg_str *slot; /* p == NULL: free; a small set fills them from the start */
+    size_t mask;         /* slots - 1; 0: a small set */
     size_t left;         /* how many may still be added */
     uint64_t key;
 };
