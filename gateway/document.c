@@ -193,7 +193,7 @@ bool tg_doc_is(const struct tg_doc *d, uint32_t node, struct tg_str value)
 
     CHECK(node < d->count && (n->type == TG_STRING || n->type == TG_NAME));
     if (!n->escaped)
-        return n->len == value.n + 2 && memcmp(p, value.p, value.n) == 0;
+        return tg_str_eq((struct tg_str){p, (size_t)(end - p)}, value);
     while (p < end) {
         char c[4];
         char *to = c;
