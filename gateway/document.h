@@ -39,6 +39,7 @@ struct tg_node {
     uint32_t child;  /* first child, or TG_NONE */
     uint32_t parent; /* TG_NONE for the root */
     uint32_t index;  /* of an array's element, from 0; else 0 */
+    uint16_t row;    /* of a name: what a filter's table knows it as, 0: not looked up yet */
     uint8_t type;    /* enum tg_node_type */
     bool escaped;    /* a string or name with a backslash in its text */
     bool edited;     /* has another text than the client wrote; a container: has an edit inside */
@@ -96,10 +97,10 @@ enum tg_json_fault_kind {
 /* Why a text was not taken. */
 struct tg_json_fault {
     enum tg_json_fault_kind kind;
-    uint32_t offset;        /* where in the text */
-    const char *message;    /* English, without a place; static */
-    const char *message_zh; /* Chinese */
-    struct tg_str pointer;  /* of the member (DUPLICATE), else empty; in the arena */
+    uint32_t offset;            /* where in the text */
+    const char *message;        /* English, without a place; static */
+    const char *message_zh;     /* Chinese */
+    struct tg_str pointer;      /* of the member (DUPLICATE), else empty; in the arena */
     struct tg_json_fault *next; /* the next duplicate in the text; in the arena */
 };
 
