@@ -47,6 +47,18 @@ static enum tg_verdict judge(struct tg_request *r, const void *conf, void *state
     return r->report.violations > violations ? tg_refuse(r) : TG_NEXT;
 }
 
+static void dump(const void *conf, struct tg_buf *out)
+{
+    const struct tg_policy_set *set = tg_policy_set_of(conf);
+
+    CHECK(set != NULL);
+    tg_buf_printf(out, "# policy revision %.*s, rules: %u\n", TG_STR_ARG(set->revision),
+                  set->nrules);
+    for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
+        tg_buf_printf(out, "# exception %s expires %s%s\n", e->name.p, e->expires.p,
+                      tg_policy_exception_holds(e) ? "" : ", has expired");
+}
+
 const struct tg_policy_set *tg_policy_set_of(const void *conf)
 {
     return ((const struct tg_policy_conf *)conf)->set;
@@ -63,4 +75,5 @@ const struct tg_filter tg_filter_policy = {
     .on_load = load,
     .on_unload = unload,
     .on_request = judge,
+    .on_dump = dump,
 };

@@ -51,6 +51,9 @@ struct tg_filter {
 
     /* Exactly once when on_request ran, whatever became of the exchange. May be NULL. */
     void (*on_done)(struct tg_request *r, const void *conf, void *state);
+
+    /* Appends what was loaded, for -T: comment lines ("# ...\n"). May be NULL. */
+    void (*on_dump)(const void *conf, struct tg_buf *out);
 };
 
 /* `return tg_reply(r, TG_E_..., "detail", "中文")`: refuse with a row of errors.h. The details may

@@ -155,12 +155,29 @@ void tg_settings_end(struct tg_settings *s)
 
 /* --- text --- */
 
+/* What the filters of a location loaded beside the configuration. */
+static void dump_loaded(const struct tg_location *l, struct tg_buf *out)
+{
+    for (unsigned i = 0; i < l->nfilters; i++) {
+        const struct tg_filter *f = l->filters[i];
+
+        if (f->on_dump == NULL)
+            continue;
+        tg_buf_printf(out, "\n# location %.*s%s%.*s, filter %s\n", TG_STR_ARG(l->method),
+                      l->method.n > 0 ? " " : "", TG_STR_ARG(l->pattern), f->name);
+        f->on_dump(l->filter_conf[tg_filter_index(tg_str_of(f->name))], out);
+    }
+}
+
 void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out)
 {
     const struct tg_directive *tables[TG_CORE_TABLES + TG_MAX_FILTERS + 1];
 
     tg_settings_tables(tables);
     tg_conf_dump(s->tree, tables, out);
+    for (const struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        for (const struct tg_location *l = v->locations; l != NULL; l = l->next)
+            dump_loaded(l, out);
 }
 
 static const struct {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -135,6 +136,25 @@ def test_exception(guarded):
 def test_other_project(guarded):
     """A policy's matches decide whom it is about."""
     assert put(guarded, text(worker_server_num=8), path=PATH.replace("6b37a5f1", "p2")).status == 200
+
+
+def test_broken_reload_keeps_the_rules(guarded, tmp_path):
+    """A policy with a mistake is refused as a whole; the old one goes on."""
+    guarded.expect += ["unknown member", "the old configuration goes on"]
+    (tmp_path / "policies.conf").write_text(POLICIES.replace("worker_server_num", "wroker_num"))
+    guarded.process.send_signal(signal.SIGHUP)
+    guarded.wait_log("unknown member .*worker_server_num")
+    guarded.wait_log("the old configuration goes on")
+    check_refusal(put(guarded, text(worker_server_num=8)), 403, "ModelArts.0105")
+
+
+def test_dump_tells_the_revision(guarded):
+    """`-T` has what the audit record has."""
+    put(guarded, text())
+    status, said = run("-T", "-c", guarded.directory / "trainguard.conf")
+    assert status == 0
+    assert f"# policy revision {record(guarded)['policy.revision']}, rules: 6" in said
+    assert "# exception EXC-1 expires 2099-01-31" in said
 
 
 @pytest.mark.parametrize("body", [
