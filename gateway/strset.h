@@ -1,6 +1,6 @@
 /*
- * A set of strings, to find what stands twice. A few are simply compared; many are hashed with a key
- * that is drawn per set: whoever chooses the strings cannot make them collide, so adding stays
+ * A set of strings, to find what stands twice. A few are simply compared; many are hashed with a
+ * key that is drawn per set: whoever chooses the strings cannot make them collide, so adding stays
  * constant in time.
  */
 #ifndef TG_STRSET_H
