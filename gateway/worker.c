@@ -136,7 +136,7 @@ bool tg_worker_shed(struct tg_worker *w)
 
 /* The audit lines of everything that happened in this turn, then what waited for them. Sending the
  * last bytes may start a pipelined request that ends at once: hence the rounds. */
-static void turn(struct tg_worker *w)
+void tg_worker_turn(struct tg_worker *w)
 {
     while (w->ending.first != NULL || w->intending.first != NULL) {
         bool written = tg_audit_flush(w->audit);
@@ -212,12 +212,12 @@ void tg_worker_run(struct tg_worker *w)
         w->now = 0;
         w->wall = 0;
         CHECK(event_base_loop(w->base, EVLOOP_ONCE) >= 0);
-        turn(w);
+        tg_worker_turn(w);
         count_turn(w);
         if (!w->draining)
             continue;
         close_idle(w);
-        turn(w);
+        tg_worker_turn(w);
         if (w->live.connections == 0)
             w->stopping = true;
     }
@@ -252,10 +252,10 @@ static void abort_all(struct tg_worker *w)
     for (uint32_t i = 0; i < w->nslots; i++)
         if (w->slots[i].exchange != NULL)
             tg_exchange_abort(w->slots[i].exchange);
-    turn(w);
+    tg_worker_turn(w);
     while (w->conns != NULL)
         tg_front_close(w->conns->link);
-    turn(w);
+    tg_worker_turn(w);
 }
 
 static void report_live(const struct tg_live *live)

@@ -143,7 +143,7 @@ def test_tickets_of_all_workers(gateway, origin, certificates, version, reload):
     (guard.directory / "trainguard.conf").write_text(
         text.replace("worker_processes 1", "worker_processes 4"))
     guard.process.send_signal(signal.SIGHUP)
-    guard.wait_log("reloaded")
+    guard.wait_log("live objects")  # the one worker of before is gone, and its key's turn begins
     made = context(certificates, minimum=version, maximum=version)
     with TlsClient(guard.port, made) as client:
         assert client.ask().status == 200
