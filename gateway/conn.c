@@ -125,7 +125,7 @@ static struct tg_guard_limits limits(const struct tg_conn *c)
 static void limit_body(struct tg_conn *c)
 {
     const struct tg_server_conf *s = c->server;
-    uint64_t now = tg_clock_mono_now();
+    uint64_t now = tg_worker_now(c->worker);
     uint64_t received = c->exchange != NULL ? c->exchange->body_bytes : 0;
     uint64_t spent = now - c->body_since;
     uint64_t earned = (uint64_t)s->client_body_timeout;
@@ -153,7 +153,7 @@ static void begin(struct tg_conn *c, struct tg_str raw)
         c->state = TG_CONN_WAIT;
     else
         c->state = TG_CONN_BODY;
-    c->body_since = tg_clock_mono_now();
+    c->body_since = tg_worker_now(c->worker);
     if (c->state == TG_CONN_BODY)
         limit_body(c);
     else
@@ -474,7 +474,7 @@ size_t tg_conn_unsent(const struct tg_conn *c)
 void tg_conn_pause_body(struct tg_conn *c)
 {
     if (!c->body_paused)
-        c->paused_at = tg_clock_mono_now();
+        c->paused_at = tg_worker_now(c->worker);
     c->body_paused = true;
     if (c->state == TG_CONN_BODY)
         tg_timer_clear(&c->timer);
@@ -487,7 +487,7 @@ void tg_conn_resume_body(struct tg_conn *c)
     if (!c->body_paused)
         return;
     c->body_paused = false;
-    c->body_since += tg_clock_mono_now() - c->paused_at;
+    c->body_since += tg_worker_now(c->worker) - c->paused_at;
     if (c->state == TG_CONN_BODY)
         limit_body(c);
     if (!c->processing)

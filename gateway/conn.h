@@ -53,7 +53,7 @@ struct tg_conn {
     bool processing;  /* guards against recursion */
     bool closed;      /* found to be gone while processing */
     uint64_t requests;
-    int limit_entry; /* what limit_conn counts it in; -1: not yet, or nowhere */
+    int limit_entry;    /* what limit_conn counts it in; -1: not yet, or nowhere */
     uint64_t lingered;  /* bytes thrown away */
     int64_t first_byte; /* wall clock, of the request being read; 0 before its first byte */
     char address[64];

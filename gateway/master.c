@@ -380,6 +380,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     tg_control_remove_pid(m.settings->pid);
     tg_sockets_end(&m.sockets, good && !m.replaced);
     tg_settings_end(m.settings);
+    tg_wipe(&m.tickets, sizeof(m.tickets));
     tg_stats_end(m.stats);
     tg_limits_end(m.crew.limits);
     tg_log(TG_LOG_NOTICE, "master", "ended");

@@ -1,6 +1,5 @@
 /* One connection to an upstream: its name, TCP, TLS, and what happens on it while it is idle. */
 #include "check.h"
-#include "clock.h"
 #include "exchange.h"
 #include "upstream_parts.h"
 
@@ -25,7 +24,7 @@ static bool learn(struct tg_peer *p, int result, const struct evutil_addrinfo *l
     struct tg_origin_state *home = p->home;
     struct tg_upstream *u = p->upstream;
 
-    home->valid_until = tg_clock_mono_now() + (uint64_t)u->conf->resolve_valid;
+    home->valid_until = tg_worker_now(u->worker) + (uint64_t)u->conf->resolve_valid;
     if (result != 0) {
         if (home->addresses.n > 0)
             tg_log(TG_LOG_WARN, "upstream", "%.*s: %s; the addresses of before go on",
@@ -98,7 +97,7 @@ void tg_peer_begin(struct tg_peer *p)
     if (p->origin->literal && home->addresses.n == 0)
         tg_addresses_literal(&home->addresses, p->origin);
     if (!p->origin->literal &&
-        (home->addresses.n == 0 || home->valid_until <= tg_clock_mono_now())) {
+        (home->addresses.n == 0 || home->valid_until <= tg_worker_now(p->upstream->worker))) {
         query(p);
         return;
     }
@@ -145,7 +144,7 @@ static void address_failed(struct tg_peer *p, enum tg_error error, const char *w
 static void limit_attempt(struct tg_peer *p)
 {
     unsigned others = p->addresses.n - p->next + tg_peer_untried(p);
-    uint64_t now = tg_clock_mono_now();
+    uint64_t now = tg_worker_now(p->upstream->worker);
     uint64_t deadline = p->exchange->timer.deadline;
 
     if (others > 0 && deadline > now)

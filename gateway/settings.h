@@ -14,9 +14,9 @@
 #include <sys/types.h>
 
 enum {
-    TG_MAX_ORIGINS = 64,  /* servers of one upstream */
-    TG_MAX_FILTERS = 32,  /* that one process can know: built in and loaded */
-    TG_MAX_PARAMETERS = 8, /* {name} segments of one pattern */
+    TG_MAX_ORIGINS = 64,          /* servers of one upstream */
+    TG_MAX_FILTERS = 32,          /* that one process can know: built in and loaded */
+    TG_MAX_PARAMETERS = 8,        /* {name} segments of one pattern */
     TG_JUDGED_BODY_MAX = 1 << 20, /* bytes of a body that filters judge where
                                      client_max_body_size is 0 */
 };
@@ -42,11 +42,11 @@ struct tg_path {
 
 /* One `server HOST:PORT` of an upstream. */
 struct tg_origin {
-    const char *text;   /* as written: "host:port" or "host" */
-    struct tg_str host; /* without brackets */
-    uint16_t port;      /* as written, else 443 with TLS, 80 without */
-    bool literal;       /* host is an IP address */
-    unsigned max_fails; /* failures within fail_timeout after which it is passed over; 0: never */
+    const char *text;     /* as written: "host:port" or "host" */
+    struct tg_str host;   /* without brackets */
+    uint16_t port;        /* as written, else 443 with TLS, 80 without */
+    bool literal;         /* host is an IP address */
+    unsigned max_fails;   /* failures within fail_timeout after which it is passed over; 0: never */
     int64_t fail_timeout; /* and how long, microseconds */
     struct tg_origin *next;
 };
@@ -75,8 +75,8 @@ struct tg_upstream_conf {
     int64_t max_connections; /* per worker; 0: no limit */
     int64_t max_pending;     /* requests that wait for one of them */
     int64_t max_retries;     /* requests that are tried again at one time */
-    int64_t resolve_valid; /* how long a resolved address is used again */
-    void *tls_context;     /* struct tg_tls_context *, made at load */
+    int64_t resolve_valid;   /* how long a resolved address is used again */
+    void *tls_context;       /* struct tg_tls_context *, made at load */
     struct tg_upstream_conf *next;
 };
 
@@ -130,7 +130,7 @@ struct tg_server_conf {
     int tls_protocols;                /* bits TG_TLS_1_2 ... */
     int verify_client;                /* enum tg_verify_client */
     void *tls_server;                 /* struct tg_tls_server *, made at load; NULL: no TLS */
-    struct tg_limit_rule limit_conn; /* `most` 0: none */
+    struct tg_limit_rule limit_conn;  /* `most` 0: none */
     struct tg_server_conf *next;
 };
 

@@ -1,6 +1,5 @@
 /* Which server of an upstream, the pool, limits, and passive health. */
 #include "check.h"
-#include "clock.h"
 #include "exchange.h"
 #include "upstream_parts.h"
 
@@ -30,7 +29,7 @@ static unsigned number_of(const struct tg_upstream *u, const struct tg_origin_st
 static void count_failure(struct tg_upstream *u, struct tg_origin_state *home)
 {
     const struct tg_origin *o = home->origin;
-    uint64_t now = tg_clock_mono_now();
+    uint64_t now = tg_worker_now(u->worker);
 
     if (now - home->window > (uint64_t)o->fail_timeout) {
         home->window = now;
@@ -67,7 +66,7 @@ static struct tg_origin_state *pick(struct tg_upstream *u, uint64_t tried)
 
     if (n == 1)
         return tried == 0 ? &u->origins[0] : NULL;
-    now = tg_clock_mono_now();
+    now = tg_worker_now(u->worker);
     for (unsigned i = 0; i < n; i++) {
         unsigned at = (u->turn + i) % n;
         struct tg_origin_state *o = &u->origins[at];
@@ -328,7 +327,7 @@ void tg_peer_give(struct tg_peer **peer)
     p->home->idle = p;
     u->nidle++;
     tg_wire_read_on(&p->wire);
-    tg_timer_set(&p->timer, tg_clock_mono_now(), u->conf->keepalive_timeout);
+    tg_timer_set(&p->timer, tg_worker_now(u->worker), u->conf->keepalive_timeout);
     wake(u);
 }
 
