@@ -31,9 +31,9 @@ def spread(samples, base):
     return f"{statistics.median(each):.2f} ({min(each):.2f}–{max(each):.2f})"
 
 
-def measure(options, todo):
-    """Rounds over (label, server, load)."""
-    return loads.rounds(todo, options.rounds, options.seconds, say)
+def measure(options, todo, least=1):
+    """Rounds over (label, server, load), of `least` seconds each or more."""
+    return loads.rounds(todo, options.rounds, max(options.seconds, least), say)
 
 
 def added_latency(bench, options, todo):
@@ -138,7 +138,7 @@ def body(bench, options):
             load = loads.Load(method, path, padded(bench.dir, size), connections=8)
             server.probe(method, path, load.body.read_bytes())
             todo.append((f"{name}, {size >> 10} KB", server, load))
-    samples = measure(options, todo)
+    samples = measure(options, todo, 3)
     table = Table("Bodies by size, 8 connections: CPU µs per request, and ns per byte between the "
                   "least and the greatest",
                   ["server", *(f"{s >> 10} KB" for s in sizes), "ns/byte"])
@@ -219,11 +219,11 @@ def stream(bench, options):
     folder.mkdir()
     for name, size in sizes:
         (folder / name).write_bytes(bytes(size))
-    todo = [(f"{s.name}, {name}", s, loads.Load("GET", f"/large/{name}", None, connections=8))
+    todo = [(f"{s.name}, {name}", s, loads.Load("GET", f"/large/{name}", None, connections=4))
             for s in (bench.nginx(), bench.trainguard(), bench.haproxy()) for name, _ in sizes]
-    table = Table("Large answers, 8 connections",
+    table = Table("Large answers, 4 connections",
                   ["server", "CPU µs/MB", "ratio to nginx", "MB/s", "RSS MB"])
-    table.samples = measure(options, todo)
+    table.samples = measure(options, todo, 3)
     for label, mine in table.samples.items():
         per_mb = statistics.median(s["cpu_us"] / s["bytes"] for s in mine) * 2**20
         speed = statistics.median(s["rps"] * s["bytes"] for s in mine) / 2**20
