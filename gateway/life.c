@@ -1,5 +1,6 @@
 #include "life.h"
 
+#include "admin.h"
 #include "check.h"
 #include "sandbox.h"
 #include "worker.h"
@@ -34,9 +35,10 @@ static void on_reopen(evutil_socket_t signal_number, short what, void *arg)
     tg_audit_reopen(w->audit);
 }
 
-static struct event *watch(struct tg_worker *w, int signal_number, event_callback_fn callback)
+static struct event *watch(struct event_base *base, int signal_number, event_callback_fn callback,
+                           void *arg)
 {
-    struct event *event = evsignal_new(w->base, signal_number, callback, w);
+    struct event *event = evsignal_new(base, signal_number, callback, arg);
 
     CHECK(event != NULL && event_add(event, NULL) == 0);
     return event;
@@ -95,13 +97,19 @@ static bool become(const struct tg_settings *s)
     return true;
 }
 
+/* Tells who waits for it that this process serves. */
+static void report(int ready)
+{
+    if (ready < 0)
+        return;
+    (void)!write(ready, "", 1);
+    close(ready);
+}
+
 static void serve(struct tg_worker *w, struct tg_stats_slot *slot, int ready)
 {
     slot->ready = true;
-    if (ready >= 0) {
-        (void)!write(ready, "", 1);
-        close(ready);
-    }
+    report(ready);
     tg_worker_run(w);
 }
 
@@ -120,9 +128,9 @@ int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     if (w == NULL)
         return EXIT_FAILURE;
     tg_worker_count(w, stats, slot, limits);
-    events[0] = watch(w, SIGTERM, on_term);
-    events[1] = watch(w, SIGQUIT, on_quit);
-    events[2] = watch(w, SIGUSR1, on_reopen);
+    events[0] = watch(w->base, SIGTERM, on_term, w);
+    events[1] = watch(w->base, SIGQUIT, on_quit, w);
+    events[2] = watch(w->base, SIGUSR1, on_reopen, w);
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
     unblock_signals();
     if (settings->sandbox)
@@ -133,6 +141,44 @@ int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     for (unsigned i = 0; i < 3; i++)
         event_free(events[i]);
     tg_worker_end(w);
+    tg_settings_end(settings);
+    return EXIT_SUCCESS;
+}
+
+/* --- the admin process --- */
+
+static void on_admin_term(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_admin_stop(arg);
+}
+
+static void on_admin_quit(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_admin_drain(arg);
+}
+
+int tg_life_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats, int orders,
+                  int ready)
+{
+    struct tg_admin *a = tg_admin_new(settings, stats, orders);
+    struct event *events[] = {watch(tg_admin_base(a), SIGTERM, on_admin_term, a),
+                              watch(tg_admin_base(a), SIGQUIT, on_admin_quit, a)};
+
+    if (!become(settings))
+        return EXIT_FAILURE;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    signal(SIGUSR1, SIG_IGN);
+    unblock_signals();
+    if (getppid() == parent) {
+        report(ready);
+        tg_admin_run(a);
+    }
+    block_signals();
+    event_free(events[0]);
+    event_free(events[1]);
+    tg_admin_end(a);
     tg_settings_end(settings);
     return EXIT_SUCCESS;
 }

@@ -18,6 +18,10 @@ int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
                    struct tg_stats *stats, struct tg_limits *limits, struct tg_stats_slot *slot,
                    int ready);
 
+/* The same for the process of the `admin` block; `orders` is its pipe to the master. */
+int tg_life_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats, int orders,
+                  int ready);
+
 /*
  * Goes into the background: the calling process stays until tg_life_daemon_ready() in its child and
  * then exits with that answer. Returns, in the child, what tg_life_daemon_ready() takes.

@@ -128,10 +128,11 @@ static void end_socket(struct tg_socket *s)
 
 /* One that has no `listen` yet: addresses differ but for ports the kernel chooses, and these are
  * told apart by their order. */
-static struct tg_socket *find(struct tg_socket *sockets, const struct tg_listen *l)
+static struct tg_socket *find(struct tg_socket *sockets, const struct tg_listen *l, bool admin)
 {
     for (struct tg_socket *s = sockets; s != NULL; s = s->next)
-        if (!s->wished && same_address(&s->asked, s->asked_len, &l->address, l->address_len))
+        if (!s->wished && s->admin == admin &&
+            same_address(&s->asked, s->asked_len, &l->address, l->address_len))
             return s;
     return NULL;
 }
@@ -158,11 +159,11 @@ static struct tg_socket *open_new(const struct tg_listen *l, unsigned workers,
 }
 
 /* New ones go to the end: the order is that of the settings. */
-static bool open_list(struct tg_socket **sockets, const struct tg_listen *l, unsigned workers,
-                      struct tg_buf *problems)
+static bool open_list(struct tg_socket **sockets, const struct tg_listen *l, bool admin,
+                      unsigned workers, struct tg_buf *problems)
 {
     for (; l != NULL; l = l->next) {
-        struct tg_socket *s = find(*sockets, l);
+        struct tg_socket *s = find(*sockets, l, admin);
 
         if (s != NULL && !open_all(s, workers, problems))
             return false;
@@ -176,6 +177,7 @@ static bool open_list(struct tg_socket **sockets, const struct tg_listen *l, uns
                 end = &(*end)->next;
             *end = s;
         }
+        s->admin = admin;
         s->wished = true;
     }
     return true;
@@ -200,9 +202,9 @@ bool tg_sockets_open(struct tg_socket **sockets, const struct tg_settings *setti
     CHECK(workers >= 1 && workers <= TG_MAX_WORKERS);
     for (; *added != NULL; added = &(*added)->next)
         (*added)->wished = false;
-    good = open_list(sockets, settings->admin_listens, 1, problems);
+    good = open_list(sockets, settings->admin_listens, true, 1, problems);
     for (struct tg_server_conf *v = settings->servers; v != NULL && good; v = v->next)
-        good = open_list(sockets, v->listens, workers, problems);
+        good = open_list(sockets, v->listens, false, workers, problems);
     if (!good) {
         end_list(added);
         return false;
@@ -239,10 +241,10 @@ void tg_sockets_end(struct tg_socket **sockets, bool unlink_paths)
 
 /* --- in a new process --- */
 
-static struct tg_socket *claim(struct tg_socket *sockets, const struct tg_listen *l)
+static struct tg_socket *claim(struct tg_socket *sockets, const struct tg_listen *l, bool admin)
 {
     for (struct tg_socket *s = sockets; s != NULL; s = s->next)
-        if (s->wanted && !s->taken &&
+        if (s->wanted && !s->taken && s->admin == admin &&
             same_address(&s->asked, s->asked_len, &l->address, l->address_len)) {
             s->taken = true;
             return s;
@@ -269,11 +271,11 @@ static void take_one(struct tg_socket *s, struct tg_settings *settings, struct t
 }
 
 static void take_list(struct tg_socket *sockets, struct tg_settings *settings, struct tg_listen *l,
-                      unsigned first, unsigned step)
+                      bool admin, unsigned first, unsigned step)
 {
     for (struct tg_listen *next; l != NULL; l = next) {
         next = l->next;
-        take_one(claim(sockets, l), settings, l, first, step);
+        take_one(claim(sockets, l, admin), settings, l, first, step);
     }
 }
 
@@ -282,9 +284,9 @@ void tg_sockets_take(struct tg_socket *sockets, struct tg_settings *settings, un
 {
     CHECK(workers >= 1);
     if (worker >= workers)
-        take_list(sockets, settings, settings->admin_listens, 0, TG_MAX_WORKERS);
+        take_list(sockets, settings, settings->admin_listens, true, 0, TG_MAX_WORKERS);
     for (struct tg_server_conf *v = settings->servers; v != NULL && worker < workers; v = v->next)
-        take_list(sockets, settings, v->listens, worker, workers);
+        take_list(sockets, settings, v->listens, false, worker, workers);
     for (struct tg_socket *s = sockets; s != NULL; s = s->next)
         for (unsigned i = 0; i < s->nfd; i++)
             if (s->fd[i] >= 0)
@@ -298,6 +300,7 @@ void tg_sockets_bequeath(const struct tg_socket *sockets)
     struct tg_buf text = {0};
 
     for (const struct tg_socket *s = sockets; s != NULL; s = s->next) {
+        tg_buf_puts(&text, s->admin ? "a" : "");
         tg_buf_putc(&text, any_port(&s->asked) ? '*' : '=');
         for (unsigned i = 0; i < s->nfd; i++) {
             CHECK(fcntl(s->fd[i], F_SETFD, 0) == 0);
@@ -334,15 +337,24 @@ static void forget_port(struct sockaddr_storage *a)
         ((struct sockaddr_in6 *)a)->sin6_port = 0;
 }
 
-/* One address: "=" or "*" (its port was the kernel's choice), then its descriptors. */
+static bool digit_next(struct tg_str text)
+{
+    return text.n > 0 && text.p[0] >= '0' && text.p[0] <= '9';
+}
+
+/* One address: "a" if it is of the admin block, "=" or "*" (its port was the kernel's choice), then
+ * its descriptors. */
 static bool inherit_one(struct tg_socket *s, struct tg_str *text)
 {
-    bool any = text->p[0] == '*';
+    bool any;
 
-    if (!any && text->p[0] != '=')
+    s->admin = text->p[0] == 'a';
+    *text = tg_str_skip(*text, s->admin);
+    any = text->n > 0 && text->p[0] == '*';
+    if (!any && !tg_str_starts(*text, TG_STR("=")))
         return false;
     *text = tg_str_skip(*text, 1);
-    while (text->n > 0 && text->p[0] != '=' && text->p[0] != '*') {
+    while (digit_next(*text)) {
         int fd = s->nfd < TG_MAX_WORKERS ? inherited_fd(text) : -1;
 
         if (fd < 0)

@@ -21,6 +21,7 @@ struct tg_socket {
     const char *text; /* "127.0.0.1:8080", owned */
     int fd[TG_MAX_WORKERS];
     unsigned nfd;
+    bool admin;  /* of the admin block: one descriptor, for its process */
     bool wished; /* by the settings tg_sockets_open() is given */
     bool wanted; /* by the settings it succeeded with last */
     bool taken;  /* by a `listen` in a new process */

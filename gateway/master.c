@@ -1,5 +1,6 @@
 #include "master.h"
 
+#include "admin.h"
 #include "check.h"
 #include "clock.h"
 #include "control.h"
@@ -34,6 +35,7 @@ struct master {
     bool replaced;    /* the heir serves: what is shared with it stays */
     uint64_t reloads;
     uint64_t watched; /* when the watchdog was last told, monotonic */
+    int orders[2];    /* pipe from the admin process, one byte per order */
     int log_fd;
 };
 
@@ -77,6 +79,10 @@ static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int re
 {
     struct master *m = owner;
 
+    if (number == TG_CREW_ADMIN) {
+        tg_sockets_take(m->sockets, m->settings, number, m->crew.workers);
+        return tg_life_admin(m->settings, m->pid, m->stats, m->orders[1], ready);
+    }
     tg_tickets_advance(&m->tickets, tg_clock_mono_now());
     tg_sockets_take(m->sockets, m->settings, number, m->crew.workers);
     return tg_life_worker(m->settings, number, m->pid, m->stats, m->crew.limits, slot, ready);
@@ -95,7 +101,7 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     fresh->tickets = &m->tickets;
     m->settings = fresh;
     m->crew.workers = wanted_workers(fresh);
-    m->crew.admin = false;
+    m->crew.admin = fresh->admin_listens != NULL;
     if (tg_crew_start(&m->crew))
         return true;
     tg_buf_puts(problems, "[emerg] the new workers did not come to serve, the log says why\n");
@@ -242,6 +248,34 @@ static void reap(struct master *m)
         heir_ended(m, status);
 }
 
+/* The admin process has its own user and may not send signals: it writes, and the kernel signals.
+ */
+static void open_orders(struct master *m)
+{
+    CHECK(pipe2(m->orders, O_CLOEXEC | O_NONBLOCK) == 0);
+    CHECK(fcntl(m->orders[0], F_SETOWN, getpid()) == 0);
+    CHECK(fcntl(m->orders[0], F_SETFL, O_ASYNC | O_NONBLOCK) == 0);
+}
+
+static void obey(struct master *m, int signal_number);
+
+static void take_orders(struct master *m)
+{
+    char order;
+
+    while (read(m->orders[0], &order, 1) == 1)
+        switch (order) {
+        case TG_ORDER_RELOAD:
+            obey(m, SIGHUP);
+            break;
+        case TG_ORDER_DRAIN:
+            obey(m, SIGQUIT);
+            break;
+        default:
+            tg_log(TG_LOG_ERROR, "master", "the admin process asks for nonsense");
+        }
+}
+
 static void obey(struct master *m, int signal_number)
 {
     bool drain =
@@ -268,6 +302,9 @@ static void obey(struct master *m, int signal_number)
         (void)open_log(m);
         tg_crew_tell(&m->crew, SIGUSR1);
         break;
+    case SIGIO:
+        take_orders(m);
+        break;
     case SIGUSR2:
         upgrade(m);
         break;
@@ -281,8 +318,8 @@ static void obey(struct master *m, int signal_number)
 
 static sigset_t our_signals(void)
 {
-    static const int numbers[] = {SIGCHLD, SIGHUP,  SIGQUIT, SIGTERM,
-                                  SIGINT,  SIGUSR1, SIGUSR2, SIGWINCH};
+    static const int numbers[] = {SIGCHLD, SIGHUP,  SIGQUIT,  SIGTERM, SIGINT,
+                                  SIGUSR1, SIGUSR2, SIGWINCH, SIGIO};
     sigset_t set;
 
     sigemptyset(&set);
@@ -336,6 +373,7 @@ static bool begin(struct master *m, struct tg_settings *settings)
     bool good;
 
     m->pid = getpid();
+    open_orders(m);
     m->settings = settings;
     if (!tg_sockets_inherit(&m->sockets))
         tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_SOCKETS_VARIABLE);

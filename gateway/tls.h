@@ -90,4 +90,13 @@ bool tg_tls_pending(const struct tg_tls *t);
 /* Sends close_notify, best effort. */
 void tg_tls_shutdown(struct tg_tls *t);
 
+/* The first certificate of a PEM file. */
+struct tg_tls_certificate {
+    char subject[128]; /* its common name, may be "" */
+    int64_t not_after; /* microseconds since 1970 */
+};
+
+/* Reads it (tls_certificate.c). Returns NULL, or why not. */
+const char *tg_tls_certificate_read(const char *file, struct tg_tls_certificate *out);
+
 #endif

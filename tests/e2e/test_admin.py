@@ -1,0 +1,197 @@
+"""The admin process: questions over a port and a unix socket, orders over the unix socket alone."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from client import Client, ask, request
+from gateway import LOCATIONS
+from test_seed import SEED, put
+from wire import Wire
+
+PASS = "location / { proxy_pass modelarts; }"
+POLICY = """
+policy queue {
+    description "who may use what";
+    rule description { at config_desc; absent; message "no"; }
+}
+"""
+
+
+class Admin:
+    """A gateway with an admin block on a port and a unix socket."""
+
+    def __init__(self, guard):
+        self.guard = guard
+        guard.wait_log(r"master: trainguard")
+        ports = [int(m[1]) for m in guard.matches(r"listening on 127\.0\.0\.1:(\d+)")]
+        self.port, guard.port = ports[:2]
+        self.path = str(guard.directory / "admin.sock")
+
+    def get(self, target, method="GET"):
+        """An answer over the port."""
+        return ask(self.port, request(method, target, None if method == "GET" else b""), method)
+
+    def unix(self, target, method="POST"):
+        """An answer over the unix socket."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(60)
+            sock.connect(self.path)
+            sock.sendall(request(method, target, None if method == "GET" else b""))
+            return Wire(sock).response(method)
+
+
+@pytest.fixture(name="admin")
+def start_admin(origin, gateway):
+    """Starts one."""
+
+    def start(*scripts, **settings):
+        settings.setdefault("locations", PASS)
+        main = settings.pop("main", "")
+        behind = origin(*scripts)
+        guard = gateway(behind, main=main + " admin { listen 127.0.0.1:0; listen unix:admin.sock; }",
+                        **settings)
+        return Admin(guard)
+
+    return start
+
+
+def series(text, name):
+    """The samples of one metric by their labels."""
+    return {m[1] or "": float(m[2])
+            for m in re.finditer(rf"^trainguard_{name}(\{{.*\}})? ([0-9.e+-]+)$", text, re.M)}
+
+
+def test_health_and_readiness(admin):
+    """Both are good when the gateway is."""
+    one = admin()
+    assert (one.get("/healthz").status, one.get("/healthz").body) == (200, b"ok\n")
+    assert one.get("/readyz").body == b"ok\n"
+    verbose = one.get("/readyz?verbose")
+    assert verbose.status == 200
+    assert verbose.body.decode().splitlines() == [
+        "[+] serving ok", "[+] workers ok", "[+] event loops ok", "[+] audit log ok"]
+
+
+def test_not_ready_without_workers(admin):
+    """WINCH: nobody serves."""
+    one = admin()
+    workers = json.loads(one.get("/status").body)["workers"]
+    assert [w["state"] for w in workers] == ["serving"]
+    one.guard.process.send_signal(28)
+    # the admin process rests as well; who asks is answered after the next reload
+    one.guard.wait_log("live objects")
+    one.guard.process.send_signal(1)
+    one.guard.wait_log("master: reloaded")
+    assert one.get("/readyz").status == 200
+
+
+def test_metrics_count(admin):
+    """What was done is what is told, over all workers and reloads."""
+    one = admin()
+    for _ in range(3):
+        assert ask(one.guard.port, request()).status == 200
+    assert ask(one.guard.port, b"GET\r\n\r\n").status == 400
+    assert one.unix("/reload").status == 200
+    assert ask(one.guard.port, request("PUT", "/x", b"12345")).status == 200
+    text = one.get("/metrics").body.decode()
+    requests = series(text, "http_requests_total")
+    assert requests['{route="/",decision="allow",status_class="2xx"}'] == 4
+    assert requests['{route="other",decision="invalid",status_class="4xx"}'] == 1
+    assert series(text, "http_request_ends_total")['{end="done"}'] == 4
+    assert series(text, "http_request_body_bytes_total")[""] == 5
+    assert series(text, "http_request_duration_seconds_count")['{route="/"}'] == 4
+    assert series(text, "http_request_duration_seconds_bucket")['{route="/",le="+Inf"}'] == 4
+    assert series(text, "config_reloads_total")['{result="done"}'] == 1
+    assert series(text, "workers")[""] == 1
+
+
+def test_metrics_are_valid(admin):
+    """promtool finds nothing to complain about."""
+    if shutil.which("promtool") is None:
+        pytest.skip("no promtool here (Debian's package prometheus)")
+    one = admin(locations=LOCATIONS)
+    assert ask(one.guard.port, put(SEED), "PUT").status == 200
+    assert ask(one.guard.port, put(b"{}"), "PUT").status == 400
+    text = one.get("/metrics").body
+    got = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                         check=False)
+    assert (got.returncode, got.stdout + got.stderr) == (0, b"")
+    assert sum(series(text.decode(), "violations_total").values()) > 0
+
+
+def test_config_is_masked_and_whole(admin):
+    """What -T prints."""
+    one = admin()
+    text = one.get("/config").body.decode()
+    assert "proxy_pass modelarts;" in text
+
+
+def test_policies_and_certificates(admin, certificates, tmp_path):
+    """What was loaded, with revision and dates."""
+    (tmp_path / "queue.conf").write_text(POLICY)
+    locations = f"""
+    location PUT /v1/{{project_id}}/training-job-configs/{{config_name}} {{
+        filters json normalize validate policy;
+        policies {tmp_path}/queue.conf;
+        proxy_pass modelarts;
+    }}
+    location / {{ proxy_pass modelarts; }}"""
+    one = admin(locations=locations, server=f"listen 127.0.0.1:0 tls;"
+                f" tls_certificate {certificates}/server.pem;"
+                f" tls_certificate_key {certificates}/server.key;")
+    location, = json.loads(one.get("/policies").body)["locations"]
+    assert re.fullmatch("[0-9a-f]{64}", location["revision"])
+    policy, = location["policies"]
+    assert (policy["name"], policy["rules"]) == ("queue", [{"name": "description", "mode": "deny"}])
+    certificate, = json.loads(one.get("/certs").body)["certificates"]
+    assert certificate["use"] == "server"
+    assert certificate["not_after"].endswith("Z")
+
+
+@pytest.mark.parametrize("target,method,status", [
+    ("/nothing", "GET", 404), ("/reload", "GET", 405), ("/metrics", "POST", 405),
+    ("/reload", "POST", 403), ("/drain", "POST", 403), ("/log-level?level=debug", "POST", 403),
+])
+def test_what_is_refused_over_the_port(admin, target, method, status):
+    """No changes over a port, whoever asks."""
+    one = admin()
+    assert one.get(target, method).status == status
+    assert ask(one.guard.port, request()).status == 200
+
+
+def test_reload_over_the_unix_socket(admin):
+    """The answer is the master's: done, or what is wrong."""
+    one = admin(expect=[r"reload failed|\[emerg\]"])
+    assert one.unix("/reload").body == b"reloaded\n"
+    path = one.guard.directory / "trainguard.conf"
+    text = path.read_text()
+    path.write_text(text.replace("proxy_pass", "proxy_pas"))
+    answer = one.unix("/reload")
+    assert answer.status == 500
+    assert b'unknown directive "proxy_pas"' in answer.body
+    path.write_text(text)
+    assert one.unix("/reload").status == 200
+    status = json.loads(one.unix("/status", "GET").body)
+    assert (status["generation"], status["reloads_failed"]) == (3, 1)
+
+
+def test_drain_over_the_unix_socket(admin):
+    """The gateway ends gracefully."""
+    one = admin()
+    assert one.unix("/drain").status == 202
+    assert one.guard.process.wait(30) == 0
+
+
+def test_log_level(admin):
+    """All workers obey; nonsense is refused."""
+    one = admin(level="notice")
+    assert one.unix("/log-level?level=loud").status == 400
+    assert one.unix("/log-level?level=info").status == 200
+    one.guard.wait(lambda: [ask(one.guard.port, b"GET\r\n\r\n"),
+                            one.guard.matches(r"\[info\] .*exchange")][1], "a line of level info")
+    assert one.unix("/log-level?level=configured").status == 200
