@@ -69,6 +69,11 @@ extern const struct tg_contract_member tg_contract_config[];
 const struct tg_contract_member *tg_contract_find(const struct tg_contract_member *members,
                                                   struct tg_str name);
 
+/* The row of a member's name, or NULL. The node remembers it, so that each name of a document is
+ * looked up once; a name stands in objects of one table only. */
+const struct tg_contract_member *
+tg_contract_row(const struct tg_doc *d, const struct tg_contract_member *members, uint32_t name);
+
 /* The name of a table's row that is nearest to `name`, or NULL when none is near. */
 const char *tg_contract_nearest(const struct tg_contract_member *members, struct tg_str name);
 

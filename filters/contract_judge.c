@@ -10,8 +10,7 @@ static void find_members(struct tg_judge *j)
     for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++)
         j->member[i] = TG_NONE;
     for (uint32_t m = j->doc->node[j->config].child; m != TG_NONE; m = j->doc->node[m].next) {
-        const struct tg_contract_member *row =
-            tg_contract_find(tg_contract_config, tg_doc_string(j->doc, m));
+        const struct tg_contract_member *row = tg_contract_row(j->doc, tg_contract_config, m);
 
         if (row != NULL && row - tg_contract_config < TG_CONFIG_MEMBERS)
             j->member[row - tg_contract_config] = j->doc->node[m].child;

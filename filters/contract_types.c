@@ -33,7 +33,7 @@ static void each_member_of(struct tg_judge *j, uint32_t object,
                            const struct tg_contract_member *members, member_check *check)
 {
     for (uint32_t m = j->doc->node[object].child; m != TG_NONE; m = j->doc->node[m].next) {
-        const struct tg_contract_member *row = tg_contract_find(members, tg_doc_string(j->doc, m));
+        const struct tg_contract_member *row = tg_contract_row(j->doc, members, m);
 
         check(j, m, members, row);
         if (row != NULL && row->members != NULL)

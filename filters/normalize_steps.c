@@ -158,8 +158,7 @@ static void drop_response_members(struct tg_normal *n)
     uint32_t next;
 
     for (uint32_t m = node_of(n, n->config)->child; m != TG_NONE; m = next) {
-        const struct tg_contract_member *row =
-            tg_contract_find(tg_contract_config, tg_doc_string(n->doc, m));
+        const struct tg_contract_member *row = tg_contract_row(n->doc, tg_contract_config, m);
 
         next = node_of(n, m)->next;
         if (row != NULL && (row->flags & TG_CONTRACT_RESPONSE))

@@ -110,6 +110,7 @@ void tg_doc_rename(struct tg_doc *d, uint32_t name_node, struct tg_str new_name,
     CHECK(d->node[name_node].type == TG_NAME);
     c->old_text = current_text(d, d->node[name_node].child);
     set_text(d, name_node, quoted(d, new_name));
+    d->node[name_node].row = 0;
     c->to = tg_doc_pointer(d, name_node);
 }
 
