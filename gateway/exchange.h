@@ -3,6 +3,7 @@
  * allowed next phases; it ends in one place, once, with a reason (a row of errors.h), and there its
  * audit record is written. Its answer's last bytes leave after the record is with the kernel.
  *
+ *   intake.c    the request head as it comes
  *   exchange.c  phases, routing, body, chain, end
  *   forward.c   the request towards the upstream
  *   relay.c     the response towards the client
@@ -172,6 +173,9 @@ void tg_exchange_free_spare(struct tg_exchange *x);
 void tg_exchange_abort(struct tg_exchange *x);
 
 /* --- between the parts of the exchange --- */
+
+/* A fresh exchange in phase HEAD, without connection; ended ones are used again. */
+struct tg_exchange *tg_exchange_make(struct tg_worker *w);
 
 /* Moves to a phase (CHECKs the table). */
 void tg_exchange_to(struct tg_exchange *x, enum tg_phase phase);

@@ -1,0 +1,181 @@
+/* The request head as it comes: copied out of the read buffer, named, its target made canonical. */
+#include "check.h"
+#include "exchange.h"
+#include "target.h"
+#include "trace.h"
+
+enum { MAX_ID = 128 }; /* bytes of a request id from outside */
+
+static struct tg_exchange *attach(struct tg_conn *c)
+{
+    struct tg_exchange *x = tg_exchange_make(c->worker);
+
+    x->conn = c;
+    c->exchange = x;
+    x->wall = c->first_byte;
+    x->started = tg_worker_now(x->worker);
+    x->request.exchange = x;
+    x->request.client_address = tg_str_of(c->address);
+    x->request.tls_principal = tg_str_of(c->principal);
+    return x;
+}
+
+/* Slices of the head point into the read buffer: the copy of these bytes is in the arena. What the
+ * guard made up itself ("/" for an empty path) stays where it is. */
+static struct tg_str moved(struct tg_str s, struct tg_str from, const char *to)
+{
+    bool inside = s.p >= from.p && s.p + s.n <= from.p + from.n;
+
+    return inside ? (struct tg_str){to + (s.p - from.p), s.n} : s;
+}
+
+/* Two of them are none (Trace Context section 3.2). */
+static void read_trace(struct tg_exchange *x, struct tg_str value)
+{
+    struct tg_trace trace = {0};
+
+    if (x->traces++ == 0)
+        (void)tg_trace_parse(value, &trace);
+    x->trace_id = trace.trace_id;
+}
+
+/* The fields the gateway itself looks at, in one pass. */
+static void look_at_fields(struct tg_exchange *x)
+{
+    struct tg_request *r = &x->request;
+
+    for (unsigned i = 0; i < r->nfields; i++) {
+        const struct tg_field *f = &r->fields[i];
+
+        if (f->name.n == 10 && tg_str_ieq(f->name, TG_STR("Connection")))
+            x->connection = x->connection.n == 0
+                                ? f->value
+                                : tg_arena_printf(&x->arena, "%.*s,%.*s", TG_STR_ARG(x->connection),
+                                                  TG_STR_ARG(f->value));
+        else if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("X-Request-Id")))
+            r->request_id = f->value;
+        else if (f->name.n == 11 && tg_str_ieq(f->name, TG_STR("traceparent")))
+            read_trace(x, f->value);
+    }
+}
+
+static void copy_head(struct tg_exchange *x, const struct tg_head *head, struct tg_str raw)
+{
+    struct tg_request *r = &x->request;
+    const char *to = tg_arena_dup(&x->arena, raw).p;
+    struct tg_field *fields = tg_arena_alloc(&x->arena, head->nfields * sizeof(*fields));
+
+    for (unsigned i = 0; i < head->nfields; i++) {
+        fields[i].name = moved(head->fields[i].name, raw, to);
+        fields[i].value = moved(head->fields[i].value, raw, to);
+    }
+    r->fields = fields;
+    r->nfields = head->nfields;
+    r->method = moved(head->method, raw, to);
+    r->target = head->target.n == 1 && head->target.p[0] == '*' ? TG_STR("*")
+                                                                : moved(head->target, raw, to);
+    x->host = moved(head->authority, raw, to);
+    x->framing = head->framing;
+    x->length = head->length;
+    x->minor = head->minor;
+    x->is_head = head->is_head;
+    x->keep_alive = head->keep_alive;
+    x->expect_continue = head->expect_continue;
+}
+
+/* A request id from outside is kept when it is short and plain, so it cannot break a log. */
+static bool plain_id(struct tg_str id)
+{
+    if (id.n == 0 || id.n > MAX_ID)
+        return false;
+    for (size_t i = 0; i < id.n; i++) {
+        char c = id.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_' || c == '.'))
+            return false;
+    }
+    return true;
+}
+
+static void name_request(struct tg_exchange *x)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct tg_worker *w = x->worker;
+    char *id;
+    uint64_t n;
+
+    if (plain_id(x->request.request_id))
+        return;
+    id = tg_arena_alloc(&x->arena, 32);
+    memcpy(id, w->id_prefix, 16);
+    n = w->id_next++;
+    for (unsigned i = 32; i-- > 16; n >>= 4)
+        id[i] = digits[n & 15];
+    x->request.request_id = (struct tg_str){id, 32};
+}
+
+/* What does not go upstream as it came goes as it was judged: the normalised path. Only the closing
+ * slash, which routing drops, stays where no filter judges the request. */
+static bool normalize_target(struct tg_exchange *x, const char **why)
+{
+    struct tg_request *r = &x->request;
+    char *out = tg_arena_alloc(&x->arena, r->target.n + 1);
+    struct tg_str query;
+    bool changed;
+
+    if (tg_str_eq(r->target, TG_STR("*"))) {
+        r->path = r->target;
+        return true;
+    }
+    if (!tg_target_normalize(r->target, out, r->target.n + 1, &r->path, &query, &changed, why))
+        return false;
+    if (!changed)
+        return true;
+    if (r->path.n > 1 && r->target.n > r->path.n && r->target.p[r->path.n] == '/' &&
+        (r->target.n == r->path.n + 1 || r->target.p[r->path.n + 1] == '?') &&
+        tg_str_starts(r->target, r->path))
+        return true; /* tg_exchange_start() decides about the slash */
+    r->target = query.n > 0 ? tg_arena_printf(&x->arena, "%.*s?%.*s", TG_STR_ARG(r->path),
+                                              TG_STR_ARG(query))
+                            : r->path;
+    return true;
+}
+
+bool tg_exchange_new(struct tg_conn *c, const struct tg_head *head, struct tg_str raw)
+{
+    struct tg_exchange *x = attach(c);
+    const char *why = "";
+
+    copy_head(x, head, raw);
+    look_at_fields(x);
+    name_request(x);
+    tg_request_identify(&x->request);
+    x->body_complete = c->state == TG_CONN_WAIT;
+    if (!normalize_target(x, &why)) {
+        x->request.path = TG_STR("");
+        tg_exchange_end(x, TG_E_BAD_REQUEST, why);
+        return false;
+    }
+    if (c->worker->draining)
+        x->keep_alive = false;
+    if (c->server->keepalive_requests > 0 &&
+        c->requests + 1 >= (uint64_t)c->server->keepalive_requests)
+        x->keep_alive = false;
+    tg_exchange_to(x, TG_PHASE_ROUTE);
+    return true;
+}
+
+void tg_exchange_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
+{
+    struct tg_exchange *x = attach(c);
+
+    x->is_head = tg_str_starts(raw, TG_STR("HEAD ")); /* its answer has no body, even this one */
+    name_request(x);
+    tg_exchange_end(x, error, why);
+}
+
+struct tg_str tg_exchange_path(const struct tg_exchange *x)
+{
+    return x->request.path;
+}
