@@ -1,0 +1,185 @@
+"""What is shipped to run the gateway elsewhere: it is whole, current, and made of what exists."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from gateway import TOP, binary
+
+DEPLOY = TOP / "conf" / "deploy"
+yaml = pytest.importorskip("yaml", reason="no python3-yaml here")
+
+
+def need(tool):
+    """Skips a test where its tool is not installed."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"no {tool} here")
+
+
+def run(*command, **more):
+    """A command that must do well; its output."""
+    got = subprocess.run(command, capture_output=True, text=True, check=False, **more)
+    assert got.returncode == 0, got.stdout + got.stderr
+    return got.stdout
+
+
+def metrics():
+    """The names the program knows, as the code spells them."""
+    text = (TOP / "gateway" / "stats_text.c").read_text(encoding="utf-8")
+    names = re.findall(r'"((?:[a-z0-9]+_)*[a-z0-9]+)",\s*"(counter|gauge|histogram)"', text)
+    names += re.findall(r'names\(sum, \w+, "(\w+)", "\w*",()', text)
+    return {f"trainguard_{name}" for name, _ in names}
+
+
+def objects():
+    """All Kubernetes objects by kind."""
+    found = {}
+    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
+        for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            found.setdefault(one["kind"], []).append(one)
+    return found
+
+
+@pytest.mark.parametrize("name", ["prometheus-rules.yml", "grafana-dashboard.json"])
+def test_alerts_and_dashboard_ask_for_what_is_there(name):
+    """Every metric they name is one the gateway has."""
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    assert len(metrics()) > 20
+    used = set(re.findall(r"trainguard_[a-z_]+[a-z]", text)) - {"trainguard_audit", "trainguard_workers"}
+    used = {re.sub(r"_(bucket|sum|count)$", "", name) for name in used}
+    assert used - metrics() - {"trainguard_"} == set()
+
+
+def test_alerts_are_valid_and_explained():
+    """promtool takes them, and the operations guide has a word on each."""
+    rules = yaml.safe_load((DEPLOY / "prometheus-rules.yml").read_text(encoding="utf-8"))
+    guide = (TOP / "conf" / "operations.md").read_text(encoding="utf-8")
+    for rule in rules["groups"][0]["rules"]:
+        assert rule["alert"] in guide, rule["alert"]
+    need("promtool")
+    run("promtool", "check", "rules", DEPLOY / "prometheus-rules.yml")
+
+
+def test_the_dashboard_is_whole():
+    """Panels with different ids and a query each."""
+    panels = json.loads((DEPLOY / "grafana-dashboard.json").read_text(encoding="utf-8"))["panels"]
+    assert len({p["id"] for p in panels}) == len(panels) > 5
+    assert all(p["targets"][0]["expr"] for p in panels)
+
+
+def test_the_unit_and_its_score():
+    """systemd finds nothing to complain about, and the sandbox is as good as documented."""
+    need("systemd-analyze")
+    got = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=25",
+                          DEPLOY / "trainguard.service"], capture_output=True, text=True, check=False)
+    if "offline" in got.stderr:
+        pytest.skip("this systemd-analyze does not judge files")
+    assert got.returncode == 0, got.stdout[-300:] + got.stderr
+
+
+def containers(pod):
+    """All containers of a pod template."""
+    spec = pod["spec"]["template"]["spec"]
+    return spec.get("initContainers", []) + spec["containers"]
+
+
+def test_kubernetes_objects():
+    """Selectors meet labels, volumes meet mounts, ports meet probes, names meet names."""
+    found = objects()
+    maps = {o["metadata"]["name"] for o in found["ConfigMap"]}
+    secrets = {o["metadata"]["name"] for o in found["Secret"]}
+    for one in found["Deployment"]:
+        labels = one["spec"]["template"]["metadata"]["labels"]
+        assert one["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        spec = one["spec"]["template"]["spec"]
+        volumes = {v["name"]: v for v in spec["volumes"]}
+        for volume in volumes.values():
+            assert volume.get("configMap", {}).get("name", "trainguard") in maps
+            assert volume.get("secret", {}).get("secretName", "trainguard-keys") in secrets
+        guard = next(c for c in containers(one) if c["name"] == "trainguard")
+        assert {m["name"] for m in guard["volumeMounts"]} == set(volumes)
+        assert not any("subPath" in m for m in guard["volumeMounts"]), "would never change"
+        ports = {p["name"] for p in guard["ports"]}
+        for probe in ("readinessProbe", "livenessProbe"):
+            assert guard[probe]["httpGet"]["port"] in ports
+        assert guard["securityContext"]["readOnlyRootFilesystem"] is True
+        assert guard["securityContext"]["capabilities"]["drop"] == ["ALL"]
+    budget, scaler = found["PodDisruptionBudget"][0], found["HorizontalPodAutoscaler"][0]
+    names = {o["metadata"]["name"]: o for o in found["Deployment"]}
+    target = names[scaler["spec"]["scaleTargetRef"]["name"]]
+    assert budget["spec"]["selector"] == target["spec"]["selector"]
+    assert found["Service"][0]["spec"]["selector"] == target["spec"]["selector"]["matchLabels"]
+    assert scaler["spec"]["minReplicas"] > budget["spec"]["minAvailable"]
+
+
+def test_the_sidecar_is_native():
+    """An init container that stays, with a startup probe and a graceful end within the pod's."""
+    pod = next(o for o in objects()["Deployment"] if o["metadata"]["name"] == "notebook")
+    guard, = pod["spec"]["template"]["spec"]["initContainers"]
+    assert guard["restartPolicy"] == "Always"
+    assert "startupProbe" in guard and "preStop" in guard["lifecycle"]
+    assert pod["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 25
+
+
+def test_the_configuration_of_the_cluster_loads(tmp_path):
+    """The ConfigMap's text, with its paths moved here."""
+    configuration, policies = objects()["ConfigMap"]
+    (tmp_path / "policies").mkdir()
+    for name, text in policies["data"].items():
+        (tmp_path / "policies" / name).write_text(text)
+    text = configuration["data"]["trainguard.conf"]
+    text = text.replace("/etc/trainguard-policies", f"{tmp_path}/policies").replace(
+        "/run/trainguard", str(tmp_path))
+    (tmp_path / "trainguard.conf").write_text(text)
+    run(binary(), "-t", "-c", tmp_path / "trainguard.conf")
+
+
+def test_the_page_of_directives_is_current():
+    """conf/man/make > conf/man/trainguard.conf.5"""
+    made = run("/usr/bin/python3", TOP / "conf" / "man" / "make")
+    assert made == (TOP / "conf" / "man" / "trainguard.conf.5").read_text(encoding="utf-8")
+
+
+def test_man_pages_are_well_formed():
+    """man has no warnings; every option of --help has its paragraph."""
+    need("man")
+    for page in ("trainguard.8", "trainguard.conf.5"):
+        got = subprocess.run(["man", "--warnings", "-l", TOP / "conf" / "man" / page],
+                             capture_output=True, text=True, check=False)
+        assert (got.returncode, got.stderr) == (0, "")
+    text = (TOP / "conf" / "man" / "trainguard.8").read_text(encoding="utf-8").replace("\\", "")
+    for option in re.findall(r"^  (-\w|--\w+)\b", run(binary(), "--help"), re.M):
+        assert option in text, option
+
+
+def test_completion_knows_signals_and_commands(tmp_path):
+    """In a shell that has it."""
+    (tmp_path / "trainguard").symlink_to(binary())
+    script = (f"source {DEPLOY}/completion.bash; COMP_WORDS=({tmp_path}/trainguard %s ''); "
+              "COMP_CWORD=%d; _trainguard; echo ${COMPREPLY[@]}")
+    assert run("bash", "-c", script % ("-s", 2)).split() == ["stop", "quit", "reload", "reopen"]
+    commands = run("bash", "-c", script % ("", 1)).split()
+    assert "audit" in commands
+    assert set(commands) == set(re.findall(r"^  ([a-z]+) ", run(binary(), "--help"), re.M))
+
+
+def test_the_package():
+    """CPack makes it; dpkg-deb says what is in it."""
+    need("cpack")
+    need("dpkg-deb")
+    build = pathlib.Path(binary()).parent
+    if not (build / "CPackConfig.cmake").exists():
+        pytest.skip("not a build folder")
+    run("cpack", "--config", "CPackConfig.cmake", "-B", build / "package", cwd=build)
+    package, = (build / "package").glob("*.deb")
+    listed = run("dpkg-deb", "-c", package)
+    for path in ("usr/sbin/trainguard", "etc/trainguard/trainguard.conf", "man8/trainguard.8",
+                 "man5/trainguard.conf.5", "systemd/system/trainguard.service",
+                 "completions/trainguard", "logrotate.d/trainguard"):
+        assert path in listed, path
+    assert "libevent" in run("dpkg-deb", "-f", package, "Depends")
+    assert "/etc/trainguard/trainguard.conf" in run("dpkg-deb", "-I", package, "conffiles")
