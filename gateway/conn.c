@@ -139,6 +139,21 @@ static void limit_body(struct tg_conn *c)
     tg_timer_set(&c->timer, now, left);
 }
 
+/* True while the body's deadlines do not count: the client has sent all of it, or may not go on. */
+static bool is_only_reading(const struct tg_conn *c)
+{
+    return c->state == TG_CONN_WAIT || (c->state == TG_CONN_BODY && c->body_paused);
+}
+
+/* Then it has to take what is queued for it, if anything is. */
+static void limit_reading(struct tg_conn *c)
+{
+    if (tg_wire_queued(&c->wire) > 0)
+        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->send_timeout);
+    else
+        tg_timer_clear(&c->timer);
+}
+
 /* Starts the exchange of a complete head: first our side, then libevhtp's request object. */
 static void begin(struct tg_conn *c, struct tg_str raw)
 {
@@ -206,7 +221,7 @@ static bool read_head(struct tg_conn *c, struct tg_str *in)
 static void body_complete(struct tg_conn *c)
 {
     c->state = TG_CONN_WAIT;
-    tg_timer_clear(&c->timer);
+    limit_reading(c);
     tg_exchange_body_end(c->exchange);
 }
 
@@ -382,7 +397,7 @@ static void on_drained(void *owner)
         on_readable(c);
         return;
     }
-    if (c->state == TG_CONN_WAIT)
+    if (is_only_reading(c))
         tg_timer_clear(&c->timer);
     if (c->exchange != NULL)
         tg_exchange_client_drained(c->exchange);
@@ -412,10 +427,14 @@ static void on_deadline(void *owner)
         }
         break;
     case TG_CONN_BODY:
-        if (!tg_exchange_ended(c->exchange))
-            tg_exchange_body_timeout(c->exchange,
-                                     c->too_slow ? "slower than client_body_min_rate" : "");
-        return;
+        if (!c->body_paused) {
+            if (!tg_exchange_ended(c->exchange))
+                tg_exchange_body_timeout(c->exchange,
+                                         c->too_slow ? "slower than client_body_min_rate" : "");
+            return;
+        }
+        tg_exchange_client_stuck(c->exchange);
+        break;
     case TG_CONN_WAIT:
         if (c->exchange != NULL)
             tg_exchange_client_stuck(c->exchange);
@@ -461,8 +480,8 @@ bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n)
     CHECK_MAGIC(c, CONN_MAGIC);
     if (!tg_wire_write(&c->wire, iov, n))
         return false;
-    if (tg_wire_queued(&c->wire) > 0 && c->state == TG_CONN_WAIT)
-        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->send_timeout);
+    if (tg_wire_queued(&c->wire) > 0 && is_only_reading(c))
+        limit_reading(c);
     return true;
 }
 
@@ -473,11 +492,11 @@ size_t tg_conn_unsent(const struct tg_conn *c)
 
 void tg_conn_pause_body(struct tg_conn *c)
 {
-    if (!c->body_paused)
+    if (!c->body_paused) {
         c->paused_at = tg_worker_now(c->worker);
-    c->body_paused = true;
-    if (c->state == TG_CONN_BODY)
-        tg_timer_clear(&c->timer);
+        c->body_paused = true;
+        limit_reading(c);
+    }
     if (!c->processing)
         tg_wire_read_off(&c->wire);
 }

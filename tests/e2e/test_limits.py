@@ -87,6 +87,44 @@ def test_silence_has_a_reason(gateway, origin, what, end):
     assert [e for e, _ in records(guard, 1)] == [end]
 
 
+def flood(_origin, connection):
+    """Answers before the body is there, for as long as somebody takes it."""
+    connection.wire.head()
+    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    try:
+        while True:
+            connection.send(b"10000\r\n" + bytes(65536) + b"\r\n")
+            connection.sent = time.monotonic()
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
+def stalled(behind):
+    """True when the upstream could send nothing for a while."""
+    sent = getattr(behind.connections[0], "sent", None)
+    return sent is not None and time.monotonic() - sent > 0.3
+
+
+@pytest.mark.parametrize("length", [6, 1 << 30], ids=["complete", "paused"])
+def test_answer_is_not_taken(gateway, origin, length):
+    """Who sends a body and takes nothing of an early answer does not keep a connection."""
+    behind = origin([flood])
+    guard = gateway(behind, locations=PASS, server="send_timeout 400ms;",
+                    upstream="read_timeout 60s; send_timeout 60s;")
+    with Client(guard.port) as client:
+        client.send(request("POST", "/x", None, f"Content-Length: {length}") + b"half")
+        client.wire.more()
+        while not stalled(behind):
+            time.sleep(0.02)
+        client.sock.settimeout(0.3)
+        try:
+            for _ in range(length // 65536 + 1):
+                client.sock.sendall(bytes(min(length - 4, 65536)))
+        except (TimeoutError, ConnectionError):
+            pass
+        assert [end for end, _ in records(guard, 1)] == ["client_timeout"]
+
+
 def test_idle_connections_make_room(gateway, origin):
     """A worker full of idle connections still serves."""
     guard = gateway(origin(), locations=PASS, main="worker_connections 16;")
