@@ -8,7 +8,8 @@
 /* `trainguard audit verify|show|summary`: 0 fine, 1 a problem was found, 2 could not read. */
 int tg_audit_main(int argc, char **argv);
 
-/* `trainguard eval BODY...`: 0 pass, 1 denied, 2 could not evaluate, 3 warnings (--fail-on-warn). */
+/* `trainguard eval BODY...`: 0 pass, 1 denied, 2 could not evaluate, 3 warnings (--fail-on-warn).
+ */
 int tg_eval_main(int argc, char **argv);
 
 /* `trainguard explain [NAME...]`: 0 fine, 2 a name is not known. */

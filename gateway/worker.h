@@ -100,7 +100,8 @@ void tg_worker_stop(struct tg_worker *w);
  */
 void tg_worker_drain(struct tg_worker *w);
 
-/* Ends a turn of the loop: the audit lines of what happened in it, then the answers they belong to. */
+/* Ends a turn of the loop: the audit lines of what happened in it, then the answers they belong to.
+ */
 void tg_worker_turn(struct tg_worker *w);
 
 /* Frees everything and logs the live objects (all zero, or an error line). NULL is fine. */

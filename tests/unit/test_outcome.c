@@ -43,7 +43,8 @@ static void check(size_t i, size_t piece)
 
     tg_outcome_init(&o);
     for (size_t at = 0; at < body.n; at += piece)
-        tg_outcome_read(&o, (struct tg_str){body.p + at, body.n - at < piece ? body.n - at : piece});
+        tg_outcome_read(&o,
+                        (struct tg_str){body.p + at, body.n - at < piece ? body.n - at : piece});
     if (o.failed != cases[i].failed || strcmp(o.error_code, cases[i].code) != 0)
         fail_msg("case %zu in pieces of %zu: %s", i, piece, cases[i].body);
 }
