@@ -19,22 +19,60 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TRIES = 20, LOCK_PAUSE_NS = 50000, MAX_NAME = 4096 };
+enum {
+    LOCK_TRIES = 20,
+    LOCK_PAUSE_NS = 50000,
+    MAX_NAME = 4096,
+    TORN_TRIES = 20,
+    WRITER_PAUSE_NS = 1000000
+};
 
 /* --- opening --- */
 
-/* True when the file ends within a line: its writer died, or could not tidy up. */
-static bool ends_torn(const char *path, off_t size)
+/* The last byte of the file, or a newline when it cannot be read. */
+static char last_byte(const char *path, off_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     char last = '\n';
 
     if (fd < 0)
-        return false;
+        return last;
     if (pread(fd, &last, 1, size - 1) != 1)
         last = '\n';
     close(fd);
-    return last != '\n' && last != ' ';
+    return last;
+}
+
+/* Lets a write that another worker is in the middle of come to its end: both need the inode's lock.
+ * Asks for a byte that is there already. */
+static void await_writers(int fd)
+{
+    const struct timespec pause = {.tv_nsec = WRITER_PAUSE_NS};
+
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1) != 0)
+        nanosleep(&pause, NULL);
+}
+
+/*
+ * True when the file ends within a line: its writer died, or could not tidy up. A line that a
+ * worker is writing now ends there too for a moment (a write becomes visible page by page); the
+ * difference is that the file has grown afterwards.
+ */
+static bool ends_torn(int fd, const char *path, off_t size)
+{
+    struct stat now;
+    char last;
+
+    for (int i = 0; i < TORN_TRIES; i++) {
+        last = last_byte(path, size);
+        if (last == '\n' || last == ' ')
+            return false;
+        await_writers(fd);
+        if (fstat(fd, &now) != 0 || now.st_size == size)
+            return true;
+        size = now.st_size;
+    }
+    return false; /* who grows all the time is alive */
 }
 
 /* A file whose directory entry is not on disk is lost with the power, whatever it holds. */
@@ -88,7 +126,7 @@ static void take(struct tg_sink *s, int fd, const struct stat *st)
     s->regular = S_ISREG(st->st_mode);
     s->fresh = s->regular;
     s->locked = false;
-    s->torn = s->regular && st->st_size > 0 && ends_torn(path, st->st_size);
+    s->torn = s->regular && st->st_size > 0 && ends_torn(fd, path, st->st_size);
     if (s->conf->mode == TG_AUDIT_STRICT && s->regular)
         sync_directory(path);
 }
