@@ -23,8 +23,8 @@ static const struct {
     unsigned next;
 } phases[] = {
     [TG_PHASE_HEAD] = {"reading the request head", NEXT(TG_PHASE_ROUTE) | NEXT(TG_PHASE_END)},
-    [TG_PHASE_ROUTE] = {"routing",
-                        NEXT(TG_PHASE_BODY) | NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_ROUTE] = {"routing", NEXT(TG_PHASE_BODY) | NEXT(TG_PHASE_RECORD) |
+                                       NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
     [TG_PHASE_BODY] = {"reading the request body", NEXT(TG_PHASE_FILTER) | NEXT(TG_PHASE_END)},
     [TG_PHASE_FILTER] = {"running the filters",
                          NEXT(TG_PHASE_RECORD) | NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
@@ -213,6 +213,7 @@ static void send_continue(struct tg_exchange *x)
     x->expect_continue = false;
 }
 
+static void go_upstream(struct tg_exchange *x);
 static void run_chain(struct tg_exchange *x);
 
 void tg_exchange_start(struct tg_exchange *x)
@@ -227,7 +228,7 @@ void tg_exchange_start(struct tg_exchange *x)
         return;
     send_continue(x);
     if (x->streamed) {
-        tg_forward_begin(x, false);
+        go_upstream(x);
         return;
     }
     tg_exchange_to(x, TG_PHASE_BODY);
@@ -292,19 +293,44 @@ void tg_exchange_body_timeout(struct tg_exchange *x, const char *why)
     tg_exchange_end(x, TG_E_BODY_TIMEOUT, why);
 }
 
-/* --- the chain --- */
+/* --- towards the upstream --- */
 
-static void passed(struct tg_exchange *x)
+static struct tg_audit_record record_of(const struct tg_exchange *x)
 {
-    x->forwarded = tg_request_forwarded_body(&x->request);
+    return (struct tg_audit_record){
+        .time = x->wall,
+        .request = &x->request,
+        .trace_id = x->trace_id,
+        .end = x->end,
+        .end_detail = x->end_detail,
+        .status = x->status,
+        .upstream_status = x->upstream_status,
+        .upstream_address = x->upstream_address,
+        .upstream_error_code =
+            x->outcome.failed ? tg_str_of(x->outcome.error_code) : (struct tg_str){NULL, 0},
+        .upstream_failed = x->outcome.failed,
+        .bytes_in = x->body_bytes,
+        .bytes_out = x->bytes_out,
+        .duration_us = tg_worker_now(x->worker) - x->started,
+        .filter_us = x->filter_us,
+        .connect_us = x->connect_us,
+        .upstream_us = x->upstream_us,
+    };
+}
+
+static void go_upstream(struct tg_exchange *x)
+{
+    struct tg_audit_record record;
+
     if (!tg_audit_wants_intent(x->worker->audit)) {
         tg_forward_begin(x, false);
         return;
     }
     tg_exchange_to(x, TG_PHASE_RECORD);
-    x->next = NULL;
-    *x->worker->intending.last = x;
-    x->worker->intending.last = &x->next;
+    record = record_of(x);
+    tg_audit_intent(x->worker->audit, &record);
+    x->next_intending = x->worker->intending;
+    x->worker->intending = x;
 }
 
 void tg_exchange_recorded(struct tg_exchange *x, bool written)
@@ -318,6 +344,8 @@ void tg_exchange_recorded(struct tg_exchange *x, bool written)
         tg_exchange_end(x, TG_E_AUDIT, "");
 }
 
+/* --- the chain --- */
+
 static void run_chain(struct tg_exchange *x)
 {
     uint64_t started = tg_clock_mono_now();
@@ -327,7 +355,8 @@ static void run_chain(struct tg_exchange *x)
     switch (verdict) {
     case TG_NEXT:
         tg_timer_clear(&x->timer);
-        passed(x);
+        x->forwarded = tg_request_forwarded_body(&x->request);
+        go_upstream(x);
         return;
     case TG_WAIT:
         tg_exchange_deadline(x, (int64_t)x->request.wait_ms * 1000);
@@ -419,29 +448,6 @@ static void log_end(const struct tg_exchange *x, enum tg_phase phase)
            info->message, x->end_detail.n > 0 ? ": " : "", TG_STR_ARG(x->end_detail),
            tg_phase_text(phase), TG_STR_ARG(r->client_address), TG_STR_ARG(r->method),
            TG_STR_ARG(r->path), TG_STR_ARG(x->upstream_address), TG_STR_ARG(r->request_id));
-}
-
-static struct tg_audit_record record_of(const struct tg_exchange *x)
-{
-    return (struct tg_audit_record){
-        .time = x->wall,
-        .request = &x->request,
-        .trace_id = x->trace_id,
-        .end = x->end,
-        .end_detail = x->end_detail,
-        .status = x->status,
-        .upstream_status = x->upstream_status,
-        .upstream_address = x->upstream_address,
-        .upstream_error_code =
-            x->outcome.failed ? tg_str_of(x->outcome.error_code) : (struct tg_str){NULL, 0},
-        .upstream_failed = x->outcome.failed,
-        .bytes_in = x->body_bytes,
-        .bytes_out = x->bytes_out,
-        .duration_us = tg_worker_now(x->worker) - x->started,
-        .filter_us = x->filter_us,
-        .connect_us = x->connect_us,
-        .upstream_us = x->upstream_us,
-    };
 }
 
 /* How the client's connection goes on. */

@@ -49,8 +49,9 @@ struct tg_exchange {
     struct tg_conn *conn; /* NULL once the client is gone */
     struct tg_arena arena;
     enum tg_phase phase;
-    struct tg_timer timer;    /* the phase's deadline */
-    struct tg_exchange *next; /* in one of the worker's lists */
+    struct tg_timer timer;              /* the phase's deadline */
+    struct tg_exchange *next;           /* in one of the worker's lists */
+    struct tg_exchange *next_intending; /* in that list, which it may end in */
 
     /* the request */
     struct tg_request request;

@@ -68,7 +68,6 @@ struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned num
     w->settings = settings;
     w->base = new_base();
     list_init(&w->ending);
-    list_init(&w->intending);
     tg_random(random, sizeof(random));
     tg_hex(random, sizeof(random), w->id_prefix);
     snprintf(stream, sizeof(stream), "%u", number);
@@ -135,19 +134,21 @@ bool tg_worker_shed(struct tg_worker *w)
 }
 
 /* The audit lines of everything that happened in this turn, then what waited for them. Sending the
- * last bytes may start a pipelined request that ends at once: hence the rounds. */
+ * last bytes may start a pipelined request that ends at once, and so may going upstream: those end
+ * in a round of their own, behind their audit lines. */
 void tg_worker_turn(struct tg_worker *w)
 {
-    while (w->ending.first != NULL || w->intending.first != NULL) {
+    while (w->ending.first != NULL || w->intending != NULL) {
         bool written = tg_audit_flush(w->audit);
-        struct tg_exchange *x = take_all(&w->intending);
+        struct tg_exchange *ending = take_all(&w->ending);
+        struct tg_exchange *intending = w->intending;
 
-        for (struct tg_exchange *next; x != NULL; x = next) {
-            next = x->next;
+        w->intending = NULL;
+        for (struct tg_exchange *x = intending, *next; x != NULL; x = next) {
+            next = x->next_intending;
             tg_exchange_recorded(x, written);
         }
-        x = take_all(&w->ending);
-        for (struct tg_exchange *next; x != NULL; x = next) {
+        for (struct tg_exchange *x = ending, *next; x != NULL; x = next) {
             next = x->next;
             tg_exchange_complete(x);
         }

@@ -63,8 +63,8 @@ struct tg_worker {
     struct tg_exchange *spare; /* ended ones, kept with their memory */
     unsigned nspare;
     struct tg_exchange_list ending; /* ended in this turn: answer goes out after the audit flush */
-    struct tg_exchange_list intending; /* wait for their intent record to be on disk */
-    char id_prefix[16];                /* of request ids: random per worker */
+    struct tg_exchange *intending;  /* wait for their intent record to be on disk */
+    char id_prefix[16];             /* of request ids: random per worker */
     uint64_t id_next;
     uint64_t now;                /* of this turn, monotonic; 0: not read yet */
     int64_t wall;                /* the same, wall clock */
