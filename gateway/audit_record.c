@@ -373,7 +373,7 @@ static void add_body(struct tg_redact *redact, struct tg_buf *out, const struct 
         tg_doc_type(r->doc, 0) != TG_OBJECT)
         return;
     if (redact->conf->body == TG_AUDIT_BODY_FULL)
-        tg_buf_add(out, TG_STR(",\"request.body.full\":true"));
+        tg_buf_add(out, TG_STR(",\"request.body_full\":true"));
     tg_buf_add(out, TG_STR(",\"request.body\":"));
     tg_redact_body(redact, out, r->doc, 0);
 }

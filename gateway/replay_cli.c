@@ -106,7 +106,7 @@ static void take_record(struct replay *p)
     const struct tg_doc *d = &p->doc;
     struct tg_str decision = tg_audit_text(d, 0, TG_STR("decision"));
     uint32_t body = tg_doc_member(d, 0, TG_STR("request.body"));
-    uint32_t full = tg_doc_member(d, 0, TG_STR("request.body.full"));
+    uint32_t full = tg_doc_member(d, 0, TG_STR("request.body_full"));
     bool denied = tg_str_eq(decision, TG_STR("deny"));
 
     if (!tg_str_eq(tg_audit_text(d, 0, TG_STR("event")), TG_STR("outcome")))
