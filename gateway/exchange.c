@@ -148,8 +148,9 @@ static void free_exchange(struct tg_exchange *x)
 {
     struct tg_worker *w = x->worker;
 
-    CHECK(x->conn == NULL && x->peer == NULL);
+    CHECK(x->conn == NULL && x->peer == NULL && !x->recording);
     tg_timer_end(&x->timer);
+    tg_buf_end(&x->withheld);
     if (x->body != NULL)
         evbuffer_free(x->body);
     free_slot(w, x);
@@ -279,7 +280,7 @@ void tg_exchange_body_end(struct tg_exchange *x)
 void tg_exchange_read_done(struct tg_exchange *x)
 {
     CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    if (x->streamed && x->phase != TG_PHASE_END)
+    if (x->phase != TG_PHASE_END && (x->streamed || x->peer != NULL))
         tg_forward_more(x);
 }
 
@@ -318,6 +319,19 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
     };
 }
 
+/* Waits for the end of the turn, when what was queued is on disk. */
+static void await_record(struct tg_exchange *x, bool queued)
+{
+    CHECK(!x->recording);
+    if (!queued) {
+        tg_exchange_end(x, TG_E_AUDIT, "");
+        return;
+    }
+    x->recording = true;
+    x->next_recording = x->worker->recording;
+    x->worker->recording = x;
+}
+
 static void go_upstream(struct tg_exchange *x)
 {
     struct tg_audit_record record;
@@ -328,20 +342,31 @@ static void go_upstream(struct tg_exchange *x)
     }
     tg_exchange_to(x, TG_PHASE_RECORD);
     record = record_of(x);
-    tg_audit_intent(x->worker->audit, &record);
-    x->next_intending = x->worker->intending;
-    x->worker->intending = x;
+    await_record(x, tg_audit_intent(x->worker->audit, &record));
+}
+
+void tg_exchange_record_answer(struct tg_exchange *x)
+{
+    struct tg_audit_record record = record_of(x);
+
+    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK(x->phase == TG_PHASE_RELAY && !x->response_started);
+    await_record(x, tg_audit_answer(x->worker->audit, &record));
 }
 
 void tg_exchange_recorded(struct tg_exchange *x, bool written)
 {
     CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK(x->recording);
+    x->recording = false;
     if (x->phase == TG_PHASE_END)
         return; /* the client left in the meantime */
-    if (written)
+    if (!written)
+        tg_exchange_end(x, TG_E_AUDIT, "");
+    else if (x->phase == TG_PHASE_RECORD)
         tg_forward_begin(x, false);
     else
-        tg_exchange_end(x, TG_E_AUDIT, "");
+        tg_relay_open(x);
 }
 
 /* --- the chain --- */
@@ -423,7 +448,7 @@ void tg_exchange_client_stuck(struct tg_exchange *x)
 void tg_exchange_client_drained(struct tg_exchange *x)
 {
     CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    if (x->phase != TG_PHASE_RELAY || x->peer == NULL)
+    if (x->phase != TG_PHASE_RELAY || x->peer == NULL || x->recording)
         return;
     tg_exchange_deadline(x, x->location->upstream->read_timeout);
     tg_wire_read_on(&x->peer->wire);
@@ -477,6 +502,10 @@ void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *det
      */
     if (phase == TG_PHASE_HEAD)
         x->keep_alive = false;
+    if (!x->response_started) {
+        x->status = 0; /* what came of an answer stays here */
+        x->bytes_out = 0;
+    }
     if (x->conn != NULL)
         x->after = after(x);
     if (x->conn != NULL && error != TG_E_DONE && !x->response_started)

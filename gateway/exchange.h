@@ -23,6 +23,7 @@ enum {
     TG_MAX_FIELD = 32768,
     TG_MAX_RESPONSE_HEAD = 131072,
     TG_HIGH_WATER = 131072,        /* bytes queued towards one side before the other is paused */
+    TG_WITHHELD = 65536,           /* bytes of an answer that wait for its outcome (strict) */
     TG_EXCHANGE_ARENA = 256 << 10, /* beside what the body needs */
 };
 
@@ -51,7 +52,7 @@ struct tg_exchange {
     enum tg_phase phase;
     struct tg_timer timer;              /* the phase's deadline */
     struct tg_exchange *next;           /* in one of the worker's lists */
-    struct tg_exchange *next_intending; /* in that list, which it may end in */
+    struct tg_exchange *next_recording; /* in that list, which it may end in */
 
     /* the request */
     struct tg_request request;
@@ -84,11 +85,14 @@ struct tg_exchange {
     enum tg_framing relay_framing;    /* as the client gets it */
     struct tg_chunk response_chunk;
     uint64_t response_left;
-    unsigned interim;      /* 1xx answers skipped */
-    bool peer_keep;        /* the upstream's connection can be used again */
-    bool watch_outcome;    /* the body is JSON text */
-    bool response_seen;    /* bytes of an answer came from the upstream */
-    bool response_started; /* bytes of an answer went, or are bound, to the client */
+    unsigned interim;       /* 1xx answers skipped */
+    bool peer_keep;         /* the upstream's connection can be used again */
+    bool watch_outcome;     /* the body is JSON text */
+    bool response_seen;     /* bytes of an answer came from the upstream */
+    bool response_started;  /* bytes of an answer went, or are bound, to the client */
+    bool gated;             /* none of them goes before a record of it is on disk (strict) */
+    bool recording;         /* waits for tg_exchange_recorded() */
+    struct tg_buf withheld; /* the answer as far as it came, while gated */
     struct tg_outcome outcome;
     uint64_t bytes_out;
 
@@ -136,7 +140,7 @@ void tg_exchange_start(struct tg_exchange *x);
 void tg_exchange_body(struct tg_exchange *x, struct tg_str data);
 void tg_exchange_body_end(struct tg_exchange *x);
 
-/* All bytes of one read are handed out: what there is of a streamed body can go, in one write. */
+/* All bytes of one read are handed out: what there is of a request can go, in one write. */
 void tg_exchange_read_done(struct tg_exchange *x);
 
 /* The body's framing is broken; the body did not come in time. */
@@ -164,7 +168,7 @@ void tg_exchange_peer_broken(struct tg_exchange *x);
 /* After the audit flush of a turn: sends the last bytes and frees the exchange. */
 void tg_exchange_complete(struct tg_exchange *x);
 
-/* The intent record is on disk (or could not be written). */
+/* The record it waited for is on disk (or could not be written): intent, or answer. */
 void tg_exchange_recorded(struct tg_exchange *x, bool written);
 
 /* Frees the memory of a spare exchange. */
@@ -201,15 +205,22 @@ bool tg_exchange_admit(struct tg_exchange *x);
 /* Gives back what the limits granted; once, at the end (admit.c). */
 void tg_exchange_dismiss(struct tg_exchange *x);
 
-/* Sends what there is of a streamed request, or holds the client back (forward.c). */
+/* Sends what there is of a request, or holds the client back (forward.c). */
 void tg_forward_more(struct tg_exchange *x);
 
 /* The peer failed while sending or before an answer: tries another connection when that is allowed
  * (the connection was reused, no answer byte came, the request can be repeated), else ends. */
 void tg_forward_failed(struct tg_exchange *x, enum tg_error error, const char *why);
 
+/* Queues the record of an answer that is too long to be withheld until its end;
+ * tg_exchange_recorded() follows with the turn's end. May end the exchange. */
+void tg_exchange_record_answer(struct tg_exchange *x);
+
 /* Reads from the peer (relay.c). */
 void tg_relay_read(struct tg_exchange *x);
+
+/* The record of the answer is on disk: what was withheld goes, the rest as it comes (relay.c). */
+void tg_relay_open(struct tg_exchange *x);
 
 /* Builds the gateway's own answer for x->end, if its row has one, into x->last (reply.c). */
 void tg_reply_build(struct tg_exchange *x);

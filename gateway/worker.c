@@ -68,6 +68,7 @@ struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned num
     w->settings = settings;
     w->base = new_base();
     list_init(&w->ending);
+    list_init(&w->held);
     tg_random(random, sizeof(random));
     tg_hex(random, sizeof(random), w->id_prefix);
     snprintf(stream, sizeof(stream), "%u", number);
@@ -133,26 +134,47 @@ bool tg_worker_shed(struct tg_worker *w)
     return closed > 0;
 }
 
+static void recorded_all(struct tg_exchange *x, bool written)
+{
+    for (struct tg_exchange *next; x != NULL; x = next) {
+        next = x->next_recording;
+        tg_exchange_recorded(x, written);
+    }
+}
+
+/* What the log's trouble refused is told so; any other answer waits for its record. */
+static void complete_all(struct tg_worker *w, struct tg_exchange *x, bool written)
+{
+    for (struct tg_exchange *next; x != NULL; x = next) {
+        next = x->next;
+        if (written || x->end == TG_E_AUDIT) {
+            tg_exchange_complete(x);
+            continue;
+        }
+        x->next = NULL;
+        *w->held.last = x;
+        w->held.last = &x->next;
+    }
+}
+
 /* The audit lines of everything that happened in this turn, then what waited for them. Sending the
  * last bytes may start a pipelined request that ends at once, and so may going upstream: those end
  * in a round of their own, behind their audit lines. */
 void tg_worker_turn(struct tg_worker *w)
 {
-    while (w->ending.first != NULL || w->intending != NULL) {
-        bool written = tg_audit_flush(w->audit);
+    if (w->ending.first == NULL && w->recording == NULL && w->held.first == NULL)
+        return;
+    do {
+        bool written = tg_audit_flush(w->audit) || tg_audit_ready(w->audit);
         struct tg_exchange *ending = take_all(&w->ending);
-        struct tg_exchange *intending = w->intending;
+        struct tg_exchange *recording = w->recording;
 
-        w->intending = NULL;
-        for (struct tg_exchange *x = intending, *next; x != NULL; x = next) {
-            next = x->next_intending;
-            tg_exchange_recorded(x, written);
-        }
-        for (struct tg_exchange *x = ending, *next; x != NULL; x = next) {
-            next = x->next;
-            tg_exchange_complete(x);
-        }
-    }
+        w->recording = NULL;
+        recorded_all(recording, written);
+        if (written)
+            complete_all(w, take_all(&w->held), true);
+        complete_all(w, ending, written);
+    } while (w->ending.first != NULL || w->recording != NULL);
 }
 
 /* --- counters --- */
@@ -257,6 +279,7 @@ static void abort_all(struct tg_worker *w)
     while (w->conns != NULL)
         tg_front_close(w->conns->link);
     tg_worker_turn(w);
+    complete_all(w, take_all(&w->held), true); /* their clients are gone now */
 }
 
 static void report_live(const struct tg_live *live)

@@ -63,7 +63,8 @@ struct tg_worker {
     struct tg_exchange *spare; /* ended ones, kept with their memory */
     unsigned nspare;
     struct tg_exchange_list ending; /* ended in this turn: answer goes out after the audit flush */
-    struct tg_exchange *intending;  /* wait for their intent record to be on disk */
+    struct tg_exchange_list held;   /* ended, but their records cannot be written now */
+    struct tg_exchange *recording;  /* wait for a record to be on disk before they go on */
     char id_prefix[16];             /* of request ids: random per worker */
     uint64_t id_next;
     uint64_t now;                /* of this turn, monotonic; 0: not read yet */
@@ -101,7 +102,7 @@ void tg_worker_stop(struct tg_worker *w);
 void tg_worker_drain(struct tg_worker *w);
 
 /* Ends a turn of the loop: the audit lines of what happened in it, then the answers they belong to.
- */
+ * Answers whose lines cannot be written wait, unless the mode is `batch`. */
 void tg_worker_turn(struct tg_worker *w);
 
 /* Frees everything and logs the live objects (all zero, or an error line). NULL is fine. */
