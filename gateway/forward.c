@@ -253,8 +253,9 @@ static void settle(struct tg_exchange *x)
 
 static void send_more(struct tg_exchange *x)
 {
-    if (tg_conn_is_reading(x->conn) && x->streamed)
-        return; /* tg_exchange_read_done() comes: head and body then go in one write */
+    if (tg_conn_is_reading(x->conn))
+        return; /* tg_exchange_read_done() comes: head and body then go in one write, and an answer
+                 * that is read when it fails does not overwrite bytes that are being handed out */
     do {
         if (!write_request(x)) {
             tg_exchange_peer_broken(x);
@@ -267,7 +268,7 @@ static void send_more(struct tg_exchange *x)
 
 void tg_forward_more(struct tg_exchange *x)
 {
-    CHECK(x->streamed && x->conn != NULL);
+    CHECK(x->conn != NULL);
     if (x->peer != NULL && x->peer->state == TG_PEER_BUSY) {
         if (!x->request_sent && tg_wire_queued(&x->peer->wire) < TG_HIGH_WATER)
             send_more(x);
@@ -320,13 +321,12 @@ void tg_exchange_peer_drained(struct tg_exchange *x)
 /* An upstream may answer and close before it has read the request: what it said comes first. */
 void tg_exchange_peer_broken(struct tg_exchange *x)
 {
-    if (x->phase == TG_PHASE_SEND) {
-        x->peer->wire.broken = false;
-        x->request_sent = false;
+    if (x->phase == TG_PHASE_SEND)
         tg_relay_read(x);
-    }
     if (x->phase == TG_PHASE_SEND)
         tg_forward_failed(x, TG_E_UPSTREAM_CLOSED, "it reset the connection");
+    else if (x->phase == TG_PHASE_RELAY && !x->body_complete)
+        tg_conn_pause_body(x->conn); /* nobody takes the rest of it */
 }
 
 /* RFC 9110 section 9.2.2. */

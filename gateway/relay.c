@@ -95,6 +95,7 @@ static void take_head(struct tg_exchange *x, const struct tg_response *in)
         tg_chunk_init(&x->response_chunk);
     if (x->sent != 0)
         x->upstream_us = tg_worker_now(x->worker) - x->sent;
+    x->gated = tg_audit_wants_intent(x->worker->audit);
     tg_exchange_to(x, TG_PHASE_RELAY);
     build_head(x, in);
     tg_outcome_init(&x->outcome);
@@ -129,10 +130,23 @@ static void release_peer(struct tg_exchange *x, bool extra)
     if (extra)
         tg_log(TG_LOG_WARN, "relay", "%.*s sent bytes behind its answer: connection closed",
                TG_STR_ARG(x->upstream_address));
-    if (x->peer_keep && x->request_sent && !extra && tg_wire_queued(&x->peer->wire) == 0)
+    if (x->peer_keep && x->request_sent && !extra && !x->peer->wire.broken &&
+        tg_wire_queued(&x->peer->wire) == 0)
         tg_peer_give(&x->peer);
     else
         tg_peer_end(&x->peer);
+}
+
+/* Nothing goes before a record of the answer is on disk: a short one waits for its outcome, a
+ * longer one for a record of its own. */
+static void withhold(struct tg_exchange *x, const struct iovec *iov, int n, bool last)
+{
+    for (int i = 0; i < n; i++)
+        tg_buf_add(&x->withheld, (struct tg_str){iov[i].iov_base, iov[i].iov_len});
+    if (last)
+        x->last = tg_buf_str(&x->withheld);
+    else if (x->withheld.n > TG_WITHHELD)
+        tg_exchange_record_answer(x);
 }
 
 /* Body bytes to the client, behind the head if that has not gone yet. */
@@ -144,9 +158,10 @@ static void emit(struct tg_exchange *x, struct tg_str data, bool last)
     bool chunked = x->relay_framing == TG_FRAMING_CHUNKED;
     int n = 0;
 
-    if (!x->response_started)
+    if (!x->response_started && x->withheld.n == 0)
         iov[n++] = piece(head->p, head->n);
-    x->response_started = true;
+    if (last || !x->gated)
+        x->response_started = true;
     if (x->watch_outcome)
         tg_outcome_read(&x->outcome, data);
     x->bytes_out += data.n;
@@ -157,7 +172,9 @@ static void emit(struct tg_exchange *x, struct tg_str data, bool last)
     if (chunked && (data.n > 0 || last))
         iov[n++] = data.n > 0 ? (last ? piece("\r\n0\r\n\r\n", 7) : piece("\r\n", 2))
                               : piece("0\r\n\r\n", 5);
-    if (last)
+    if (x->gated)
+        withhold(x, iov, n, last);
+    else if (last)
         x->last = joined(x, iov, n);
     else if (n > 0 && !tg_conn_send(x->conn, iov, n))
         tg_exchange_end(x, TG_E_CLIENT_GONE, "");
@@ -170,18 +187,38 @@ static void finish(struct tg_exchange *x, struct tg_str data, bool extra)
     tg_exchange_end(x, TG_E_DONE, "");
 }
 
-/* More of the answer is to come: pause the upstream while the client is behind. */
-static void go_on(struct tg_exchange *x, struct tg_str data)
+/* More of the answer is to come: pause the upstream while the client, or the record, is behind. */
+static void await_more(struct tg_exchange *x)
 {
-    emit(x, data, false);
-    if (x->phase == TG_PHASE_END)
-        return;
-    if (tg_conn_unsent(x->conn) > TG_HIGH_WATER) {
+    if (x->recording || tg_conn_unsent(x->conn) > TG_HIGH_WATER) {
         tg_wire_read_off(&x->peer->wire);
         tg_timer_clear(&x->timer);
     } else {
         tg_exchange_deadline(x, x->location->upstream->read_timeout);
     }
+}
+
+static void go_on(struct tg_exchange *x, struct tg_str data)
+{
+    emit(x, data, false);
+    if (x->phase != TG_PHASE_END)
+        await_more(x);
+}
+
+void tg_relay_open(struct tg_exchange *x)
+{
+    struct iovec iov = piece(x->withheld.p, x->withheld.n);
+
+    CHECK(x->phase == TG_PHASE_RELAY && x->gated && x->peer != NULL);
+    x->gated = false;
+    x->response_started = true;
+    if (!tg_conn_send(x->conn, &iov, 1)) {
+        tg_exchange_end(x, TG_E_CLIENT_GONE, "");
+        return;
+    }
+    tg_buf_end(&x->withheld);
+    tg_wire_read_on(&x->peer->wire);
+    await_more(x);
 }
 
 static void read_chunks(struct tg_exchange *x, struct tg_str in)

@@ -115,3 +115,31 @@ def test_upstream_that_does_not_read(origin, gateway):
         while sent < SIZE:
             sent += client.sock.send(BLOCK[sent % MIB : min(MIB, sent % MIB + SIZE - sent)])
         assert client.final().body.decode().startswith(f"{SIZE} ")
+
+
+def test_upload_nobody_takes(origin, gateway):
+    """An upstream that answers early and resets ends the upload: none of it piles up."""
+    def flood_and_reset(_origin, connection):
+        connection.wire.head()
+        connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        connection.sock.settimeout(0.3)
+        try:
+            while True:
+                connection.send(BLOCK)
+        except TimeoutError:
+            connection.reset()
+
+    behind = origin([flood_and_reset])
+    guard = gateway(behind)
+    with Client(guard.port) as client:
+        client.send(request("POST", "/x", None, f"Content-Length: {2 * SIZE}"))
+        behind.wait(lambda: behind.connections)
+        assert behind.connections[0].done.wait(20)
+        client.sock.settimeout(0.3)
+        sent = 0
+        try:
+            while sent < 2 * SIZE:
+                sent += client.sock.send(BLOCK)
+        except (TimeoutError, ConnectionError):
+            pass
+        assert sent < 2 * SIZE and bounded(guard)

@@ -1,15 +1,22 @@
 """Several servers of an upstream: turns, failures, limits, retries, names."""
 
+import os
+import pathlib
+import signal
 import socket
 import threading
 
 import pytest
 
 from client import Client, ask, check_refusal, request
-from origin import OK, answer, close, read, wait_end
+from origin import OK, again, answer, close, read, reset, wait_end
+from test_limits import worker
 
 PASS = "location / { proxy_pass modelarts; }"
 GET = request("GET", "/x")
+PUT = request("PUT", "/v1/p/training-job-configs/c",
+              b'{"worker_server_num":1,"spec_id":1,"model_id":1,"data_url":"/bkt/x"}',
+              "Content-Type: application/json")
 
 
 def servers(*origins, option=""):
@@ -200,3 +207,25 @@ def test_options_are_checked(check, option, words):
     """What a server does not take is said."""
     code, said = check(upstream=f"server h:1 {option};")
     assert code != 0 and words in said
+
+
+def test_answer_out_of_turn_spares_what_is_pipelined(gateway, origin):
+    """An answer that is read because a write failed is not taken for the client's next request."""
+    early = answer(b"x" * 4000, "408 Request Timeout", "Connection: close")
+    now = threading.Event()
+    behind = origin([read, answer(), lambda *_: now.wait(20), early, reset], [read, answer(), again])
+    guard = gateway(behind)
+    with Client(guard.port) as client:
+        client.send(GET)
+        assert client.final().status == 200
+        pid = worker(guard)
+        while " S " not in pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8"):
+            pass  # asleep, it sees its events in the order they come
+        os.kill(pid, signal.SIGSTOP)
+        client.send(PUT + GET)
+        now.set()
+        assert behind.connections[0].done.wait(20)
+        os.kill(pid, signal.SIGCONT)
+        assert client.final("PUT").status in (200, 408)
+        assert client.final().status == 200
+    assert behind.seen()[-1] == "GET /x"
