@@ -31,13 +31,15 @@ struct repeated {
     struct tg_json_fault *first;
     struct tg_json_fault *last;
     unsigned n;
+    size_t pointers; /* bytes of theirs */
 };
 
 static void note(const struct tg_doc *d, struct repeated *all, uint32_t name)
 {
     struct tg_json_fault *f;
 
-    if (all->n++ >= TG_JSON_MAX_REPEATED)
+    /* a long name of an outer object would be copied once for each of them */
+    if (all->n++ >= TG_JSON_MAX_REPEATED || all->pointers > d->text.n)
         return;
     f = tg_arena_alloc(d->arena, sizeof(*f));
     *f = (struct tg_json_fault){
@@ -47,6 +49,7 @@ static void note(const struct tg_doc *d, struct repeated *all, uint32_t name)
         .message_zh = "成员名在对象中重复",
         .pointer = tg_doc_pointer(d, name),
     };
+    all->pointers += f->pointer.n;
     if (all->last != NULL)
         all->last->next = f;
     else

@@ -109,7 +109,7 @@ struct tg_json_fault {
  * surrogates, nothing behind the value, within the limits. Time is linear in the text, whatever
  * its shape. On success fills *d; node memory comes from the arena, `text` must outlive *d.
  * Otherwise returns false and fills *fault: the first one, or all duplicates (at most
- * TG_JSON_MAX_REPEATED).
+ * TG_JSON_MAX_REPEATED, fewer when their pointers are together longer than the text).
  */
 bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
                   const struct tg_json_limits *limits, struct tg_json_fault *fault);

@@ -141,6 +141,28 @@ static void at_most_so_many_duplicates_are_told(void **state)
     tg_buf_end(&b);
 }
 
+static void duplicates_cost_no_more_than_the_text(void **state)
+{
+    struct tg_buf b = {0};
+    struct tg_json_fault fault;
+    struct tg_doc d;
+    size_t pointers = 0;
+
+    (void)state;
+    tg_buf_puts(&b, "{\"");
+    for (unsigned i = 0; i < 50000; i++)
+        tg_buf_putc(&b, 'n');
+    tg_buf_puts(&b, "\":{\"a\":0");
+    for (unsigned i = 0; i < 100; i++)
+        tg_buf_puts(&b, ",\"a\":0");
+    tg_buf_puts(&b, "}}");
+    assert_false(parse(tg_buf_str(&b), &d, &fault));
+    for (const struct tg_json_fault *f = &fault; f != NULL; f = f->next)
+        pointers += f->pointer.n;
+    assert_in_range(pointers, 50000, 2 * b.n);
+    tg_buf_end(&b);
+}
+
 static void strings_are_unescaped(void **state)
 {
     static const struct {
@@ -339,6 +361,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_are_compared_after_unescaping, begin, finish),
         cmocka_unit_test_setup_teardown(duplicates_in_large_objects, begin, finish),
         cmocka_unit_test_setup_teardown(at_most_so_many_duplicates_are_told, begin, finish),
+        cmocka_unit_test_setup_teardown(duplicates_cost_no_more_than_the_text, begin, finish),
         cmocka_unit_test_setup_teardown(strings_are_unescaped, begin, finish),
         cmocka_unit_test_setup_teardown(integers_are_canonical, begin, finish),
         cmocka_unit_test_setup_teardown(pointers_go_both_ways, begin, finish),
