@@ -111,7 +111,7 @@ bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
                   const struct tg_json_limits *limits, struct tg_json_fault *fault)
 {
     struct tg_json_shape shape;
-    struct repeated all = {NULL, NULL, 0};
+    struct repeated all = {0};
 
     *d = (struct tg_doc){.arena = arena, .text = text};
     if (!tg_json_verify(text, limits, &shape, fault))
