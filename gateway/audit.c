@@ -257,34 +257,42 @@ bool tg_audit_flush(struct tg_audit *a)
 
 /* --- records --- */
 
-static void record(struct tg_audit *a, const struct tg_audit_record *r, bool intent)
+static bool record(struct tg_audit *a, const struct tg_audit_record *r, const char *event,
+                   bool under_way)
 {
+    size_t most = r->end == TG_E_AUDIT ? QUEUE_MAX / 2 : QUEUE_MAX;
     size_t start;
 
     CHECK_MAGIC(a, MAGIC);
     if (a->off)
-        return;
+        return true;
     a->counts.events++;
-    if (a->queue.n >= QUEUE_MAX) {
+    if (a->queue.n >= most) {
         a->counts.dropped_queue++;
         a->lost++;
-        return;
+        return false;
     }
-    start = begin_line(a, r->time, intent ? "intent" : "outcome");
-    tg_audit_record_add(&a->redact, &a->queue, r, intent);
+    start = begin_line(a, r->time, event);
+    tg_audit_record_add(&a->redact, &a->queue, r, under_way);
     end_line(a, start);
     if (a->queue.n >= QUEUE_FLUSH && a->conf->mode != TG_AUDIT_STRICT)
         tg_audit_flush(a);
+    return true;
 }
 
-void tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *r)
+bool tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *r)
 {
-    record(a, r, true);
+    return record(a, r, "intent", true);
 }
 
-void tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *r)
+bool tg_audit_answer(struct tg_audit *a, const struct tg_audit_record *r)
 {
-    record(a, r, false);
+    return record(a, r, "answer", true);
+}
+
+bool tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *r)
+{
+    return record(a, r, "outcome", false);
 }
 
 void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct tg_buf *out)

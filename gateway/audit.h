@@ -70,9 +70,15 @@ void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct t
 /* True when the mode wants an intent record on disk before a byte goes upstream (`strict`). */
 bool tg_audit_wants_intent(const struct tg_audit *a);
 
-/* Queues the record that a request is about to go upstream / that an exchange ended. */
-void tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *record);
-void tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *record);
+/*
+ * Queues the record that a request is about to go upstream / that a long answer is about to go to
+ * the client / that an exchange ended. False when the queue is full: the record is lost, and
+ * counted. What ended with TG_E_AUDIT may fill half of the queue only, so that there is room for
+ * the rest.
+ */
+bool tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *record);
+bool tg_audit_answer(struct tg_audit *a, const struct tg_audit_record *record);
+bool tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *record);
 
 /*
  * Hands all queued lines to the sink: one write (and in `strict` one fdatasync) for all of them.
@@ -87,7 +93,7 @@ bool tg_audit_flush(struct tg_audit *a);
 void tg_audit_reopen(struct tg_audit *a);
 
 struct tg_audit_counts {
-    uint64_t events;        /* intents and outcomes told to the log */
+    uint64_t events;        /* intents, answers and outcomes told to the log */
     uint64_t dropped_queue; /* of them lost because the queue was full */
     uint64_t dropped_size;  /* of them lost because a sink takes no line that long (syslog) */
     uint64_t write_errors;  /* writes, syncs and opens that failed */

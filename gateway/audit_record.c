@@ -430,23 +430,23 @@ static void add_numbers(struct tg_buf *out, const struct tg_audit_record *a)
 }
 
 void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
-                         const struct tg_audit_record *a, bool intent)
+                         const struct tg_audit_record *a, bool under_way)
 {
     CHECK(a->request != NULL);
     add_request(redact, out, a);
     tg_buf_add(out, TG_STR(",\"decision\":\""));
     tg_buf_puts(out, tg_audit_decision(a));
     tg_buf_putc(out, '"');
-    if (!intent) {
+    if (!under_way) {
         tg_buf_add(out, TG_STR(",\"end\":\""));
         tg_buf_puts(out, tg_error_info(a->end)->word);
         tg_buf_putc(out, '"');
         add_text(out, TG_STR(",\"end_detail\":"), a->end_detail);
-        if (a->status > 0)
-            add_number(out, TG_STR(",\"http.response.status_code\":"), (uint64_t)a->status);
     }
+    if (a->status > 0)
+        add_number(out, TG_STR(",\"http.response.status_code\":"), (uint64_t)a->status);
     add_chain_facts(redact, out, a->request);
     add_upstream(out, a);
-    if (!intent)
+    if (!under_way)
         add_numbers(out, a);
 }

@@ -24,11 +24,11 @@ void tg_audit_head_add(struct tg_audit_head *h, struct tg_buf *out, int64_t time
                        const char *event);
 
 /*
- * Appends the members of a record behind its head, each with a comma before it. `intent` leaves out
- * what is not known before the request went upstream. The line is not closed.
+ * Appends the members of a record behind its head, each with a comma before it. `under_way`
+ * leaves out what is not known before the exchange ended. The line is not closed.
  */
 void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
-                         const struct tg_audit_record *record, bool intent);
+                         const struct tg_audit_record *record, bool under_way);
 
 /* Appends who calls, as the member `principal` says it; nothing without credentials. */
 void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,

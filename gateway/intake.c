@@ -142,6 +142,14 @@ static bool normalize_target(struct tg_exchange *x, const char **why)
     return true;
 }
 
+/* While the log cannot be written, bad requests are refused like all others. */
+static void refuse(struct tg_exchange *x, enum tg_error error, const char *why)
+{
+    bool ready = tg_audit_ready(x->worker->audit);
+
+    tg_exchange_end(x, ready ? error : TG_E_AUDIT, ready ? why : "");
+}
+
 bool tg_exchange_new(struct tg_conn *c, const struct tg_head *head, struct tg_str raw)
 {
     struct tg_exchange *x = attach(c);
@@ -154,7 +162,7 @@ bool tg_exchange_new(struct tg_conn *c, const struct tg_head *head, struct tg_st
     x->body_complete = c->state == TG_CONN_WAIT;
     if (!normalize_target(x, &why)) {
         x->request.path = TG_STR("");
-        tg_exchange_end(x, TG_E_BAD_REQUEST, why);
+        refuse(x, TG_E_BAD_REQUEST, why);
         return false;
     }
     if (c->worker->draining)
@@ -172,7 +180,7 @@ void tg_exchange_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error erro
 
     x->is_head = tg_str_starts(raw, TG_STR("HEAD ")); /* its answer has no body, even this one */
     name_request(x);
-    tg_exchange_end(x, error, why);
+    refuse(x, error, why);
 }
 
 struct tg_str tg_exchange_path(const struct tg_exchange *x)

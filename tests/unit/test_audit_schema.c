@@ -56,8 +56,6 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
     struct tg_audit_record record = {.time = 1790000000000000,
                                      .request = &r,
                                      .trace_id = TG_STR("trace"),
-                                     .status = 200,
-                                     .upstream_status = 200,
                                      .upstream_address = TG_STR("10.0.0.1:443"),
                                      .upstream_error_code = TG_STR("ModelArts.0104"),
                                      .upstream_failed = true,
@@ -81,6 +79,8 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
     tg_report_add(&r.report, &finding);
     tg_report_result(&r.report, &result);
     tg_audit_intent(a, &record);
+    record.status = record.upstream_status = 200;
+    tg_audit_answer(a, &record);
     tg_audit_outcome(a, &record);
     finding.severity = TG_VIOLATION;
     tg_report_add(&r.report, &finding);
