@@ -208,26 +208,40 @@ static void engine_default(struct tg_normal *n)
 
 /* --- nulls --- */
 
+/* Each change tells its pointer, and under long names of outer members those would be longer than
+ * any body: so many bytes of pointers for one of the text. */
+enum { NULLS_TOLD = 16 };
+
+static bool tells_too_much(const struct tg_normal *n)
+{
+    return n->nulls_told / NULLS_TOLD > n->doc->text.n;
+}
+
 /* Recursion is bounded by the depth the document was read with. */
 static void drop_nulls_in(struct tg_normal *n, uint32_t container)
 {
     uint32_t next;
 
-    for (uint32_t c = node_of(n, container)->child; c != TG_NONE; c = next) {
+    for (uint32_t c = node_of(n, container)->child; c != TG_NONE && !tells_too_much(n); c = next) {
         bool is_name = tg_doc_type(n->doc, c) == TG_NAME;
         uint32_t value = is_name ? node_of(n, c)->child : c;
 
         next = node_of(n, c)->next;
-        if (is_name && is_null(n, value))
+        if (is_name && is_null(n, value)) {
             tg_doc_remove(n->doc, c, n->why);
-        else if (node_of(n, value)->child != TG_NONE)
+            n->nulls_told += n->doc->last_change->pointer.n;
+        } else if (node_of(n, value)->child != TG_NONE) {
             drop_nulls_in(n, value);
+        }
     }
 }
 
 static void drop_nulls(struct tg_normal *n)
 {
     drop_nulls_in(n, n->config);
+    if (tells_too_much(n))
+        report(n, n->config, "limit", TG_STR("has too many nulls under long names: leave them out"),
+               TG_STR("长名称之下的 null 过多: 应去掉"));
 }
 
 const struct tg_normal_step tg_normal_steps[TG_NORMAL_STEPS] = {
