@@ -299,6 +299,8 @@ static const struct tg_evaluation *cannot(struct tg_evaluator *e, struct tg_str 
 
 static bool is_not_json(const struct tg_request *r)
 {
+    if (r->doc != NULL)
+        return false;
     for (const struct tg_finding *f = r->report.first; f != NULL; f = f->next)
         if (f->error == TG_E_NOT_JSON && f->severity == TG_VIOLATION)
             return true;
