@@ -131,3 +131,14 @@ def test_all_violations_in_one_answer(service, before):
     assert service.origin.requests == []
     record = audit.wait(service.audit, before + 1)[-1]
     assert record["decision"] == "invalid" and record["violations"]
+
+
+def test_warnings_fit_into_a_head(service):
+    """However long names and values are, clients can read the head of the answer."""
+    body = {"worker_server_num": 1, "spec_id": 1, "model_id": 1,
+            "data_source": [{"data_url": "/bkt/" + "数" * 300} for _ in range(15)]}
+    body.update({"n" * 50000 + str(i): 1 for i in range(10)})
+    got = ask(service.port, put(json.dumps(body, ensure_ascii=False).encode()))
+    warnings = got.all("Warning")
+    assert got.status == 200, got.body
+    assert len(warnings) == 20 and sum(map(len, warnings)) < 15000
