@@ -185,6 +185,7 @@ static void start(struct tg_peer *p, struct tg_origin_state *home)
 {
     p->upstream->nopen++;
     settle_in(p, home);
+    p->state = TG_PEER_CONNECTING; /* it is in no queue any more, even if it fails at once */
     tg_peer_begin(p);
 }
 
