@@ -40,11 +40,7 @@ static void write_address(struct tg_conn *c, const struct sockaddr *address)
 /* The one way a connection ends: libevhtp frees its objects and calls tg_conn_closed(). */
 static void close_conn(struct tg_conn *c)
 {
-    if (c->processing) {
-        c->closed = true; /* process() closes it on its way out */
-        tg_wire_read_off(&c->wire);
-        return;
-    }
+    CHECK(!c->processing); /* process() still uses it */
     tg_front_close(c->link);
 }
 
@@ -325,7 +321,7 @@ static void process(struct tg_conn *c, struct tg_str in)
     c->processing = false;
     if (c->exchange != NULL)
         tg_exchange_read_done(c->exchange);
-    if (c->closed || (c->state == TG_CONN_LINGER && c->lingered > MAX_LINGERED)) {
+    if (c->state == TG_CONN_LINGER && c->lingered > MAX_LINGERED) {
         close_conn(c);
         return;
     }
@@ -433,8 +429,7 @@ static void on_deadline(void *owner)
                                          c->too_slow ? "slower than client_body_min_rate" : "");
             return;
         }
-        tg_exchange_client_stuck(c->exchange);
-        break;
+        /* fall through */
     case TG_CONN_WAIT:
         if (c->exchange != NULL)
             tg_exchange_client_stuck(c->exchange);

@@ -51,7 +51,6 @@ struct tg_conn {
     bool too_slow;    /* the timer stands for client_body_min_rate */
     bool body_paused; /* the exchange cannot take more now */
     bool processing;  /* guards against recursion */
-    bool closed;      /* found to be gone while processing */
     uint64_t requests;
     int limit_entry;    /* what limit_conn counts it in; -1: not yet, or nowhere */
     uint64_t lingered;  /* bytes thrown away */
