@@ -96,7 +96,7 @@ static void reset_conn(struct tg_conn *c)
     close_conn(c);
 }
 
-/* --- reading heads and bodies --- */
+/* --- reading --- */
 
 static void refuse_head(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
 {
@@ -116,38 +116,10 @@ static struct tg_guard_limits limits(const struct tg_conn *c)
     };
 }
 
-/* A body may pause for client_body_timeout, and all of it may take as long again beside the time
- * that its bytes have at the lowest rate: a byte now and then does not keep a connection. */
-static void limit_body(struct tg_conn *c)
-{
-    const struct tg_server_conf *s = c->server;
-    uint64_t now = tg_worker_now(c->worker);
-    uint64_t received = c->exchange != NULL ? c->exchange->body_bytes : 0;
-    uint64_t spent = now - c->body_since;
-    uint64_t earned = (uint64_t)s->client_body_timeout;
-    int64_t left = s->client_body_timeout;
-
-    if (s->client_body_min_rate > 0)
-        earned += received * 1000000 / (uint64_t)s->client_body_min_rate;
-    c->too_slow = s->client_body_min_rate > 0 && earned < spent + (uint64_t)left;
-    if (c->too_slow)
-        left = earned > spent ? (int64_t)(earned - spent) : 1;
-    tg_timer_set(&c->timer, now, left);
-}
-
 /* True while the body's deadlines do not count: the client has sent all of it, or may not go on. */
 static bool is_only_reading(const struct tg_conn *c)
 {
     return c->state == TG_CONN_WAIT || (c->state == TG_CONN_BODY && c->body_paused);
-}
-
-/* Then it has to take what is queued for it, if anything is. */
-static void limit_reading(struct tg_conn *c)
-{
-    if (tg_wire_queued(&c->wire) > 0)
-        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->send_timeout);
-    else
-        tg_timer_clear(&c->timer);
 }
 
 /* Starts the exchange of a complete head: first our side, then libevhtp's request object. */
@@ -155,20 +127,7 @@ static void begin(struct tg_conn *c, struct tg_str raw)
 {
     const struct tg_head *head = &c->worker->head;
 
-    c->framing = head->framing;
-    c->body_left = head->framing == TG_FRAMING_LENGTH ? head->length : 0;
-    if (head->framing == TG_FRAMING_CHUNKED)
-        tg_chunk_init(&c->chunk);
-    c->body_paused = false;
-    if (head->framing == TG_FRAMING_NONE || (head->framing == TG_FRAMING_LENGTH && !head->length))
-        c->state = TG_CONN_WAIT;
-    else
-        c->state = TG_CONN_BODY;
-    c->body_since = tg_worker_now(c->worker);
-    if (c->state == TG_CONN_BODY)
-        limit_body(c);
-    else
-        tg_timer_clear(&c->timer);
+    tg_conn_begin_body(c, head);
     if (!tg_exchange_new(c, head, raw))
         return;
     tg_front_request(c->link, head->method, tg_exchange_path(c->exchange));
@@ -214,58 +173,6 @@ static bool read_head(struct tg_conn *c, struct tg_str *in)
     return true;
 }
 
-static void body_complete(struct tg_conn *c)
-{
-    c->state = TG_CONN_WAIT;
-    limit_reading(c);
-    tg_exchange_body_end(c->exchange);
-}
-
-static bool read_sized(struct tg_conn *c, struct tg_str *in)
-{
-    size_t n = in->n < c->body_left ? in->n : (size_t)c->body_left;
-    struct tg_str data = {in->p, n};
-
-    *in = tg_str_skip(*in, n);
-    c->body_left -= n;
-    tg_exchange_body(c->exchange, data);
-    if (c->body_left == 0)
-        body_complete(c);
-    return true;
-}
-
-static bool read_chunked(struct tg_conn *c, struct tg_str *in)
-{
-    struct tg_str data = {NULL, 0};
-    const char *why = "";
-    size_t used = 0;
-    enum tg_parse parse = tg_chunk_read(&c->chunk, *in, &data, &used, &why);
-
-    if (parse == TG_PARSE_BAD) {
-        tg_exchange_bad_body(c->exchange, why);
-        return false;
-    }
-    CHECK(used <= in->n && (used > 0 || in->n == 0));
-    *in = tg_str_skip(*in, used);
-    if (data.n > 0)
-        tg_exchange_body(c->exchange, data);
-    if (parse == TG_PARSE_DONE)
-        body_complete(c);
-    return true;
-}
-
-static bool read_body(struct tg_conn *c, struct tg_str *in)
-{
-    if (tg_exchange_ended(c->exchange)) {
-        *in = (struct tg_str){NULL, 0}; /* answered early: the rest is not wanted */
-        return false;
-    }
-    if (in->n == 0 || c->body_paused)
-        return false;
-    limit_body(c);
-    return c->framing == TG_FRAMING_CHUNKED ? read_chunked(c, in) : read_sized(c, in);
-}
-
 static bool step(struct tg_conn *c, struct tg_str *in)
 {
     switch (c->state) {
@@ -274,7 +181,7 @@ static bool step(struct tg_conn *c, struct tg_str *in)
     case TG_CONN_HEAD:
         return read_head(c, in);
     case TG_CONN_BODY:
-        return read_body(c, in);
+        return tg_conn_read_body(c, in);
     case TG_CONN_WAIT:
     case TG_CONN_DRAIN:
         return false;
@@ -476,7 +383,7 @@ bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n)
     if (!tg_wire_write(&c->wire, iov, n))
         return false;
     if (tg_wire_queued(&c->wire) > 0 && is_only_reading(c))
-        limit_reading(c);
+        tg_conn_limit_reading(c);
     return true;
 }
 
@@ -490,7 +397,7 @@ void tg_conn_pause_body(struct tg_conn *c)
     if (!c->body_paused) {
         c->paused_at = tg_worker_now(c->worker);
         c->body_paused = true;
-        limit_reading(c);
+        tg_conn_limit_reading(c);
     }
     if (!c->processing)
         tg_wire_read_off(&c->wire);
@@ -503,7 +410,7 @@ void tg_conn_resume_body(struct tg_conn *c)
     c->body_paused = false;
     c->body_since += tg_worker_now(c->worker) - c->paused_at;
     if (c->state == TG_CONN_BODY)
-        limit_body(c);
+        tg_conn_limit_body(c);
     if (!c->processing)
         process(c, tg_buf_str(&c->held));
 }

@@ -81,6 +81,25 @@ void tg_conn_closed(struct tg_conn *c);
  * to come, or the connection is gone. */
 bool tg_conn_greet(struct tg_conn *c);
 
+/* A head is complete: sets up the reading of its body, and what the client's deadline is now
+ * (conn_body.c). */
+void tg_conn_begin_body(struct tg_conn *c, const struct tg_head *head);
+
+/* Takes what it can of the body from the front of *in and hands it to the exchange. Returns whether
+ * another step makes sense; false leaves in *in what is held for later. (conn_body.c) */
+bool tg_conn_read_body(struct tg_conn *c, struct tg_str *in);
+
+/*
+ * Sets the deadline of a body: it may pause for client_body_timeout, and all of it may take as long
+ * again beside the time that its bytes have at the lowest rate (client_body_min_rate): a byte now
+ * and then does not keep a connection. (conn_body.c)
+ */
+void tg_conn_limit_body(struct tg_conn *c);
+
+/* Sets the deadline of a client that does not send but has to take what is queued for it, if
+ * anything is: send_timeout. (conn_body.c) */
+void tg_conn_limit_reading(struct tg_conn *c);
+
 /* --- the exchange calls --- */
 
 /* Sends part of an answer. Returns false when the client is gone (and will be reported so). */
