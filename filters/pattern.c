@@ -28,6 +28,14 @@ static uint32_t options_of(enum tg_pattern_use use)
            (use == TG_PATTERN_MUST ? PCRE2_DOLLAR_ENDONLY : 0);
 }
 
+void tg_pattern_pcre2(char version[TG_PATTERN_VERSION])
+{
+    int n = pcre2_config(PCRE2_CONFIG_VERSION, NULL);
+
+    CHECK(n > 0 && n <= TG_PATTERN_VERSION);
+    CHECK(pcre2_config(PCRE2_CONFIG_VERSION, version) == n);
+}
+
 struct tg_pattern *tg_pattern_new(struct tg_str text, enum tg_pattern_use use,
                                   char why[TG_PATTERN_WHY], size_t *offset)
 {

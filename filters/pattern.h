@@ -21,7 +21,12 @@ enum tg_pattern_use {
 
 enum { TG_PATTERN_WHY = 160 }; /* bytes of a compiler's message with its NUL */
 
+enum { TG_PATTERN_VERSION = 64 }; /* bytes of PCRE2's version with its NUL */
+
 struct tg_pattern;
+
+/* Writes the version of PCRE2 that runs, e.g. "10.42 2022-12-11". */
+void tg_pattern_pcre2(char version[TG_PATTERN_VERSION]);
 
 /*
  * Compiles `text`. On failure returns NULL, with PCRE2's words in `why` and the byte where it

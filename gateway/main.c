@@ -3,6 +3,9 @@
 #include "commands.h"
 #include "control.h"
 #include "master.h"
+#include "pattern.h"
+#include "tls.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -50,7 +53,7 @@ static void usage(FILE *out)
           "  -s SIGNAL    stop, quit, reload or reopen the gateway of this configuration; reload\n"
           "               waits for the outcome and fails with it\n"
           "  -v           print the version and exit\n"
-          "  -V           print version, compiler and libraries and exit\n"
+          "  -V           print version, compiler and the libraries that run, and exit\n"
           "  --reference  print the reference of all directives as Markdown and exit\n"
           "  -h, --help   print this and exit\n\n"
           "Commands:\n",
@@ -81,9 +84,15 @@ static int print_reference(void)
 
 static int print_version(bool long_form)
 {
+    char pcre2[TG_PATTERN_VERSION];
+
     printf("trainguard %s\n", TG_VERSION);
-    if (long_form)
-        printf("built with %s\nlibraries: libevent, libevhtp, jsmn, OpenSSL, PCRE2\n", __VERSION__);
+    if (!long_form)
+        return EXIT_SUCCESS;
+    tg_pattern_pcre2(pcre2);
+    printf("built with %s\nlibevent %s\nOpenSSL %s\nPCRE2 %s\n"
+           "libevhtp, libseccomp and jsmn do not tell\n",
+           __VERSION__, tg_worker_libevent(), tg_tls_openssl(), pcre2);
     return EXIT_SUCCESS;
 }
 

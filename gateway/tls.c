@@ -18,6 +18,11 @@ struct tg_tls_context {
     bool verify;
 };
 
+const char *tg_tls_openssl(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 const char *tg_tls_error_text(void)
 {
     unsigned long code = ERR_peek_error();

@@ -15,6 +15,9 @@ struct tg_tls_context;
 struct tg_tls_server;
 struct tg_tls;
 
+/* The version of OpenSSL that runs, e.g. "3.0.15". */
+const char *tg_tls_openssl(void);
+
 /* What came of a step on a connection. */
 enum tg_io {
     TG_IO_DONE = 1, /* it worked */

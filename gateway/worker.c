@@ -55,6 +55,11 @@ static void open_fronts(struct tg_worker *w)
     }
 }
 
+const char *tg_worker_libevent(void)
+{
+    return event_get_version();
+}
+
 struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned number)
 {
     struct tg_worker *w = calloc(1, sizeof(*w));

@@ -78,6 +78,9 @@ struct tg_worker {
     char scratch[TG_SCRATCH];    /* the one read buffer: valid until the next read of any wire */
 };
 
+/* The version of libevent that runs, e.g. "2.1.12-stable". */
+const char *tg_worker_libevent(void);
+
 /*
  * Makes a worker for settings that outlive it; opens the audit log and listens on the sockets of
  * the settings (already bound). Returns NULL after it logged why. `number` names its audit stream.
