@@ -23,12 +23,11 @@ static const struct {
     unsigned next;
 } phases[] = {
     [TG_PHASE_HEAD] = {"reading the request head", NEXT(TG_PHASE_ROUTE) | NEXT(TG_PHASE_END)},
-    [TG_PHASE_ROUTE] = {"routing", NEXT(TG_PHASE_BODY) | NEXT(TG_PHASE_RECORD) |
-                                       NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_ROUTE] = {"routing",
+                        NEXT(TG_PHASE_BODY) | NEXT(TG_PHASE_DEPART) | NEXT(TG_PHASE_END)},
     [TG_PHASE_BODY] = {"reading the request body", NEXT(TG_PHASE_FILTER) | NEXT(TG_PHASE_END)},
-    [TG_PHASE_FILTER] = {"running the filters",
-                         NEXT(TG_PHASE_RECORD) | NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
-    [TG_PHASE_RECORD] = {"recording the intent", NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_FILTER] = {"running the filters", NEXT(TG_PHASE_DEPART) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_DEPART] = {"about to go upstream", NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
     [TG_PHASE_CONNECT] = {"connecting to the upstream", NEXT(TG_PHASE_SEND) | NEXT(TG_PHASE_END)},
     [TG_PHASE_SEND] = {"sending the request to the upstream",
                        NEXT(TG_PHASE_AWAIT) | NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_RELAY) |
@@ -148,7 +147,7 @@ static void free_exchange(struct tg_exchange *x)
 {
     struct tg_worker *w = x->worker;
 
-    CHECK(x->conn == NULL && x->peer == NULL && !x->recording);
+    CHECK(x->conn == NULL && x->peer == NULL && !x->parked);
     tg_timer_end(&x->timer);
     tg_buf_end(&x->withheld);
     if (x->body != NULL)
@@ -320,29 +319,32 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
 }
 
 /* Waits for the end of the turn, when what was queued is on disk. */
-static void await_record(struct tg_exchange *x, bool queued)
+static void park(struct tg_exchange *x, bool queued)
 {
-    CHECK(!x->recording);
+    CHECK(!x->parked);
     if (!queued) {
         tg_exchange_end(x, TG_E_AUDIT, "");
         return;
     }
-    x->recording = true;
-    x->next_recording = x->worker->recording;
-    x->worker->recording = x;
+    x->parked = true;
+    x->next_parked = NULL;
+    *x->worker->last_parked = x;
+    x->worker->last_parked = &x->next_parked;
 }
 
+/* With all others of this turn, at its end: a write to an upstream that waits costs its waking,
+ * many behind each other cost one. */
 static void go_upstream(struct tg_exchange *x)
 {
-    struct tg_audit_record record;
+    bool queued = true;
 
-    if (!tg_audit_wants_intent(x->worker->audit)) {
-        tg_forward_begin(x, false);
-        return;
+    tg_exchange_to(x, TG_PHASE_DEPART);
+    if (tg_audit_wants_intent(x->worker->audit)) {
+        struct tg_audit_record record = record_of(x);
+
+        queued = tg_audit_intent(x->worker->audit, &record);
     }
-    tg_exchange_to(x, TG_PHASE_RECORD);
-    record = record_of(x);
-    await_record(x, tg_audit_intent(x->worker->audit, &record));
+    park(x, queued);
 }
 
 void tg_exchange_record_answer(struct tg_exchange *x)
@@ -351,19 +353,19 @@ void tg_exchange_record_answer(struct tg_exchange *x)
 
     CHECK_MAGIC(x, EXCHANGE_MAGIC);
     CHECK(x->phase == TG_PHASE_RELAY && !x->response_started);
-    await_record(x, tg_audit_answer(x->worker->audit, &record));
+    park(x, tg_audit_answer(x->worker->audit, &record));
 }
 
-void tg_exchange_recorded(struct tg_exchange *x, bool written)
+void tg_exchange_go_on(struct tg_exchange *x, bool written)
 {
     CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    CHECK(x->recording);
-    x->recording = false;
+    CHECK(x->parked);
+    x->parked = false;
     if (x->phase == TG_PHASE_END)
         return; /* the client left in the meantime */
     if (!written)
         tg_exchange_end(x, TG_E_AUDIT, "");
-    else if (x->phase == TG_PHASE_RECORD)
+    else if (x->phase == TG_PHASE_DEPART)
         tg_forward_begin(x, false);
     else
         tg_relay_open(x);
@@ -448,7 +450,7 @@ void tg_exchange_client_stuck(struct tg_exchange *x)
 void tg_exchange_client_drained(struct tg_exchange *x)
 {
     CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    if (x->phase != TG_PHASE_RELAY || x->peer == NULL || x->recording)
+    if (x->phase != TG_PHASE_RELAY || x->peer == NULL || x->parked)
         return;
     tg_exchange_deadline(x, x->location->upstream->read_timeout);
     tg_wire_read_on(&x->peer->wire);

@@ -32,7 +32,7 @@ enum tg_phase {
     TG_PHASE_ROUTE,
     TG_PHASE_BODY,
     TG_PHASE_FILTER,
-    TG_PHASE_RECORD, /* the intent record goes to disk (audit mode strict) */
+    TG_PHASE_DEPART, /* until the end of the turn; audit mode strict: the intent goes to disk */
     TG_PHASE_CONNECT,
     TG_PHASE_SEND,
     TG_PHASE_AWAIT,
@@ -50,9 +50,9 @@ struct tg_exchange {
     struct tg_conn *conn; /* NULL once the client is gone */
     struct tg_arena arena;
     enum tg_phase phase;
-    struct tg_timer timer;              /* the phase's deadline */
-    struct tg_exchange *next;           /* in one of the worker's lists */
-    struct tg_exchange *next_recording; /* in that list, which it may end in */
+    struct tg_timer timer;           /* the phase's deadline */
+    struct tg_exchange *next;        /* in one of the worker's lists */
+    struct tg_exchange *next_parked; /* in that list, which it may end in */
 
     /* the request */
     struct tg_request request;
@@ -91,7 +91,7 @@ struct tg_exchange {
     bool response_seen;     /* bytes of an answer came from the upstream */
     bool response_started;  /* bytes of an answer went, or are bound, to the client */
     bool gated;             /* none of them goes before a record of it is on disk (strict) */
-    bool recording;         /* waits for tg_exchange_recorded() */
+    bool parked;            /* waits for tg_exchange_go_on() */
     struct tg_buf withheld; /* the answer as far as it came, while gated */
     struct tg_outcome outcome;
     uint64_t bytes_out;
@@ -168,8 +168,9 @@ void tg_exchange_peer_broken(struct tg_exchange *x);
 /* After the audit flush of a turn: sends the last bytes and frees the exchange. */
 void tg_exchange_complete(struct tg_exchange *x);
 
-/* The record it waited for is on disk (or could not be written): intent, or answer. */
-void tg_exchange_recorded(struct tg_exchange *x, bool written);
+/* The end of the turn it waited for: what it queued there, intent or answer, is on disk, or could
+ * not be `written`. */
+void tg_exchange_go_on(struct tg_exchange *x, bool written);
 
 /* Frees the memory of a spare exchange. */
 void tg_exchange_free_spare(struct tg_exchange *x);
@@ -213,7 +214,7 @@ void tg_forward_more(struct tg_exchange *x);
 void tg_forward_failed(struct tg_exchange *x, enum tg_error error, const char *why);
 
 /* Queues the record of an answer that is too long to be withheld until its end;
- * tg_exchange_recorded() follows with the turn's end. May end the exchange. */
+ * tg_exchange_go_on() follows with the turn's end. May end the exchange. */
 void tg_exchange_record_answer(struct tg_exchange *x);
 
 /* Reads from the peer (relay.c). */

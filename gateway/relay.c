@@ -190,7 +190,7 @@ static void finish(struct tg_exchange *x, struct tg_str data, bool extra)
 /* More of the answer is to come: pause the upstream while the client, or the record, is behind. */
 static void await_more(struct tg_exchange *x)
 {
-    if (x->recording || tg_conn_unsent(x->conn) > TG_HIGH_WATER) {
+    if (x->parked || tg_conn_unsent(x->conn) > TG_HIGH_WATER) {
         tg_wire_read_off(&x->peer->wire);
         tg_timer_clear(&x->timer);
     } else {

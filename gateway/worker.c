@@ -74,6 +74,7 @@ struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned num
     w->base = new_base();
     list_init(&w->ending);
     list_init(&w->held);
+    w->last_parked = &w->parked;
     tg_random(random, sizeof(random));
     tg_hex(random, sizeof(random), w->id_prefix);
     snprintf(stream, sizeof(stream), "%u", number);
@@ -139,11 +140,15 @@ bool tg_worker_shed(struct tg_worker *w)
     return closed > 0;
 }
 
-static void recorded_all(struct tg_exchange *x, bool written)
+static void unpark_all(struct tg_worker *w, bool written)
 {
+    struct tg_exchange *x = w->parked;
+
+    w->parked = NULL;
+    w->last_parked = &w->parked;
     for (struct tg_exchange *next; x != NULL; x = next) {
-        next = x->next_recording;
-        tg_exchange_recorded(x, written);
+        next = x->next_parked;
+        tg_exchange_go_on(x, written);
     }
 }
 
@@ -167,19 +172,21 @@ static void complete_all(struct tg_worker *w, struct tg_exchange *x, bool writte
  * in a round of their own, behind their audit lines. */
 void tg_worker_turn(struct tg_worker *w)
 {
-    if (w->ending.first == NULL && w->recording == NULL && w->held.first == NULL)
+    if (w->ending.first == NULL && w->parked == NULL && w->held.first == NULL)
         return;
     do {
-        bool written = tg_audit_flush(w->audit) || tg_audit_ready(w->audit);
-        struct tg_exchange *ending = take_all(&w->ending);
-        struct tg_exchange *recording = w->recording;
+        struct tg_exchange *ending;
+        bool written;
 
-        w->recording = NULL;
-        recorded_all(recording, written);
+        if (!tg_audit_wants_intent(w->audit))
+            unpark_all(w, true); /* no record to wait for */
+        written = tg_audit_flush(w->audit) || tg_audit_ready(w->audit);
+        ending = take_all(&w->ending);
+        unpark_all(w, written);
         if (written)
             complete_all(w, take_all(&w->held), true);
         complete_all(w, ending, written);
-    } while (w->ending.first != NULL || w->recording != NULL);
+    } while (w->ending.first != NULL || w->parked != NULL);
 }
 
 /* --- counters --- */

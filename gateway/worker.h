@@ -1,7 +1,7 @@
 /*
  * One worker: an event loop with everything that belongs to it. Workers share nothing. A turn of
- * the loop is: events, then tg_worker_turn(): audit lines of the turn in one write, then the last
- * bytes of the answers they belong to.
+ * the loop is: events, then tg_worker_turn(): requests go upstream behind each other, audit lines
+ * of the turn in one write, then the last bytes of the answers they belong to.
  */
 #ifndef TG_WORKER_H
 #define TG_WORKER_H
@@ -64,8 +64,9 @@ struct tg_worker {
     unsigned nspare;
     struct tg_exchange_list ending; /* ended in this turn: answer goes out after the audit flush */
     struct tg_exchange_list held;   /* ended, but their records cannot be written now */
-    struct tg_exchange *recording;  /* wait for a record to be on disk before they go on */
-    char id_prefix[16];             /* of request ids: random per worker */
+    struct tg_exchange *parked;     /* go on at the end of this turn; strict: once on record */
+    struct tg_exchange **last_parked;
+    char id_prefix[16]; /* of request ids: random per worker */
     uint64_t id_next;
     uint64_t now;                /* of this turn, monotonic; 0: not read yet */
     int64_t wall;                /* the same, wall clock */
@@ -104,8 +105,9 @@ void tg_worker_stop(struct tg_worker *w);
  */
 void tg_worker_drain(struct tg_worker *w);
 
-/* Ends a turn of the loop: the audit lines of what happened in it, then the answers they belong to.
- * Answers whose lines cannot be written wait, unless the mode is `batch`. */
+/* Ends a turn of the loop: the requests that go upstream (in mode `strict` behind their audit
+ * lines), the audit lines of what happened in it, then the answers they belong to. Answers whose
+ * lines cannot be written wait, unless the mode is `batch`. */
 void tg_worker_turn(struct tg_worker *w);
 
 /* Frees everything and logs the live objects (all zero, or an error line). NULL is fine. */
