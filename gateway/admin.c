@@ -124,6 +124,7 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
     struct tg_buf text = {0};
 
     tg_stats_metrics(a->stats, &text);
+    tg_admin_exceptions(a->settings, &text);
     answer_buf(a, request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 

@@ -48,6 +48,10 @@ void tg_admin_end(struct tg_admin *a);
 
 /* --- pages (admin_pages.c) --- */
 
+/* Appends the exceptions of all policies as Prometheus text: when each expires, and whether it
+ * holds now. One that several locations load is told once, by its earliest end. */
+void tg_admin_exceptions(const struct tg_settings *settings, struct tg_buf *out);
+
 /* Appends the JSON of /policies and of /certs. */
 void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out);
 void tg_admin_certs(const struct tg_settings *settings, struct tg_buf *out);

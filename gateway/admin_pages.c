@@ -4,7 +4,10 @@
 #include "check.h"
 #include "clock.h"
 #include "policy.h"
+#include "stats.h"
 #include "tls.h"
+
+#include <stdlib.h>
 
 static void member(struct tg_buf *out, const char *name, struct tg_str value)
 {
@@ -107,6 +110,86 @@ void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out)
             comma = ",";
         }
     tg_buf_puts(out, "]}\n");
+}
+
+/* --- exceptions as metrics --- */
+
+/* Counts the exceptions of all locations, and puts them into `each` when it is not NULL. */
+static size_t collect(const struct tg_settings *settings, const struct tg_policy_exception **each)
+{
+    size_t n = 0;
+
+    for (const struct tg_server_conf *s = settings->servers; s != NULL; s = s->next)
+        for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
+            const struct tg_policy_set *set = set_of(l);
+
+            if (set == NULL)
+                continue;
+            for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next) {
+                if (each != NULL)
+                    each[n] = e;
+                n++;
+            }
+        }
+    return n;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct tg_policy_exception *x = *(const struct tg_policy_exception *const *)a;
+    const struct tg_policy_exception *y = *(const struct tg_policy_exception *const *)b;
+    int order = strcmp(x->policy.p, y->policy.p);
+
+    if (order == 0)
+        order = strcmp(x->name.p, y->name.p);
+    return order != 0 ? order : (x->expires_at > y->expires_at) - (x->expires_at < y->expires_at);
+}
+
+/* Sorts; of those with one policy and name the first stays. Returns how many are left. */
+static size_t only_once(const struct tg_policy_exception **each, size_t n)
+{
+    size_t kept = 0;
+
+    if (n > 0)
+        qsort(each, n, sizeof(*each), by_name);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || !tg_str_eq(each[kept - 1]->policy, each[i]->policy) ||
+            !tg_str_eq(each[kept - 1]->name, each[i]->name))
+            each[kept++] = each[i];
+    return kept;
+}
+
+static void add_sample(struct tg_buf *out, const char *metric, const struct tg_policy_exception *e,
+                       int64_t value)
+{
+    tg_buf_printf(out, "trainguard_%s{", metric);
+    tg_stats_label(out, "policy", e->policy);
+    tg_buf_putc(out, ',');
+    tg_stats_label(out, "exception", e->name);
+    tg_buf_putc(out, ',');
+    tg_stats_label(out, "owner", e->owner);
+    tg_buf_putc(out, ',');
+    tg_stats_label(out, "ticket", e->ticket);
+    tg_buf_printf(out, "} %ld\n", (long)value);
+}
+
+void tg_admin_exceptions(const struct tg_settings *settings, struct tg_buf *out)
+{
+    size_t n = collect(settings, NULL);
+    const struct tg_policy_exception **each = calloc(n + 1, sizeof(const void *));
+
+    CHECK(each != NULL);
+    CHECK(collect(settings, each) == n);
+    n = only_once(each, n);
+    tg_stats_family(out, "policy_exception_expires_timestamp_seconds", "gauge",
+                    "When an exception ends, since 1970.");
+    for (size_t i = 0; i < n; i++)
+        add_sample(out, "policy_exception_expires_timestamp_seconds", each[i],
+                   each[i]->expires_at / 1000000);
+    tg_stats_family(out, "policy_exception_active", "gauge", "1 while an exception holds.");
+    for (size_t i = 0; i < n; i++)
+        add_sample(out, "policy_exception_active", each[i], tg_policy_exception_holds(each[i]));
+    free(each);
 }
 
 /* --- certificates --- */

@@ -1,5 +1,6 @@
 """The admin process: questions over a port and a unix socket, orders over the unix socket alone."""
 
+import datetime
 import json
 import re
 import shutil
@@ -122,6 +123,40 @@ def test_metrics_are_valid(admin):
                          check=False)
     assert (got.returncode, got.stdout + got.stderr) == (0, b"")
     assert sum(series(text.decode(), "violations_total").values()) > 0
+
+
+def test_exceptions_and_dry_runs_are_metrics(admin, tmp_path):
+    """When each exception ends and whether it holds, once for all locations; results by rule."""
+    (tmp_path / "queue.conf").write_text("""
+        policy queue {
+            rule workers { at worker_server_num; max 4; }
+            rule text    { at config_desc; absent; mode dryrun; }
+        }
+        exception EXC-1 { policy queue; rule workers; match config_name big; owner "a team";
+                          ticket ML-1; expires 2099-01-31; }
+        exception EXC-0 { policy queue; rule workers; match config_name old; owner me; ticket ML-0;
+                          expires 2001-01-31; }""")
+    rules = f"filters json policy; policies {tmp_path}/queue.conf; proxy_pass modelarts;"
+    one = admin(expect=[r"EXC-0"], locations=f"""
+        location PUT /v1/{{project_id}}/training-job-configs/{{config_name}} {{ {rules} }}
+        location POST /v1/{{project_id}}/training-job-configs {{ {rules} }}
+        location / {{ proxy_pass modelarts; }}""")
+    for name, workers, status in (("big", 8, 200), ("old", 8, 403), ("old", 1, 200)):
+        sent = json.dumps({"worker_server_num": workers, "config_desc": "x"}).encode()
+        assert ask(one.guard.port, request("PUT", f"/v1/p/training-job-configs/{name}", sent,
+                                           "Content-Type: application/json")).status == status
+    text = one.get("/metrics").body.decode()
+    first = '{policy="queue",exception="EXC-0",owner="me",ticket="ML-0"}'
+    second = '{policy="queue",exception="EXC-1",owner="a team",ticket="ML-1"}'
+    days = {"2001-02-01": first, "2099-02-01": second}  # the first moments they do not hold
+    ends = {labels: datetime.datetime.fromisoformat(day + "T00:00:00+00:00").timestamp()
+            for day, labels in days.items()}
+    assert series(text, "policy_exception_expires_timestamp_seconds") == ends
+    assert series(text, "policy_exception_active") == {first: 0, second: 1}
+    assert series(text, "policy_results_total") == {
+        '{policy="queue",rule="workers",result="skip",mode="deny"}': 1,
+        '{policy="queue",rule="workers",result="fail",mode="deny"}': 1,
+        '{policy="queue",rule="text",result="fail",mode="dryrun"}': 3}
 
 
 def test_config_is_masked_and_whole(admin):

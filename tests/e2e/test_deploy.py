@@ -29,7 +29,8 @@ def run(*command, **more):
 
 def metrics():
     """The names the program knows, as the code spells them."""
-    text = (TOP / "gateway" / "stats_text.c").read_text(encoding="utf-8")
+    text = "".join((TOP / "gateway" / name).read_text(encoding="utf-8")
+                   for name in ("stats_text.c", "admin_pages.c"))
     names = re.findall(r'"((?:[a-z0-9]+_)*[a-z0-9]+)",\s*"(counter|gauge|histogram)"', text)
     names += re.findall(r'names\(sum, \w+, "(\w+)", "\w*",()', text)
     return {f"trainguard_{name}" for name, _ in names}

@@ -138,6 +138,42 @@ def test_other_project(guarded):
     assert put(guarded, text(worker_server_num=8), path=PATH.replace("6b37a5f1", "p2")).status == 200
 
 
+SIGNED = "Authorization: SDK-HMAC-SHA256 Access=%s, SignedHeaders=host;x-sdk-date, Signature=00"
+
+
+TOKEN = "X-Auth-Token: %s"
+
+
+@pytest.mark.parametrize("caller, other", [
+    pytest.param(TOKEN % "told-token", TOKEN % "told-tokem", id="token"),
+    pytest.param(SIGNED % "HSTQ0EXAMPLE", SIGNED % "HSTQ0EXAMPLF", id="signed"),
+])
+def test_principal(tmp_path, gateway, origin, caller, other):
+    """What the audit log shows of a caller can be copied into a policy, which is then about that one
+    alone, also after a start: the key of the log keys the digests of tokens."""
+    key = tmp_path / "audit.key"
+    key.write_bytes(b"0123456789abcdef0123456789abcdef")
+    key.chmod(0o600)
+    policies = tmp_path / "policies.conf"
+    policies.write_text("policy team { rule workers { at worker_server_num; max 8; } }")
+    settings = {"main": f"audit_key_file {key};",
+                "locations": FAMILY.replace("policies.conf", str(policies))}
+
+    def put_as(guard, who):
+        return ask(guard.port, request("PUT", PATH, text(worker_server_num=8), JSON[0], who,
+                                       "X-Sdk-Date: 20260101T000000Z"))
+
+    with gateway(origin(), **settings) as guard:
+        assert put_as(guard, caller).status == 200
+        principal = record(guard)["principal"]
+    assert "told-token" not in principal
+    policies.write_text(f"policy team {{ match principal {principal};"
+                        " rule workers { at worker_server_num; max 4; } }")
+    guard = gateway(origin(), **settings)
+    check_refusal(put_as(guard, caller), 403, "ModelArts.0105")
+    assert put_as(guard, other).status == 200
+
+
 def test_broken_reload_keeps_the_rules(guarded, tmp_path):
     """A policy with a mistake is refused as a whole; the old one goes on."""
     guarded.expect += ["unknown member", "the old configuration goes on"]
