@@ -5,8 +5,6 @@
 
 /* --- members --- */
 
-enum { UNKNOWN = UINT16_MAX }; /* what a node remembers of a name that is in no table */
-
 #define STRING(name, flags, max)                                                                   \
     {                                                                                              \
         name, sizeof(name) - 1, TG_CONTRACT_STRING, flags, 0, max, NULL                            \
@@ -116,18 +114,12 @@ const struct tg_contract_member *tg_contract_find(const struct tg_contract_membe
     return NULL;
 }
 
-const struct tg_contract_member *
-tg_contract_row(const struct tg_doc *d, const struct tg_contract_member *members, uint32_t name)
+void tg_contract_remember(const struct tg_doc *d, const struct tg_contract_member *members,
+                          uint32_t name)
 {
-    struct tg_node *n = &d->node[name];
+    const struct tg_contract_member *row = tg_contract_find(members, tg_doc_string(d, name));
 
-    CHECK(name < d->count && n->type == TG_NAME);
-    if (n->row == 0) {
-        const struct tg_contract_member *row = tg_contract_find(members, tg_doc_string(d, name));
-
-        n->row = row != NULL ? (uint16_t)(row - members + 1) : UNKNOWN;
-    }
-    return n->row == UNKNOWN ? NULL : &members[n->row - 1];
+    d->node[name].row = row != NULL ? (uint16_t)(row - members + 1) : TG_CONTRACT_UNKNOWN;
 }
 
 const char *tg_contract_nearest(const struct tg_contract_member *members, struct tg_str name)

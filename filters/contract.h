@@ -69,10 +69,24 @@ extern const struct tg_contract_member tg_contract_config[];
 const struct tg_contract_member *tg_contract_find(const struct tg_contract_member *members,
                                                   struct tg_str name);
 
+enum { TG_CONTRACT_UNKNOWN = UINT16_MAX }; /* what a node remembers of a name in no table */
+
+/* Looks a member's name up and has its node remember it; tg_contract_row() calls it. */
+void tg_contract_remember(const struct tg_doc *d, const struct tg_contract_member *members,
+                          uint32_t name);
+
 /* The row of a member's name, or NULL. The node remembers it, so that each name of a document is
  * looked up once; a name stands in objects of one table only. */
-const struct tg_contract_member *
-tg_contract_row(const struct tg_doc *d, const struct tg_contract_member *members, uint32_t name);
+static inline const struct tg_contract_member *
+tg_contract_row(const struct tg_doc *d, const struct tg_contract_member *members, uint32_t name)
+{
+    const struct tg_node *n = &d->node[name];
+
+    CHECK(name < d->count && n->type == TG_NAME);
+    if (n->row == 0)
+        tg_contract_remember(d, members, name);
+    return n->row == TG_CONTRACT_UNKNOWN ? NULL : &members[n->row - 1];
+}
 
 /* The name of a table's row that is nearest to `name`, or NULL when none is near. */
 const char *tg_contract_nearest(const struct tg_contract_member *members, struct tg_str name);

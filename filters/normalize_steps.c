@@ -94,8 +94,7 @@ static void number_to_string(struct tg_normal *n, uint32_t element)
 
     if (value == TG_NONE || tg_doc_type(n->doc, value) != TG_NUMBER)
         return;
-    text = tg_doc_text(n->doc, value);
-    text = tg_arena_printf(n->request->arena, "\"%.*s\"", TG_STR_ARG(text));
+    text = tg_arena_quote(n->request->arena, tg_doc_text(n->doc, value));
     tg_doc_replace(n->doc, value, TG_STRING, text, n->why);
 }
 

@@ -64,21 +64,25 @@ static bool is_address(struct tg_str name)
     return dots == 3 && digits > 0;
 }
 
-/* Controls of ASCII, and C1 (U+0080 to U+009F). */
-static bool is_control(struct tg_str path, size_t i)
-{
-    unsigned char c = (unsigned char)path.p[i];
+/* What a byte may be: the lead of a C1 control (U+0080 to U+009F), a control, not allowed. */
+enum { LEADS = 1, CONTROLS, BARRED };
 
-    return c < 0x20 || c == 0x7f ||
-           (c == 0xc2 && i + 1 < path.n && (unsigned char)path.p[i + 1] < 0xa0);
-}
+static const unsigned char kinds[256] = {
+    [0 ... 0x1f] = CONTROLS, [0x7f] = CONTROLS, [0xc2] = LEADS, [' '] = BARRED, ['\''] = BARRED,
+    ['{'] = BARRED,          ['}'] = BARRED,    ['['] = BARRED, [']'] = BARRED,
+};
 
 static const struct tg_obs_fault *check_characters(struct tg_str path)
 {
     for (size_t i = 0; i < path.n; i++) {
-        if (is_control(path, i))
+        unsigned char kind = kinds[(unsigned char)path.p[i]];
+
+        if (kind == 0)
+            continue;
+        if (kind == CONTROLS ||
+            (kind == LEADS && i + 1 < path.n && (unsigned char)path.p[i + 1] < 0xa0))
             return &faults[CONTROL];
-        if (memchr(" '{}[]", path.p[i], 6) != NULL)
+        if (kind == BARRED)
             return &faults[CHARACTER];
     }
     return NULL;

@@ -117,6 +117,18 @@ struct tg_str tg_arena_dup(struct tg_arena *a, struct tg_str s)
     return (struct tg_str){p, s.n};
 }
 
+struct tg_str tg_arena_quote(struct tg_arena *a, struct tg_str s)
+{
+    char *p = tg_arena_alloc(a, s.n + 3);
+
+    p[0] = '"';
+    if (s.n > 0)
+        memcpy(p + 1, s.p, s.n);
+    p[s.n + 1] = '"';
+    p[s.n + 2] = '\0';
+    return (struct tg_str){p, s.n + 2};
+}
+
 struct tg_str tg_arena_printf(struct tg_arena *a, const char *format, ...)
 {
     va_list args;

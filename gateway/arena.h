@@ -42,6 +42,9 @@ void *tg_arena_zalloc(struct tg_arena *a, size_t count, size_t size);
 /* A copy of `s`, with a NUL behind it that does not count. */
 struct tg_str tg_arena_dup(struct tg_arena *a, struct tg_str s);
 
+/* A copy of `s` between double quotes, with a NUL behind it that does not count. */
+struct tg_str tg_arena_quote(struct tg_arena *a, struct tg_str s);
+
 /* A formatted string, with a NUL behind it that does not count. */
 struct tg_str tg_arena_printf(struct tg_arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

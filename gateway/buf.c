@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 void tg_buf_end(struct tg_buf *b)
 {
     free(b->p);
@@ -53,10 +57,27 @@ void tg_buf_u64(struct tg_buf *b, uint64_t value)
     tg_buf_add(b, (struct tg_str){digits + at, sizeof(digits) - at});
 }
 
-/* True for an ASCII byte that stands for itself in a JSON string. */
-static bool plain(unsigned char c)
+/* Sixteen bytes at a time; signed comparison finds controls and bytes above ASCII together. */
+size_t tg_json_plain(struct tg_str s)
 {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+    size_t i = 0;
+
+#ifdef __SSE2__
+    for (; s.n - i >= 16; i += 16) {
+        __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
+        __m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')),
+                                                 _mm_cmpeq_epi8(c, _mm_set1_epi8('\\'))),
+                                    _mm_or_si128(_mm_cmplt_epi8(c, _mm_set1_epi8(' ')),
+                                                 _mm_cmpeq_epi8(c, _mm_set1_epi8(0x7f))));
+        int mask = _mm_movemask_epi8(stop);
+
+        if (mask != 0)
+            return i + (size_t)__builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (i < s.n && s.p[i] >= ' ' && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\\')
+        i++;
+    return i;
 }
 
 static void add_escaped(struct tg_buf *b, uint32_t code)
@@ -88,14 +109,12 @@ void tg_buf_json(struct tg_buf *b, struct tg_str s)
 
     tg_buf_putc(b, '"');
     while (i < s.n) {
-        size_t run = i;
+        size_t run = tg_json_plain(tg_str_skip(s, i));
         uint32_t code;
         size_t n;
 
-        while (run < s.n && plain((unsigned char)s.p[run]))
-            run++;
-        tg_buf_add(b, (struct tg_str){s.p + i, run - i});
-        i = run;
+        tg_buf_add(b, (struct tg_str){s.p + i, run});
+        i += run;
         if (i == s.n)
             break;
         n = tg_utf8_decode(tg_str_skip(s, i), &code);

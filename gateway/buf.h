@@ -56,6 +56,10 @@ void tg_buf_printf(struct tg_buf *b, const char *format, ...) __attribute__((for
 /* Appends a decimal number. */
 void tg_buf_u64(struct tg_buf *b, uint64_t value);
 
+/* How many bytes at the front of `s` stand for themselves in a JSON string: printable ASCII but
+ * quote and backslash. */
+size_t tg_json_plain(struct tg_str s);
+
 /*
  * Appends `s` as a JSON string with its quotes (RFC 8259 section 7). The output is always valid
  * UTF-8 without control characters on one line: bytes that are not UTF-8 become U+FFFD, control

@@ -167,16 +167,12 @@ static size_t unescape_one(const char *p, char **out)
     return 12;
 }
 
-struct tg_str tg_doc_string(const struct tg_doc *d, uint32_t node)
+struct tg_str tg_doc_unescape(const struct tg_doc *d, uint32_t node)
 {
-    const struct tg_node *n;
+    const struct tg_node *n = &d->node[node];
     char *out, *at;
 
-    CHECK(node < d->count);
-    n = &d->node[node];
-    CHECK(n->type == TG_STRING || n->type == TG_NAME);
-    if (!n->escaped)
-        return (struct tg_str){n->text + 1, n->len - 2};
+    CHECK(node < d->count && n->len >= 2);
     out = at = tg_arena_alloc(d->arena, n->len);
     for (const char *p = n->text + 1; p < n->text + n->len - 1;) {
         if (*p == '\\')
@@ -246,47 +242,69 @@ bool tg_doc_integer(const struct tg_doc *d, uint32_t node, int64_t *out)
     return true;
 }
 
-static void add_pointer_token(const struct tg_doc *d, uint32_t node, struct tg_buf *out)
+/* A name as a reference token, from behind: its last byte goes before `end` (NULL: it is only
+ * measured). Returns its length. */
+static size_t put_name(struct tg_str name, char *end)
 {
-    const struct tg_node *n = &d->node[node];
+    size_t n = name.n;
 
-    tg_buf_putc(out, '/');
-    if (n->type == TG_NAME) {
-        struct tg_str name = tg_doc_string(d, node);
+    for (size_t i = name.n; i-- > 0;) {
+        bool special = name.p[i] == '~' || name.p[i] == '/';
 
-        for (size_t i = 0; i < name.n; i++) {
-            if (name.p[i] == '~' || name.p[i] == '/')
-                tg_buf_puts(out, name.p[i] == '~' ? "~0" : "~1");
-            else
-                tg_buf_putc(out, name.p[i]);
-        }
-    } else {
-        tg_buf_u64(out, n->index);
+        n += special;
+        if (end == NULL)
+            continue;
+        *--end = !special ? name.p[i] : name.p[i] == '~' ? '0' : '1';
+        if (special)
+            *--end = '~';
     }
+    return n;
+}
+
+static size_t put_index(uint32_t index, char *end)
+{
+    size_t n = 0;
+
+    do {
+        n++;
+        if (end != NULL)
+            *--end = (char)('0' + index % 10);
+        index /= 10;
+    } while (index != 0);
+    return n;
+}
+
+/* Writes a pointer from its end, which is found on the way up, or measures it. */
+static size_t put_pointer(const struct tg_doc *d, uint32_t node, char *end)
+{
+    size_t n = 0;
+
+    for (uint32_t parent; (parent = d->node[node].parent) != TG_NONE; node = parent) {
+        char *to = end != NULL ? end - n : NULL;
+
+        /* a member's value adds nothing to its name */
+        if (d->node[parent].type == TG_NAME)
+            continue;
+        n += d->node[node].type == TG_NAME ? put_name(tg_doc_string(d, node), to)
+                                           : put_index(d->node[node].index, to);
+        n++;
+        if (end != NULL)
+            *(end - n) = '/';
+    }
+    return n;
 }
 
 struct tg_str tg_doc_pointer(const struct tg_doc *d, uint32_t node)
 {
-    uint32_t path[TG_JSON_MAX_DEPTH + 1];
-    uint32_t depth = 0;
-    struct tg_buf out = {0};
-    struct tg_str pointer;
+    char *out;
+    size_t n;
 
     CHECK(node < d->count);
-    for (uint32_t n = node; n != TG_NONE; n = d->node[n].parent) {
-        uint32_t parent = d->node[n].parent;
-
-        /* a member's value adds nothing to its name, the root nothing at all */
-        if (parent == TG_NONE || d->node[parent].type == TG_NAME)
-            continue;
-        CHECK(depth < sizeof(path) / sizeof(*path));
-        path[depth++] = n;
-    }
-    while (depth-- > 0)
-        add_pointer_token(d, path[depth], &out);
-    pointer = tg_arena_dup(d->arena, tg_buf_str(&out));
-    tg_buf_end(&out);
-    return pointer;
+    n = put_pointer(d, node, NULL);
+    out = tg_arena_alloc(d->arena, n + 1);
+    out[n] = '\0'; /* as all copies in an arena have it */
+    CHECK(put_pointer(d, node, out + n) == n);
+    return (struct tg_str){out, n};
 }
 
 /* --- places --- */

@@ -15,6 +15,7 @@
 
 #include "arena.h"
 #include "buf.h"
+#include "check.h"
 
 enum { TG_NONE = UINT32_MAX }; /* no node, no offset */
 
@@ -128,8 +129,17 @@ static inline struct tg_str tg_doc_text(const struct tg_doc *d, uint32_t node)
     return (struct tg_str){d->node[node].text, d->node[node].len};
 }
 
+/* The value of a string or name that has escapes, in the arena; tg_doc_string() calls it. */
+struct tg_str tg_doc_unescape(const struct tg_doc *d, uint32_t node);
+
 /* The value of a string or name, unescaped (in the arena when it had escapes, else the text). */
-struct tg_str tg_doc_string(const struct tg_doc *d, uint32_t node);
+static inline struct tg_str tg_doc_string(const struct tg_doc *d, uint32_t node)
+{
+    const struct tg_node *n = &d->node[node];
+
+    CHECK(node < d->count && (n->type == TG_STRING || n->type == TG_NAME));
+    return n->escaped ? tg_doc_unescape(d, node) : (struct tg_str){n->text + 1, n->len - 2};
+}
 
 /* The value of a member of an object: a value node, or TG_NONE. Linear in the object's members. */
 uint32_t tg_doc_member(const struct tg_doc *d, uint32_t object, struct tg_str name);

@@ -46,12 +46,15 @@ static struct tg_change *record(struct tg_doc *d, enum tg_change_op op, uint32_t
     return c;
 }
 
-static struct tg_str quoted(const struct tg_doc *d, struct tg_str plain)
+/* A name as JSON text. Those that edits give are mostly the contract's own: nothing to escape. */
+static struct tg_str quoted(const struct tg_doc *d, struct tg_str name)
 {
     struct tg_buf b = {0};
     struct tg_str s;
 
-    tg_buf_json(&b, plain);
+    if (tg_json_plain(name) == name.n)
+        return tg_arena_quote(d->arena, name);
+    tg_buf_json(&b, name);
     s = tg_arena_dup(d->arena, tg_buf_str(&b));
     tg_buf_end(&b);
     return s;
@@ -321,12 +324,11 @@ static int by_place(const void *left, const void *right)
     return a->name < b->name ? -1 : a->name > b->name;
 }
 
-/* The additions inside a piece of the client's text, by place. The caller frees them. */
+/* The additions inside a piece of the client's text, by place; in the arena. */
 static struct addition *additions(const struct tg_doc *d, uint32_t from, uint32_t to, size_t *n)
 {
-    struct addition *all = malloc((d->count - d->original + 1) * sizeof(*all));
+    struct addition *all = tg_arena_alloc(d->arena, (d->count - d->original) * sizeof(*all));
 
-    CHECK(all != NULL);
     *n = 0;
     for (uint32_t i = d->original; i < d->count; i++) {
         const struct tg_node *object;
@@ -342,7 +344,8 @@ static struct addition *additions(const struct tg_doc *d, uint32_t from, uint32_
             at--;
         all[(*n)++] = (struct addition){at, i};
     }
-    qsort(all, *n, sizeof(*all), by_place);
+    if (*n > 1)
+        qsort(all, *n, sizeof(*all), by_place);
     return all;
 }
 
@@ -369,7 +372,6 @@ static char *render(const struct tg_doc *d, uint32_t node, char *out)
         }
     }
     advance(&w, to);
-    free(all);
     return w.out;
 }
 

@@ -3,10 +3,6 @@
 #include "check.h"
 #include "utf8.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #define JSMN_STATIC
 #define JSMN_PARENT_LINKS /* without them jsmn is quadratic in the number of siblings */
 #pragma GCC diagnostic push
@@ -74,6 +70,7 @@ struct verifier {
     uint32_t tokens;
     uint32_t depth;
     uint32_t deepest;
+    bool escapes;
     enum why why;
     uint8_t open[TG_JSON_MAX_DEPTH]; /* '{' or '[' */
 };
@@ -91,33 +88,6 @@ static void skip_space(struct verifier *v)
 }
 
 /* --- strings --- */
-
-/* Moves to the first byte that is not plain string text: quote, backslash, control, above ASCII.
- * Sixteen bytes at a time; signed comparison finds controls and bytes above ASCII together. */
-static void skip_plain(struct verifier *v)
-{
-#ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"');
-    const __m128i backslash = _mm_set1_epi8('\\');
-    const __m128i space = _mm_set1_epi8(' ');
-
-    while (v->end - v->p >= 16) {
-        __m128i c = _mm_loadu_si128((const __m128i *)(const void *)v->p);
-        __m128i stop =
-            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(c, quote), _mm_cmpeq_epi8(c, backslash)),
-                         _mm_cmplt_epi8(c, space));
-        int mask = _mm_movemask_epi8(stop);
-
-        if (mask != 0) {
-            v->p += __builtin_ctz((unsigned)mask);
-            return;
-        }
-        v->p += 16;
-    }
-#endif
-    while (v->p < v->end && *v->p >= ' ' && *v->p < 0x80 && *v->p != '"' && *v->p != '\\')
-        v->p++;
-}
 
 /* The four hexadecimal digits behind "\u"; -1 when they are not. */
 static int32_t hex4(const unsigned char *p, const unsigned char *end)
@@ -145,6 +115,7 @@ static bool escape(struct verifier *v)
 {
     int32_t code, low;
 
+    v->escapes = true;
     if (v->end - v->p < 2)
         return failed(v, UNTERMINATED);
     switch (v->p[1]) {
@@ -195,7 +166,7 @@ static bool string(struct verifier *v)
     const unsigned char *opening = v->p++;
 
     for (;;) {
-        skip_plain(v);
+        v->p += tg_json_plain((struct tg_str){(const char *)v->p, (size_t)(v->end - v->p)});
         if (v->p == v->end) {
             v->p = opening;
             return failed(v, UNTERMINATED);
@@ -385,12 +356,13 @@ bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
     v.end = v.start + text.n;
     v.limits = *limits;
     v.tokens = v.depth = v.deepest = 0;
+    v.escapes = false;
     if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
         ok = failed(&v, BOM);
     else
         ok = document(&v);
     if (ok)
-        *shape = (struct tg_json_shape){v.tokens, v.deepest};
+        *shape = (struct tg_json_shape){v.tokens, v.deepest, v.escapes};
     else
         *fault = (struct tg_json_fault){.kind = texts[v.why].kind,
                                         .offset = (uint32_t)(v.p - v.start),
@@ -452,7 +424,7 @@ void tg_json_tokens(struct tg_arena *arena, struct tg_str text, const struct tg_
             .child = TG_NONE,
             .parent = t->parent < 0 ? TG_NONE : (uint32_t)t->parent,
             .type = (uint8_t)type_of(t, token, text.p),
-            .escaped = quotes && memchr(text.p + start, '\\', len) != NULL,
+            .escaped = quotes && shape->escapes && memchr(text.p + start, '\\', len) != NULL,
         };
     }
 }

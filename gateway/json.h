@@ -11,6 +11,7 @@
 struct tg_json_shape {
     uint32_t tokens; /* values and names */
     uint32_t depth;
+    bool escapes; /* some string or name has a backslash */
 };
 
 /*

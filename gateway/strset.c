@@ -36,30 +36,52 @@ static uint64_t hash(uint64_t key, struct tg_str s)
 
 void tg_strset_init(struct tg_strset *s, struct tg_arena *arena, size_t n)
 {
-    size_t slots = n < SMALL ? n + 1 : 64; /* a power of two for `mask` */
+    size_t slots = 64; /* a power of two for `mask` */
 
-    while (n >= SMALL && slots < 2 * n)
-        slots *= 2;
-    *s = (struct tg_strset){tg_arena_zalloc(arena, slots, sizeof(*s->slot)),
-                            n < SMALL ? 0 : slots - 1, n, 0};
-    if (s->mask == 0)
+    *s = (struct tg_strset){.most = n};
+    if (n < SMALL) {
+        s->slot = tg_arena_alloc(arena, n * sizeof(*s->slot));
         return;
+    }
+    while (slots < 2 * n)
+        slots *= 2;
+    s->slot = tg_arena_zalloc(arena, slots, sizeof(*s->slot));
+    s->mask = slots - 1;
     tg_random(&s->key, sizeof(s->key));
     s->key = s->key % (FIELD - 2) + 2;
 }
 
+/* A small set is only searched for a text whose like is in it. */
+static bool add_small(struct tg_strset *s, struct tg_str text)
+{
+    unsigned first = text.n > 0 ? (unsigned char)text.p[0] : 0;
+    uint64_t bit = (uint64_t)1 << ((first + 5 * text.n) & 63);
+
+    if (s->key & bit)
+        for (size_t i = 0; i < s->used; i++)
+            if (tg_str_eq(s->slot[i], text))
+                return false;
+    CHECK(s->used < s->most);
+    s->key |= bit;
+    s->slot[s->used++] = text;
+    return true;
+}
+
 bool tg_strset_add(struct tg_strset *s, struct tg_str text)
 {
-    size_t at = s->mask == 0 ? 0 : hash(s->key, text) & s->mask;
+    size_t at;
 
     CHECK(text.p != NULL);
+    if (s->mask == 0)
+        return add_small(s, text);
+    at = hash(s->key, text) & s->mask;
     while (s->slot[at].p != NULL) {
         if (tg_str_eq(s->slot[at], text))
             return false;
-        at = s->mask == 0 ? at + 1 : (at + 1) & s->mask;
+        at = (at + 1) & s->mask;
     }
-    CHECK(s->left > 0);
-    s->left--;
+    CHECK(s->used < s->most);
+    s->used++;
     s->slot[at] = text;
     return true;
 }

@@ -11,8 +11,9 @@
 struct tg_strset {
     struct tg_str *slot; /* p == NULL: free; a small set fills them from the start */
     size_t mask;         /* slots - 1; 0: a small set */
-    size_t left;         /* how many may still be added */
-    uint64_t key;
+    size_t used;
+    size_t most;  /* strings that may be added */
+    uint64_t key; /* of the hash; a small set: a bit for each first byte and length it has */
 };
 
 /* Makes a set for at most `n` strings. Its memory is the arena's. */

@@ -60,9 +60,17 @@ size_t tg_utf8_encode(uint32_t code, char out[4])
 
 size_t tg_utf8_length(struct tg_str s)
 {
-    size_t count = 0;
+    const uint64_t ones = 0x0101010101010101;
+    size_t count = s.n, i = 0;
 
-    for (size_t i = 0; i < s.n; i++)
-        count += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+    /* eight bytes at a time, less those that continue a character: 10xxxxxx */
+    for (; s.n - i >= 8; i += 8) {
+        uint64_t word;
+
+        memcpy(&word, s.p + i, 8);
+        count -= (size_t)(((word >> 7 & ~word >> 6 & ones) * ones) >> 56);
+    }
+    for (; i < s.n; i++)
+        count -= ((unsigned char)s.p[i] & 0xc0) == 0x80;
     return count;
 }

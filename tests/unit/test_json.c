@@ -304,7 +304,7 @@ static void limits_are_exact(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct tg_json_shape shape = {0, 0};
+        struct tg_json_shape shape = {0};
         struct tg_json_fault fault = {.offset = 0};
         bool ok = verify(rows[i].text, &rows[i].limits, &shape, &fault);
 
