@@ -377,7 +377,7 @@ struct tg_audit *tg_audit_open(const void *settings, struct tg_str worker, struc
     a->magic = MAGIC;
     a->conf = conf;
     a->off = conf->target == TG_AUDIT_OFF;
-    a->sink.fd = -1;
+    a->sink.fd = a->sink.mend_fd = -1;
     tg_redact_init(&a->redact, conf);
     tg_audit_chain_init(&a->chain, conf->key);
     name_stream(a, worker);

@@ -1,8 +1,9 @@
 /*
  * The sink for paths. A regular file is appended to by several workers at once: one write(2) on
  * O_APPEND is one piece, so lines of workers never mix. Only a short write (disk full, file size
- * limit) can tear a line; the torn part is then overwritten with spaces, in place, which is white
- * space before the next line. Pipes and terminals have no such promise and are locked instead.
+ * limit) or the death of the writer within it can tear a line; the torn part is then overwritten
+ * with spaces, in place, which is white space before the next line: by its writer, else by whoever
+ * writes behind it. Pipes and terminals have no such promise and are locked instead.
  */
 #include "audit_sink.h"
 
@@ -19,61 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    LOCK_TRIES = 20,
-    LOCK_PAUSE_NS = 50000,
-    MAX_NAME = 4096,
-    TORN_TRIES = 20,
-    WRITER_PAUSE_NS = 1000000
-};
+enum { LOCK_TRIES = 20, LOCK_PAUSE_NS = 50000, MAX_NAME = 4096 };
 
 /* --- opening --- */
-
-/* The last byte of the file, or a newline when it cannot be read. */
-static char last_byte(const char *path, off_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char last = '\n';
-
-    if (fd < 0)
-        return last;
-    if (pread(fd, &last, 1, size - 1) != 1)
-        last = '\n';
-    close(fd);
-    return last;
-}
-
-/* Lets a write that another worker is in the middle of come to its end: both need the inode's lock.
- * Asks for a byte that is there already. */
-static void await_writers(int fd)
-{
-    const struct timespec pause = {.tv_nsec = WRITER_PAUSE_NS};
-
-    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1) != 0)
-        nanosleep(&pause, NULL);
-}
-
-/*
- * True when the file ends within a line: its writer died, or could not tidy up. A line that a
- * worker is writing now ends there too for a moment (a write becomes visible page by page); the
- * difference is that the file has grown afterwards.
- */
-static bool ends_torn(int fd, const char *path, off_t size)
-{
-    struct stat now;
-    char last;
-
-    for (int i = 0; i < TORN_TRIES; i++) {
-        last = last_byte(path, size);
-        if (last == '\n' || last == ' ')
-            return false;
-        await_writers(fd);
-        if (fstat(fd, &now) != 0 || now.st_size == size)
-            return true;
-        size = now.st_size;
-    }
-    return false; /* who grows all the time is alive */
-}
 
 /* A file whose directory entry is not on disk is lost with the power, whatever it holds. */
 static void sync_directory(const char *path)
@@ -115,6 +64,20 @@ static int open_path(const char *path)
     return fd;
 }
 
+/* The same file to be read and overwritten, which an O_APPEND descriptor cannot do (pwrite(2),
+ * BUGS). Where that is not allowed torn lines stay as they are. */
+static int open_to_mend(const char *path, const struct stat *st)
+{
+    int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    struct stat now;
+
+    if (fd >= 0 && (fstat(fd, &now) != 0 || now.st_ino != st->st_ino || now.st_dev != st->st_dev)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 /* Takes an open file into use instead of the one before. */
 static void take(struct tg_sink *s, int fd, const struct stat *st)
 {
@@ -126,7 +89,11 @@ static void take(struct tg_sink *s, int fd, const struct stat *st)
     s->regular = S_ISREG(st->st_mode);
     s->fresh = s->regular;
     s->locked = false;
-    s->torn = s->regular && st->st_size > 0 && ends_torn(fd, path, st->st_size);
+    s->torn = false;
+    s->end = 0;
+    if (s->mend_fd >= 0)
+        close(s->mend_fd);
+    s->mend_fd = s->regular ? open_to_mend(path, st) : -1;
     if (s->conf->mode == TG_AUDIT_STRICT && s->regular)
         sync_directory(path);
 }
@@ -221,28 +188,57 @@ static void rotate(struct tg_sink *s)
 
 /* --- writing regular files --- */
 
-/* Overwrites what was written of a line that did not fit. Only we know that range, so nothing of
- * others is touched. An O_APPEND descriptor would append instead (pwrite(2), BUGS). */
 static bool blank_out(const struct tg_sink *s, off_t at, size_t n)
 {
     static const char spaces[256] = {[0 ... 255] = ' '};
-    char link[64];
-    bool ok = true;
-    int fd;
+    bool ok = s->mend_fd >= 0;
 
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", s->fd);
-    fd = open(link, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
     while (n > 0 && ok) {
         size_t some = n < sizeof(spaces) ? n : sizeof(spaces);
 
-        ok = pwrite(fd, spaces, some, at) == (ssize_t)some;
+        ok = pwrite(s->mend_fd, spaces, some, at) == (ssize_t)some;
         at += (off_t)some;
         n -= some;
     }
-    close(fd);
     return ok;
+}
+
+/*
+ * Our bytes begin at `at`. What stands before them is final, since writes to one file come one
+ * after the other: when it is no line's end, its writer died within the line, or is about to blank
+ * it out itself. Either way the line was not written, and ours must not stand behind half of it.
+ */
+static void mend(const struct tg_sink *s, off_t at)
+{
+    off_t from = at;
+    char part[512];
+    bool found = false;
+
+    while (!found && from > 0) {
+        size_t n = from < (off_t)sizeof(part) ? (size_t)from : sizeof(part);
+        const char *newline;
+
+        if (pread(s->mend_fd, part, n, from - (off_t)n) != (ssize_t)n)
+            return;
+        newline = memrchr(part, '\n', n);
+        found = newline != NULL;
+        from -= found ? part + n - (newline + 1) : (off_t)n;
+    }
+    if (!blank_out(s, from, (size_t)(at - from)))
+        tg_log(TG_LOG_ERROR, "audit", "a torn line of %.*s stays: %m", TG_STR_ARG(s->conf->path));
+}
+
+/* Looks at what stands before the `n` bytes written last, unless that was ours, too. */
+static void look_before(struct tg_sink *s, size_t n)
+{
+    off_t end = lseek(s->fd, 0, SEEK_CUR);
+    off_t at = end - (off_t)n;
+    char last;
+
+    if (at > 0 && at != s->end && s->mend_fd >= 0 && pread(s->mend_fd, &last, 1, at - 1) == 1 &&
+        last != '\n')
+        mend(s, at);
+    s->end = end;
 }
 
 /* Keeps the whole lines of a short write of `n` bytes and removes the torn one behind them. */
@@ -253,8 +249,10 @@ static size_t tidy(struct tg_sink *s, struct tg_str lines, size_t n)
     off_t end = lseek(s->fd, 0, SEEK_CUR);
 
     CHECK(whole <= n);
-    if (n > whole && (end < 0 || !blank_out(s, end - (off_t)(n - whole), n - whole)))
-        s->torn = true;
+    if (n > whole && (end < 0 || !blank_out(s, end - (off_t)(n - whole), n - whole))) {
+        s->torn = s->mend_fd < 0;
+        s->end = 0; /* the next write tries again */
+    }
     return whole;
 }
 
@@ -271,6 +269,7 @@ static bool append(struct tg_sink *s, struct tg_str lines, size_t *used)
         if (n < 0)
             return tg_sink_fail(s, "write", errno);
         s->torn = false; /* what was torn ended with our first byte, a newline */
+        look_before(s, (size_t)n);
         whole = (size_t)n == rest.n ? rest.n : tidy(s, rest, (size_t)n);
         *used += whole;
         if (whole == 0 || s->torn)

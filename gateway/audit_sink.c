@@ -14,7 +14,7 @@ enum { LOOK_BACK = 1 << 20 }; /* bytes */
 
 void tg_sink_init(struct tg_sink *s, const struct tg_audit_conf *conf)
 {
-    *s = (struct tg_sink){.conf = conf, .fd = -1};
+    *s = (struct tg_sink){.conf = conf, .fd = -1, .mend_fd = -1};
     switch (conf->target) {
     case TG_AUDIT_FILE:
         s->ops = &tg_sink_file;
@@ -35,7 +35,9 @@ void tg_sink_end(struct tg_sink *s)
 {
     if (s->fd >= 0)
         close(s->fd);
-    s->fd = -1;
+    if (s->mend_fd >= 0)
+        close(s->mend_fd);
+    s->fd = s->mend_fd = -1;
 }
 
 bool tg_sink_fail(struct tg_sink *s, const char *what, int error)

@@ -8,6 +8,8 @@
 #include "audit_conf.h"
 #include "audit_line.h"
 
+#include <sys/types.h>
+
 enum tg_sink_result {
     TG_SINK_DONE = 1, /* all lines are with the kernel (and on disk in strict) */
     TG_SINK_AGAIN,    /* nothing was lost, but the file is another one now: write again */
@@ -28,10 +30,12 @@ struct tg_sink {
     int fd;                           /* -1 when it is not open */
     bool regular;                     /* a regular file: appended to, rotated, synced */
     bool fresh;                       /* the file has no line of ours yet */
-    bool torn;                        /* the file ends within a line that is not ours */
-    bool locked;                      /* a pipe we are in the middle of a line of */
-    uint64_t too_long;                /* lines left out because the sink takes none that long */
-    char why[256];                    /* of the newest failure */
+    bool torn;         /* the file ends within a line that could not be blanked out */
+    int mend_fd;       /* a regular file again, to blank torn lines out; -1: none */
+    off_t end;         /* where our newest bytes end in it; 0: nowhere yet */
+    bool locked;       /* a pipe we are in the middle of a line of */
+    uint64_t too_long; /* lines left out because the sink takes none that long */
+    char why[256];     /* of the newest failure */
 };
 
 /* Prepares the sink the settings name (not TG_AUDIT_OFF). End it with tg_sink_end(). */

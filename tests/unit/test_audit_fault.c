@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static const struct tg_str no_key;
 
@@ -143,19 +144,34 @@ static void a_removed_folder_refuses_until_it_is_back(void **state)
     tg_audit_close(a);
 }
 
-/* A writer that was killed within a line: the next stream begins on a line of its own. */
-static void a_torn_end_is_closed(void **state)
+static void append_to(const char *path, const char *text)
 {
-    struct fixture *f = *state;
-    FILE *file = fopen(f->path, "w");
+    FILE *file = fopen(path, "a");
 
     assert_non_null(file);
-    fputs("{\"time\":\"2026-", file);
+    fputs(text, file);
     fclose(file);
-    tg_audit_close(fixture_open(f, fixture_conf(f, "audit_log a.jsonl;"), "0"));
-    fixture_read(f, f->path);
-    assert_int_equal(count(tg_buf_str(&f->text), "\n"), 3);
-    assert_true(has(tg_buf_str(&f->text), "{\"time\":\"2026-\n{\"time\":\""));
+}
+
+/* A writer that was killed within a line: the next line of anybody takes its place. */
+static void a_torn_line_is_blanked_out(void **state)
+{
+    struct fixture *f = *state;
+    char large[3000];
+    struct tg_audit *a;
+
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    append_to(f->path, "{\"time\":\"2026-");
+    a = fixture_open(f, fixture_conf(f, "audit_log a.jsonl;"), "0");
+    append_to(f->path, large);
+    fixture_record(f, a, "one");
+    assert_true(tg_audit_flush(a));
+    fixture_record(f, a, "two");
+    tg_audit_close(a);
+    assert_int_equal(fixture_follow(fixture_read(f, f->path), no_key), 4);
+    assert_int_equal(count(tg_buf_str(&f->text), "xx"), 0);
+    assert_memory_equal(f->text.p, "              {\"time\"", 21);
 }
 
 /* A pipe whose reader sleeps: no line is cut, the rest follows when there is room. */
@@ -218,6 +234,70 @@ static void a_killed_worker_leaves_whole_lines(void **state)
     assert_false(has(tg_buf_str(&f->text), "\"event\":\"stop\""));
     tg_audit_close(fixture_open(f, conf, "0"));
     assert_true(has(fixture_read(f, f->path), "\"previous.stream\":\"0-"));
+}
+
+enum { LIVING_RECORDS = 3000 };
+
+/* Writes large lines until it is killed. */
+static void write_for_ever(struct fixture *f, const struct tg_audit_conf *conf)
+{
+    struct tg_audit *a = fixture_open(f, conf, "1");
+    char large[9000];
+
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    for (;;) {
+        fixture_record(f, a, large);
+        tg_audit_flush(a);
+    }
+}
+
+static void write_some(struct fixture *f, const struct tg_audit_conf *conf, int done)
+{
+    struct tg_audit *a = fixture_open(f, conf, "0");
+    bool ok = true;
+
+    for (int i = 0; i < LIVING_RECORDS; i++) {
+        fixture_record(f, a, "living");
+        ok = tg_audit_flush(a) && ok;
+    }
+    tg_audit_close(a);
+    (void)!write(done, ok ? "y" : "n", 1);
+}
+
+/* The lines of a worker do not suffer from another one's death within a line. */
+static void a_death_spoils_nobody_elses_line(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_audit_conf *conf = fixture_conf(f, "audit_log a.jsonl;");
+    int done[2];
+    char byte = '?';
+
+    assert_int_equal(pipe2(done, O_NONBLOCK), 0);
+    if (fork() == 0) {
+        write_some(f, conf, done[1]);
+        _exit(0);
+    }
+    while (read(done[0], &byte, 1) < 0) {
+        pid_t pid = fork();
+        struct timespec life = {.tv_nsec = 3000000};
+
+        if (pid == 0)
+            write_for_ever(f, conf);
+        nanosleep(&life, NULL);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+    }
+    wait(NULL);
+    assert_int_equal(byte, 'y');
+    tg_audit_close(fixture_open(f, conf, "2")); /* behind the last dead one */
+    fixture_read(f, f->path);
+    assert_int_equal(count(tg_buf_str(&f->text), "\"request_id\":\"living\""), LIVING_RECORDS);
+    assert_int_equal(count(tg_buf_str(&f->text), "\n"),
+                     count(tg_buf_str(&f->text), "{\"time\":\""));
+    assert_int_equal(count(tg_buf_str(&f->text), "\n"), count(tg_buf_str(&f->text), "\"}\n"));
+    close(done[0]);
+    close(done[1]);
 }
 
 /* --- syslog --- */
@@ -376,9 +456,10 @@ int main(void)
         TEST(dev_full_does_not_start),
         TEST(a_removed_file_comes_back),
         TEST(a_removed_folder_refuses_until_it_is_back),
-        TEST(a_torn_end_is_closed),
+        TEST(a_torn_line_is_blanked_out),
         TEST(a_full_pipe_keeps_lines_whole),
         TEST(a_killed_worker_leaves_whole_lines),
+        TEST(a_death_spoils_nobody_elses_line),
         TEST(syslog_over_a_unix_socket),
         TEST(syslog_over_udp),
         TEST(syslog_over_tcp),
