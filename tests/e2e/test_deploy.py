@@ -1,5 +1,6 @@
 """What is shipped to run the gateway elsewhere: it is whole, current, and made of what exists."""
 
+import importlib.util
 import json
 import pathlib
 import re
@@ -10,6 +11,7 @@ import pytest
 
 from gateway import TOP, binary
 
+KUBERNETES = "1.33.0"  # the version whose schemas count
 DEPLOY = TOP / "conf" / "deploy"
 yaml = pytest.importorskip("yaml", reason="no python3-yaml here")
 
@@ -115,6 +117,40 @@ def test_kubernetes_objects():
     assert budget["spec"]["selector"] == target["spec"]["selector"]
     assert found["Service"][0]["spec"]["selector"] == target["spec"]["selector"]["matchLabels"]
     assert scaler["spec"]["minReplicas"] > budget["spec"]["minAvailable"]
+
+
+def schema_of(one):
+    """The strict schema (no member but the known ones) of an object's kind, from the Python package
+    kubernetes-validate."""
+    package = importlib.util.find_spec("kubernetes_validate")
+    if package is None:
+        pytest.skip("no schemas here (python3 -m pip install kubernetes-validate)")
+    group, _, version = one["apiVersion"].rpartition("/")
+    name = "-".join(filter(None, (one["kind"], group.split(".")[0], version))).lower()
+    return (pathlib.Path(package.origin).parent / "kubernetes-json-schema"
+            / f"v{KUBERNETES}-local-strict" / f"{name}.json")
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Deployment", "HorizontalPodAutoscaler",
+                                  "NetworkPolicy", "PodDisruptionBudget", "Secret", "Service"])
+def test_kubernetes_schemas(kind):
+    """Every object is what Kubernetes takes; one with a member it does not know is not."""
+    jsonschema = pytest.importorskip("jsonschema", reason="no python3-jsonschema here")
+    for one in objects()[kind]:
+        file = schema_of(one)
+        schema, shared = (json.loads(path.read_text(encoding="utf-8"))
+                          for path in (file, file.with_name("_definitions.json")))
+        # what the schemas share is called by an address; it must not be fetched from there
+        validator = jsonschema.validators.validator_for(schema)(schema, resolver=jsonschema.RefResolver(
+            schema["$id"], schema, store={shared["$id"]: shared}))
+        assert [e.message for e in validator.iter_errors(one)] == []
+        assert list(validator.iter_errors({**one, "speck": {}}))
+
+
+def test_all_kinds_have_a_schema_test():
+    """A new kind of object is not forgotten above."""
+    marks, = (m for m in test_kubernetes_schemas.pytestmark if m.name == "parametrize")
+    assert sorted(objects()) == marks.args[1]
 
 
 def test_the_sidecar_is_native():
