@@ -122,6 +122,20 @@ void tg_contract_remember(const struct tg_doc *d, const struct tg_contract_membe
     d->node[name].row = row != NULL ? (uint16_t)(row - members + 1) : TG_CONTRACT_UNKNOWN;
 }
 
+void tg_contract_members(const struct tg_doc *d, uint32_t config,
+                         uint32_t member[TG_CONFIG_MEMBERS])
+{
+    CHECK(config < d->count && tg_doc_type(d, config) == TG_OBJECT);
+    for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++)
+        member[i] = TG_NONE;
+    for (uint32_t m = d->node[config].child; m != TG_NONE; m = d->node[m].next) {
+        const struct tg_contract_member *row = tg_contract_row(d, tg_contract_config, m);
+
+        if (row != NULL && row - tg_contract_config < TG_CONFIG_MEMBERS)
+            member[row - tg_contract_config] = d->node[m].child;
+    }
+}
+
 const char *tg_contract_nearest(const struct tg_contract_member *members, struct tg_str name)
 {
     const char *names[64];

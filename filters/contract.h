@@ -88,6 +88,10 @@ tg_contract_row(const struct tg_doc *d, const struct tg_contract_member *members
     return n->row == TG_CONTRACT_UNKNOWN ? NULL : &members[n->row - 1];
 }
 
+/* The values of a config's members by number, TG_NONE for what is not there: one walk over them. */
+void tg_contract_members(const struct tg_doc *d, uint32_t config,
+                         uint32_t member[TG_CONFIG_MEMBERS]);
+
 /* The name of a table's row that is nearest to `name`, or NULL when none is near. */
 const char *tg_contract_nearest(const struct tg_contract_member *members, struct tg_str name);
 

@@ -5,18 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void find_members(struct tg_judge *j)
-{
-    for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++)
-        j->member[i] = TG_NONE;
-    for (uint32_t m = j->doc->node[j->config].child; m != TG_NONE; m = j->doc->node[m].next) {
-        const struct tg_contract_member *row = tg_contract_row(j->doc, tg_contract_config, m);
-
-        if (row != NULL && row - tg_contract_config < TG_CONFIG_MEMBERS)
-            j->member[row - tg_contract_config] = j->doc->node[m].child;
-    }
-}
-
 void tg_contract_judge(struct tg_request *r, enum tg_contract_level level)
 {
     struct tg_judge j = {.request = r, .doc = r->doc, .config = r->config, .level = level};
@@ -27,7 +15,7 @@ void tg_contract_judge(struct tg_request *r, enum tg_contract_level level)
         tg_judge_say(&j, r->config, "must be an object", "必须是对象");
         return;
     }
-    find_members(&j);
+    tg_contract_members(j.doc, j.config, j.member);
     for (j.rule = tg_contract_rules; j.rule->id != NULL; j.rule++)
         if (j.rule->check != NULL && tg_contract_severity(j.rule, level) != 0)
             j.rule->check(&j);

@@ -3,11 +3,6 @@
 #include "check.h"
 #include "normalize.h"
 
-static uint32_t member(const struct tg_normal *n, uint32_t object, const char *name)
-{
-    return tg_doc_member(n->doc, object, tg_str_of(name));
-}
-
 /* Behind how many bytes of a string's JSON text its first `chars` characters are (all ASCII). What
  * follows stays spelt as it is, escapes included. */
 static size_t raw_length(struct tg_str text, size_t chars)
@@ -44,27 +39,31 @@ static void drop_scheme(struct tg_normal *n, uint32_t node)
 
 static void drop_scheme_in_source(struct tg_normal *n, uint32_t element)
 {
-    drop_scheme(n, member(n, element, "data_url"));
+    drop_scheme(n, tg_doc_member(n->doc, element, TG_STR("data_url")));
 }
 
 void tg_normal_obs_scheme(struct tg_normal *n)
 {
+    uint32_t members[TG_CONFIG_MEMBERS];
+
+    tg_contract_members(n->doc, n->config, members);
     for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++)
         if (tg_contract_config[i].flags & TG_CONTRACT_OBS)
-            drop_scheme(n, member(n, n->config, tg_contract_config[i].name));
+            drop_scheme(n, members[i]);
     tg_normal_each(n, "data_source", drop_scheme_in_source);
 }
 
 void tg_normal_directory_slash(struct tg_normal *n)
 {
+    uint32_t members[TG_CONFIG_MEMBERS];
+
+    tg_contract_members(n->doc, n->config, members);
     for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++) {
         struct tg_str text;
-        uint32_t node;
+        uint32_t node = members[i];
 
-        if (!(tg_contract_config[i].flags & TG_CONTRACT_DIRECTORY))
-            continue;
-        node = member(n, n->config, tg_contract_config[i].name);
-        if (node == TG_NONE || tg_doc_type(n->doc, node) != TG_STRING)
+        if (!(tg_contract_config[i].flags & TG_CONTRACT_DIRECTORY) || node == TG_NONE ||
+            tg_doc_type(n->doc, node) != TG_STRING)
             continue;
         text = tg_doc_string(n->doc, node);
         if (!tg_str_starts(text, TG_STR("/")) || tg_str_ends(text, TG_STR("/")))

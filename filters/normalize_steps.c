@@ -108,15 +108,16 @@ static void all_numbers(struct tg_normal *n)
 /* Only what is spelt as the contract wants the number: no sign, no zeros in front, in range. */
 static void string_to_integer(struct tg_normal *n)
 {
+    uint32_t members[TG_CONFIG_MEMBERS];
+
+    tg_contract_members(n->doc, n->config, members);
     for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++) {
         const struct tg_contract_member *row = &tg_contract_config[i];
-        uint32_t node;
+        uint32_t node = members[i];
         uint64_t value;
 
-        if (row->type != TG_CONTRACT_INTEGER)
-            continue;
-        node = member(n, n->config, row->name);
-        if (node == TG_NONE || tg_doc_type(n->doc, node) != TG_STRING ||
+        if (row->type != TG_CONTRACT_INTEGER || node == TG_NONE ||
+            tg_doc_type(n->doc, node) != TG_STRING ||
             !tg_str_u64(tg_doc_string(n->doc, node), &value) || value > (uint64_t)row->max ||
             value < (uint64_t)row->min)
             continue;

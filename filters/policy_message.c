@@ -220,19 +220,20 @@ static void add_finding(struct tg_request *r, const struct tg_policy_outcome *o,
 void tg_policy_report(void *context, const struct tg_policy_outcome *o)
 {
     struct tg_request *r = context;
-    struct tg_policy_result result = {
+    struct tg_policy_result result;
+
+    if (o->result == TG_RULE_PASS || (o->result == TG_RULE_SKIP && o->exception == NULL))
+        return;
+    CHECK(o->nfaults > 0);
+    result = (struct tg_policy_result){
         .policy = o->policy->name,
         .rule = o->rule->name,
         .result = o->result,
         .mode = tg_str_of(tg_policy_mode_word(o->rule->mode)),
         .exception = o->exception != NULL ? o->exception->name : (struct tg_str){NULL, 0},
+        .pointer = pointer_of(r, &o->faults[0].value),
+        .message = message(r, o, &o->faults[0], false),
     };
-
-    if (o->result == TG_RULE_PASS || (o->result == TG_RULE_SKIP && o->exception == NULL))
-        return;
-    CHECK(o->nfaults > 0);
-    result.pointer = pointer_of(r, &o->faults[0].value);
-    result.message = message(r, o, &o->faults[0], false);
     tg_report_result(&r->report, &result);
     if (o->denies || o->warns)
         for (unsigned i = 0; i < o->nfaults; i++)

@@ -248,12 +248,17 @@ static size_t put_name(struct tg_str name, char *end)
 {
     size_t n = name.n;
 
+    for (size_t i = 0; i < name.n; i++)
+        n += name.p[i] == '~' || name.p[i] == '/';
+    if (end == NULL)
+        return n;
+    if (n == name.n) {
+        memcpy(end - n, name.p, n);
+        return n;
+    }
     for (size_t i = name.n; i-- > 0;) {
         bool special = name.p[i] == '~' || name.p[i] == '/';
 
-        n += special;
-        if (end == NULL)
-            continue;
         *--end = !special ? name.p[i] : name.p[i] == '~' ? '0' : '1';
         if (special)
             *--end = '~';
