@@ -50,29 +50,50 @@ void tg_buf_u64(struct tg_buf *b, uint64_t value)
     char digits[20];
     size_t at = sizeof(digits);
 
-    do {
+    while (value >= 100) {
+        uint64_t rest = value % 100;
+
+        value /= 100;
+        digits[--at] = (char)('0' + rest % 10);
+        digits[--at] = (char)('0' + rest / 10);
+    }
+    if (value >= 10)
         digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
+    digits[--at] = (char)('0' + (value >= 10 ? value / 10 : value));
     tg_buf_add(b, (struct tg_str){digits + at, sizeof(digits) - at});
 }
 
-/* Sixteen bytes at a time; signed comparison finds controls and bytes above ASCII together. */
+#ifdef __SSE2__
+/* A bit for each of sixteen bytes that does not stand for itself; signed comparison finds controls
+ * and bytes above ASCII together. */
+static unsigned special(__m128i c)
+{
+    __m128i quotes =
+        _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
+    __m128i controls =
+        _mm_or_si128(_mm_cmplt_epi8(c, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(c, _mm_set1_epi8(0x7f)));
+
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(quotes, controls));
+}
+#endif
+
 size_t tg_json_plain(struct tg_str s)
 {
     size_t i = 0;
 
 #ifdef __SSE2__
     for (; s.n - i >= 16; i += 16) {
-        __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
-        __m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')),
-                                                 _mm_cmpeq_epi8(c, _mm_set1_epi8('\\'))),
-                                    _mm_or_si128(_mm_cmplt_epi8(c, _mm_set1_epi8(' ')),
-                                                 _mm_cmpeq_epi8(c, _mm_set1_epi8(0x7f))));
-        int mask = _mm_movemask_epi8(stop);
+        unsigned mask = special(_mm_loadu_si128((const __m128i *)(const void *)(s.p + i)));
 
         if (mask != 0)
-            return i + (size_t)__builtin_ctz((unsigned)mask);
+            return i + (size_t)__builtin_ctz(mask);
+    }
+    if (s.n - i >= 8) {
+        unsigned mask = special(_mm_loadl_epi64((const __m128i *)(const void *)(s.p + i))) & 0xff;
+
+        if (mask != 0)
+            return i + (size_t)__builtin_ctz(mask);
+        i += 8;
     }
 #endif
     while (i < s.n && s.p[i] >= ' ' && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\\')

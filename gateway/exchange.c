@@ -244,6 +244,10 @@ void tg_exchange_body(struct tg_exchange *x, struct tg_str data)
     x->body_bytes += data.n;
     if (!body_allowed(x))
         return;
+    if (!x->streamed && x->framing == TG_FRAMING_LENGTH && data.n == x->length) {
+        x->request.body = tg_arena_dup(&x->arena, data); /* all of it: nothing to collect */
+        return;
+    }
     if (x->body == NULL) {
         x->body = evbuffer_new();
         CHECK(x->body != NULL);
@@ -271,7 +275,8 @@ void tg_exchange_body_end(struct tg_exchange *x)
     if (x->streamed)
         return;
     CHECK(x->phase == TG_PHASE_BODY);
-    x->request.body = collected(x);
+    if (x->request.body.p == NULL)
+        x->request.body = collected(x);
     tg_exchange_to(x, TG_PHASE_FILTER);
     run_chain(x);
 }

@@ -37,7 +37,10 @@ static inline bool tg_str_eq(struct tg_str a, struct tg_str b)
 /* The same without regard to ASCII case (the locale is always "C"). */
 static inline bool tg_str_ieq(struct tg_str a, struct tg_str b)
 {
-    return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
+    if (a.n != b.n || a.n == 0)
+        return a.n == b.n;
+    /* most differ in their first letter: no call for them */
+    return ((a.p[0] ^ b.p[0]) & ~0x20) == 0 && strncasecmp(a.p, b.p, a.n) == 0;
 }
 
 /* True when `s` begins with `prefix`. */
