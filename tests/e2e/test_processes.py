@@ -20,6 +20,7 @@ from wire import Closed
 
 PASS = "location / { proxy_pass modelarts; }"
 KILLED = [r"was killed by signal 9"]
+KILLS = int(os.environ.get("TRAINGUARD_KILLS", "4"))
 FAILED = [r"master: (reload failed|\[emerg\])"]
 
 
@@ -82,9 +83,14 @@ class Load(threading.Thread):
         self.closes = 0
         self.started = threading.Event()
 
+    def connect(self):
+        """A connection, and its port on this side."""
+        client = Client(self.port)
+        return client, client.sock.getsockname()[1]
+
     def run(self):
         number = 0
-        client = Client(self.port)
+        client, mine = self.connect()
         while not self.stopping.is_set():
             number += 1
             ident = f"{self.name}-{number}"
@@ -96,10 +102,10 @@ class Load(threading.Thread):
                 if answer.get("Connection") == "close":
                     self.closes += 1
                     client.sock.close()
-                    client = Client(self.port)
+                    client, mine = self.connect()
             except (OSError, Closed, AssertionError) as error:
-                self.failed.append((ident, repr(error)))
-                client = Client(self.port)
+                self.failed.append((ident, mine, repr(error)))
+                client, mine = self.connect()
             self.started.set()
         client.sock.close()
 
@@ -156,6 +162,51 @@ def test_a_worker_that_dies_again_is_started_with_a_delay(origin, gateway):
     with Client(guard.port) as client:
         client.send(request())
         assert client.final().status == 200
+
+
+def killed(pid):
+    """Kills a worker; returns the clients' ports of the connections it had accepted. It stands still
+    while they are counted."""
+    os.kill(pid, signal.SIGSTOP)
+    stat = pathlib.Path(f"/proc/{pid}/stat")
+    while stat.read_text(encoding="utf-8").rpartition(") ")[2][0] != "T":
+        pass
+    sockets = {os.readlink(fd) for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
+    table = pathlib.Path(f"/proc/{pid}/net/tcp").read_text(encoding="utf-8").splitlines()[1:]
+    rows = [line.split() for line in table]
+    os.kill(pid, signal.SIGKILL)
+    return {int(row[2].split(":")[1], 16) for row in rows if f"socket:[{row[9]}]" in sockets}
+
+
+@pytest.mark.parametrize("mode", ["blocking", "strict"])
+def test_kills_under_load(origin, gateway, mode):
+    """What was not under way in the worker that dies goes on; counted at the client, the upstream
+    and in the audit log, whose intents (strict) account for every request that went upstream."""
+    behind = origin()
+    guard = gateway(behind, expect=KILLED, locations=PASS,
+                    audit="{dir}/audit.jsonl mode=" + mode)
+    alone, = children(guard.process.pid)
+    edit(guard, "worker_processes 1", "worker_processes 2")
+    assert send(guard, "reload").returncode == 0
+    wait_gone(alone)
+    clients = load(guard.port, 8)
+    started = r"worker \d is process (\d+)"
+    before = len(guard.matches(started))
+    victims = set()
+    for n in range(1, KILLS + 1):
+        victims |= killed(children(guard.process.pid)[0])
+        guard.wait(lambda n=n: len(guard.matches(started)) == before + n, "its successor")
+    sent, failed = settle(clients)
+    lost = {ident for ident, _, _ in failed}
+    assert 0 < len(failed) <= 8 * KILLS and {port for _, port, _ in failed} <= victims
+    assert len(sent) > 10 * len(failed), "hardly anything went on"
+    log = guard.directory / "audit.jsonl"
+    done = audit.ids(log)
+    seen = collections.Counter(r.target[1:] for r in behind.requests)
+    assert set(seen.values()) == set(done.values()) == {1}
+    assert set(sent) - lost <= set(done) <= set(seen) <= set(sent)
+    if mode == "strict":
+        assert set(seen) <= set(audit.ids(log, "intent"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
