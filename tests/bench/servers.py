@@ -85,6 +85,7 @@ NGINX_PROXY = """
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host localhost;
+        proxy_ssl_protocols TLSv1.2 TLSv1.3;  # nginx 1.22 leaves 1.3 out unless it is named
         proxy_ssl_server_name on;
         proxy_ssl_name localhost;
         proxy_ssl_verify on;
