@@ -405,6 +405,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     if (settings->sandbox)
         tg_sandbox_hide();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log that may not grow is trouble like a full disk */
     CHECK(sigprocmask(SIG_BLOCK, &signals, NULL) == 0);
     tg_tickets_init(&m.tickets, settings->tls_ticket_rotation, tg_clock_mono_now());
     m.crew.stats = m.stats;

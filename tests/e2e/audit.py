@@ -1,9 +1,13 @@
 """Reads the audit log of a running gateway."""
 
+import collections
+import ctypes
 import json
 import os
 import select
-import ctypes
+import subprocess
+
+from gateway import binary
 
 TIMEOUT = 20
 IN_MODIFY = 2
@@ -29,3 +33,16 @@ def wait(path, n):
         return found
     finally:
         os.close(watch)
+
+
+def ids(path, event="outcome"):
+    """How often each request id has a record of that event."""
+    return collections.Counter(r["request_id"] for r in records(path, event))
+
+
+def verify(*files, closed=False):
+    """Exit code and words of `trainguard audit verify`."""
+    options = ["--closed"] if closed else []
+    done = subprocess.run([binary(), "audit", "verify", *options, *map(str, files)],
+                          capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
