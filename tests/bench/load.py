@@ -14,9 +14,9 @@ class Load:
     """What wrk is to send."""
 
     def __init__(self, method="PUT", path=servers.PUT_PATH, body=servers.EXAMPLE, *, token=500,
-                 connections=64):
+                 connections=64, cores=(machine.LOAD_CORE,)):
         self.method, self.path, self.body = method, path, body
-        self.token, self.connections = token, connections
+        self.token, self.connections, self.cores = token, connections, cores
 
     def wrk(self, port, seconds):
         """Runs wrk for some seconds; returns its figures."""
@@ -25,7 +25,7 @@ class Load:
              "-s", str(servers.HERE / "load.lua"), f"http://127.0.0.1:{port}{self.path}", "--",
              self.method, str(self.body or "-"), str(self.token)],
             capture_output=True, text=True, timeout=seconds + 60, check=False,
-            preexec_fn=machine.pinned(machine.LOAD_CORE))
+            preexec_fn=machine.pinned(*self.cores))
         line = re.search(r"figures: (.*)", done.stdout)
         if not line:
             raise RuntimeError(f"wrk: {done.stdout}{done.stderr}")
@@ -71,11 +71,11 @@ def openloop(program, port, rate, seconds, request, connections=64):
 def sample(server, load, seconds):
     """One server under load: its CPU time per request and what the client saw."""
     pids = server.pids()
-    cpu, busy, start = machine.cpu_ns(pids), machine.core_busy_ns(server.core), time.monotonic()
+    cpu, busy, start = machine.cpu_ns(pids), sum(map(machine.core_busy_ns, server.cores)), time.monotonic()
     figures = load.wrk(server.port, seconds)
     wall = time.monotonic() - start
     cpu = machine.cpu_ns(pids) - cpu
-    busy = machine.core_busy_ns(server.core) - busy
+    busy = sum(map(machine.core_busy_ns, server.cores)) - busy
     n = figures["requests"]
     if n == 0 or figures["status"] or figures["failed"]:
         raise RuntimeError(f"{server.name}: requests failed: {figures}")

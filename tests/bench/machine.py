@@ -4,6 +4,7 @@ import os
 import pathlib
 import platform
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -13,14 +14,22 @@ PROXY_CORE, LOAD_CORE = 0, 1
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def pinned(core):
-    """A preexec_fn: the child runs on one core, and ends when this process does."""
+def pinned(*cores):
+    """A preexec_fn: the child runs on these cores, and ends when this process does."""
     def pin():
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, cores)
         # PR_SET_PDEATHSIG: nothing stays behind when the benchmark is killed.
         import ctypes  # pylint: disable=import-outside-toplevel
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
     return pin
+
+
+def many_files(number):
+    """Lets this process and its children have so many files open, and more."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most < number:
+        raise RuntimeError(f"{number} open files are needed, ulimit -Hn says {most}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def free_port():

@@ -11,7 +11,8 @@ import servers
 
 RESULTS = servers.HERE / "results"
 KEPT = 3  # runs of each scenario
-ORDER = ("put", "passthrough", "body", "connections", "newtls", "rules", "audit", "stream", "json")
+ORDER = ("put", "passthrough", "body", "connections", "idle", "scaling",
+         "newtls", "rules", "audit", "stream", "json")
 
 
 def keep(name, table, options):

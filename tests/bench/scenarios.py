@@ -1,6 +1,7 @@
 """What is measured: each scenario is a function over a Bench that returns a Table."""
 
 import json
+import os
 import statistics
 import sys
 
@@ -167,6 +168,56 @@ def connections(bench, options):
     return table
 
 
+def idle(bench, options):
+    """10,000 idle connections that were kept alive, and what one costs"""
+    number = 10000
+    table = Table(f"Memory of {number:,} idle kept-alive connections, each with one PUT before",
+                  ["server", "RSS MB without", "RSS MB with", "kB per connection"])
+    machine.many_files(number + 500)
+    size = {"connections": number + 500}
+    for make in (bench.trainguard, bench.nginx, bench.haproxy):
+        each, before = [], []
+        for i in range(min(options.rounds, 3)):
+            server = make(**size)
+            server.probe()
+            before.append(memory.resident(server))
+            each.append(memory.idle_connection(server, number))
+            say(f"  round {i + 1}  {server.name:<24} {each[-1]:.2f} kB per connection")
+            bench.drop(server)
+        each_kb, first_kb = statistics.median(each), statistics.median(before)
+        table.samples[server.name] = {"kb": each, "before_kb": before}
+        table.row(server.name, f"{first_kb / 1024:.1f}", f"{(first_kb + each_kb * number) / 1024:.1f}",
+                  f"{each_kb:.2f} ({min(each):.2f}–{max(each):.2f})")
+    table.notes.append("Resident memory of the workers; what the kernel keeps for a socket is the "
+                       "same for all.")
+    return table
+
+
+def scaling(bench, options):
+    """One worker and two: what a request costs"""
+    cores = (machine.PROXY_CORE, machine.LOAD_CORE)
+    for pid in bench.upstream.pids():
+        os.sched_setaffinity(pid, cores)
+    todo = []
+    for name, make in (("trainguard", bench.trainguard), ("nginx", bench.nginx)):
+        for workers in (1, 2):
+            server = make(cores=cores, workers=workers)
+            server.probe()
+            todo.append((f"{name}, {workers}", server,
+                         loads.Load(connections=64 * workers, cores=cores)))
+    table = Table("With one worker and with two, 64 connections for each",
+                  ["server, workers", "CPU µs/request", "ratio to one worker", "requests/s"])
+    table.samples = measure(options, todo)
+    for label, mine in table.samples.items():
+        table.row(label, f"{median(mine, 'cpu_us'):.2f}",
+                  spread(mine, table.samples[label.split(", ")[0] + ", 1"]),
+                  f"{median(mine, 'rps'):.0f}")
+    table.notes.append("Servers, upstream and load share two cores here, so requests per second say "
+                       "nothing about two workers: the load is the limit. CPU time per request is what "
+                       "would go up if workers were in each other's way.")
+    return table
+
+
 def newtls(bench, options):
     """A new TLS connection to the upstream for each request, resumed and in full"""
     todo = []
@@ -239,4 +290,5 @@ def json_shapes(bench, options):
 
 
 ALL = {"put": put, "passthrough": passthrough, "body": body, "connections": connections,
+       "idle": idle, "scaling": scaling,
        "newtls": newtls, "rules": rules, "audit": audit, "stream": stream, "json": json_shapes}

@@ -21,12 +21,12 @@ LUA = ("ndk_http_module", "ngx_http_lua_module")
 NGINX = """
 {modules}
 user root;
-worker_processes 1;
+worker_processes {workers};
 worker_rlimit_nofile 16384;
 daemon off;
 error_log {dir}/error.log warn;
 pid {dir}/nginx.pid;
-events {{ worker_connections 8192; }}
+events {{ worker_connections {connections}; }}
 http {{
     access_log off;
     keepalive_requests 1000000000;
@@ -81,7 +81,7 @@ NGINX_PROXY = """
         {keepalive}
     }}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096 reuseport;
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host localhost;
@@ -97,7 +97,9 @@ NGINX_KEEPALIVE = "keepalive 1024; keepalive_requests 1000000000; keepalive_time
 HAPROXY = """
 global
     nbthread 1
-    maxconn 8192
+    # it wants two descriptors for each connection; idle ones have one
+    no strict-limits
+    maxconn {connections}
     tune.ssl.default-dh-param 2048
 defaults
     mode {mode}
@@ -113,8 +115,8 @@ backend b
 verifyhost localhost pool-max-conn 1024
 """
 TRAINGUARD = """
-worker_processes 1;
-worker_connections 8192;
+worker_processes {workers};
+worker_connections {connections};
 error_log {dir}/error.log warn;
 audit_log {audit};
 upstream modelarts {{
@@ -136,14 +138,15 @@ server {{
     location / {{ proxy_pass modelarts; }}
 }}
 """
+CONNECTIONS = 8192
 CHAIN = ("json", "normalize", "validate", "policy")
 
 
 class Server:
     """A process that was started here, by its configuration file."""
 
-    def __init__(self, directory, name, core, port):
-        self.name, self.core, self.port = name, core, port
+    def __init__(self, directory, name, cores, port):
+        self.name, self.cores, self.port = name, cores, port
         self.dir = pathlib.Path(directory) / name
         self.dir.mkdir(parents=True)
         self.process = None
@@ -154,11 +157,11 @@ class Server:
         return self.dir / file
 
     def start(self, *command):
-        """Starts it on its core and waits for its port."""
+        """Starts it on its cores and waits for its port."""
         with open(self.dir / "stderr", "wb") as err:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=err, stderr=err,
-                cwd=self.dir, preexec_fn=machine.pinned(self.core))
+                cwd=self.dir, preexec_fn=machine.pinned(*self.cores))
         try:
             machine.wait_port(self.process, self.port)
         except RuntimeError as e:
@@ -229,10 +232,11 @@ class Bench:
         server.stop()
         self.servers.remove(server)
 
-    def add(self, name, core=machine.PROXY_CORE):
+    def add(self, name, *cores):
         """A server that will be ended with the bench."""
         self.counter += 1
-        server = Server(self.dir / str(self.counter), name, core, machine.free_port())
+        server = Server(self.dir / str(self.counter), name, cores or (machine.PROXY_CORE,),
+                        machine.free_port())
         self.servers.append(server)
         return server
 
@@ -249,25 +253,25 @@ class Bench:
         return self.run_nginx(server, http_part, LUA)
 
     @staticmethod
-    def run_nginx(server, http_part, modules=()):
+    def run_nginx(server, http_part, modules=(), *, workers=1, connections=CONNECTIONS):
         """Starts nginx with this http block."""
         lines = "\n".join(f"load_module {MODULES}/{m}.so;" for m in modules)
-        conf = server.write("nginx.conf", NGINX.format(modules=lines, dir=server.dir,
-                                                       http=http_part))
+        conf = server.write("nginx.conf", NGINX.format(
+            modules=lines, dir=server.dir, http=http_part, workers=workers, connections=connections))
         return server.start("/usr/sbin/nginx", "-p", server.dir, "-e", server.dir / "start.log",
                             "-c", conf)
 
     # --- proxies ---
 
     def nginx(self, name="nginx", *, log=False, locations="location / { proxy_pass https://modelarts; }",
-              modules=(), extra="", keepalive=True, upstream=None):
+              modules=(), extra="", keepalive=True, upstream=None, cores=(), **size):
         """nginx as a reverse proxy."""
-        server = self.add(name)
+        server = self.add(name, *cores)
         log = f"access_log {server.dir}/access.log json;" if log else ""
         http_part = extra + NGINX_PROXY.format(
             log=log, upstream=upstream or self.upstream.tls, port=server.port, certs=self.certs,
             locations=locations, keepalive=NGINX_KEEPALIVE if keepalive else "")
-        return self.run_nginx(server, http_part, modules)
+        return self.run_nginx(server, http_part, modules, **size)
 
     def nginx_log(self):
         """nginx that writes a JSON access log."""
@@ -289,11 +293,12 @@ class Bench:
                           extra=f"js_path {HERE}; js_import peers from peers.js;"
                                 "subrequest_output_buffer_size 64k;")
 
-    def haproxy(self, mode="http", upstream=None):
+    def haproxy(self, mode="http", upstream=None, connections=CONNECTIONS):
         """HAProxy: as HTTP proxy, or as a relay of bytes that looks at nothing (mode tcp)."""
         server = self.add("haproxy" if mode == "http" else "relay")
         conf = server.write("haproxy.cfg", HAPROXY.format(
-            mode=mode, port=server.port, upstream=upstream or self.upstream.tls, certs=self.certs))
+            mode=mode, port=server.port, connections=connections,
+            upstream=upstream or self.upstream.tls, certs=self.certs))
         return server.start("haproxy", "-db", "-f", conf)
 
     def relay(self):
@@ -330,18 +335,19 @@ class Bench:
         return file
 
     def trainguard(self, name="trainguard", *, rules=20, chain=None, audit="blocking",
-                   keepalive=1024, upstream=None):
+                   keepalive=1024, upstream=None, cores=(), workers=1, connections=CONNECTIONS):
         """The gateway with the whole chain, or with the filters of `chain`."""
         chain = self.chain if chain is None else chain
         # The limit is for bodies of 8 MB; every real one is below 10 KB.
         filters = f"filters {' '.join(chain)}; json_max_tokens 1000000;" if chain else ""
         if "policy" in chain:
             filters += f"\n        policies {self.rules(rules)};"
-        server = self.add(name)
+        server = self.add(name, *cores)
         # Rotated early: a long run would fill the disk, and in a virtual machine each page that is
         # touched for the first time costs a fault of the host (2.3 µs per record, measured).
         log = "off" if audit == "off" else f"{server.dir}/audit.jsonl mode={audit} rotate=16m keep=1"
         conf = server.write("trainguard.conf", TRAINGUARD.format(
             dir=server.dir, audit=log, upstream=upstream or self.upstream.tls, certs=self.certs,
-            keepalive=keepalive, port=server.port, filters=filters))
+            keepalive=keepalive, port=server.port, filters=filters, workers=workers,
+            connections=connections))
         return server.start(self.binary, "-p", f"{server.dir}/", "-c", conf)
