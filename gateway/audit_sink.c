@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOOK_BACK = 1 << 20 }; /* bytes */
+enum { LOOK_BACK = 64 << 20, LOOK_PIECE = 1 << 20 }; /* bytes */
 
 void tg_sink_init(struct tg_sink *s, const struct tg_audit_conf *conf)
 {
@@ -74,58 +74,85 @@ bool tg_sink_reopen(struct tg_sink *s)
 
 /* --- the look back --- */
 
-/* Reads up to LOOK_BACK bytes from the end of a file into the arena. */
-static struct tg_str read_tail(struct tg_arena *arena, const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    char *p;
-    ssize_t n = 0;
-    off_t from;
+/* What is looked for: a line of the worker's own streams, else the newest of all. */
+struct look {
+    struct tg_str worker;
+    struct tg_arena *arena;
+    struct tg_audit_line *out;
+    bool some; /* *out is set */
+    bool ours; /* to what was looked for */
+};
 
-    if (fd < 0)
-        return (struct tg_str){NULL, 0};
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return (struct tg_str){NULL, 0};
-    }
-    from = st.st_size > LOOK_BACK ? st.st_size - LOOK_BACK : 0;
-    p = tg_arena_alloc(arena, LOOK_BACK);
-    n = pread(fd, p, LOOK_BACK, from);
-    close(fd);
-    return (struct tg_str){p, n > 0 ? (size_t)n : 0};
+static void found(struct look *l, const struct tg_audit_line *line)
+{
+    l->ours = tg_str_eq(tg_audit_line_worker(line->stream), l->worker);
+    if (l->some && !l->ours)
+        return;
+    l->some = true;
+    *l->out = (struct tg_audit_line){.stream = tg_arena_dup(l->arena, line->stream),
+                                     .seq = line->seq,
+                                     .chain = tg_arena_dup(l->arena, line->chain)};
 }
 
 /* Searches lines from the last to the first. */
-static bool search(struct tg_str text, struct tg_str worker, struct tg_audit_line *out)
+static void search(struct look *l, struct tg_str text)
 {
-    bool some = false;
-
-    while (text.n > 0) {
+    while (text.n > 0 && !l->ours) {
         const char *end = memrchr(text.p, '\n', text.n);
         struct tg_audit_line line;
         struct tg_str last;
-        bool ours;
 
         last = end != NULL ? tg_str_skip(text, (size_t)(end + 1 - text.p)) : text;
         text.n = end != NULL ? (size_t)(end - text.p) : 0;
-        if (!tg_audit_line_read(last, &line))
-            continue;
-        ours = tg_str_eq(tg_audit_line_worker(line.stream), worker);
-        if (!some || ours)
-            *out = line;
-        if (ours)
-            return true;
-        some = true;
+        if (tg_audit_line_read(last, &line))
+            found(l, &line);
     }
-    return some;
+}
+
+/* Searches a file piece by piece from its end. A line that does not fit into a piece is passed
+ * over. */
+static void search_file(struct look *l, int fd, off_t size)
+{
+    char *p = tg_arena_alloc(l->arena, LOOK_PIECE);
+    off_t least = size > LOOK_BACK ? size - LOOK_BACK : 0;
+
+    while (size > least && !l->ours) {
+        off_t from = size > LOOK_PIECE ? size - LOOK_PIECE : 0;
+        struct tg_str text = {p, (size_t)(size - from)};
+        const char *newline;
+
+        if (pread(fd, p, text.n, from) != (ssize_t)text.n)
+            return;
+        size = from;
+        newline = from > 0 ? memchr(p, '\n', text.n - 1) : NULL;
+        if (newline != NULL) { /* what is before it comes with the next piece */
+            size += newline + 1 - p;
+            text = tg_str_skip(text, (size_t)(newline + 1 - p));
+        }
+        search(l, text);
+    }
+}
+
+static void look_into(struct look *l, const char *path)
+{
+    int fd = l->ours ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0)
+        return;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        search_file(l, fd, st.st_size);
+    close(fd);
 }
 
 bool tg_sink_previous(const struct tg_sink *s, struct tg_str worker, struct tg_arena *arena,
                       struct tg_audit_line *out)
 {
+    struct look l = {.worker = worker, .arena = arena, .out = out};
+
     if (!s->regular)
         return false;
-    return search(read_tail(arena, s->conf->path.p), worker, out) ||
-           search(read_tail(arena, tg_arena_printf(arena, "%s.1", s->conf->path.p).p), worker, out);
+    look_into(&l, s->conf->path.p);
+    look_into(&l, tg_arena_printf(arena, "%s.1", s->conf->path.p).p);
+    return l.some;
 }

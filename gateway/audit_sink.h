@@ -56,9 +56,9 @@ enum tg_sink_result tg_sink_write(struct tg_sink *s, struct tg_str lines, size_t
 bool tg_sink_reopen(struct tg_sink *s);
 
 /*
- * Looks in the last part of the file (and of its newest rotated one) for the newest line of a
- * stream that begins with `worker` and '-', else for the newest line at all. Slices live in the
- * arena. False when there is none.
+ * Looks in the last 64 MB of the file (and of its newest rotated one) for the newest line of a
+ * stream that begins with `worker` and '-', else for the newest line at all. Only its stream, seq
+ * and chain are told; they live in the arena. False when there is none.
  */
 bool tg_sink_previous(const struct tg_sink *s, struct tg_str worker, struct tg_arena *arena,
                       struct tg_audit_line *out);

@@ -22,12 +22,12 @@ def records(path, event="outcome"):
     return [r for r in parsed if event is None or r.get("event") == event]
 
 
-def wait(path, n):
-    """Waits until there are n outcome records; returns all of them."""
+def wait(path, n, event="outcome"):
+    """Waits until there are n records of an event; returns all of them."""
     watch = libc.inotify_init()
     try:
         assert libc.inotify_add_watch(watch, os.fsencode(path.parent), IN_MODIFY | IN_CREATE) >= 0
-        while len(found := records(path)) < n:
+        while len(found := records(path, event)) < n:
             assert select.select([watch], [], [], TIMEOUT)[0], f"{len(found)} records of {n}"
             os.read(watch, 4096)
         return found

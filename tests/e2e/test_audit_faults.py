@@ -277,6 +277,8 @@ def test_folder_removed_in_the_sandbox(day):
     one = day("blocking", size=None)
     one.ask(10)
     one.guard.wait_log(r"master: trainguard .* worker")
+    if not one.guard.matches(r"sandbox: closed: .*Landlock"):
+        pytest.skip("no sandbox for files here")
     shutil.rmtree(one.folder.path)
     one.guard.process.send_signal(signal.SIGUSR1)
     one.guard.wait_log(TROUBLE)

@@ -63,6 +63,28 @@ static void a_stream_names_the_one_before(void **state)
     assert_int_equal(count(text, want), 2); /* by worker 1 for want of its own, and by worker 0 */
 }
 
+/* A stream that another worker has written much behind. */
+static void a_stream_is_found_far_back(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_audit_conf *conf = fixture_conf(f, "audit_log a.jsonl;");
+    struct tg_audit *a;
+    char *large = malloc(700 << 10);
+
+    assert_non_null(large);
+    memset(large, 'x', (700 << 10) - 1);
+    large[(700 << 10) - 1] = '\0';
+    tg_audit_close(fixture_open(f, conf, "0"));
+    a = fixture_open(f, conf, "1");
+    for (int i = 0; i < 4; i++)
+        fixture_record(f, a, large);
+    tg_audit_close(a);
+    tg_audit_close(fixture_open(f, conf, "0"));
+    fixture_read(f, f->path);
+    assert_int_equal(count(tg_buf_str(&f->text), "\"previous.stream\":\"0-"), 2);
+    free(large);
+}
+
 static void off_writes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -237,10 +259,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
     const struct CMUnitTest tests[] = {
-        TEST(lines_are_chained),      TEST(a_key_changes_the_chain),
-        TEST(off_writes_nothing),     TEST(a_stream_names_the_one_before),
-        TEST(reopen_continues),       TEST(rotation_loses_no_line),
-        TEST(strict_wants_intents),   TEST(workers_share_a_file),
+        TEST(lines_are_chained),
+        TEST(a_key_changes_the_chain),
+        TEST(a_stream_is_found_far_back),
+        TEST(off_writes_nothing),
+        TEST(a_stream_names_the_one_before),
+        TEST(reopen_continues),
+        TEST(rotation_loses_no_line),
+        TEST(strict_wants_intents),
+        TEST(workers_share_a_file),
         TEST(directives_are_checked),
     };
 
