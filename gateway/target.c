@@ -118,8 +118,11 @@ static const char *append_segment(struct path *path, struct tg_str s, size_t *us
     size_t i = 1;
 
     CHECK(s.n > 0 && s.p[0] == '/');
+    while (i < s.n && tg_char_is(s.p[i], TG_CHAR_UNRESERVED))
+        i++; /* nothing to do for most */
+    memcpy(path->out + path->n, s.p, i);
     path->segment = path->n;
-    path->out[path->n++] = '/';
+    path->n += i;
     while (i < s.n && s.p[i] != '/') {
         const char *why = NULL;
         size_t n = 1;
