@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 enum {
     CONN_MAGIC = 0x636f6e6e,
@@ -37,13 +38,6 @@ static void write_address(struct tg_conn *c, const struct sockaddr *address)
     CHECK(ok != NULL);
 }
 
-/* The one way a connection ends: libevhtp frees its objects and calls tg_conn_closed(). */
-static void close_conn(struct tg_conn *c)
-{
-    CHECK(!c->processing); /* process() still uses it */
-    tg_front_close(c->link);
-}
-
 static void link_conn(struct tg_conn *c)
 {
     c->next = c->worker->conns;
@@ -62,19 +56,21 @@ static void unlink_conn(struct tg_conn *c)
         c->worker->conns = c->next;
 }
 
-void tg_conn_closed(struct tg_conn *c)
+void tg_conn_close(struct tg_conn *c)
 {
     struct tg_worker *w = c->worker;
     bool was_full = !tg_worker_has_room(w);
 
     CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(!c->processing); /* process() still uses it */
     if (c->exchange != NULL) {
         tg_exchange_client_gone(c->exchange);
         c->exchange = NULL;
     }
     tg_conn_dismiss(c);
     tg_timer_end(&c->timer);
-    (void)tg_wire_close(&c->wire); /* libevhtp's bufferevent closes the descriptor */
+    tg_front_close(c->front);
+    close(tg_wire_close(&c->wire));
     tg_buf_end(&c->held);
     unlink_conn(c);
     c->magic = 0;
@@ -93,7 +89,7 @@ static void reset_conn(struct tg_conn *c)
 
     setsockopt(c->wire.fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
     c->wire.broken = true;
-    close_conn(c);
+    tg_conn_close(c);
 }
 
 /* --- reading --- */
@@ -130,7 +126,7 @@ static void begin(struct tg_conn *c, struct tg_str raw)
     tg_conn_begin_body(c, head);
     if (!tg_exchange_new(c, head, raw))
         return;
-    tg_front_request(c->link, head->method, tg_exchange_path(c->exchange));
+    tg_front_request(c->front, c, head->method, tg_exchange_path(c->exchange));
 }
 
 void tg_conn_dispatch(struct tg_conn *c)
@@ -229,7 +225,7 @@ static void process(struct tg_conn *c, struct tg_str in)
     if (c->exchange != NULL)
         tg_exchange_read_done(c->exchange);
     if (c->state == TG_CONN_LINGER && c->lingered > MAX_LINGERED) {
-        close_conn(c);
+        tg_conn_close(c);
         return;
     }
     if (wants_bytes(c))
@@ -246,7 +242,7 @@ static void client_gone(struct tg_conn *c)
 {
     if (c->state == TG_CONN_HEAD && c->held.n > 0 && c->exchange == NULL)
         refuse_head(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE, "in the middle of a request head");
-    close_conn(c);
+    tg_conn_close(c);
 }
 
 /* What is before the first request has come: requests may. Some may be in TLS's buffer already. */
@@ -345,12 +341,12 @@ static void on_deadline(void *owner)
     case TG_CONN_LINGER:
         break;
     }
-    close_conn(c);
+    tg_conn_close(c);
 }
 
-struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
-                            const struct tg_listen *listen, struct tg_front_link *link, int fd,
-                            const struct sockaddr *address)
+void tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
+                 const struct tg_listen *listen, struct evhtp_connection *front, int fd,
+                 const struct sockaddr *address)
 {
     struct tg_conn *c = calloc(1, sizeof(*c));
 
@@ -359,7 +355,7 @@ struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *se
     c->worker = w;
     c->server = server;
     c->listen = listen;
-    c->link = link;
+    c->front = front;
     c->state = listen->tls || listen->proxy_protocol ? TG_CONN_GREET : TG_CONN_HEAD;
     c->proxy_due = listen->proxy_protocol;
     write_address(c, address);
@@ -372,7 +368,6 @@ struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *se
     c->limit_entry = -1;
     if (w->slot != NULL)
         w->slot->counts.accepted++;
-    return c;
 }
 
 /* --- the exchange calls --- */
@@ -431,7 +426,7 @@ static void linger(struct tg_conn *c)
 
 static void next_request(struct tg_conn *c)
 {
-    tg_front_finish(c->link);
+    tg_front_finish(c->front);
     c->state = TG_CONN_HEAD;
     c->scanned = 0;
     c->first_byte = 0;
@@ -492,7 +487,7 @@ uint64_t tg_conn_idle_time(const struct tg_conn *c, uint64_t now)
 void tg_conn_close_idle(struct tg_conn *c)
 {
     if (tg_conn_is_idle(c))
-        close_conn(c);
+        tg_conn_close(c);
 }
 
 void tg_conn_drain_idle(struct tg_conn *c, uint64_t now)

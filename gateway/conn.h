@@ -11,7 +11,7 @@
 #include "wire.h"
 #include "worker.h"
 
-struct tg_front_link;
+struct evhtp_connection;
 struct sockaddr;
 
 enum tg_conn_state {
@@ -35,7 +35,7 @@ struct tg_conn {
     struct tg_worker *worker;
     const struct tg_server_conf *server;
     const struct tg_listen *listen;
-    struct tg_front_link *link;
+    struct evhtp_connection *front; /* owned; as libevhtp sees it */
     struct tg_wire wire;
     struct tg_timer timer;
     enum tg_conn_state state;
@@ -64,18 +64,19 @@ struct tg_conn {
 
 /* --- the front calls --- */
 
-/* A connection was accepted on `listen`. `address` is the client's. */
-struct tg_conn *tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
-                            const struct tg_listen *listen, struct tg_front_link *link, int fd,
-                            const struct sockaddr *address);
+/* A connection was accepted on `listen`; takes `front` and the socket over. `address` is the
+ * client's. */
+void tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
+                 const struct tg_listen *listen, struct evhtp_connection *front, int fd,
+                 const struct sockaddr *address);
 
 /* libevhtp has made the request object: the exchange starts. */
 void tg_conn_dispatch(struct tg_conn *c);
 
-/* libevhtp is about to free the connection; it closes the socket afterwards. */
-void tg_conn_closed(struct tg_conn *c);
+/* --- between the parts of the connection, and for the worker --- */
 
-/* --- between the parts of the connection --- */
+/* The one way a connection ends: libevhtp's objects, the socket and all that is queued go. */
+void tg_conn_close(struct tg_conn *c);
 
 /* Goes on with what comes before the first request (greet.c): true when it is done. False: more is
  * to come, or the connection is gone. */

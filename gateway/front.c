@@ -11,7 +11,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
-enum { FRONT_MAGIC = 0x66726f6e, LINK_MAGIC = 0x6c696e6b, MAX_PATH = 1024, ACCEPT_PAUSE_MS = 100 };
+enum { FRONT_MAGIC = 0x66726f6e, MAX_PATH = 1024, ACCEPT_PAUSE_MS = 100 };
 
 struct tg_front {
     uint32_t magic;
@@ -19,57 +19,36 @@ struct tg_front {
     const struct tg_server_conf *server;
     const struct tg_listen *listen;
     evhtp_t *htp;
-    struct event resume; /* ends the pause after a failed accept */
+    htparser *parser;           /* of all its connections: a head is parsed in one go */
+    struct bufferevent *bev;    /* the same: it carries one head to the parser */
+    bufferevent_data_cb readcb; /* libevhtp's own, called by hand */
+    bufferevent_data_cb writecb;
+    struct tg_conn *parsing; /* whose head libevhtp has now, or NULL */
+    bool taken;              /* a request came of it */
+    struct event resume;     /* ends the pause after a failed accept */
     struct tg_front *next;
 };
 
-struct tg_front_link {
-    uint32_t magic;
-    evhtp_connection_t *connection;
-    evhtp_request_t *request;   /* in flight, or NULL */
-    bufferevent_data_cb readcb; /* libevhtp's own, called by hand */
-    bufferevent_data_cb writecb;
-    struct tg_conn *conn;
-};
+static struct tg_front *front_of(const evhtp_connection_t *connection)
+{
+    struct tg_front *f = connection->htp->arg;
+
+    CHECK_MAGIC(f, FRONT_MAGIC);
+    return f;
+}
 
 /* --- libevhtp calls us --- */
-
-static evhtp_res on_request_fini(evhtp_request_t *request, void *arg)
-{
-    struct tg_front_link *link = arg;
-
-    CHECK_MAGIC(link, LINK_MAGIC);
-    CHECK(link->request == request);
-    link->request = NULL;
-    return EVHTP_RES_OK;
-}
-
-/* The connection hook runs before that of a request in flight, so the request's is unset first. */
-static evhtp_res on_connection_fini(evhtp_connection_t *connection, void *arg)
-{
-    struct tg_front_link *link = arg;
-
-    CHECK_MAGIC(link, LINK_MAGIC);
-    CHECK(link->connection == connection);
-    if (link->request != NULL)
-        evhtp_request_unset_hook(link->request, evhtp_hook_on_request_fini);
-    tg_conn_closed(link->conn);
-    link->magic = 0;
-    free(link);
-    return EVHTP_RES_OK;
-}
 
 /* A whole canonical head was parsed: the one callback for all routes. */
 static void on_request(evhtp_request_t *request, void *arg)
 {
-    struct tg_front_link *link = request->conn->hooks->on_connection_fini_arg;
+    struct tg_front *f = front_of(request->conn);
 
     (void)arg;
-    CHECK_MAGIC(link, LINK_MAGIC);
-    CHECK(link->request == NULL);
-    link->request = request;
-    evhtp_request_set_hook(request, evhtp_hook_on_request_fini, (evhtp_hook)on_request_fini, link);
-    tg_conn_dispatch(link->conn);
+    CHECK(f->parsing != NULL && !f->taken);
+    CHECK(request->conn->request == request);
+    f->taken = true;
+    tg_conn_dispatch(f->parsing);
 }
 
 static void pause_accepting(struct tg_front *f)
@@ -93,28 +72,34 @@ static void make_room(struct tg_front *f)
         pause_accepting(each);
 }
 
+/* libevhtp makes a parser of 8 KB, a bufferevent and more for each connection and needs them only
+ * while it parses: one set does for all. */
+static void share_parts(struct tg_front *f, evhtp_connection_t *connection)
+{
+    bufferevent_event_cb eventcb;
+    void *arg;
+
+    bufferevent_getcb(connection->bev, &f->readcb, &f->writecb, &eventcb, &arg);
+    CHECK(arg == connection);
+    evhtp_safe_free(connection->bev, bufferevent_free);
+    evhtp_safe_free(connection->resume_ev, event_free);
+    evhtp_safe_free(connection->scratch_buf, evbuffer_free);
+    evhtp_safe_free(connection->parser, free);
+    evhtp_safe_free(connection->saddr, free);
+    connection->bev = f->bev;
+    connection->parser = f->parser;
+}
+
 static evhtp_res on_accept(evhtp_connection_t *connection, void *arg)
 {
     struct tg_front *f = arg;
-    struct tg_front_link *link;
-    bufferevent_event_cb eventcb;
-    void *cbarg;
     int on = 1;
 
     CHECK_MAGIC(f, FRONT_MAGIC);
-    bufferevent_disable(connection->bev, EV_READ | EV_WRITE);
     setsockopt(connection->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     CHECK(evutil_make_socket_closeonexec(connection->sock) == 0);
-    link = calloc(1, sizeof(*link));
-    CHECK(link != NULL);
-    link->magic = LINK_MAGIC;
-    link->connection = connection;
-    bufferevent_getcb(connection->bev, &link->readcb, &link->writecb, &eventcb, &cbarg);
-    CHECK(cbarg == connection);
-    evhtp_connection_set_hook(connection, evhtp_hook_on_connection_fini,
-                              (evhtp_hook)on_connection_fini, link);
-    link->conn =
-        tg_conn_new(f->worker, f->server, f->listen, link, connection->sock, connection->saddr);
+    tg_conn_new(f->worker, f->server, f->listen, connection, connection->sock, connection->saddr);
+    share_parts(f, connection);
     make_room(f);
     return EVHTP_RES_OK;
 }
@@ -161,9 +146,12 @@ struct tg_front *tg_front_open(struct tg_worker *w, const struct tg_server_conf 
     f->htp = evhtp_new(w->base, f);
     CHECK(f->htp != NULL);
     evhtp_disable_flag(f->htp, EVHTP_FLAG_ENABLE_100_CONT);
-    evhtp_set_bev_flags(f->htp, BEV_OPT_CLOSE_ON_FREE);
+    evhtp_set_bev_flags(f->htp, 0); /* sockets are the wire's */
     evhtp_set_gencb(f->htp, on_request, NULL);
     evhtp_set_post_accept_cb(f->htp, on_accept, f);
+    f->parser = htparser_new();
+    f->bev = bufferevent_socket_new(w->base, -1, 0);
+    CHECK(f->parser != NULL && f->bev != NULL);
     CHECK(event_assign(&f->resume, w->base, -1, 0, on_resume, f) == 0);
     CHECK(evhtp_accept_socket(f->htp, listen->fd, 0) == 0);
     evconnlistener_set_error_cb(f->htp->server, on_accept_error);
@@ -189,6 +177,8 @@ void tg_front_end(struct tg_front *f)
             break;
         }
     evhtp_free(f->htp);
+    bufferevent_free(f->bev);
+    free(f->parser);
     f->magic = 0;
     free(f);
 }
@@ -255,35 +245,45 @@ static size_t canonical_head(char *out, struct tg_str method, struct tg_str path
     return n + sizeof(version) - 1;
 }
 
-void tg_front_request(struct tg_front_link *link, struct tg_str method, struct tg_str path)
+void tg_front_request(struct evhtp_connection *connection, struct tg_conn *c, struct tg_str method,
+                      struct tg_str path)
 {
+    struct tg_front *f = front_of(connection);
+    struct evbuffer *in = bufferevent_get_input(f->bev);
     char head[MAX_PATH + 64];
-    struct evbuffer *in;
-    size_t n;
+    size_t n = canonical_head(head, known_method(method), path);
 
-    CHECK_MAGIC(link, LINK_MAGIC);
-    CHECK(link->request == NULL);
-    n = canonical_head(head, known_method(method), path);
-    in = bufferevent_get_input(link->connection->bev);
+    CHECK(connection->request == NULL && f->parsing == NULL);
     evbuffer_unfreeze(in, 0);
     CHECK(evbuffer_add(in, head, n) == 0);
     evbuffer_freeze(in, 0);
-    link->readcb(link->connection->bev, link->connection);
-    CHECK(link->request != NULL); /* it took the head, and exactly one request came of it */
+    htparser_init(f->parser, htp_type_request);
+    htparser_set_userdata(f->parser, connection);
+    f->parsing = c;
+    f->taken = false;
+    f->readcb(f->bev, connection);
+    f->parsing = NULL;
+    CHECK(f->taken); /* it took the head, and exactly one request came of it */
     CHECK(evbuffer_get_length(in) == 0);
 }
 
-void tg_front_finish(struct tg_front_link *link)
+void tg_front_finish(struct evhtp_connection *connection)
 {
-    CHECK_MAGIC(link, LINK_MAGIC);
-    CHECK(link->request != NULL);
-    evhtp_send_reply_end(link->request);
-    link->writecb(link->connection->bev, link->connection);
-    CHECK(link->request == NULL);
+    struct tg_front *f = front_of(connection);
+
+    CHECK(connection->request != NULL && f->parsing == NULL);
+    evhtp_send_reply_end(connection->request);
+    f->writecb(f->bev, connection);
+    CHECK(connection->request == NULL);
 }
 
-void tg_front_close(struct tg_front_link *link)
+void tg_front_close(struct evhtp_connection *connection)
 {
-    CHECK_MAGIC(link, LINK_MAGIC);
-    evhtp_connection_free(link->connection);
+    struct tg_front *f = front_of(connection);
+
+    CHECK(f->parsing == NULL && connection->parser == f->parser && connection->bev == f->bev);
+    connection->parser = NULL;
+    connection->bev = NULL;
+    connection->scratch_buf = evbuffer_new(); /* it frees one without a look */
+    evhtp_connection_free(connection);
 }

@@ -3,7 +3,7 @@
  * connection and a request object with their life and their end. It never sees a byte from the
  * network: each request the guard took is handed to it as one canonical head without fields
  * ("PUT /path HTTP/1.1"), and bodies and answers pass it by. Its bufferevent never reads or
- * writes; the socket belongs to the wire.
+ * writes, and all connections share one, with the parser; the socket belongs to the wire.
  */
 #ifndef TG_FRONT_H
 #define TG_FRONT_H
@@ -16,8 +16,8 @@ struct tg_worker;
 struct tg_listen;
 struct tg_server_conf;
 struct tg_front;
-struct tg_front_link; /* one connection as libevhtp sees it */
 struct tg_conn;
+struct evhtp_connection; /* one connection as libevhtp sees it */
 
 /* Listens on `listen->fd` (non-blocking, already listening; the front closes it). */
 struct tg_front *tg_front_open(struct tg_worker *w, const struct tg_server_conf *server,
@@ -36,15 +36,17 @@ struct tg_front *tg_front_next(const struct tg_front *f);
 void tg_front_accept(struct tg_front *f, bool on);
 
 /*
- * Hands libevhtp the canonical head of a request; it calls back before this returns, and
+ * Hands libevhtp the canonical head of a request of `c`; it calls back before this returns, and
  * tg_conn_dispatch() has run. `path` is normalised (target.h).
  */
-void tg_front_request(struct tg_front_link *link, struct tg_str method, struct tg_str path);
+void tg_front_request(struct evhtp_connection *connection, struct tg_conn *c, struct tg_str method,
+                      struct tg_str path);
 
 /* The request in flight is answered: libevhtp frees it and is ready for the next one. */
-void tg_front_finish(struct tg_front_link *link);
+void tg_front_finish(struct evhtp_connection *connection);
 
-/* Ends the connection: libevhtp calls tg_conn_closed(), frees its objects and closes the socket. */
-void tg_front_close(struct tg_front_link *link);
+/* Ends the connection for libevhtp, with the request in flight: its objects are freed. The socket
+ * stays open. */
+void tg_front_close(struct evhtp_connection *connection);
 
 #endif

@@ -1,7 +1,6 @@
 /* What a connection has before its first request: a PROXY header, then a TLS handshake. */
 #include "check.h"
 #include "conn.h"
-#include "front.h"
 #include "proxy_protocol.h"
 
 /* The one way out of a greeting that failed. There is no request yet, so no record; a scan must not
@@ -9,7 +8,7 @@
 static bool give_up(struct tg_conn *c, const char *why)
 {
     tg_log(TG_LOG_INFO, "conn", "client %s on %s: %s", c->address, c->listen->text, why);
-    tg_front_close(c->link);
+    tg_conn_close(c);
     return false;
 }
 

@@ -292,7 +292,7 @@ static void abort_all(struct tg_worker *w)
             tg_exchange_abort(w->slots[i].exchange);
     tg_worker_turn(w);
     while (w->conns != NULL)
-        tg_front_close(w->conns->link);
+        tg_conn_close(w->conns);
     tg_worker_turn(w);
     complete_all(w, take_all(&w->held), true); /* their clients are gone now */
 }
