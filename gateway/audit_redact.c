@@ -220,12 +220,21 @@ static uint32_t step(const struct tg_doc *doc, uint32_t node, struct tg_str segm
     return tg_doc_type(doc, node) == TG_ARRAY ? element(doc, node, segment) : TG_NONE;
 }
 
-/* What the body levels below `full` leave out. */
+/* What the body levels below `full` leave out, wherever in the body the config stands: all of
+ * user_command, and of parameter all but the names of its elements. */
 static bool level_hides(struct tg_str pointer)
 {
-    return tg_str_starts(pointer, TG_STR("/user_command")) ||
-           (tg_str_starts(pointer, TG_STR("/parameter")) &&
-            !tg_str_ends(pointer, TG_STR("/label")) && !tg_str_ends(pointer, TG_STR("/key")));
+    unsigned within = 0; /* segments since `parameter` */
+    struct tg_str segment = {NULL, 0};
+
+    while (pointer.n > 0 && *pointer.p == '/') {
+        segment = next_segment(&pointer);
+        if (tg_str_eq(segment, TG_STR("user_command")))
+            return true;
+        if (within > 0 || tg_str_eq(segment, TG_STR("parameter")))
+            within++;
+    }
+    return within > 0 && !(within == 3 && is_naming(segment));
 }
 
 bool tg_redact_pointer(struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer)
@@ -379,7 +388,8 @@ static void add_parameters(struct tg_buf *out, const struct tg_doc *doc, uint32_
     tg_buf_putc(out, ']');
 }
 
-/* One member of the config object at level metadata; true when that is all there is to tell. */
+/* One member at level metadata, where a config may stand within another object; true when that is
+ * all there is to tell. */
 static bool add_metadata(struct tg_buf *out, const struct tg_doc *doc, struct tg_str name,
                          uint32_t value)
 {
@@ -398,7 +408,7 @@ static bool add_metadata(struct tg_buf *out, const struct tg_doc *doc, struct tg
 static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
                         uint32_t object)
 {
-    bool brief = r->conf->body == TG_AUDIT_BODY_METADATA && doc->node[object].parent == TG_NONE;
+    bool brief = r->conf->body == TG_AUDIT_BODY_METADATA;
 
     for (uint32_t m = doc->node[object].child; m != TG_NONE; m = doc->node[m].next) {
         struct tg_str name = tg_doc_string(doc, m);

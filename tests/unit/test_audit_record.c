@@ -183,6 +183,42 @@ static void messages_are_masked(void **state)
     }
 }
 
+/* Below level full, wherever a config may stand within the body. */
+static void places_are_hidden_by_level(void **state)
+{
+    static const struct {
+        const char *pointer;
+        bool hidden;
+    } rows[] = {
+        {"", false},
+        {"/config_desc", false},
+        {"/label", false},
+        {"/user_command", true},
+        {"/user_command/0", true},
+        {"/config/user_command", true},
+        {"/user_commands", false},
+        {"/parameter", true},
+        {"/parameter/0", true},
+        {"/parameter/0/value", true},
+        {"/parameter/0/other", true},
+        {"/parameter/0/label", false},
+        {"/parameter/0/key", false},
+        {"/parameter/0/value/0/label", true},
+        {"/parameter/label", true},
+        {"/jobs/2/config/parameter/0/value", true},
+        {"/jobs/2/config/parameter/0/name", false},
+        {"/parameters/0/value", false},
+    };
+    struct fixture *f = *state;
+    struct tg_redact redact;
+
+    tg_redact_init(&redact, fixture_conf(f, "audit_log off;"));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (tg_redact_pointer(&redact, NULL, tg_str_of(rows[i].pointer)) != rows[i].hidden)
+            fail_msg("%s", rows[i].pointer);
+    tg_redact_end(&redact);
+}
+
 static void names_match_by_word(void **state)
 {
     static const struct {
@@ -373,6 +409,7 @@ int main(void)
         TEST(fields_are_told),
         TEST(secrets_are_not_told),
         TEST(messages_are_masked),
+        TEST(places_are_hidden_by_level),
         TEST(names_match_by_word),
         TEST(a_parameter_name_is_shown),
         TEST(equal_tokens_look_equal),
