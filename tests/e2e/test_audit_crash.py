@@ -1,6 +1,6 @@
-"""The audit log when processes are killed under load and when the power goes: counted on both sides.
+"""The audit log when processes are killed under load and when the power goes.
 
-30,000 requests go through the tests that kill."""
+30,000 requests go through the tests that kill, counted on both sides."""
 
 import collections
 import os
@@ -204,8 +204,8 @@ def power_loss(tmp_path, monkeypatch):
     """synced(log, event): the records that a loss of power now would leave."""
     source = pathlib.Path(__file__).with_name("power_loss.c")
     library, file = tmp_path / "power_loss.so", tmp_path / "synced"
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-Wall", "-Werror",
-                    "-o", library, source], check=True)
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-Wall",
+                    "-Werror", "-o", library, source], check=True)
     file.write_bytes(bytes(8))
     monkeypatch.setenv("LD_PRELOAD", str(library))
     monkeypatch.setenv("TG_SYNCED", str(file))
