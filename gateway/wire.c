@@ -11,6 +11,13 @@ enum { WIRE_MAGIC = 0x77697265, RECORD = 16384, MAX_IOV = 8 };
 
 static bool flush_queue(struct tg_wire *w);
 
+static void stop_writing(struct tg_wire *w)
+{
+    if (w->ev_write != NULL)
+        event_free(w->ev_write);
+    w->ev_write = NULL;
+}
+
 static void on_read_event(evutil_socket_t fd, short what, void *arg)
 {
     struct tg_wire *w = arg;
@@ -29,15 +36,13 @@ static void on_write_event(evutil_socket_t fd, short what, void *arg)
     if (!flush_queue(w)) {
         /* nothing of it will ever go; the owner may still read what the peer said before */
         evbuffer_drain(w->out, evbuffer_get_length(w->out));
-        event_del(&w->ev_write);
-        w->writing = false;
+        stop_writing(w);
         w->events->on_broken(w->owner);
         return;
     }
     if (tg_wire_queued(w) > 0)
         return;
-    event_del(&w->ev_write);
-    w->writing = false;
+    stop_writing(w);
     w->events->on_drained(w->owner);
 }
 
@@ -46,7 +51,6 @@ void tg_wire_open(struct tg_wire *w, struct event_base *base, int fd,
 {
     *w = (struct tg_wire){.magic = WIRE_MAGIC, .fd = fd, .events = events, .owner = owner};
     CHECK(event_assign(&w->ev_read, base, fd, EV_READ | EV_PERSIST, on_read_event, w) == 0);
-    CHECK(event_assign(&w->ev_write, base, fd, EV_WRITE | EV_PERSIST, on_write_event, w) == 0);
 }
 
 int tg_wire_close(struct tg_wire *w)
@@ -55,7 +59,7 @@ int tg_wire_close(struct tg_wire *w)
 
     CHECK_MAGIC(w, WIRE_MAGIC);
     event_del(&w->ev_read);
-    event_del(&w->ev_write);
+    stop_writing(w);
     if (w->tls != NULL && !w->broken)
         tg_tls_shutdown(w->tls);
     tg_tls_end(w->tls);
@@ -263,8 +267,9 @@ size_t tg_wire_queued(const struct tg_wire *w)
 
 void tg_wire_await_write(struct tg_wire *w)
 {
-    if (w->writing)
+    if (w->ev_write != NULL)
         return;
-    CHECK(event_add(&w->ev_write, NULL) == 0);
-    w->writing = true;
+    w->ev_write =
+        event_new(event_get_base(&w->ev_read), w->fd, EV_WRITE | EV_PERSIST, on_write_event, w);
+    CHECK(w->ev_write != NULL && event_add(w->ev_write, NULL) == 0);
 }

@@ -1,7 +1,7 @@
 /*
  * A connected socket with or without TLS, and the events on it. Reads and writes go to the kernel
  * at once; only what the kernel does not take is queued. The read event stays armed from open to
- * close (unless the owner pauses it), the write event is armed only after EAGAIN: a request on
+ * close (unless the owner pauses it), the write event exists only after EAGAIN: a request on
  * kept-alive connections costs no epoll_ctl.
  */
 #ifndef TG_WIRE_H
@@ -24,12 +24,11 @@ struct tg_wire {
     int fd;
     struct tg_tls *tls; /* owned; NULL: plain */
     struct event ev_read;
-    struct event ev_write;
-    struct evbuffer *out; /* owned; not yet taken by the kernel; NULL until first needed */
+    struct event *ev_write; /* owned; armed; NULL unless something waits to be written */
+    struct evbuffer *out;   /* owned; not yet taken by the kernel; NULL until first needed */
     const struct tg_wire_events *events;
     void *owner;
     bool reading; /* ev_read is armed */
-    bool writing; /* ev_write is armed */
     bool broken;
 };
 
