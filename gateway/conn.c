@@ -72,6 +72,7 @@ void tg_conn_close(struct tg_conn *c)
     tg_front_close(c->front);
     close(tg_wire_close(&c->wire));
     tg_buf_end(&c->held);
+    free(c->principal);
     unlink_conn(c);
     c->magic = 0;
     free(c);

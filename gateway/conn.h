@@ -55,8 +55,8 @@ struct tg_conn {
     int limit_entry;    /* what limit_conn counts it in; -1: not yet, or nowhere */
     uint64_t lingered;  /* bytes thrown away */
     int64_t first_byte; /* wall clock, of the request being read; 0 before its first byte */
-    char address[64];
-    char principal[128];  /* common name of the client's certificate, or "" */
+    char address[48];
+    char *principal;      /* owned; common name of the client's certificate; NULL: none */
     bool proxy_due;       /* the PROXY header has not come yet */
     struct tg_conn *next; /* in the worker's list */
     struct tg_conn *previous;

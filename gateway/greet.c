@@ -67,7 +67,7 @@ static bool shake_hands(struct tg_conn *c)
         tg_wire_secure(&c->wire, tg_tls_accept(c->server->tls_server, c->wire.fd));
     switch (tg_tls_handshake(c->wire.tls, &why)) {
     case TG_IO_DONE:
-        (void)tg_tls_principal(c->wire.tls, c->principal, sizeof(c->principal));
+        c->principal = tg_tls_principal(c->wire.tls);
         return true;
     case TG_IO_WANT_READ:
         return false;

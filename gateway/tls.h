@@ -63,11 +63,10 @@ void tg_tls_server_tickets(struct tg_tls_server *s, struct tg_tickets *t);
  * tg_tls_end(). */
 struct tg_tls *tg_tls_accept(struct tg_tls_server *s, int fd);
 
-/*
- * Writes the common name of the certificate the client proved to own, with a NUL, and returns true;
- * false when there is none, or when it is too long or has a NUL inside. Only after the handshake.
+/* The common name of the certificate the client proved to own, the caller's to free; NULL when
+ * there is none, or when it is longer than 127 bytes or has a NUL inside. Only after the handshake.
  */
-bool tg_tls_principal(const struct tg_tls *t, char *out, size_t cap);
+char *tg_tls_principal(const struct tg_tls *t);
 
 /* Frees the connection; NULL is fine. Sends nothing. */
 void tg_tls_end(struct tg_tls *t);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SERVER_MAGIC = 0x746c7373, READ_AHEAD = 2 * TG_TLS_RECORD };
+enum { SERVER_MAGIC = 0x746c7373, READ_AHEAD = 2 * TG_TLS_RECORD, MAX_NAME = 127 };
 
 /* TLS 1.2 only with forward secrecy and authenticated encryption (RFC 9325 section 4.2); TLS 1.3
  * has nothing else. */
@@ -288,33 +288,31 @@ struct tg_tls *tg_tls_accept(struct tg_tls_server *s, int fd)
 }
 
 /* The last common name of a subject is its most specific one (RFC 6125 section 2.3.1). */
-static bool common_name(X509 *certificate, char *out, size_t cap)
+static char *common_name(X509 *certificate)
 {
     X509_NAME *subject = X509_get_subject_name(certificate);
     unsigned char *text = NULL;
+    char *name = NULL;
     int at = -1, last = -1, n;
-    bool ok;
 
     while ((at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0)
         last = at;
     if (last < 0)
-        return false;
+        return NULL;
     n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, last)));
-    ok = n > 0 && (size_t)n < cap && memchr(text, '\0', (size_t)n) == NULL;
-    if (ok) {
-        memcpy(out, text, (size_t)n);
-        out[n] = '\0';
+    if (n > 0 && n <= MAX_NAME && memchr(text, '\0', (size_t)n) == NULL) {
+        name = strndup((const char *)text, (size_t)n);
+        CHECK(name != NULL);
     }
     OPENSSL_free(text);
-    return ok;
+    return name;
 }
 
-bool tg_tls_principal(const struct tg_tls *t, char *out, size_t cap)
+char *tg_tls_principal(const struct tg_tls *t)
 {
     X509 *certificate = SSL_get0_peer_certificate(t->ssl);
 
-    CHECK(cap > 0);
-    out[0] = '\0';
-    return certificate != NULL && SSL_get_verify_result(t->ssl) == X509_V_OK &&
-           common_name(certificate, out, cap);
+    if (certificate == NULL || SSL_get_verify_result(t->ssl) != X509_V_OK)
+        return NULL;
+    return common_name(certificate);
 }

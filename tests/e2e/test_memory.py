@@ -9,7 +9,7 @@ from gateway import sanitized
 from test_seed import SEED, put
 
 FIRST, HELD = 50, 400
-IDLE = 1500  # bytes of a connection between two requests; libevhtp's parser alone has 8,300
+IDLE = 1100  # bytes of a connection between two requests; libevhtp's parser alone has 8,300
 
 
 @pytest.fixture(name="guard")
