@@ -38,6 +38,23 @@ static bool learn(struct tg_peer *p, int result, const struct evutil_addrinfo *l
     return home->addresses.n > 0;
 }
 
+static void forget_addresses(struct tg_peer *p)
+{
+    free(p->addresses);
+    p->addresses = NULL;
+}
+
+/* Takes a copy: another peer may learn others meanwhile. */
+static void try_addresses(struct tg_peer *p)
+{
+    forget_addresses(p);
+    p->addresses = malloc(sizeof(*p->addresses));
+    CHECK(p->addresses != NULL);
+    *p->addresses = p->home->addresses;
+    p->next = 0;
+    next_address(p);
+}
+
 static void on_resolved(int result, struct evutil_addrinfo *list, void *arg)
 {
     struct tg_peer *p = arg;
@@ -55,8 +72,7 @@ static void on_resolved(int result, struct evutil_addrinfo *list, void *arg)
     if (list != NULL)
         evutil_freeaddrinfo(list);
     if (ok) {
-        p->addresses = p->home->addresses;
-        next_address(p);
+        try_addresses(p);
         return;
     }
     snprintf(why, sizeof(why), "%.*s: %s", TG_STR_ARG(p->origin->host),
@@ -92,7 +108,6 @@ void tg_peer_begin(struct tg_peer *p)
     struct tg_origin_state *home = p->home;
 
     CHECK(home != NULL && p->exchange != NULL);
-    p->next = 0;
     snprintf(p->address, sizeof(p->address), "%.*s", (int)sizeof(p->address) - 1, p->origin->text);
     if (p->origin->literal && home->addresses.n == 0)
         tg_addresses_literal(&home->addresses, p->origin);
@@ -101,8 +116,7 @@ void tg_peer_begin(struct tg_peer *p)
         query(p);
         return;
     }
-    p->addresses = home->addresses;
-    next_address(p);
+    try_addresses(p);
 }
 
 /* --- TCP and TLS --- */
@@ -133,7 +147,7 @@ static void address_failed(struct tg_peer *p, enum tg_error error, const char *w
     tg_log(TG_LOG_WARN, "upstream", "%s", text);
     close_socket(p);
     tg_timer_clear(&p->timer);
-    if (p->next < p->addresses.n)
+    if (p->next < p->addresses->n)
         next_address(p);
     else
         origin_failed(p, error, text);
@@ -143,7 +157,7 @@ static void address_failed(struct tg_peer *p, enum tg_error error, const char *w
  * has the exchange's own deadline. */
 static void limit_attempt(struct tg_peer *p)
 {
-    unsigned others = p->addresses.n - p->next + tg_peer_untried(p);
+    unsigned others = p->addresses->n - p->next + tg_peer_untried(p);
     uint64_t now = tg_worker_now(p->upstream->worker);
     uint64_t deadline = p->exchange->timer.deadline;
 
@@ -154,6 +168,7 @@ static void limit_attempt(struct tg_peer *p)
 static void ready(struct tg_peer *p)
 {
     p->state = TG_PEER_BUSY;
+    forget_addresses(p);
     tg_timer_clear(&p->timer);
     tg_exchange_peer_ready(p->exchange);
 }
@@ -276,12 +291,12 @@ static const struct tg_wire_events events = {on_readable, on_drained, on_broken}
 
 static void next_address(struct tg_peer *p)
 {
-    const struct sockaddr_storage *address = &p->addresses.address[p->next];
-    socklen_t len = p->addresses.len[p->next];
+    const struct sockaddr_storage *address = &p->addresses->address[p->next];
+    socklen_t len = p->addresses->len[p->next];
     int on = 1;
     int fd;
 
-    CHECK(p->next < p->addresses.n);
+    CHECK(p->next < p->addresses->n);
     p->next++;
     p->state = TG_PEER_CONNECTING;
     tg_address_text(address, p->address);
@@ -307,6 +322,7 @@ bool tg_peer_disconnect(struct tg_peer *p)
     struct evdns_getaddrinfo_request *pending = p->query;
 
     close_socket(p);
+    forget_addresses(p);
     if (pending == NULL)
         return true;
     evdns_getaddrinfo_cancel(pending); /* calls on_resolved(), which frees the peer */

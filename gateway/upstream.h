@@ -35,7 +35,7 @@ struct tg_peer {
     enum tg_peer_state state;
     struct tg_exchange *exchange;            /* NULL while idle */
     struct evdns_getaddrinfo_request *query; /* while resolving */
-    struct tg_addresses addresses;           /* to try; next is the one in use or to come */
+    struct tg_addresses *addresses; /* owned; to try, next being the one to come; NULL: connected */
     unsigned next;
     uint64_t tried;    /* servers that failed, one bit each */
     bool reused;       /* came from the pool: its failure before any answer may be retried */
