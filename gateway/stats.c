@@ -4,6 +4,7 @@
 #include "check.h"
 #include "clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -48,14 +49,12 @@ struct tg_stats_slot *tg_stats_take(struct tg_stats *s, unsigned index, unsigned
 
 unsigned tg_stats_route(struct tg_stats *s, struct tg_str pattern)
 {
-    size_t n = pattern.n < TG_STATS_ROUTE_TEXT ? pattern.n : TG_STATS_ROUTE_TEXT - 1;
-
     for (unsigned i = 1; i < s->routes; i++)
-        if (strlen(s->route[i]) == n && memcmp(s->route[i], pattern.p, n) == 0)
+        if (tg_str_eq(tg_str_of(s->route[i]), pattern))
             return i;
-    if (s->routes == TG_STATS_ROUTES)
+    if (s->routes == TG_STATS_ROUTES || pattern.n >= TG_STATS_ROUTE_TEXT)
         return 0;
-    memcpy(s->route[s->routes], pattern.p, n);
+    memcpy(s->route[s->routes], pattern.p, pattern.n);
     return s->routes++;
 }
 
@@ -75,15 +74,15 @@ static bool same(const struct tg_stats_name *e, enum tg_stats_what what, struct 
     return e->what == what && strncmp(e->text, text.p, text.n) == 0 && e->text[text.n] == '\0';
 }
 
-/* The entry of a name, made on first sight; NULL when the table is full. A reader that sees `what`
- * set sees the text. */
+/* The entry of a name, made on first sight; NULL when the table is full, or the name too long: cut,
+ * it would be counted as another's. A reader that sees `what` set sees the text. */
 static struct tg_stats_name *find_name(struct tg_stats_slot *slot, enum tg_stats_what what,
                                        struct tg_str text)
 {
     uint32_t at;
 
     if (text.n >= TG_STATS_NAME_TEXT)
-        text.n = TG_STATS_NAME_TEXT - 1;
+        return NULL;
     at = hash(what, text);
     for (unsigned i = 0; i < TG_STATS_NAMES; i++) {
         struct tg_stats_name *e = &slot->names[(at + i) % TG_STATS_NAMES];
@@ -121,23 +120,11 @@ static void count_policies(struct tg_stats_slot *slot, const struct tg_report *r
 
     for (const struct tg_policy_result *p = report->results; p != NULL; p = p->next) {
         char text[TG_STATS_NAME_TEXT];
-        struct tg_str name = {text, 0};
-        size_t room = sizeof(text) - 24; /* results and modes are short words */
-        size_t policy = p->policy.n < room / 2 ? p->policy.n : room / 2;
-        size_t rule = p->rule.n < room / 2 ? p->rule.n : room / 2;
-        struct tg_str parts[] = {{p->policy.p, policy},
-                                 {p->rule.p, rule},
-                                 tg_str_of(words[p->result]),
-                                 {p->mode.p, p->mode.n < 8 ? p->mode.n : 8}};
+        int n = snprintf(text, sizeof(text), "%.*s\n%.*s\n%s\n%.*s", TG_STR_ARG(p->policy),
+                         TG_STR_ARG(p->rule), words[p->result], TG_STR_ARG(p->mode));
 
-        for (unsigned i = 0; i < 4; i++) {
-            if (i > 0)
-                text[name.n++] = '\n';
-            if (parts[i].n > 0)
-                memcpy(text + name.n, parts[i].p, parts[i].n);
-            name.n += parts[i].n;
-        }
-        count_name(slot, TG_STATS_POLICY, name, 1);
+        CHECK(n > 0);
+        count_name(slot, TG_STATS_POLICY, (struct tg_str){text, (size_t)n}, 1);
     }
 }
 

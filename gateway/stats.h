@@ -10,14 +10,14 @@
 #include "audit.h"
 
 enum {
-    TG_STATS_SLOTS = 257, /* processes that can live at once */
-    TG_STATS_ROUTES = 64, /* routes told apart; 0 is "no route or one too many" */
-    TG_STATS_ROUTE_TEXT = 128,
-    TG_STATS_DECISIONS = 5, /* allow warn deny invalid error */
-    TG_STATS_CLASSES = 6,   /* no status, 1xx ... 5xx */
-    TG_STATS_BUCKETS = 15,  /* of OpenTelemetry's HTTP durations, +Inf among them */
-    TG_STATS_NAMES = 128,   /* names told apart in one slot; more are counted in names_lost */
-    TG_STATS_NAME_TEXT = 96,
+    TG_STATS_SLOTS = 257,      /* processes that can live at once */
+    TG_STATS_ROUTES = 64,      /* routes told apart; 0 is "no route or one too many" */
+    TG_STATS_ROUTE_TEXT = 256, /* longer ones are "one too many" */
+    TG_STATS_DECISIONS = 5,    /* allow warn deny invalid error */
+    TG_STATS_CLASSES = 6,      /* no status, 1xx ... 5xx */
+    TG_STATS_BUCKETS = 15,     /* of OpenTelemetry's HTTP durations, +Inf among them */
+    TG_STATS_NAMES = 128,      /* names told apart in one slot; more are counted in names_lost */
+    TG_STATS_NAME_TEXT = 160,  /* policy and rule have 64 bytes each; longer: names_lost */
     TG_STATS_TROUBLE = 160,
     TG_STATS_ANSWER = 8192 /* text of the last reload */
 };
@@ -47,7 +47,7 @@ struct tg_stats_counts {
     uint64_t audit_dropped_size;
     uint64_t audit_write_errors;
     uint64_t audit_flushes;
-    uint64_t names_lost; /* not counted by name because the table was full */
+    uint64_t names_lost; /* not counted by name: the table was full, or the name too long */
 };
 
 /* What goes up and down. */
@@ -119,8 +119,8 @@ struct tg_stats_slot *tg_stats_take(struct tg_stats *s, unsigned index, unsigned
 /* Folds the slot of a process that ended into the past and frees it. The master only. */
 void tg_stats_fold(struct tg_stats *s, unsigned index);
 
-/* The number of a route's pattern, given on first sight; 0 when there are too many. The master
- * only, before workers start. */
+/* The number of a route's pattern, given on first sight; 0 when there are too many or it is too
+ * long. The master only, before workers start. */
 unsigned tg_stats_route(struct tg_stats *s, struct tg_str pattern);
 
 /*

@@ -236,7 +236,7 @@ void tg_stats_metrics(const struct tg_stats *s, struct tg_buf *out)
     names(sum, TG_STATS_POLICY, "policy_results_total", "",
           "Results of policy rules that did not simply pass.", out);
     single(out, "metric_names_lost_total", "counter",
-           "Normalizations, violations and results not counted by name: too many names.",
+           "Normalizations, violations and results not counted by name: too many, or too long.",
            sum->counts.names_lost);
     limited(&sum->counts, out);
     audit(sum, out);

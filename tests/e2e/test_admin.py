@@ -111,18 +111,39 @@ def test_metrics_count(admin):
     assert series(text, "workers")[""] == 1
 
 
-def test_metrics_are_valid(admin):
-    """promtool finds nothing to complain about."""
+def valid(one):
+    """The metrics, which have no series twice, and in which promtool finds nothing to complain about."""
+    text = one.get("/metrics").body.decode()
+    samples = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(set(samples)) == len(samples)
     if shutil.which("promtool") is None:
         pytest.skip("no promtool here (Debian's package prometheus)")
+    got = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True,
+                         check=False)
+    assert (got.returncode, got.stdout + got.stderr) == (0, "")
+    return text
+
+
+def test_metrics_are_valid(admin):
+    """Of a gateway that has changed and refused something."""
     one = admin(locations=LOCATIONS)
     assert ask(one.guard.port, put(SEED), "PUT").status == 200
     assert ask(one.guard.port, put(b"{}"), "PUT").status == 400
-    text = one.get("/metrics").body
-    got = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
-                         check=False)
-    assert (got.returncode, got.stdout + got.stderr) == (0, b"")
-    assert sum(series(text.decode(), "violations_total").values()) > 0
+    assert sum(series(valid(one), "violations_total").values()) > 0
+
+
+def test_rules_with_long_names_are_told_apart(admin, tmp_path):
+    """Names as long as they may be, which differ in their last byte alone."""
+    name = "n" * 63
+    rules = "".join(f"rule {name}{i} {{ at worker_server_num; max {i}; mode dryrun; }}" for i in range(4))
+    (tmp_path / "long.conf").write_text("".join(f"policy {name}{i} {{ {rules} }}" for i in range(2)))
+    one = admin(locations=f"""location / {{
+        filters json policy; policies {tmp_path}/long.conf; proxy_pass modelarts; }}""")
+    assert ask(one.guard.port, request("PUT", "/x", b'{"worker_server_num": 2}',
+                                       "Content-Type: application/json")).status == 200
+    assert series(valid(one), "policy_results_total") == {
+        f'{{policy="{name}{p}",rule="{name}{r}",result="fail",mode="dryrun"}}': 1
+        for p in range(2) for r in range(2)}
 
 
 def test_exceptions_and_dry_runs_are_metrics(admin, tmp_path):

@@ -114,6 +114,40 @@ static void names_and_their_end(void **state)
     tg_buf_end(&text);
 }
 
+/* Names as long as a policy may have that differ in their last byte alone, and some too long. */
+static void long_names(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_stats_slot *slot = worker(f, 0);
+    char longest[65] = "", too_long[TG_STATS_NAME_TEXT + 1] = "", line[256];
+    struct tg_policy_result result = {.result = TG_RULE_ERROR, .mode = TG_STR("dryrun")};
+    struct tg_buf text = {0};
+
+    memset(longest, 'p', 63);
+    memset(too_long, 'v', TG_STATS_NAME_TEXT);
+    for (char last = 'a'; last < 'c'; last++) {
+        longest[63] = last;
+        result.policy = result.rule = tg_arena_dup(&f->arena, tg_str_of(longest));
+        tg_report_result(&f->request.report, &result);
+    }
+    result.policy = tg_str_of(too_long);
+    tg_report_result(&f->request.report, &result);
+    tg_report_add(
+        &f->request.report,
+        &(struct tg_finding){.severity = TG_VIOLATION, .rule = too_long, .error = TG_E_INVALID});
+    tg_stats_exchange(slot, 0, &f->record);
+    tg_stats_metrics(f->s, &text);
+    for (char last = 'a'; last < 'c'; last++) {
+        longest[63] = last;
+        snprintf(line, sizeof(line),
+                 "{policy=\"%s\",rule=\"%s\",result=\"error\",mode=\"dryrun\"} 1\n", longest,
+                 longest);
+        contains(&text, line);
+    }
+    contains(&text, "trainguard_metric_names_lost_total 2\n");
+    tg_buf_end(&text);
+}
+
 /* More rules than the table has places: the rest is counted, without its name. */
 static void too_many_names(void **state)
 {
@@ -161,6 +195,18 @@ static void routes_are_bounded(void **state)
         assert_int_equal(tg_stats_route(f->s, (struct tg_str){text, (size_t)n}),
                          i < TG_STATS_ROUTES ? i : 0);
     }
+}
+
+/* Cut, two of them could be one. */
+static void long_routes_have_no_name(void **state)
+{
+    struct fixture *f = *state;
+    char text[TG_STATS_ROUTE_TEXT];
+
+    memset(text, 'r', sizeof(text));
+    assert_int_equal(tg_stats_route(f->s, (struct tg_str){text, sizeof(text)}), 0);
+    assert_int_equal(tg_stats_route(f->s, (struct tg_str){text, sizeof(text) - 1}), 1);
+    assert_int_equal(tg_stats_route(f->s, (struct tg_str){text, sizeof(text) - 1}), 1);
 }
 
 static bool ready(struct fixture *f, const char *line)
@@ -215,14 +261,11 @@ static void answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(one_exchange),
-        TEST(nobody_counts_without_a_slot),
-        TEST(names_and_their_end),
-        TEST(too_many_names),
-        TEST(nothing_is_lost_with_a_process),
-        TEST(routes_are_bounded),
-        TEST(readiness),
-        TEST(answers),
+        TEST(one_exchange),        TEST(nobody_counts_without_a_slot),
+        TEST(names_and_their_end), TEST(long_names),
+        TEST(too_many_names),      TEST(nothing_is_lost_with_a_process),
+        TEST(routes_are_bounded),  TEST(long_routes_have_no_name),
+        TEST(readiness),           TEST(answers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
