@@ -476,10 +476,11 @@ static void log_end(const struct tg_exchange *x, enum tg_phase phase)
     if (!tg_log_wants(info->level))
         return;
     tg_log(info->level, "exchange",
-           "%s%s%.*s, while %s, client %.*s, request \"%.*s %.*s\", upstream %.*s, id %.*s",
-           info->message, x->end_detail.n > 0 ? ": " : "", TG_STR_ARG(x->end_detail),
-           tg_phase_text(phase), TG_STR_ARG(r->client_address), TG_STR_ARG(r->method),
-           TG_STR_ARG(r->path), TG_STR_ARG(x->upstream_address), TG_STR_ARG(r->request_id));
+           "%s%s%.*s, while %s, client %.*s, request \"%.*s %.*s\"%s%.*s, id %.*s", info->message,
+           x->end_detail.n > 0 ? ": " : "", TG_STR_ARG(x->end_detail), tg_phase_text(phase),
+           TG_STR_ARG(r->client_address), TG_STR_ARG(r->method), TG_STR_ARG(r->path),
+           x->upstream_address.n > 0 ? ", upstream " : "", TG_STR_ARG(x->upstream_address),
+           TG_STR_ARG(r->request_id));
 }
 
 /* How the client's connection goes on. */

@@ -128,6 +128,15 @@ def test_language(routes):
     assert english.isascii()
 
 
+def test_the_log_names_an_upstream_that_was_chosen(routes):
+    """Not one for a request that was refused before."""
+    with Client(routes.port) as client:
+        client.send(put(b"{", "X-Request-Id: refused") + request("GET", "/v2", None, "X-Request-Id: lost"))
+        assert [client.final().status for _ in range(2)] == [400, 404]
+    for ident in ("refused", "lost"):
+        routes.gateway.wait_log(rf"exchange: .*, client \S+, request \"[A-Z]+ \S+\", id {ident}$")
+
+
 @pytest.mark.parametrize("content_type", [
     "application/json", "application/json; charset=utf8", "application/json;charset=UTF-8",
     "Application/JSON", "application/json ; a=b"])
