@@ -20,7 +20,7 @@ tg_conf_setter tg_set_policy_test;   /* OPERAND..., into struct tg_policy_rule *
 /* What the filter has of a location. */
 struct tg_policy_conf {
     const struct tg_conf_item *item; /* the `policies` line: its arguments; NULL: none */
-    struct tg_policy_set *set;       /* made by on_load */
+    struct tg_policy_shared *shared; /* by on_load, which failed where it is NULL or empty */
 };
 
 /* False after it recorded that the name of a block (its argument) is none. */

@@ -54,10 +54,16 @@ struct tg_conf {
     /* Every table of the grammar, NULL-terminated, for "is not allowed here, it belongs in ...";
      * NULL: only the tables given to tg_conf_apply() are searched. Borrowed. */
     const struct tg_directive *const *known;
+
+    struct tg_conf_shared *shared; /* see tg_conf_shared() */
 };
 
 /* Starts a load. `prefix` must end in '/' and live as long as the arena. */
 void tg_conf_init(struct tg_conf *c, struct tg_arena *arena, const char *prefix);
+
+/* The place, NULL at first, where a filter keeps what its locations share within this load. `owner`
+ * tells filters apart: an address of its own. */
+void **tg_conf_shared(struct tg_conf *c, const void *owner);
 
 /*
  * Records a problem at an item's place: text + " in FILE:LINE". Setters return false after it.

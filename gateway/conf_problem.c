@@ -15,6 +15,26 @@ void tg_conf_init(struct tg_conf *c, struct tg_arena *arena, const char *prefix)
     c->last_problem = &c->problems;
 }
 
+struct tg_conf_shared {
+    const void *owner;
+    void *value;
+    struct tg_conf_shared *next;
+};
+
+void **tg_conf_shared(struct tg_conf *c, const void *owner)
+{
+    struct tg_conf_shared *s = c->shared;
+
+    while (s != NULL && s->owner != owner)
+        s = s->next;
+    if (s == NULL) {
+        s = tg_arena_zalloc(c->arena, 1, sizeof(*s));
+        *s = (struct tg_conf_shared){owner, NULL, c->shared};
+        c->shared = s;
+    }
+    return &s->value;
+}
+
 /* Makes one clean line of a text that may hold bytes of the file. */
 static void clean(char *text)
 {

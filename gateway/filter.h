@@ -40,7 +40,8 @@ struct tg_filter {
     size_t state_size; /* bytes of zeroed state per exchange */
 
     /* Once per location that uses the filter, after its directives are set: compile, load files.
-     * Records problems with tg_conf_error() and returns false. May be NULL. */
+     * Records problems with tg_conf_error(), each once for all locations that share it (see
+     * tg_conf_shared()), and returns false. May be NULL. */
     bool (*on_load)(struct tg_conf *c, const struct tg_conf_item *location, void *conf);
 
     /* Undoes on_load when the configuration goes. Must cope with a conf on_load failed on. */

@@ -172,11 +172,10 @@ void tg_filters_load(struct tg_conf *c, const struct tg_conf_item *item, struct 
         unsigned i = l->nloaded++;
         const struct tg_filter *f = l->filters[i];
         void *conf = l->filter_conf[tg_filter_index(tg_str_of(f->name))];
-        unsigned errors = c->errors;
 
         l->conf[i] = conf;
         if (f->on_load != NULL)
-            CHECK(f->on_load(c, item, conf) || c->errors > errors);
+            CHECK(f->on_load(c, item, conf) || c->errors > 0);
     }
 }
 

@@ -1,5 +1,6 @@
 /* Policy files that are wrong, or odd: each tells in its "# expect:" lines what is to be said. */
 #include "policy_fixture.h"
+#include "policy_parts.h"
 
 #include <dirent.h>
 
@@ -137,6 +138,57 @@ static void revision_is_of_the_text(void **state)
     bench_end(&b);
 }
 
+/* The filter's configuration of one location with a `policies` line for one file. */
+struct location {
+    struct tg_policy_conf conf;
+    struct tg_conf_item item;
+    struct tg_str args[2];
+};
+
+static bool load_location(struct tg_conf *c, struct location *l, const char *glob)
+{
+    const struct tg_filter *f = tg_filter_at((unsigned)tg_filter_index(TG_STR("policy")));
+
+    *l = (struct location){.args = {TG_STR("policies"), tg_str_of(glob)}};
+    l->item = (struct tg_conf_item){.file = "x.conf", .line = 1, .args = l->args, .nargs = 2};
+    l->conf.item = &l->item;
+    return f->on_load(c, &l->item, &l->conf);
+}
+
+static void unload_location(struct location *l)
+{
+    tg_filter_at((unsigned)tg_filter_index(TG_STR("policy")))->on_unload(&l->conf);
+}
+
+/* Locations that name the same files have one set, and one complaint about it. */
+static void locations_share_their_policies(void **state)
+{
+    struct location one, twin, other, lost, lost_too;
+    struct tg_arena arena;
+    struct tg_conf c;
+
+    (void)state;
+    enter("../../conf/policies");
+    tg_arena_init(&arena, SIZE_MAX);
+    tg_conf_init(&c, &arena, "./");
+    assert_true(load_location(&c, &one, "naming.conf"));
+    assert_true(load_location(&c, &twin, "naming.conf"));
+    assert_true(load_location(&c, &other, "images.conf"));
+    assert_ptr_equal(tg_policy_set_of(&one.conf), tg_policy_set_of(&twin.conf));
+    assert_ptr_not_equal(tg_policy_set_of(&one.conf), tg_policy_set_of(&other.conf));
+    unload_location(&one);
+    unload_location(&other);
+    assert_null(tg_policy_set_of(&one.conf));
+    assert_int_equal(tg_policy_set_of(&twin.conf)->revision.n, 64);
+    unload_location(&twin);
+    assert_false(load_location(&c, &lost, "no-such.conf"));
+    assert_false(load_location(&c, &lost_too, "no-such.conf"));
+    assert_int_equal(c.errors, 1);
+    unload_location(&lost);
+    unload_location(&lost_too);
+    tg_arena_end(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +197,7 @@ int main(void)
         cmocka_unit_test(shipped_policies_load),
         cmocka_unit_test(globs_that_match_nothing),
         cmocka_unit_test(revision_is_of_the_text),
+        cmocka_unit_test(locations_share_their_policies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
