@@ -278,8 +278,7 @@ static void take_orders(struct master *m)
 
 static void obey(struct master *m, int signal_number)
 {
-    bool drain =
-        signal_number == SIGQUIT || (signal_number == SIGTERM && getpid() == 1 && !m->crew.ending);
+    bool drain = signal_number == SIGQUIT || (signal_number == SIGTERM && getpid() == 1);
 
     if (m->crew.ending &&
         (signal_number == SIGHUP || signal_number == SIGUSR2 || signal_number == SIGWINCH))

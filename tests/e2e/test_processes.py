@@ -465,7 +465,7 @@ def can_unshare():
 
 
 def test_as_process_1_term_drains(origin, tmp_path):
-    """A container's TERM lets requests finish."""
+    """A container's TERM lets requests finish, however often it comes."""
     if not can_unshare():
         pytest.skip("no new process namespaces here")
     go = threading.Event()
@@ -484,8 +484,9 @@ def test_as_process_1_term_drains(origin, tmp_path):
         with Client(port) as client:
             client.send(request())
             behind.wait(lambda: behind.requests)
-            os.kill(children(process.pid)[0], signal.SIGTERM)
-            next(line for line in lines if "ending gracefully" in line)
+            for _ in range(2):
+                os.kill(children(process.pid)[0], signal.SIGTERM)
+                next(line for line in lines if "ending gracefully" in line)
             go.set()
             assert client.final().status == 200
         assert "ended" in process.stderr.read()
