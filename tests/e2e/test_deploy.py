@@ -159,12 +159,22 @@ def test_kubernetes_schemas_are_strict(path, value, mistake):
 
 
 def test_the_sidecar_is_native():
-    """An init container that stays, with a startup probe and a graceful end within the pod's."""
+    """An init container that stays, with a startup probe, and nothing that ends it before the others."""
     pod = next(o for o in objects()["Deployment"] if o["metadata"]["name"] == "notebook")
     guard, = pod["spec"]["template"]["spec"]["initContainers"]
     assert guard["restartPolicy"] == "Always"
-    assert "startupProbe" in guard and "preStop" in guard["lifecycle"]
-    assert pod["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 25
+    assert "startupProbe" in guard and "lifecycle" not in guard
+
+
+def test_the_end_fits_into_the_grace_period():
+    """preStop's sleep and the configuration's shutdown_timeout are over before the pod is killed."""
+    text = objects()["ConfigMap"][0]["data"]["trainguard.conf"]
+    drain = int(re.search(r"shutdown_timeout +(\d+)s;", text)[1])
+    for one in objects()["Deployment"]:
+        spec = one["spec"]["template"]["spec"]
+        guard = next(c for c in containers(one) if c["name"] == "trainguard")
+        sleep = guard["lifecycle"]["preStop"]["sleep"]["seconds"] if "lifecycle" in guard else 0
+        assert sleep + drain + 5 <= spec["terminationGracePeriodSeconds"]
 
 
 def test_the_configuration_of_the_cluster_loads(tmp_path):
