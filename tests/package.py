@@ -63,14 +63,18 @@ def mirror(codename):
     return found[0]
 
 
+def debootstrap(root):
+    """A minimal system in a folder."""
+    codename = re.search(r"^VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text(), re.M)[1]
+    run("debootstrap", "--variant=minbase", codename, root, mirror(codename))
+
+
 class System:
     """A minimal system in a folder."""
 
     def __init__(self, root):
         self.root = root
-        codename = re.search(r"^VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text(),
-                             re.M)[1]
-        run("debootstrap", "--variant=minbase", codename, root, mirror(codename))
+        debootstrap(root)
         # a package's scripts must not start anything here
         (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
         (root / "usr/sbin/policy-rc.d").chmod(0o755)
