@@ -152,6 +152,8 @@ static const struct {
     {TG_E_INVALID, "invalid"},
     {TG_E_OBS_PATH, "invalid"},
     {TG_E_SIGNED_CHANGE, "invalid"},
+    {TG_E_CLIENT_TLS, "invalid"},
+    {TG_E_PROXY_HEADER, "invalid"},
     {TG_E_POLICY, "deny"},
     {TG_E_SIGNED_REFUSED, "deny"},
     {TG_E_LIMITED, "deny"},

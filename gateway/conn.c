@@ -95,7 +95,7 @@ static void reset_conn(struct tg_conn *c)
 
 /* --- reading --- */
 
-static void refuse_head(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
+void tg_conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
 {
     CHECK(c->exchange == NULL);
     c->state = TG_CONN_WAIT;
@@ -156,7 +156,7 @@ static bool read_head(struct tg_conn *c, struct tg_str *in)
     case TG_PARSE_MORE:
         return false;
     case TG_PARSE_BAD:
-        refuse_head(c, *in, error, why);
+        tg_conn_refuse(c, *in, error, why);
         *in = (struct tg_str){NULL, 0};
         return false;
     case TG_PARSE_DONE:
@@ -242,7 +242,8 @@ static void process(struct tg_conn *c, struct tg_str in)
 static void client_gone(struct tg_conn *c)
 {
     if (c->state == TG_CONN_HEAD && c->held.n > 0 && c->exchange == NULL)
-        refuse_head(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE, "in the middle of a request head");
+        tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE,
+                       "in the middle of a request head");
     tg_conn_close(c);
 }
 
@@ -317,12 +318,11 @@ static void on_deadline(void *owner)
     CHECK_MAGIC(c, CONN_MAGIC);
     switch (c->state) {
     case TG_CONN_GREET:
-        tg_log(TG_LOG_INFO, "conn", "client %s: no %s in time", c->address,
-               c->proxy_due ? "PROXY header" : "TLS handshake");
-        break;
+        tg_conn_greet_failed(c, "it did not come in time");
+        return;
     case TG_CONN_HEAD:
         if (c->first_byte != 0) {
-            refuse_head(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "");
+            tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "");
             return;
         }
         break;

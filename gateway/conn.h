@@ -82,6 +82,14 @@ void tg_conn_close(struct tg_conn *c);
  * to come, or the connection is gone. */
 bool tg_conn_greet(struct tg_conn *c);
 
+/* It failed, or did not come in time: closes, with a record unless the client never said anything
+ * (greet.c). */
+void tg_conn_greet_failed(struct tg_conn *c, const char *why);
+
+/* Refuses what cannot become a request, `raw` being what there is of it: the exchange that tells so
+ * begins and ends. */
+void tg_conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why);
+
 /* A head is complete: sets up the reading of its body, and what the client's deadline is now
  * (conn_body.c). */
 void tg_conn_begin_body(struct tg_conn *c, const struct tg_head *head);

@@ -81,7 +81,10 @@
     X(CLIENT_GONE, "client_gone", 0, "", INFO, "the client closed the connection",                 \
       "客户端断开连接")                                                                            \
     X(CLIENT_TIMEOUT, "client_timeout", 0, "", INFO, "the client did not take the answer in time", \
-      "客户端接收应答超时")
+      "客户端接收应答超时")                                                                        \
+    X(CLIENT_TLS, "client_tls", 0, "", INFO, "no TLS connection with the client",                  \
+      "未能与客户端建立 TLS 连接")                                                                 \
+    X(PROXY_HEADER, "proxy_header", 0, "", INFO, "no valid PROXY header", "缺少有效的 PROXY 头")
 
 enum tg_error {
 #define X(id, word, status, code, level, en, zh) TG_E_##id,

@@ -22,7 +22,7 @@ static const struct {
     const char *text;
     unsigned next;
 } phases[] = {
-    [TG_PHASE_HEAD] = {"reading the request head", NEXT(TG_PHASE_ROUTE) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_HEAD] = {"taking a request in", NEXT(TG_PHASE_ROUTE) | NEXT(TG_PHASE_END)},
     [TG_PHASE_ROUTE] = {"routing",
                         NEXT(TG_PHASE_BODY) | NEXT(TG_PHASE_DEPART) | NEXT(TG_PHASE_END)},
     [TG_PHASE_BODY] = {"reading the request body", NEXT(TG_PHASE_FILTER) | NEXT(TG_PHASE_END)},

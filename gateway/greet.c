@@ -3,12 +3,27 @@
 #include "conn.h"
 #include "proxy_protocol.h"
 
-/* The one way out of a greeting that failed. There is no request yet, so no record; a scan must not
- * fill the log, so it is a line for those who look. */
+/* Who only knocks, as port scanners and health checks do, fills no log. */
+static bool has_spoken(const struct tg_conn *c)
+{
+    return c->held.n > 0 || (c->wire.tls != NULL && tg_tls_has_read(c->wire.tls));
+}
+
+void tg_conn_greet_failed(struct tg_conn *c, const char *why)
+{
+    CHECK(c->state == TG_CONN_GREET);
+    if (has_spoken(c)) {
+        c->first_byte = tg_worker_wall(c->worker);
+        tg_conn_refuse(c, (struct tg_str){NULL, 0},
+                       c->proxy_due ? TG_E_PROXY_HEADER : TG_E_CLIENT_TLS, why);
+    }
+    tg_conn_close(c);
+}
+
+/* The one way out of a greeting that failed. */
 static bool give_up(struct tg_conn *c, const char *why)
 {
-    tg_log(TG_LOG_INFO, "conn", "client %s on %s: %s", c->address, c->listen->text, why);
-    tg_conn_close(c);
+    tg_conn_greet_failed(c, why);
     return false;
 }
 
@@ -49,6 +64,7 @@ static bool read_proxy(struct tg_conn *c)
         consume(c, n);
         return false;
     case TG_PARSE_BAD:
+        consume(c, n);
         return give_up(c, why);
     case TG_PARSE_DONE:
         break;

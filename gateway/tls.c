@@ -123,8 +123,6 @@ static const char *load_files(SSL_CTX *ctx, const struct tg_upstream_conf *conf,
     return tg_arena_printf(arena, "\"%s\" as its %s: %s", file, directive, why).p;
 }
 
-static int on_verify(int ok, X509_STORE_CTX *store);
-
 static SSL_CTX *new_client_ctx(void)
 {
     SSL_CTX *ctx = tg_tls_new_ctx(TLS_client_method());
@@ -145,7 +143,7 @@ struct tg_tls_context *tg_tls_context_new(const struct tg_upstream_conf *conf,
     c->magic = CONTEXT_MAGIC;
     c->ctx = new_client_ctx();
     c->verify = conf->tls_verify;
-    SSL_CTX_set_verify(c->ctx, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, on_verify);
+    SSL_CTX_set_verify(c->ctx, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, tg_tls_on_verify);
     *why = load_files(c->ctx, conf, arena);
     if (*why == NULL)
         return c;
@@ -264,8 +262,8 @@ static void describe(X509 *certificate, int error, char *out, size_t cap)
     }
 }
 
-/* OpenSSL asks at each step; the certificate a step fails at is known only here. */
-static int on_verify(int ok, X509_STORE_CTX *store)
+/* The certificate a step fails at is known only here. */
+int tg_tls_on_verify(int ok, X509_STORE_CTX *store)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct tg_tls *t = SSL_get_app_data(ssl);
@@ -273,14 +271,15 @@ static int on_verify(int ok, X509_STORE_CTX *store)
     int error = X509_STORE_CTX_get_error(store);
     char more[MAX_WORDS] = "", subject[128] = "?";
 
-    if (ok || !t->context->verify || t->why != NULL)
+    if (ok || t->why != NULL || (t->context != NULL && !t->context->verify))
         return ok;
     if (certificate != NULL) {
         describe(certificate, error, more, sizeof(more));
         write_name(X509_get_subject_name(certificate), subject, sizeof(subject));
     }
-    CHECK(asprintf(&t->why, "certificate of %s not accepted: %s%s, subject \"%s\"", t->name,
-                   X509_verify_cert_error_string(error), more, subject) > 0);
+    CHECK(asprintf(&t->why, "certificate of %s not accepted: %s%s, subject \"%s\"",
+                   t->name != NULL ? t->name : "the client", X509_verify_cert_error_string(error),
+                   more, subject) > 0);
     return ok;
 }
 
@@ -351,6 +350,11 @@ enum tg_io tg_tls_write(struct tg_tls *t, const char *p, size_t n, size_t *writt
     forget_errors();
     result = SSL_write_ex(t->ssl, p, n, written);
     return result == 1 ? TG_IO_DONE : outcome(t, result);
+}
+
+bool tg_tls_has_read(const struct tg_tls *t)
+{
+    return BIO_number_read(SSL_get_rbio(t->ssl)) > 0;
 }
 
 bool tg_tls_pending(const struct tg_tls *t)

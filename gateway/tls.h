@@ -86,6 +86,9 @@ enum tg_io tg_tls_read(struct tg_tls *t, char *p, size_t cap, size_t *n);
  */
 enum tg_io tg_tls_write(struct tg_tls *t, const char *p, size_t n, size_t *written);
 
+/* True once the peer has sent anything at all. */
+bool tg_tls_has_read(const struct tg_tls *t);
+
 /* True when bytes are buffered that no socket event will announce. */
 bool tg_tls_pending(const struct tg_tls *t);
 

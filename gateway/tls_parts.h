@@ -20,6 +20,9 @@ enum { TG_TLS_RECORD = 16384 };
  * renegotiation, no compression, no prompt for a pass phrase. */
 SSL_CTX *tg_tls_new_ctx(const SSL_METHOD *method);
 
+/* OpenSSL asks it at each step of a chain; it notes in words why a step fails. */
+int tg_tls_on_verify(int ok, X509_STORE_CTX *store);
+
 /* The oldest entry of OpenSSL's error queue, the cause of the others, as words; the queue is empty
  * afterwards. */
 const char *tg_tls_error_text(void);

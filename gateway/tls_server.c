@@ -164,7 +164,7 @@ static bool trust_clients(SSL_CTX *ctx, const struct tg_server_conf *conf)
                        conf->verify_client == TG_VERIFY_ON
                            ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
                            : SSL_VERIFY_PEER,
-                       NULL);
+                       tg_tls_on_verify);
     if (SSL_CTX_load_verify_file(ctx, conf->tls_client_ca.p) != 1)
         return false;
     names = SSL_load_client_CA_file(conf->tls_client_ca.p);

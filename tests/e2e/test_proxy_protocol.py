@@ -1,5 +1,6 @@
 """PROXY headers and unix sockets: whose address counts, and where the header ends."""
 
+import re
 import socket
 import ssl
 
@@ -60,9 +61,11 @@ def test_bad_header(proxied, name):
     with Client(guard.port) as client:
         client.send(BAD[name] + GET)
         client.closed()
-    guard.wait_log("PROXY")
+    record, = audit.wait(guard.directory / "audit.jsonl", 1)
+    assert (record["end"], record["client.address"]) == ("proxy_header", "127.0.0.1")
+    assert record["end_detail"] and "http.request.method" not in record
+    assert guard.matches("no valid PROXY header: " + re.escape(record["end_detail"]))
     assert behind.connections == []
-    assert audit.records(guard.directory / "audit.jsonl") == []
 
 
 def test_second_header_is_no_header(proxied):
@@ -92,7 +95,21 @@ def test_slow_header(proxied, part):
     with Client(guard.port) as client:
         client.send(part)
         assert client.closed()
-    guard.wait_log("no PROXY header in time")
+    if part:
+        record, = audit.wait(guard.directory / "audit.jsonl", 1)
+        assert (record["end"], record["end_detail"]) == ("proxy_header", "it did not come in time")
+
+
+def test_left_in_the_header(proxied):
+    """A balancer that goes in the middle of it has a record, one that only knocks has none."""
+    guard, _behind = proxied()
+    for part in (b"", V1[:20]):
+        with Client(guard.port) as client:
+            client.send(part)
+            client.finish()
+            assert client.closed()
+    record, = audit.wait(guard.directory / "audit.jsonl", 1)
+    assert (record["end"], record["end_detail"]) == ("proxy_header", "closed before its PROXY header")
 
 
 @pytest.mark.parametrize("header", [V1, V2], ids=["v1", "v2"])

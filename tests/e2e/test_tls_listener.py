@@ -1,5 +1,7 @@
 """TLS towards clients: names, versions, tickets, client certificates, reload."""
 
+import collections
+import re
 import shutil
 import signal
 import socket
@@ -51,6 +53,16 @@ class TlsClient(Client):
         return self.final()
 
 
+def check_record(guard, words):
+    """One record that tells why there was no TLS connection, and of no request."""
+    record, = audit.wait(guard.directory / "audit.jsonl", 1)
+    assert (record["end"], record["decision"]) == ("client_tls", "invalid")
+    assert re.search(words, record["end_detail"]), record
+    assert record["client.address"] == "127.0.0.1"
+    assert not {"http.request.method", "url.path", "http.response.status_code"} & record.keys()
+    assert guard.matches("no TLS connection with the client: .*" + words)
+
+
 @pytest.fixture
 def tls(gateway, origin, certificates):
     """tls(*names, more="", main="", expect=()): a gateway with a TLS listener, its last port."""
@@ -76,7 +88,7 @@ def test_version_not_allowed(tls, certificates, allowed, asked):
     guard = tls(more=f"tls_protocols {allowed};")
     with pytest.raises(ssl.SSLError):
         TlsClient(guard.port, context(certificates, minimum=asked, maximum=asked))
-    guard.wait_log("TLS handshake failed: (unsupported protocol|no protocols|.*version)")
+    check_record(guard, "(unsupported protocol|no protocols|.*version)")
 
 
 def test_large_bodies(tls, certificates, origin):
@@ -199,10 +211,15 @@ def test_client_certificate(tls, certificates, verify, own, principal, version):
     assert [r.get("tls.principal") for r in records] == [principal] * 2
 
 
-@pytest.mark.parametrize("verify, own", [("on", None), ("on", "unknown-ca"), ("on", "expired"),
-                                         ("optional", "unknown-ca"), ("optional", "expired")])
+UNKNOWN = 'certificate of the client not accepted: .*issued by "other-ca", subject "unknown-ca"'
+EXPIRED = 'certificate of the client not accepted: .*expired on 20.*, subject "expired"'
+
+
+@pytest.mark.parametrize("verify, own, words", [
+    ("on", None, "peer did not return a certificate"), ("on", "unknown-ca", UNKNOWN),
+    ("on", "expired", EXPIRED), ("optional", "unknown-ca", UNKNOWN), ("optional", "expired", EXPIRED)])
 @pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
-def test_client_certificate_refused(tls, certificates, verify, own, version):
+def test_client_certificate_refused(tls, certificates, verify, own, words, version):
     """Whoever cannot show a good one does not get to send a request."""
     guard = tls(more=f"ssl_verify_client {verify}; tls_client_ca {certificates}/ca.pem;")
     with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -210,8 +227,7 @@ def test_client_certificate_refused(tls, certificates, verify, own, version):
                                            maximum=version)) as client:
             client.sock.sendall(request("GET", "/x"))
             client.final()
-    guard.wait_log("TLS handshake failed: .*certificate")
-    assert audit.records(guard.directory / "audit.jsonl") == []
+    check_record(guard, words)
 
 
 def test_reload_of_certificates(gateway, origin, certificates, tmp_path):
@@ -243,22 +259,61 @@ def test_reload_of_certificates(gateway, origin, certificates, tmp_path):
 
 
 def test_plain_request(tls):
-    """HTTP to the TLS port ends, with a line for those who look."""
+    """HTTP to the TLS port ends, with a record."""
     guard = tls()
     with Client(guard.port) as client:
         client.send(request("GET", "/x"))
         client.wire.rest()
-    guard.wait_log("TLS handshake failed: http request")
+    check_record(guard, "http request")
 
 
-@pytest.mark.parametrize("hello", [b"", b"\x16\x03\x01"], ids=["silent", "half a hello"])
-def test_slow_handshake(tls, hello):
+HELLO = b"\x16\x03\x01"
+
+
+def test_slow_handshake(tls):
     """A handshake has client_header_timeout."""
     guard = tls(more="client_header_timeout 300ms;")
     with Client(guard.port) as client:
-        client.send(hello)
+        client.send(HELLO)
         assert client.closed()
-    guard.wait_log("no TLS handshake in time")
+    check_record(guard, "did not come in time")
+
+
+def test_left_in_the_handshake(tls):
+    """A client that goes in the middle of it has a record too."""
+    guard = tls()
+    with Client(guard.port) as client:
+        client.send(HELLO)
+        client.finish()
+        client.rest()
+    check_record(guard, "unexpected eof")
+
+
+def test_who_only_knocks_has_no_record(tls, certificates):
+    """A port scan or a health check that sends nothing fills no log, closed by whomever."""
+    guard = tls(more="client_header_timeout 300ms;")
+    with Client(guard.port) as silent, Client(guard.port) as gone, Client(guard.port) as torn:
+        gone.finish()
+        gone.rest()
+        torn.reset()
+        assert silent.closed()
+    with TlsClient(guard.port, context(certificates)) as client:
+        assert client.ask().status == 200
+    assert [r["end"] for r in audit.wait(guard.directory / "audit.jsonl", 1)] == ["done"]
+
+
+def test_scan_with_a_strict_log(gateway, origin, certificates):
+    """Failed handshakes by the hundred do not keep others from being served, and each is on record."""
+    guard = gateway(origin(), server=server(certificates), locations=PASS,
+                    audit="{dir}/audit.jsonl mode=strict")
+    for _ in range(300):
+        with Client(guard.port) as client:
+            client.send(b"GET / HTTP/1.1\r\n\r\n")
+    with TlsClient(guard.port, context(certificates)) as client:
+        assert client.ask().status == 200
+    ends = [r["end"] for r in audit.wait(guard.directory / "audit.jsonl", 301)]
+    assert collections.Counter(ends) == {"client_tls": 300, "done": 1}
+    assert audit.verify(guard.directory / "audit.jsonl")[0] == 0
 
 
 def test_refused_request_is_answered(tls, certificates):

@@ -87,6 +87,20 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
     tg_audit_outcome(a, &record);
 }
 
+/* What a connection leaves that failed before its first request. */
+static void record_greeting(struct fixture *f, struct tg_audit *a)
+{
+    struct tg_request r;
+    const struct tg_audit_record record = {.time = 1790000000000000,
+                                           .request = &r,
+                                           .end = TG_E_CLIENT_TLS,
+                                           .end_detail = TG_STR("http request")};
+
+    tg_request_init(&r, &f->arena);
+    r.client_address = r.request_id = TG_STR("x");
+    tg_audit_outcome(a, &record);
+}
+
 static void wait_until_ready(struct tg_audit *a)
 {
     while (!tg_audit_ready(a))
@@ -131,6 +145,7 @@ static void every_kind_of_line_is_valid(void **state)
     assert_int_equal(mkdir(folder, 0700), 0);
     a = fixture_open(f, fixture_conf(f, "audit_log logs/a mode=strict; audit_body full;"), "0");
     record_everything(f, a);
+    record_greeting(f, a);
     make_trouble(f, a, folder);
     tg_audit_close(a);
     file = fopen(script, "w");
