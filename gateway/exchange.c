@@ -224,7 +224,7 @@ void tg_exchange_start(struct tg_exchange *x)
         tg_exchange_end(x, TG_E_AUDIT, "");
         return;
     }
-    if (!route(x) || !tg_exchange_admit(x) || !body_allowed(x))
+    if (!route(x) || !tg_exchange_admit(x) || !tg_exchange_hop(x) || !body_allowed(x))
         return;
     send_continue(x);
     if (x->streamed) {

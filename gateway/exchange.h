@@ -203,6 +203,10 @@ void tg_forward_begin(struct tg_exchange *x, bool fresh);
  * (admit.c). */
 bool tg_exchange_admit(struct tg_exchange *x);
 
+/* Counts the gateway as a hop of an OPTIONS or TRACE request with Max-Forwards. False: it goes no
+ * further, the exchange has ended (hops.c). */
+bool tg_exchange_hop(struct tg_exchange *x);
+
 /* Gives back what the limits granted; once, at the end (admit.c). */
 void tg_exchange_dismiss(struct tg_exchange *x);
 
@@ -225,6 +229,10 @@ void tg_relay_open(struct tg_exchange *x);
 
 /* Builds the gateway's own answer for x->end, if its row has one, into x->last (reply.c). */
 void tg_reply_build(struct tg_exchange *x);
+
+/* Builds the answer to an OPTIONS request that goes no further, 200 with Allow, into x->last
+ * (reply.c). */
+void tg_reply_options(struct tg_exchange *x);
 
 /* Appends what every answer to a changed or warned request carries: Warning,
  * X-Trainguard-Normalized (contract section 5) (reply.c). */

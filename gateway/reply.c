@@ -7,20 +7,28 @@
 
 enum { RETRY_AFTER_S = 1, MAX_WARNINGS = 20, MAX_SHOWN = 240 };
 
-/* RFC 9110 section 15.5.6: a 405 names the methods the path does have. */
+/* RFC 9110 section 10.2.1: the methods the path has. A location for all methods takes every one the
+ * guard knows; the usual ones are told. */
 static void add_allow(const struct tg_exchange *x, struct tg_buf *b)
 {
+    size_t start = b->n;
     struct tg_str values[8];
     unsigned n;
     bool first = true;
 
     tg_buf_puts(b, "Allow: ");
-    for (const struct tg_location *l = x->conn->server->locations; l != NULL; l = l->next)
-        if (l->method.n > 0 && tg_target_match(l->pattern, x->request.path, values, 8, &n)) {
-            tg_buf_puts(b, first ? "" : ", ");
-            tg_buf_add(b, l->method);
-            first = false;
+    for (const struct tg_location *l = x->conn->server->locations; l != NULL; l = l->next) {
+        if (!tg_target_match(l->pattern, x->request.path, values, 8, &n))
+            continue;
+        if (l->method.n == 0) {
+            b->n = start;
+            tg_buf_puts(b, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            break;
         }
+        tg_buf_puts(b, first ? "" : ", ");
+        tg_buf_add(b, l->method);
+        first = false;
+    }
     tg_buf_puts(b, "\r\n");
 }
 
@@ -104,22 +112,48 @@ static void set_error(struct tg_exchange *x)
         r->error_detail = x->end_detail;
 }
 
+static void add_id(const struct tg_exchange *x, struct tg_buf *b)
+{
+    tg_buf_puts(b, "X-Request-Id: ");
+    tg_buf_add(b, x->request.request_id);
+    tg_buf_puts(b, "\r\n");
+}
+
+/* `keep`: the connection goes on. Ends the head. */
+static void add_connection(const struct tg_exchange *x, struct tg_buf *b, bool keep)
+{
+    tg_buf_puts(b, keep ? (x->minor == 0 ? "Connection: keep-alive\r\n" : "")
+                        : "Connection: close\r\n");
+    tg_buf_puts(b, "\r\n");
+}
+
 static void add_head(const struct tg_exchange *x, struct tg_buf *b, size_t length)
 {
     tg_buf_printf(b, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
                   x->status, tg_reason_phrase(x->status), length);
-    tg_buf_puts(b, "X-Request-Id: ");
-    tg_buf_add(b, x->request.request_id);
-    tg_buf_puts(b, "\r\n");
+    add_id(x, b);
     if (x->end == TG_E_METHOD)
         add_allow(x, b);
     if (x->status == 429 || x->status == 503)
         tg_buf_printf(b, "Retry-After: %u\r\n",
                       x->retry_after > 0 ? x->retry_after : RETRY_AFTER_S);
     tg_reply_notes(x, b);
-    tg_buf_puts(b, x->after == TG_AFTER_KEEP ? (x->minor == 0 ? "Connection: keep-alive\r\n" : "")
-                                             : "Connection: close\r\n");
-    tg_buf_puts(b, "\r\n");
+    add_connection(x, b, x->after == TG_AFTER_KEEP);
+}
+
+void tg_reply_options(struct tg_exchange *x)
+{
+    struct tg_buf *b = &x->worker->build;
+
+    CHECK(x->conn != NULL && !x->response_started);
+    b->n = 0;
+    tg_buf_puts(b, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+    add_id(x, b);
+    add_allow(x, b);
+    add_connection(x, b, x->keep_alive && x->body_complete);
+    x->status = 200;
+    x->response_started = true;
+    x->last = tg_arena_dup(&x->arena, tg_buf_str(b));
 }
 
 void tg_reply_build(struct tg_exchange *x)

@@ -527,7 +527,7 @@ const struct tg_directive tg_location_directives[] = {
      .kind = TG_CONF_FLAG,
      LOCATION(via),
      .fallback = "off",
-     .help = "Adds a `Via` field (RFC 9110 section 7.6.3) to forwarded requests and answers."},
+     .help = "Adds a `Via` field (RFC 9110 section 7.6.3) to forwarded requests."},
     {.name = NULL},
 };
 

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from client import ask, request
+import audit
+from client import Client, ask, check_refusal, request
 from origin import OK, again, answer, read
 
 HOP = ["Connection: X-Mine, keep-alive", "X-Mine: 1", "Keep-Alive: timeout=5", "TE: trailers",
@@ -109,3 +110,62 @@ def test_target_goes_as_sent(plain):
     """Spelling of the path and query is the client's."""
     there, _ = arrived(plain, request("GET", "/A/%7Eb//c/./d?x=%41&&y"))
     assert there.target in ("/A/%7Eb//c/./d?x=%41&&y", "/A/~b/c/d?x=%41&&y")
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE"])
+@pytest.mark.parametrize("sent, there", [("1", "0"), ("10", "9"),
+                                         ("18446744073709551615", "18446744073709551614")])
+def test_a_hop_is_counted(plain, method, sent, there):
+    """RFC 9110 section 7.6.2: the next one may go one hop less."""
+    seen, _ = arrived(plain, request(method, "/x", None, f"Max-Forwards: {sent}"))
+    assert seen.all("Max-Forwards") == [there]
+
+
+def test_others_count_no_hops(plain):
+    """The field means nothing elsewhere and is no reason to stop."""
+    seen, got = arrived(plain, request("GET", "/x", None, "Max-Forwards: 0"))
+    assert got.status == 200 and seen.get("Max-Forwards") == "0"
+
+
+ALL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+
+@pytest.mark.parametrize("places, target, allowed", [
+    (["PUT /x", "OPTIONS /x", "GET /x", "/y"], "/x", "PUT, OPTIONS, GET"),
+    (["PUT /x", "/"], "/x", ALL), (["/"], "*", ALL)])
+def test_options_for_the_last_hop(origin, gateway, places, target, allowed):
+    """OPTIONS that may go no further is answered here, and the connection goes on."""
+    behind = origin()
+    guard = gateway(behind, locations="".join(f"location {p} {{ proxy_pass modelarts; }}"
+                                              for p in places))
+    with Client(guard.port) as client:
+        for _ in range(2):
+            client.send(request("OPTIONS", target, None, "Max-Forwards: 0"))
+            got = client.final()
+            assert (got.status, got.get("Allow"), got.body) == (200, allowed, b"")
+            assert got.get("X-Request-Id")
+        client.send(request("OPTIONS", target, b"body", "Max-Forwards: 0"))
+        assert client.final().status == 200
+    assert behind.requests == []
+    first = audit.wait(guard.directory / "audit.jsonl", 3)[0]
+    assert (first["end"], first["http.response.status_code"]) == ("done", 200)
+    assert "upstream.status_code" not in first
+
+
+def test_trace_for_the_last_hop(plain):
+    """TRACE is not answered here: nothing a client sent is echoed."""
+    plain.origin.forget()
+    got = ask(plain.port, request("TRACE", "/x", None, "Max-Forwards: 0", "X-Auth-Token: secret"))
+    assert b"secret" not in check_refusal(got, 405, "ModelArts.2803")["error_message"].encode()
+    assert got.get("Allow") == ALL
+    assert plain.origin.requests == []
+
+
+@pytest.mark.parametrize("fields", [["Max-Forwards: -1"], ["Max-Forwards: "], ["Max-Forwards: x"],
+                                    ["Max-Forwards: 1", "Max-Forwards: 2"],
+                                    ["Max-Forwards: 18446744073709551616"]])
+def test_hops_in_doubt(plain, fields):
+    """Who cannot be told how far to go goes nowhere."""
+    plain.origin.forget()
+    check_refusal(ask(plain.port, request("OPTIONS", "/x", None, *fields)), 400, "ModelArts.4105")
+    assert plain.origin.requests == []
