@@ -1,5 +1,6 @@
 /* One connection to an upstream: its name, TCP, TLS, and what happens on it while it is idle. */
 #include "check.h"
+#include "clock.h"
 #include "exchange.h"
 #include "upstream_parts.h"
 
@@ -80,6 +81,31 @@ static void on_resolved(int result, struct evutil_addrinfo *list, void *arg)
     origin_failed(p, TG_E_UPSTREAM_RESOLVE, why);
 }
 
+/* The name's own record: its addresses hold no longer than it says (RFC 1035 section 3.2.1). Names
+ * of /etc/hosts, and those with IPv6 addresses alone, have no such record. */
+static void on_record(int result, char type, int count, int ttl, void *addresses, void *arg)
+{
+    struct tg_origin_state *home = arg;
+
+    (void)type, (void)addresses;
+    if (result == DNS_ERR_NONE && count > 0)
+        home->ttl_until = tg_clock_mono_now() + (uint64_t)(ttl > 1 ? ttl : 1) * 1000000;
+}
+
+/* libevent tells the addresses of both families without a time, and a time for one family alone. */
+static void ask_for_record(struct tg_peer *p)
+{
+    p->home->ttl_until = UINT64_MAX;
+    if (p->upstream->conf->resolve_valid > 0)
+        (void)evdns_base_resolve_ipv4(p->upstream->worker->dns, p->origin->host.p, 0, on_record,
+                                      p->home);
+}
+
+static bool is_fresh(const struct tg_origin_state *home, uint64_t now)
+{
+    return home->addresses.n > 0 && home->valid_until > now && home->ttl_until > now;
+}
+
 static void query(struct tg_peer *p)
 {
     struct tg_worker *w = p->upstream->worker;
@@ -97,6 +123,7 @@ static void query(struct tg_peer *p)
     }
     p->state = TG_PEER_RESOLVING;
     snprintf(port, sizeof(port), "%u", p->origin->port);
+    ask_for_record(p);
     /* May call back before it returns, and the peer may be gone then: it returns NULL. */
     pending = evdns_getaddrinfo(w->dns, p->origin->host.p, port, &hints, on_resolved, p);
     if (pending != NULL)
@@ -111,8 +138,7 @@ void tg_peer_begin(struct tg_peer *p)
     snprintf(p->address, sizeof(p->address), "%.*s", (int)sizeof(p->address) - 1, p->origin->text);
     if (p->origin->literal && home->addresses.n == 0)
         tg_addresses_literal(&home->addresses, p->origin);
-    if (!p->origin->literal &&
-        (home->addresses.n == 0 || home->valid_until <= tg_worker_now(p->upstream->worker))) {
+    if (!p->origin->literal && !is_fresh(home, tg_worker_now(p->upstream->worker))) {
         query(p);
         return;
     }

@@ -299,7 +299,9 @@ const struct tg_directive tg_upstream_directives[] = {
      RANGE(0, DAY),
      UPSTREAM(resolve_valid),
      .fallback = "30s",
-     .help = "How long a resolved address is used again without asking; 0 asks each time."},
+     .help =
+         "How long a resolved address is used again without asking; 0 asks each time. Where the "
+         "name's A record has a shorter time to live, that counts, but at least one second."},
     {.name = NULL},
 };
 

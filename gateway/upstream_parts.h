@@ -11,6 +11,7 @@ struct tg_origin_state {
     const struct tg_origin *origin;
     struct tg_addresses addresses;
     uint64_t valid_until; /* of the addresses, monotonic; 0: never resolved */
+    uint64_t ttl_until;   /* the same by the name's own record; UINT64_MAX: it is not known */
     unsigned fails;       /* since `window` began */
     uint64_t window;      /* monotonic */
     uint64_t down_until;  /* passed over until then, monotonic */

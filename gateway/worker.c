@@ -321,10 +321,10 @@ void tg_worker_end(struct tg_worker *w)
         return;
     tg_worker_drain(w);
     abort_all(w);
+    end_dns(w); /* its last callbacks may still tell upstreams something */
     tg_upstreams_end(w);
     while (w->fronts != NULL)
         tg_front_end(w->fronts);
-    end_dns(w);
     tg_timer_end(&w->beat);
     tg_timer_end(&w->patience);
     tg_audit_close(w->audit);
