@@ -127,6 +127,7 @@ struct tg_server_conf {
     struct tg_path *tls_certificates; /* chains; the first is for clients that name nobody */
     struct tg_path *tls_keys;         /* as many, in the same order */
     struct tg_str tls_client_ca;      /* file */
+    struct tg_str crl;                /* file of revoked clients' certificates; empty: none */
     int tls_protocols;                /* bits TG_TLS_1_2 ... */
     int verify_client;                /* enum tg_verify_client */
     void *tls_server;                 /* struct tg_tls_server *, made at load; NULL: no TLS */

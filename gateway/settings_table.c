@@ -369,6 +369,14 @@ const struct tg_directive tg_server_directives[] = {
      .kind = TG_CONF_PATH,
      SERVER(tls_client_ca),
      .help = "PEM file with the authorities that vouch for clients."},
+    {.name = "ssl_crl",
+     .contexts = SERVERS,
+     .kind = TG_CONF_PATH,
+     SERVER(crl),
+     .help = "PEM file with the revocation lists of all authorities of clients' chains, for "
+             "`ssl_verify_client`. Certificates on it, and those of an authority without a list or "
+             "with one that is out of date, are refused. A reload reads it again; sessions from "
+             "before it do not resume then."},
     {.name = "client_header_timeout",
      .contexts = SERVERS,
      .kind = TG_CONF_TIME,

@@ -82,9 +82,7 @@ const char *tg_tls_use_pair(SSL_CTX *ctx, const char *certificate, const char *k
     return tg_tls_error_text();
 }
 
-/* Every certificate of the chain is looked up in the lists, so the file has one of each authority
- * (RFC 5280 section 6.3). */
-static bool load_crl(SSL_CTX *ctx, const char *file)
+bool tg_tls_load_crl(SSL_CTX *ctx, const char *file)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
     X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
@@ -107,7 +105,7 @@ static const char *load_files(SSL_CTX *ctx, const struct tg_upstream_conf *conf,
     if (ok && conf->tls_crl.n > 0) {
         directive = "tls_crl";
         file = conf->tls_crl.p;
-        ok = load_crl(ctx, file);
+        ok = tg_tls_load_crl(ctx, file);
     }
     if (ok && conf->tls_cert.n > 0) {
         directive = "tls_cert";

@@ -20,6 +20,10 @@ enum { TG_TLS_RECORD = 16384 };
  * renegotiation, no compression, no prompt for a pass phrase. */
 SSL_CTX *tg_tls_new_ctx(const SSL_METHOD *method);
 
+/* Every certificate of a chain is looked up in the lists of a PEM file from now on, so the file has
+ * one of each authority (RFC 5280 section 6.3). False, with OpenSSL's error, when there is none. */
+bool tg_tls_load_crl(SSL_CTX *ctx, const char *file);
+
 /* OpenSSL asks it at each step of a chain; it notes in words why a step fails. */
 int tg_tls_on_verify(int ok, X509_STORE_CTX *store);
 

@@ -133,11 +133,15 @@ static void bind_sessions(const struct tg_tls_server *s, const struct tg_server_
         CHECK(X509_digest(s->pairs[i].leaf, EVP_sha256(), print, &n) == 1 &&
               EVP_DigestUpdate(md, print, n) == 1);
     for (int i = 0; i < sk_X509_OBJECT_num(trusted); i++) {
-        X509 *ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i));
+        const X509_OBJECT *o = sk_X509_OBJECT_value(trusted, i);
+        const X509 *ca = X509_OBJECT_get0_X509(o);
+        const X509_CRL *crl = X509_OBJECT_get0_X509_CRL(o);
 
         if (ca != NULL)
-            CHECK(X509_digest(ca, EVP_sha256(), print, &n) == 1 &&
-                  EVP_DigestUpdate(md, print, n) == 1);
+            CHECK(X509_digest(ca, EVP_sha256(), print, &n) == 1);
+        else
+            CHECK(crl != NULL && X509_CRL_digest(crl, EVP_sha256(), print, &n) == 1);
+        CHECK(EVP_DigestUpdate(md, print, n) == 1);
     }
     CHECK(EVP_DigestFinal_ex(md, id, &n) == 1 && n == sizeof(id));
     EVP_MD_CTX_free(md);
@@ -154,24 +158,25 @@ static void set_versions(SSL_CTX *ctx, int protocols)
                                                                            : TLS1_2_VERSION) == 1);
 }
 
-static bool trust_clients(SSL_CTX *ctx, const struct tg_server_conf *conf)
+/* NULL, or the directive whose file cannot be used. */
+static const char *trust_clients(SSL_CTX *ctx, const struct tg_server_conf *conf)
 {
     STACK_OF(X509_NAME) * names;
 
     if (conf->verify_client == TG_VERIFY_OFF)
-        return true;
+        return NULL;
     SSL_CTX_set_verify(ctx,
                        conf->verify_client == TG_VERIFY_ON
                            ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
                            : SSL_VERIFY_PEER,
                        tg_tls_on_verify);
     if (SSL_CTX_load_verify_file(ctx, conf->tls_client_ca.p) != 1)
-        return false;
+        return "tls_client_ca";
     names = SSL_load_client_CA_file(conf->tls_client_ca.p);
     if (names == NULL)
-        return false;
+        return "tls_client_ca";
     SSL_CTX_set_client_CA_list(ctx, names); /* takes it over */
-    return true;
+    return conf->crl.n == 0 || tg_tls_load_crl(ctx, conf->crl.p) ? NULL : "ssl_crl";
 }
 
 static SSL_CTX *new_ctx(struct tg_tls_server *s, const struct tg_server_conf *conf)
@@ -226,9 +231,10 @@ static const char *load(struct tg_tls_server *s, const struct tg_server_conf *co
                 .p;
         pair->leaf = SSL_CTX_get0_certificate(pair->ctx);
         look_at_dates(pair->leaf, arena, c->path.p, warn, arg);
-        if (!trust_clients(pair->ctx, conf))
-            return tg_arena_printf(arena, "cannot use \"%s\" as tls_client_ca: %s",
-                                   conf->tls_client_ca.p, tg_tls_error_text())
+        why = trust_clients(pair->ctx, conf);
+        if (why != NULL)
+            return tg_arena_printf(arena, "cannot use the file of \"%s\": %s", why,
+                                   tg_tls_error_text())
                 .p;
     }
     return NULL;

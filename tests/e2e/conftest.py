@@ -23,6 +23,24 @@ def certificates(tmp_path_factory):
 
 
 @pytest.fixture
+def crl(certificates, tmp_path):
+    """crl(*names): the CA's revocation list with these certificates on it."""
+    def make(*names):
+        config = tmp_path / "crl.cnf"
+        config.write_text(f"[ca]\ndatabase = {tmp_path}/index.txt\ndefault_md = sha256\n"
+                          "default_crl_days = 7\n")
+        (tmp_path / "index.txt").touch()
+        signer = ["-config", config, "-name", "ca", "-cert", certificates / "ca.pem",
+                  "-keyfile", certificates / "ca.key"]
+        for name in names:
+            certs.openssl("ca", *signer, "-revoke", certificates / f"{name}.pem")
+        certs.openssl("ca", *signer, "-gencrl", "-out", tmp_path / "crl.pem")
+        return tmp_path / "crl.pem"
+
+    return make
+
+
+@pytest.fixture
 def gateway(tmp_path):
     """Starts gateways that end, and are judged, with the test:
     gateway(origin, expect=[...], **config)."""

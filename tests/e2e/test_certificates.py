@@ -2,7 +2,6 @@
 
 import re
 import ssl
-import subprocess
 
 import pytest
 
@@ -38,29 +37,6 @@ def test_words(origin, gateway, certificates, name):
     """Each way to be wrong, with its date or its issuer."""
     behind = origin(context=server_context(certificates / f"{name}.pem", weak=True))
     refused(gateway, behind, WORDS[name], certificates / "ca.pem")
-
-
-def openssl(*args):
-    """Runs the command."""
-    subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
-
-
-@pytest.fixture
-def crl(certificates, tmp_path):
-    """crl(*names): the CA's revocation list with these certificates on it."""
-    def make(*names):
-        config = tmp_path / "crl.cnf"
-        config.write_text(f"[ca]\ndatabase = {tmp_path}/index.txt\ndefault_md = sha256\n"
-                          "default_crl_days = 7\n")
-        (tmp_path / "index.txt").touch()
-        signer = ["-config", config, "-name", "ca", "-cert", certificates / "ca.pem",
-                  "-keyfile", certificates / "ca.key"]
-        for name in names:
-            openssl("ca", *signer, "-revoke", certificates / f"{name}.pem")
-        openssl("ca", *signer, "-gencrl", "-out", tmp_path / "crl.pem")
-        return tmp_path / "crl.pem"
-
-    return make
 
 
 def test_revoked(origin, gateway, certificates, crl):

@@ -63,6 +63,14 @@ def check_record(guard, words):
     assert guard.matches("no TLS connection with the client: .*" + words)
 
 
+def check_refused(guard, made, session=None):
+    """No request is answered; with TLS 1.3 the client learns so after its half of the handshake."""
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        with TlsClient(guard.port, made, session=session) as client:
+            client.sock.sendall(request("GET", "/x"))
+            client.final()
+
+
 @pytest.fixture
 def tls(gateway, origin, certificates):
     """tls(*names, more="", main="", expect=()): a gateway with a TLS listener, its last port."""
@@ -222,12 +230,37 @@ EXPIRED = 'certificate of the client not accepted: .*expired on 20.*, subject "e
 def test_client_certificate_refused(tls, certificates, verify, own, words, version):
     """Whoever cannot show a good one does not get to send a request."""
     guard = tls(more=f"ssl_verify_client {verify}; tls_client_ca {certificates}/ca.pem;")
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        with TlsClient(guard.port, context(certificates, own=own, minimum=version,
-                                           maximum=version)) as client:
-            client.sock.sendall(request("GET", "/x"))
-            client.final()
+    check_refused(guard, context(certificates, own=own, minimum=version, maximum=version))
     check_record(guard, words)
+
+
+REVOKED = 'certificate of the client not accepted: certificate revoked, issued by "ca"'
+
+
+@pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("verify", ["on", "optional"])
+def test_client_certificate_revoked(tls, certificates, crl, verify, version):
+    """A certificate on the list is out, another one of the same authority is not."""
+    guard = tls(more=f"ssl_verify_client {verify}; tls_client_ca {certificates}/ca.pem;"
+                f"ssl_crl {crl('wrong-name')};")
+    check_refused(guard, context(certificates, own="wrong-name", minimum=version, maximum=version))
+    check_record(guard, REVOKED)
+    with TlsClient(guard.port, context(certificates, own="server")) as client:
+        assert client.ask().status == 200
+
+
+@pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
+def test_revoked_meanwhile(tls, certificates, crl, version):
+    """A reload reads the list; a session from before it is no way around."""
+    guard = tls(more=f"ssl_verify_client on; tls_client_ca {certificates}/ca.pem; ssl_crl {crl()};")
+    made = context(certificates, own="wrong-name", minimum=version, maximum=version)
+    with TlsClient(guard.port, made) as client:
+        assert client.ask().status == 200
+        session = client.sock.session
+    crl("wrong-name")
+    guard.process.send_signal(signal.SIGHUP)
+    guard.wait_log("live objects")  # the old worker is gone, its queue with it
+    check_refused(guard, made, session)
 
 
 def test_reload_of_certificates(gateway, origin, certificates, tmp_path):
@@ -351,6 +384,8 @@ def test_idle_memory(tls, certificates):
     ("", "has a \"listen\" with \"tls\", but no \"tls_certificate\""),
     ("tls_certificate {c}/server.pem; tls_certificate_key {c}/server.key; ssl_verify_client on;",
      "but no \"tls_client_ca\""),
+    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/server.key; ssl_verify_client on;"
+     "tls_client_ca {c}/ca.pem; ssl_crl {c}/ca.pem;", "cannot use the file of \"ssl_crl\""),
 ])
 def test_files_are_checked(check, certificates, text, words):
     """-t finds what a start would find."""
