@@ -134,7 +134,8 @@ static void log_problems(struct tg_str rest)
         const char *end = memchr(rest.p, '\n', rest.n);
         size_t n = (size_t)(end - rest.p);
 
-        tg_log(TG_LOG_ERROR, "master", "%.*s", (int)n, rest.p);
+        tg_log(tg_str_starts(rest, TG_STR("[warn]")) ? TG_LOG_WARN : TG_LOG_ERROR, "master", "%.*s",
+               (int)n, rest.p);
         rest = tg_str_skip(rest, n + 1);
     }
 }
@@ -153,6 +154,7 @@ static void reload(struct master *m)
     if (fresh != NULL && enforce(m, fresh, &problems)) {
         if (!open_log(m))
             tg_log(TG_LOG_ERROR, "master", "the old error log goes on");
+        log_problems(tg_buf_str(&problems)); /* warnings */
         tg_sockets_close_unwanted(&m->sockets);
         tg_log(TG_LOG_NOTICE, "master", "reloaded %s", m->file);
         answer(m, true, &problems);
