@@ -126,6 +126,7 @@ struct tg_server_conf {
     int64_t lingering_timeout;
     struct tg_path *tls_certificates; /* chains; the first is for clients that name nobody */
     struct tg_path *tls_keys;         /* as many, in the same order */
+    struct tg_path *staples;          /* OCSP responses */
     struct tg_str tls_client_ca;      /* file */
     struct tg_str crl;                /* file of revoked clients' certificates; empty: none */
     int tls_protocols;                /* bits TG_TLS_1_2 ... */

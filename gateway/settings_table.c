@@ -345,6 +345,17 @@ const struct tg_directive tg_server_directives[] = {
      .syntax = "FILE",
      .help = "PEM file with the private key of the `tls_certificate` in the same place of the "
              "order, without a pass phrase."},
+    {.name = "ssl_stapling_file",
+     .contexts = TG_IN_SERVER,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_path_list,
+     .repeat = true,
+     SERVER(staples),
+     .syntax = "FILE",
+     .help =
+         "DER file with the OCSP response about a `tls_certificate`, as `openssl ocsp -respout` "
+         "writes it. It goes out with the certificate to clients that ask, until it expires; a "
+         "reload reads a newer one. Several may stand, one for each certificate."},
     {.name = "tls_protocols",
      .contexts = SERVERS,
      .kind = TG_CONF_CUSTOM,

@@ -54,6 +54,8 @@ static const char *contradiction(const struct tg_server_conf *server, bool liste
         return "has a \"listen\" with \"tls\", but no \"tls_certificate\"";
     if (!listens && certificates > 0)
         return "has a \"tls_certificate\", but no \"listen\" with \"tls\"";
+    if (!listens && server->staples != NULL)
+        return "has a \"ssl_stapling_file\", but no \"listen\" with \"tls\"";
     if (listens && server->verify_client != TG_VERIFY_OFF && server->tls_client_ca.n == 0)
         return "has \"ssl_verify_client\", but no \"tls_client_ca\"";
     return NULL;

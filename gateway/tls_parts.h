@@ -1,5 +1,5 @@
-/* What tls.c and tls_server.c share: OpenSSL's types stay inside these two and digest.c. Nothing
- * else includes it. */
+/* What the tls*.c share: OpenSSL's types stay inside these and digest.c. Nothing else includes it.
+ */
 #ifndef TG_TLS_PARTS_H
 #define TG_TLS_PARTS_H
 
@@ -36,5 +36,25 @@ void tg_tls_date(const ASN1_TIME *time, char out[11]);
 
 /* Puts a certificate (with its chain) and its key into a context. NULL, or what is wrong. */
 const char *tg_tls_use_pair(SSL_CTX *ctx, const char *certificate, const char *key);
+
+/* --- OCSP responses (tls_stapling.c) --- */
+
+enum { TG_TLS_STAPLE_WORDS = 80 };
+
+struct tg_tls_staple;
+
+/* Reads a DER file. NULL with *why (static) when it has no successful response. End it with
+ * tg_tls_staple_end(). */
+struct tg_tls_staple *tg_tls_staple_read(const char *file, const char **why);
+
+/*
+ * From now on the context, which it must outlive, hands the response out with its certificate until
+ * it expires. False when it is not about that certificate. `words` gets what is wrong with it
+ * nevertheless, or "".
+ */
+bool tg_tls_staple_use(struct tg_tls_staple *s, SSL_CTX *ctx, char words[TG_TLS_STAPLE_WORDS]);
+
+/* Frees it; NULL is fine. */
+void tg_tls_staple_end(struct tg_tls_staple *s);
 
 #endif

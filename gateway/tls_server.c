@@ -18,7 +18,8 @@ static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 /* A certificate with its key, in a context of its own: OpenSSL changes contexts by name. */
 struct pair {
     SSL_CTX *ctx;
-    X509 *leaf; /* the context's own */
+    X509 *leaf;                   /* the context's own */
+    struct tg_tls_staple *staple; /* owned; NULL: none */
 };
 
 struct tg_tls_server {
@@ -240,6 +241,40 @@ static const char *load(struct tg_tls_server *s, const struct tg_server_conf *co
     return NULL;
 }
 
+/* Gives the OCSP response of a file to the certificate it is about. NULL, or what is wrong. */
+static const char *staple(struct tg_tls_server *s, const char *file, struct tg_arena *arena,
+                          void (*warn)(void *arg, const char *text), void *arg)
+{
+    const char *why;
+    char words[TG_TLS_STAPLE_WORDS];
+    struct tg_tls_staple *one = tg_tls_staple_read(file, &why);
+
+    if (one == NULL)
+        return tg_arena_printf(arena, "cannot use \"%s\" as ssl_stapling_file: %s", file, why).p;
+    for (unsigned i = 0; i < s->npairs; i++)
+        if (s->pairs[i].staple == NULL && tg_tls_staple_use(one, s->pairs[i].ctx, words)) {
+            s->pairs[i].staple = one;
+            if (words[0] != '\0')
+                warn(arg, tg_arena_printf(arena, "the OCSP response \"%s\" %s", file, words).p);
+            return NULL;
+        }
+    tg_tls_staple_end(one);
+    return tg_arena_printf(arena, "the OCSP response \"%s\" is about no certificate that has none",
+                           file)
+        .p;
+}
+
+static const char *load_staples(struct tg_tls_server *s, const struct tg_server_conf *conf,
+                                struct tg_arena *arena, void (*warn)(void *arg, const char *text),
+                                void *arg)
+{
+    const char *why = NULL;
+
+    for (const struct tg_path *p = conf->staples; p != NULL && why == NULL; p = p->next)
+        why = staple(s, p->path.p, arena, warn, arg);
+    return why;
+}
+
 struct tg_tls_server *tg_tls_server_new(const struct tg_server_conf *conf, struct tg_arena *arena,
                                         void (*warn)(void *arg, const char *text), void *arg,
                                         const char **why)
@@ -255,6 +290,8 @@ struct tg_tls_server *tg_tls_server_new(const struct tg_server_conf *conf, struc
     s->pairs = calloc(n, sizeof(*s->pairs));
     CHECK(s->pairs != NULL);
     *why = load(s, conf, arena, warn, arg);
+    if (*why == NULL)
+        *why = load_staples(s, conf, arena, warn, arg);
     if (*why != NULL) {
         tg_tls_server_end(s);
         return NULL;
@@ -270,8 +307,10 @@ void tg_tls_server_end(struct tg_tls_server *s)
     if (s == NULL)
         return;
     CHECK_MAGIC(s, SERVER_MAGIC);
-    for (unsigned i = 0; i < s->npairs; i++)
+    for (unsigned i = 0; i < s->npairs; i++) {
         SSL_CTX_free(s->pairs[i].ctx);
+        tg_tls_staple_end(s->pairs[i].staple);
+    }
     s->magic = 0;
     free(s->pairs);
     free(s);
