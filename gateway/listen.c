@@ -51,12 +51,22 @@ static char *address_text(const struct sockaddr_storage *a)
     return text;
 }
 
-/* A socket file a dead process left behind is removed; one that answers is somebody's. */
+/* True when a file stands at the path of a unix socket that is none: it belongs to somebody. */
+static bool in_the_way(const struct sockaddr_storage *a)
+{
+    struct stat st;
+
+    return a->ss_family == AF_UNIX && lstat(((const struct sockaddr_un *)a)->sun_path, &st) == 0 &&
+           !S_ISSOCK(st.st_mode);
+}
+
+/* A socket file a dead process left behind is removed; one that answers is somebody's. A file that
+ * is no socket refuses connections, too, and stays. */
 static void remove_stale(const struct sockaddr_storage *a, socklen_t len)
 {
     int fd;
 
-    if (a->ss_family != AF_UNIX)
+    if (a->ss_family != AF_UNIX || in_the_way(a))
         return;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -103,8 +113,12 @@ static bool open_all(struct tg_socket *s, unsigned workers, struct tg_buf *probl
                                                                : open_socket(s);
 
         if (fd < 0) {
-            tg_log(TG_LOG_EMERG, "listen", "cannot listen on %s: %s", s->text, strerror(errno));
-            tg_buf_printf(problems, "[emerg] cannot listen on %s: %s\n", s->text, strerror(errno));
+            const char *why = strerror(errno);
+
+            if (in_the_way(&s->address))
+                why = "it is there and is no socket";
+            tg_log(TG_LOG_EMERG, "listen", "cannot listen on %s: %s", s->text, why);
+            tg_buf_printf(problems, "[emerg] cannot listen on %s: %s\n", s->text, why);
             return false;
         }
         s->fd[s->nfd++] = fd;

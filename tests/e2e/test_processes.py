@@ -285,6 +285,23 @@ def test_a_port_in_use_at_reload(origin, gateway):
         assert client.final().status == 200
 
 
+def test_a_unix_socket_left_behind(origin, gateway, tmp_path):
+    """A socket whose process has gone is replaced; any other file stays what it was."""
+    left, file = tmp_path / "left.sock", tmp_path / "precious"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(left))
+    file.write_text("precious")
+    guard = gateway(origin(), expect=FAILED + ["cannot listen on"], locations=PASS,
+                    server=f"listen unix:{left};")
+    edit(guard, f"listen unix:{left};", f"listen unix:{file};")
+    answer = send(guard, "reload")
+    assert answer.returncode == 1
+    assert f"cannot listen on unix:{file}: it is there and is no socket" in answer.stderr
+    assert file.read_text() == "precious"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(left))
+
+
 def test_a_kept_connection_meets_a_reload(origin, gateway):
     """A request on it is answered, and the answer says that it was the last."""
     guard = gateway(origin(), locations=PASS)
