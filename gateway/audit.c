@@ -21,6 +21,7 @@ enum {
     MAGIC = 0x41554449,
     QUEUE_MAX = 16 << 20,   /* bytes that may wait for a sink that takes nothing */
     QUEUE_FLUSH = 64 << 10, /* bytes after which a turn does not wait for its end */
+    QUEUE_SYNC = 4 << 20,   /* the same in `strict`, where each time costs a sync */
     QUEUE_KEEP = 1 << 20,   /* bytes of memory an empty queue may hold */
     RETRY_US = 1000000,
 };
@@ -257,42 +258,49 @@ bool tg_audit_flush(struct tg_audit *a)
 
 /* --- records --- */
 
-static bool record(struct tg_audit *a, const struct tg_audit_record *r, const char *event,
+/* Only `batch` drops what may have gone upstream. In the other modes no request comes through while
+ * the queue grows, so those under way bound it. */
+static bool has_room(const struct tg_audit *a, const struct tg_audit_record *r)
+{
+    if (r->end == TG_E_AUDIT)
+        return a->queue.n < QUEUE_MAX / 2;
+    return a->conf->mode != TG_AUDIT_BATCH || a->queue.n < QUEUE_MAX;
+}
+
+static void record(struct tg_audit *a, const struct tg_audit_record *r, const char *event,
                    bool under_way)
 {
-    size_t most = r->end == TG_E_AUDIT ? QUEUE_MAX / 2 : QUEUE_MAX;
     size_t start;
 
     CHECK_MAGIC(a, MAGIC);
     if (a->off)
-        return true;
+        return;
     a->counts.events++;
-    if (a->queue.n >= most) {
+    if (!has_room(a, r)) {
         a->counts.dropped_queue++;
         a->lost++;
-        return false;
+        return;
     }
     start = begin_line(a, r->time, event);
     tg_audit_record_add(&a->redact, &a->queue, r, under_way);
     end_line(a, start);
-    if (a->queue.n >= QUEUE_FLUSH && a->conf->mode != TG_AUDIT_STRICT)
+    if (a->queue.n >= (a->conf->mode == TG_AUDIT_STRICT ? QUEUE_SYNC : QUEUE_FLUSH))
         tg_audit_flush(a);
-    return true;
 }
 
-bool tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *r)
+void tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *r)
 {
-    return record(a, r, "intent", true);
+    record(a, r, "intent", true);
 }
 
-bool tg_audit_answer(struct tg_audit *a, const struct tg_audit_record *r)
+void tg_audit_answer(struct tg_audit *a, const struct tg_audit_record *r)
 {
-    return record(a, r, "answer", true);
+    record(a, r, "answer", true);
 }
 
-bool tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *r)
+void tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *r)
 {
-    return record(a, r, "outcome", false);
+    record(a, r, "outcome", false);
 }
 
 void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct tg_buf *out)

@@ -72,19 +72,19 @@ bool tg_audit_wants_intent(const struct tg_audit *a);
 
 /*
  * Queues the record that a request is about to go upstream / that a long answer is about to go to
- * the client / that an exchange ended. False when the queue is full: the record is lost, and
- * counted. What ended with TG_E_AUDIT may fill half of the queue only, so that there is room for
- * the rest.
+ * the client / that an exchange ended. While the log cannot be written, what ended with TG_E_AUDIT
+ * is dropped when 8 MB wait, and counted; other records in `batch` when 16 MB wait. In the other
+ * modes no other record is ever dropped: nothing may go upstream unless tg_audit_ready().
  */
-bool tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *record);
-bool tg_audit_answer(struct tg_audit *a, const struct tg_audit_record *record);
-bool tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *record);
+void tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *record);
+void tg_audit_answer(struct tg_audit *a, const struct tg_audit_record *record);
+void tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *record);
 
 /*
  * Hands all queued lines to the sink: one write (and in `strict` one fdatasync) for all of them.
  * The worker calls it once per turn of its loop, before the last bytes of the turn's answers are
- * sent. Returns false when they could not be written; they stay queued up to a bound, then are
- * counted as dropped (16 MB, all modes). After a failure it tries at most once a second.
+ * sent. Returns false when they could not be written; they stay queued. After a failure it tries at
+ * most once a second.
  */
 bool tg_audit_flush(struct tg_audit *a);
 

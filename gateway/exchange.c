@@ -324,13 +324,9 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
 }
 
 /* Waits for the end of the turn, when what was queued is on disk. */
-static void park(struct tg_exchange *x, bool queued)
+static void park(struct tg_exchange *x)
 {
     CHECK(!x->parked);
-    if (!queued) {
-        tg_exchange_end(x, TG_E_AUDIT, "");
-        return;
-    }
     x->parked = true;
     x->next_parked = NULL;
     *x->worker->last_parked = x;
@@ -341,15 +337,17 @@ static void park(struct tg_exchange *x, bool queued)
  * many behind each other cost one. */
 static void go_upstream(struct tg_exchange *x)
 {
-    bool queued = true;
-
     tg_exchange_to(x, TG_PHASE_DEPART);
+    if (!tg_audit_ready(x->worker->audit)) { /* trouble since the request came */
+        tg_exchange_end(x, TG_E_AUDIT, "");
+        return;
+    }
     if (tg_audit_wants_intent(x->worker->audit)) {
         struct tg_audit_record record = record_of(x);
 
-        queued = tg_audit_intent(x->worker->audit, &record);
+        tg_audit_intent(x->worker->audit, &record);
     }
-    park(x, queued);
+    park(x);
 }
 
 void tg_exchange_record_answer(struct tg_exchange *x)
@@ -358,7 +356,8 @@ void tg_exchange_record_answer(struct tg_exchange *x)
 
     CHECK_MAGIC(x, EXCHANGE_MAGIC);
     CHECK(x->phase == TG_PHASE_RELAY && !x->response_started);
-    park(x, tg_audit_answer(x->worker->audit, &record));
+    tg_audit_answer(x->worker->audit, &record);
+    park(x);
 }
 
 void tg_exchange_go_on(struct tg_exchange *x, bool written)

@@ -12,6 +12,7 @@ import pytest
 
 import audit
 from client import Client, ask, check_refusal, request
+from gateway import LOCATIONS
 from test_admin import Admin, series
 from test_processes import children
 
@@ -106,8 +107,9 @@ class Day:
         main = settings.pop("main", "")
         if folder.limits:
             main += "sandbox off;"  # a closed one lets nobody but root set limits
-        self.guard = gateway(origin, EXPECT, audit=f"{folder.log} mode={mode}", locations=PASS,
-                             main=main, **settings)
+        settings.setdefault("locations", PASS)
+        self.guard = gateway(origin, EXPECT, audit=f"{folder.log} mode={mode}", main=main,
+                             **settings)
         self.sent = []
 
     def make(self, *fields, target="/x"):
@@ -189,6 +191,29 @@ def test_disk_full(day, size, mode):
         assert client.final().status == 200
         client.sock.close()
     one.ask(5)
+    one.judge()
+
+
+@pytest.mark.parametrize("mode", ["blocking", "strict"])
+def test_admitted_before_the_trouble(day, mode):
+    """A request that came when all was well goes nowhere when its body comes too late."""
+    one = day(mode, locations=LOCATIONS)
+    body = b'{"worker_server_num":1,"spec_id":1,"model_id":1,"data_url":"/bkt/x"}'
+    one.sent.append("early")
+    with Client(one.guard.port) as client:
+        client.send(request("PUT", "/v1/p/training-job-configs/c", None, "X-Request-Id: early",
+                            "Content-Type: application/json", f"Content-Length: {len(body)}",
+                            "Expect: 100-continue"))
+        assert client.response().status == 100
+        one.folder.fill(one.guard)
+        waiting = one.until_trouble()
+        client.send(body)
+        check_refusal(client.final("PUT"), 503, "ModelArts.4700")
+    one.folder.empty(one.guard)
+    one.until_fine()
+    for client in waiting:
+        assert client.final().status == 200
+        client.sock.close()
     one.judge()
 
 

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct fixture {
@@ -33,8 +34,11 @@ struct fixture {
 static inline int fixture_begin(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
+    struct rlimit limit;
 
-    CHECK(f != NULL);
+    CHECK(f != NULL && getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = limit.rlim_max; /* a test that failed may have left it low */
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     tg_log_to(STDERR_FILENO, TG_LOG_EMERG);

@@ -5,7 +5,6 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -94,6 +93,70 @@ static void batch_serves_on_and_counts(void **state)
                      (int)(23 - counts.dropped_queue));
     assert_true(has(tg_buf_str(&f->text), "\"event\":\"dropped\",\"count\":"));
     free(large);
+}
+
+/* So many records of a megabyte each. */
+static void record_large(struct fixture *f, struct tg_audit *a, int n,
+                         void (*add)(struct tg_audit *, const struct tg_audit_record *),
+                         enum tg_error end)
+{
+    struct tg_request request;
+    struct tg_audit_record record = {.time = 1, .request = &request, .end = end};
+    char *large = malloc(1 << 20);
+
+    assert_non_null(large);
+    memset(large, 'x', 1 << 20);
+    tg_request_init(&request, &f->arena);
+    request.request_id = (struct tg_str){large, 1 << 20};
+    for (int i = 0; i < n; i++)
+        add(a, &record);
+    free(large);
+}
+
+/* More intents in one turn than the queue holds: they go to the disk before its end. */
+static void a_full_queue_is_written_within_the_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_audit *a = fixture_open(f, fixture_conf(f, "audit_log a.jsonl mode=strict;"), "0");
+    struct tg_audit_counts counts;
+
+    record_large(f, a, 21, tg_audit_intent, TG_E_DONE);
+    tg_audit_count(a, &counts);
+    assert_int_equal(counts.dropped_queue, 0);
+    assert_true(counts.queued <= 4 << 20);
+    tg_audit_close(a);
+    assert_int_equal(count(fixture_read(f, f->path), "\"event\":\"intent\""), 21);
+}
+
+/* While nothing can be written, only refusals are dropped: what went upstream stays. */
+static void blocking_and_strict_drop_refusals_only(void **state)
+{
+    static const char *const modes[] = {"blocking", "strict"};
+    struct fixture *f = *state;
+
+    for (size_t m = 0; m < 2; m++) {
+        char directives[64];
+        struct tg_audit *a;
+        struct tg_audit_counts counts;
+
+        snprintf(directives, sizeof(directives), "audit_log a.jsonl mode=%s;", modes[m]);
+        unlink(f->path);
+        a = fixture_open(f, fixture_conf(f, directives), "0");
+        limit_files(1000);
+        record_large(f, a, 12, tg_audit_outcome, TG_E_AUDIT);
+        record_large(f, a, 20, tg_audit_outcome, TG_E_DONE);
+        record_large(f, a, 2, tg_audit_outcome, TG_E_AUDIT);
+        tg_audit_count(a, &counts);
+        assert_in_range(counts.dropped_queue, 5, 7);
+        limit_files(RLIM_INFINITY);
+        while (!tg_audit_flush(a))
+            ;
+        tg_audit_close(a);
+        assert_int_equal(fixture_follow(fixture_read(f, f->path), no_key),
+                         (int)(37 - counts.dropped_queue));
+        assert_int_equal(count(tg_buf_str(&f->text), "\"end\":\"done\""), 20);
+        assert_true(has(tg_buf_str(&f->text), "\"event\":\"dropped\",\"count\":"));
+    }
 }
 
 static void dev_full_does_not_start(void **state)
@@ -453,6 +516,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_full_disk_refuses_and_recovers),
         TEST(batch_serves_on_and_counts),
+        TEST(a_full_queue_is_written_within_the_turn),
+        TEST(blocking_and_strict_drop_refusals_only),
         TEST(dev_full_does_not_start),
         TEST(a_removed_file_comes_back),
         TEST(a_removed_folder_refuses_until_it_is_back),
