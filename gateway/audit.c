@@ -227,6 +227,7 @@ static bool try_queue(struct tg_audit *a)
     }
     for (int i = 0; i < 3 && result == TG_SINK_AGAIN; i++)
         result = write_queue(a);
+    a->lost += a->sink.too_long - a->counts.dropped_size;
     a->counts.dropped_size = a->sink.too_long;
     if (result != TG_SINK_DONE) {
         fail(a);

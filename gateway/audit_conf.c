@@ -181,9 +181,9 @@ const struct tg_directive tg_audit_directives[] = {
      .help = "Where the record of every request goes, as one JSON object per line. mode=batch "
              "writes once per turn of the loop; mode=blocking (the default) hands the record to "
              "the kernel before the last byte of the response is sent; mode=strict has an intent "
-             "record on disk before a byte goes upstream. blocking and strict refuse requests "
-             "while the log cannot be written. rotate=SIZE renames a file that has grown to SIZE "
-             "to PATH.1 and keeps keep=N (default 10) of them.",
+             "record on disk before a byte goes upstream, and takes a regular file only. blocking "
+             "and strict refuse requests while the log cannot be written. rotate=SIZE renames a "
+             "file that has grown to SIZE to PATH.1 and keeps keep=N (default 10) of them.",
      .set = set_log},
     {.name = "audit_body",
      .contexts = TG_IN_MAIN,
@@ -315,6 +315,19 @@ static bool check_path(struct tg_conf *c, const struct tg_audit_conf *a)
     return false;
 }
 
+/* Nothing else can be synced: `strict` would promise what it does not keep. */
+static bool check_strict(struct tg_conf *c, const struct tg_audit_conf *a)
+{
+    struct stat st;
+
+    if (a->mode != TG_AUDIT_STRICT || a->target == TG_AUDIT_OFF)
+        return true;
+    if (a->target == TG_AUDIT_FILE && (stat(a->path.p, &st) != 0 || S_ISREG(st.st_mode)))
+        return true;
+    tg_conf_error(c, NULL, "\"audit_log\" mode=strict takes a regular file, got \"%s\"", a->text.p);
+    return false;
+}
+
 bool tg_audit_check(struct tg_conf *c, void *conf)
 {
     struct tg_audit_conf *a = conf;
@@ -324,5 +337,5 @@ bool tg_audit_check(struct tg_conf *c, void *conf)
         return false;
     make_salt(a);
     a->checked = true;
-    return a->target != TG_AUDIT_FILE || check_path(c, a);
+    return check_strict(c, a) && (a->target != TG_AUDIT_FILE || check_path(c, a));
 }

@@ -237,6 +237,9 @@ static void directives_are_checked(void **state)
         {"audit_log syslog:carrier-pigeon;", "syslog:unix:PATH"},
         {"audit_log a; audit_body some;", "metadata"},
         {"audit_log missing/a;", "No such file"},
+        {"audit_log /dev/null mode=strict;", "mode=strict takes a regular file"},
+        {"audit_log syslog:udp:localhost:514 mode=strict;", "mode=strict takes a regular file"},
+        {"audit_log syslog:unix:log mode=strict;", "mode=strict takes a regular file"},
         {"audit_log a; audit_key_file missing;", "No such file"},
         {"audit_log a; audit_redact \"\";", "empty"},
     };

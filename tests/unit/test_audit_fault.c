@@ -506,6 +506,9 @@ static void a_datagram_too_long_is_counted(void **state)
     tg_audit_count(a, &counts);
     assert_int_equal(counts.dropped_size, 1);
     tg_audit_close(a);
+    assert_true(has(receive(fd, large, 100000), "\"seq\":1,\"event\":\"start\""));
+    assert_true(has(receive(fd, large, 100000), "\"seq\":3,\"event\":\"dropped\",\"count\":1,"));
+    assert_true(has(receive(fd, large, 100000), "\"seq\":4,\"event\":\"stop\""));
     free(large);
     close(fd);
 }
