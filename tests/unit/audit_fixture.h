@@ -31,14 +31,22 @@ struct fixture {
     struct tg_buf text;
 };
 
+/* No file may grow beyond so many bytes: a full disk. */
+static inline void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = bytes;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
 static inline int fixture_begin(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    struct rlimit limit;
 
-    CHECK(f != NULL && getrlimit(RLIMIT_FSIZE, &limit) == 0);
-    limit.rlim_cur = limit.rlim_max; /* a test that failed may have left it low */
-    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    CHECK(f != NULL);
+    limit_files(RLIM_INFINITY); /* a test that failed may have left it low */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     tg_log_to(STDERR_FILENO, TG_LOG_EMERG);
@@ -107,15 +115,24 @@ static inline struct tg_str fixture_read(struct fixture *f, const char *path)
     return tg_buf_str(&f->text);
 }
 
-/* Records a request with nothing but an id. */
-static inline void fixture_record(struct fixture *f, struct tg_audit *a, const char *id)
+/* Records a request with nothing but an id and an end. */
+static inline void fixture_add(struct fixture *f, struct tg_audit *a, const char *id,
+                               enum tg_error end,
+                               void (*add)(struct tg_audit *, const struct tg_audit_record *))
 {
     struct tg_request request;
-    struct tg_audit_record record = {.time = 1790000000000000, .request = &request, .status = 200};
+    struct tg_audit_record record = {
+        .time = 1790000000000000, .request = &request, .end = end, .status = 200};
 
     tg_request_init(&request, &f->arena);
     request.request_id = tg_str_of(id);
-    tg_audit_outcome(a, &record);
+    add(a, &record);
+}
+
+/* The outcome of one that went well. */
+static inline void fixture_record(struct fixture *f, struct tg_audit *a, const char *id)
+{
+    fixture_add(f, a, id, TG_E_DONE, tg_audit_outcome);
 }
 
 static inline bool has(struct tg_str text, const char *part)

@@ -24,15 +24,6 @@ static bool ready_within(struct tg_audit *a, uint64_t us)
     return true;
 }
 
-static void limit_files(rlim_t bytes)
-{
-    struct rlimit limit;
-
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = bytes;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 /* The disk fills up within a line: the torn part goes, the lines wait and arrive. */
 static void a_full_disk_refuses_and_recovers(void **state)
 {
@@ -100,16 +91,13 @@ static void record_large(struct fixture *f, struct tg_audit *a, int n,
                          void (*add)(struct tg_audit *, const struct tg_audit_record *),
                          enum tg_error end)
 {
-    struct tg_request request;
-    struct tg_audit_record record = {.time = 1, .request = &request, .end = end};
     char *large = malloc(1 << 20);
 
     assert_non_null(large);
-    memset(large, 'x', 1 << 20);
-    tg_request_init(&request, &f->arena);
-    request.request_id = (struct tg_str){large, 1 << 20};
+    memset(large, 'x', (1 << 20) - 1);
+    large[(1 << 20) - 1] = '\0';
     for (int i = 0; i < n; i++)
-        add(a, &record);
+        fixture_add(f, a, large, end, add);
     free(large);
 }
 

@@ -4,7 +4,6 @@
 
 #include "document.h"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 static const char validator[] =
@@ -24,15 +23,6 @@ static const char validator[] =
     "    seen.add(record['event'])\n"
     "missing = {s['title'] for s in v.schema['oneOf']} - seen\n"
     "assert not missing, missing\n";
-
-static void limit_files(rlim_t bytes)
-{
-    struct rlimit limit;
-
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = bytes;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
 
 /* A record with something in every field. */
 static void record_everything(struct fixture *f, struct tg_audit *a)
@@ -118,7 +108,7 @@ static void make_trouble(struct fixture *f, struct tg_audit *a, const char *fold
     large[(4 << 20) - 1] = '\0';
     limit_files(1);
     for (int i = 0; i < 6; i++)
-        fixture_record(f, a, large);
+        fixture_add(f, a, large, TG_E_AUDIT, tg_audit_outcome);
     assert_false(tg_audit_flush(a));
     limit_files(RLIM_INFINITY);
     wait_until_ready(a);
