@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    FIRST_CHUNK = 4096 - 64, /* bytes of data */
+    FIRST_CHUNK = 8192 - 64, /* bytes of data: what a PUT of the example with its rules needs */
     KEPT = 65536,            /* largest chunk that outlives a reset */
     ALIGN = alignof(max_align_t)
 };
