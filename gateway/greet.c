@@ -79,8 +79,10 @@ static bool shake_hands(struct tg_conn *c)
 {
     const char *why = "";
 
-    if (c->wire.tls == NULL)
+    if (c->wire.tls == NULL) {
         tg_wire_secure(&c->wire, tg_tls_accept(c->server->tls_server, c->wire.fd));
+        tg_tls_one_of(c->wire.tls, c->worker->live.connections);
+    }
     switch (tg_tls_handshake(c->wire.tls, &why)) {
     case TG_IO_DONE:
         c->principal = tg_tls_principal(c->wire.tls);

@@ -8,7 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CONTEXT_MAGIC = 0x746c7363, READ_AHEAD = 4 * TG_TLS_RECORD, MAX_WORDS = 512 };
+enum {
+    CONTEXT_MAGIC = 0x746c7363,
+    READ_AHEAD = 4 * TG_TLS_RECORD,
+    MAX_WORDS = 512,
+    KEEPERS = 64 /* connections that keep their buffers between two uses */
+};
 
 struct tg_tls_context {
     uint32_t magic;
@@ -358,6 +363,12 @@ bool tg_tls_has_read(const struct tg_tls *t)
 bool tg_tls_pending(const struct tg_tls *t)
 {
     return SSL_has_pending(t->ssl) == 1;
+}
+
+void tg_tls_one_of(struct tg_tls *t, unsigned open)
+{
+    if (open > KEEPERS)
+        SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
 }
 
 void tg_tls_shutdown(struct tg_tls *t)

@@ -373,7 +373,7 @@ def test_idle_memory(tls, certificates):
     per_connection = (guard.memory() - before) / 300
     for client in clients:
         client.sock.close()
-    assert per_connection < 64 * 1024
+    assert per_connection < 20 * 1024
 
 
 @pytest.mark.parametrize("text, words", [
