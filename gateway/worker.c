@@ -9,10 +9,15 @@
 #include "upstream.h"
 
 #include <event2/dns.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BEAT_US = 1000000 };
+enum {
+    BEAT_US = 1000000,
+    MANY = 256,         /* connections that come or go before free memory is given back */
+    TRIM_PAD = 1 << 17, /* bytes that stay at the heap's top for what comes next */
+};
 
 static void list_init(struct tg_exchange_list *list)
 {
@@ -209,6 +214,27 @@ static void count_turn(struct tg_worker *w)
                                                        : w->settings->error_log_level));
 }
 
+static unsigned apart(unsigned a, unsigned b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* A burst of connections leaves holes of some 60 KB each, what their handshakes took; the allocator
+ * returns only what is free at the top of the heap. When the burst is over, and not for a few:
+ * looking for pages takes milliseconds. */
+static void give_memory_back(struct tg_worker *w)
+{
+    unsigned open = w->live.connections + w->live.peers;
+    bool at_rest = apart(open, w->open_before) < MANY;
+
+    w->open_before = open;
+    if (!at_rest || apart(open, w->settled) < MANY)
+        return;
+    malloc_trim(TRIM_PAD);
+    w->settled = open;
+    tg_log(TG_LOG_DEBUG, "worker", "free memory given back with %u connections", open);
+}
+
 static void on_beat(void *owner)
 {
     struct tg_worker *w = owner;
@@ -219,6 +245,7 @@ static void on_beat(void *owner)
     /* who is told that we are not ready sends nothing that would make us try again */
     if (tg_audit_trouble(w->audit) != NULL)
         (void)tg_audit_flush(w->audit);
+    give_memory_back(w);
     tg_timer_set(&w->beat, now, BEAT_US);
 }
 

@@ -50,6 +50,8 @@ struct tg_worker {
     struct tg_conn *conns; /* all of them */
     struct tg_upstream *upstreams;
     struct tg_live live;
+    unsigned open_before;       /* connections and peers at the last beat */
+    unsigned settled;           /* the same when free memory was last given back */
     struct tg_limits *limits;   /* shared by all processes; NULL: nothing is limited */
     struct tg_stats *stats;     /* of all processes; NULL: nothing is counted */
     struct tg_stats_slot *slot; /* where this one counts; NULL with `stats` */

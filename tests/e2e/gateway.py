@@ -126,13 +126,13 @@ class Gateway:
         """Waits for a log line."""
         self.wait(lambda: self.matches(pattern), pattern)
 
-    def memory(self):
-        """The greatest resident set of any of its processes so far, in bytes."""
+    def memory(self, what="VmHWM"):
+        """The resident set of its greatest process, in bytes: the most so far, or VmRSS: now."""
         pids, peak = [self.process.pid], 0
         while pids:
             pid = pids.pop()
             status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-            peak = max(peak, int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024)
+            peak = max(peak, int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) * 1024)
             children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
             pids += [int(c) for c in children.split()]
         return peak
