@@ -238,7 +238,8 @@ static void end(struct master *m, int signal_number)
     m->crew.ending = true;
     m->stats->draining = true;
     m->replaced = m->heir != 0;
-    tg_notify("STOPPING=1\nSTATUS=%s", signal_number == SIGQUIT ? "Draining." : "Stopping.");
+    if (!m->replaced) /* or systemd would end the heir, too */
+        tg_notify("STOPPING=1\nSTATUS=%s", signal_number == SIGQUIT ? "Draining." : "Stopping.");
     tg_crew_tell(&m->crew, signal_number);
 }
 

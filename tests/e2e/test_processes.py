@@ -451,6 +451,27 @@ def test_systemd_is_told(origin, gateway, tmp_path, monkeypatch):
         until("STOPPING=1")
 
 
+def test_systemd_is_told_of_an_upgrade(origin, gateway, tmp_path, monkeypatch):
+    """Who is the master now; the old one's end is not the service's."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        guard = gateway(origin(), locations=PASS)
+        guard.process.send_signal(signal.SIGUSR2)
+        assert guard.process.wait(30) == 0
+        new = int((guard.directory / "trainguard.pid").read_text())
+        assert send(guard, "quit").returncode == 0
+        wait_gone(new)
+        told = []
+        while not told or "STOPPING=1" not in told[-1]:
+            told.append(manager.recv(4096).decode().split("\n"))
+        assert [t[0] for t in told] == ["READY=1", f"MAINPID={new}", "READY=1", "STOPPING=1"]
+        manager.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.recv(4096)
+
+
 def test_daemon(origin, tmp_path):
     """The command returns when the gateway serves, and says so when it does not."""
     behind = origin()
