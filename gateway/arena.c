@@ -19,9 +19,9 @@ struct tg_arena_chunk {
     alignas(max_align_t) char data[];
 };
 
-void tg_arena_init(struct tg_arena *a, size_t ceiling)
+void tg_arena_init(struct tg_arena *a)
 {
-    *a = (struct tg_arena){.ceiling = ceiling};
+    *a = (struct tg_arena){0};
 }
 
 static void free_chunks(struct tg_arena_chunk *c)
@@ -37,7 +37,7 @@ static void free_chunks(struct tg_arena_chunk *c)
 void tg_arena_end(struct tg_arena *a)
 {
     free_chunks(a->chunk);
-    tg_arena_init(a, a->ceiling);
+    tg_arena_init(a);
 }
 
 static void use_chunk(struct tg_arena *a, struct tg_arena_chunk *c)
@@ -59,7 +59,7 @@ void tg_arena_reset(struct tg_arena *a)
         free_chunks(c->older);
         c->older = NULL;
     }
-    tg_arena_init(a, a->ceiling);
+    tg_arena_init(a);
     if (c != NULL)
         use_chunk(a, c);
 }
@@ -91,9 +91,6 @@ void *tg_arena_alloc(struct tg_arena *a, size_t n)
         grow(a, rounded);
     p = a->at;
     a->at += rounded;
-    a->used += rounded;
-    if (a->used > a->ceiling)
-        a->full = true;
     return p;
 }
 

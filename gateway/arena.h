@@ -3,9 +3,9 @@
  * lifetime: configuration, connection, exchange. A pointer never goes from a longer life to a
  * shorter one.
  *
- * The ceiling is soft: an allocation past it still succeeds and latches `full`, so code that builds
- * something needs one test at its end instead of one per call. What one step can add is bounded by
- * the limits on its input. An arena never returns NULL; out of memory ends the process.
+ * It has no ceiling: what is put into it is bounded by the limits on the input it is made from, as
+ * there are for heads, bodies, their values and files. An arena never returns NULL; out of memory
+ * ends the process.
  */
 #ifndef TG_ARENA_H
 #define TG_ARENA_H
@@ -18,19 +18,15 @@ struct tg_arena {
     struct tg_arena_chunk *chunk; /* newest first; owned */
     char *at;                     /* next free byte of the newest chunk */
     char *end;
-    size_t used;    /* bytes handed out since the last reset */
-    size_t ceiling; /* bytes */
-    bool full;      /* latched when `used` passed `ceiling` */
 };
 
-/* Makes an empty arena that may hand out `ceiling` bytes before it latches full. Allocates nothing
- * yet. End it with tg_arena_end(). */
-void tg_arena_init(struct tg_arena *a, size_t ceiling);
+/* Makes an empty arena. Allocates nothing yet. End it with tg_arena_end(). */
+void tg_arena_init(struct tg_arena *a);
 
 /* Frees all memory. The arena is as after tg_arena_init(). */
 void tg_arena_end(struct tg_arena *a);
 
-/* Forgets all allocations but keeps the largest chunk (up to 64 KB) for reuse; clears `full`. */
+/* Forgets all allocations but keeps the largest chunk (up to 64 KB) for reuse. */
 void tg_arena_reset(struct tg_arena *a);
 
 /* `n` bytes, aligned for any type, not initialised. `n` may be 0. Never NULL. */

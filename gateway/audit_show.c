@@ -303,7 +303,7 @@ int tg_audit_show(const struct tg_audit_options *options, char **files, int nfil
     struct show s = {.options = options};
     bool ok;
 
-    tg_arena_init(&s.arena, SIZE_MAX);
+    tg_arena_init(&s.arena);
     if (options->output == TG_AUDIT_CSV)
         add_csv_head(&s);
     ok = (s.out.n == 0 || write_out(&s)) &&

@@ -308,8 +308,8 @@ int tg_audit_summary(const struct tg_audit_options *options, char **files, int n
 
     CHECK(s != NULL);
     s->options = options;
-    tg_arena_init(&s->arena, SIZE_MAX);
-    tg_arena_init(&s->record, SIZE_MAX);
+    tg_arena_init(&s->arena);
+    tg_arena_init(&s->record);
     if (tg_audit_read(files, nfiles, false, on_line, s)) {
         sort_rows(s);
         writers[options->output](s, &out);

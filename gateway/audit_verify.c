@@ -463,7 +463,7 @@ int tg_audit_verify(const struct tg_audit_options *options, char **files, int nf
 
     if (v.has_key && !read_key(options->key_file, key, &n))
         return TG_AUDIT_UNREADABLE;
-    tg_arena_init(&v.arena, SIZE_MAX);
+    tg_arena_init(&v.arena);
     tg_audit_chain_init(&v.plain, (struct tg_str){NULL, 0});
     tg_audit_chain_init(&v.keyed, (struct tg_str){key, n});
     tg_wipe(key, sizeof(key));

@@ -126,7 +126,7 @@ static char *pid_path(const char *file, const char *prefix)
     const struct tg_conf_item *item;
     char *path = NULL;
 
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     tg_conf_init(&c, &arena, prefix);
     item = tg_conf_parse(&c, file);
     for (const struct tg_conf_problem *p = c.problems; p != NULL; p = p->next)

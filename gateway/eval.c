@@ -266,7 +266,7 @@ struct tg_evaluator *tg_evaluator_new(const struct tg_eval_options *options, boo
     e->options = *options;
     e->only_changes = only_changes;
     e->settings = settings;
-    tg_arena_init(&e->arena, SIZE_MAX);
+    tg_arena_init(&e->arena);
     start_request(e, name_of(e, "-", TG_STR("")), TG_STR(""));
     base = route(e, &e->result.request);
     fits = base == NULL || base->nfilters == 0 || judge_of(e, base, problems) != NULL;

@@ -122,7 +122,7 @@ struct tg_exchange *tg_exchange_make(struct tg_worker *w)
     } else {
         x = malloc(sizeof(*x));
         CHECK(x != NULL);
-        tg_arena_init(&arena, TG_EXCHANGE_ARENA);
+        tg_arena_init(&arena);
     }
     memset(x, 0, sizeof(*x));
     x->magic = EXCHANGE_MAGIC;

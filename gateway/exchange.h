@@ -22,9 +22,8 @@ enum {
     TG_MAX_TARGET = 32768, /* contract section 1: URI 32 KB, one header 32 KB, all headers 128 KB */
     TG_MAX_FIELD = 32768,
     TG_MAX_RESPONSE_HEAD = 131072,
-    TG_HIGH_WATER = 131072,        /* bytes queued towards one side before the other is paused */
-    TG_WITHHELD = 65536,           /* bytes of an answer that wait for its outcome (strict) */
-    TG_EXCHANGE_ARENA = 256 << 10, /* beside what the body needs */
+    TG_HIGH_WATER = 131072, /* bytes queued towards one side before the other is paused */
+    TG_WITHHELD = 65536,    /* bytes of an answer that wait for its outcome (strict) */
 };
 
 enum tg_phase {

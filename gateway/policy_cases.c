@@ -191,7 +191,7 @@ struct tg_case_file *tg_case_file_new(const char *name)
     char *folder = tg_settings_folder(name);
 
     CHECK(f != NULL);
-    tg_arena_init(&f->arena, SIZE_MAX);
+    tg_arena_init(&f->arena);
     f->name = tg_arena_dup(&f->arena, tg_str_of(name)).p;
     tg_conf_init(&f->conf, &f->arena, tg_arena_dup(&f->arena, tg_str_of(folder)).p);
     free(folder);

@@ -202,7 +202,7 @@ static int run(struct replay *p, char **files, int nfiles)
 {
     bool read;
 
-    tg_arena_init(&p->arena, SIZE_MAX);
+    tg_arena_init(&p->arena);
     p->denied = calloc(p->set->nrules, sizeof(*p->denied));
     CHECK(p->denied != NULL);
     read = tg_audit_read(files, nfiles, false, take_line, p);
@@ -226,7 +226,7 @@ int tg_replay_main(int argc, char **argv)
 
     if (status >= 0)
         return status;
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     tg_conf_init(&conf, &arena, "./");
     set = tg_policy_load(&conf, NULL, o.globs, o.nglobs);
     for (const struct tg_conf_problem *at = conf.problems; at != NULL; at = at->next)

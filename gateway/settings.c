@@ -38,7 +38,7 @@ static struct tg_settings *read_settings(const char *file, struct tg_str text, c
     struct tg_conf c;
 
     CHECK(s != NULL && file != NULL);
-    tg_arena_init(&s->arena, SIZE_MAX);
+    tg_arena_init(&s->arena);
     tg_conf_init(&c, &s->arena, tg_arena_dup(&s->arena, tg_str_of(prefix)).p);
     s->file = tg_arena_dup(&s->arena, tg_str_of(file)).p;
     s->offline = offline;

@@ -74,7 +74,7 @@ struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned num
     const char *why = "";
 
     CHECK(w != NULL);
-    tg_arena_init(&arena, 4096);
+    tg_arena_init(&arena);
     w->settings = settings;
     w->base = new_base();
     list_init(&w->ending);

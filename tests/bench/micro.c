@@ -346,8 +346,8 @@ static void repeat(const struct operation *o, unsigned long n)
     struct bench *b = calloc(1, sizeof(*b));
 
     CHECK(b != NULL);
-    tg_arena_init(&b->settled, 64 << 20);
-    tg_arena_init(&b->arena, 64 << 20);
+    tg_arena_init(&b->settled);
+    tg_arena_init(&b->arena);
     read_example(b);
     if (o->prepare != NULL)
         o->prepare(b);

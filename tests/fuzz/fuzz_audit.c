@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tg_arena arena;
     struct tg_doc doc;
 
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     tg_request_init(&r, &arena);
     r.body = next(&rest);
     r.method = next(&rest);

@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* Files are not part of the input. */
     if (size > 0 && memmem(data, size, "include", 7) != NULL)
         return 0;
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     if (print(&arena, text, &once)) {
         CHECK(print(&arena, tg_buf_str(&once), &twice));
         CHECK(tg_str_eq(tg_buf_str(&once), tg_buf_str(&twice)));

@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     n = (size_t)(zero - data);
     if (n > 64)
         return 0;
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     check(&arena, (struct tg_str){(const char *)data, n},
           (struct tg_str){(const char *)zero + 1, size - n - 1});
     tg_arena_end(&arena);

@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = data[0] % 3U; i > 0; i--)
         location = location->next;
     is_signed = data[0] & 0x40;
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     if (run(&r, &arena, location, is_signed, (struct tg_str){(const char *)data + 1, size - 1}) !=
         TG_NEXT) {
         check_answer(&r, &arena);

@@ -210,7 +210,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tg_arena arena;
     struct tg_doc d;
 
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     if (tg_doc_parse(&d, &arena, text, &limits, &fault)) {
         CHECK(is_json(data, size));
         check_nodes(&d);

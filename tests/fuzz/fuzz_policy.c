@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* Files are not part of the input. */
     if (size > 8192 || (n > 0 && memmem(data, n, "include", 7) != NULL))
         return 0;
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     tg_conf_init(&c, &arena, "/");
     set = tg_policy_load_files(&c, &file, 1);
     CHECK((set != NULL) == (c.errors == 0));

@@ -50,7 +50,7 @@ static inline int fixture_begin(void **state)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     tg_log_to(STDERR_FILENO, TG_LOG_EMERG);
-    tg_arena_init(&f->arena, 64 << 20);
+    tg_arena_init(&f->arena);
     strcpy(f->folder, "/tmp/tg-audit-XXXXXX");
     CHECK(mkdtemp(f->folder) != NULL);
     snprintf(f->prefix, sizeof(f->prefix), "%s/", f->folder);

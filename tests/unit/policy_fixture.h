@@ -41,7 +41,7 @@ static inline void bench_load(struct bench *b, const char *text)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);
-    tg_arena_init(&b->arena, SIZE_MAX);
+    tg_arena_init(&b->arena);
     tg_conf_init(&b->conf, &b->arena, "/");
     b->set = tg_policy_load(&b->conf, NULL, &glob, 1);
     unlink(name);

@@ -123,7 +123,7 @@ struct load {
 static void start(struct load *l)
 {
     *l = (struct load){0};
-    tg_arena_init(&l->arena, SIZE_MAX);
+    tg_arena_init(&l->arena);
     tg_conf_init(&l->c, &l->arena, "/prefix/");
 }
 

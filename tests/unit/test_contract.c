@@ -184,7 +184,7 @@ static unsigned check_stable(const struct row *row, const struct tg_settings *se
     struct tg_request r;
     unsigned wrong = 0;
 
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     if (run(row, settings, &arena, &r, forwarded) != TG_NEXT || r.doc->nchanges > 0) {
         print_error("%s: %.*s: not stable\n", row->file, TG_STR_ARG(row->name));
         wrong = 1;
@@ -237,7 +237,7 @@ static unsigned check_row(struct row *row)
     enum tg_verdict verdict;
     unsigned wrong;
 
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     verdict = run(row, settings, &arena, &r, row->body);
     wrong = check_findings(row, &r);
     wrong += check_seen_is_sent(row, &r);
@@ -263,7 +263,7 @@ static unsigned check_file(const char *file, unsigned *rows)
     struct tg_doc table;
     unsigned wrong = 0;
 
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     read_file(file, &text);
     assert_true(tg_doc_parse(&table, &arena, tg_buf_str(&text), &limits, &fault));
     for (uint32_t n = table.node[0].child; n != TG_NONE; n = table.node[n].next) {

@@ -13,7 +13,7 @@ static struct tg_arena arena;
 static int begin(void **state)
 {
     (void)state;
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     return 0;
 }
 

@@ -102,7 +102,7 @@ static void edits_are_spliced(void **state)
         struct tg_doc d;
         struct tg_str result;
 
-        tg_arena_init(&arena, SIZE_MAX);
+        tg_arena_init(&arena);
         must_parse(&arena, tg_str_of(rows[i].text), &d);
         for (size_t c = 0; rows[i].commands[c] != NULL; c++)
             apply(&d, rows[i].commands[c]);
@@ -124,7 +124,7 @@ static void the_patch_tells_the_changes(void **state)
     struct tg_doc d;
 
     (void)state;
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     must_parse(&arena, tg_str_of(text), &d);
     tg_doc_patch(&d, &b);
     assert_true(tg_str_eq(tg_buf_str(&b), TG_STR("[]")));
@@ -257,7 +257,7 @@ static void random_edits_are_what_is_sent(void **state)
         random_space(&b);
         random_value(&b, 1 + pick(5));
         random_space(&b);
-        tg_arena_init(&arena, SIZE_MAX);
+        tg_arena_init(&arena);
         must_parse(&arena, tg_buf_str(&b), &d);
         for (unsigned i = 0; i < edits; i++)
             random_edit(&d, i);

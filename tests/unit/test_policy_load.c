@@ -34,7 +34,7 @@ static void load_expecting(const char *file, bool good)
     struct tg_policy_set *set;
     struct tg_conf c;
 
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     tg_conf_init(&c, &arena, "./");
     set = tg_policy_load(&c, NULL, &glob, 1);
     write_problems(&c, &got);
@@ -95,7 +95,7 @@ static void shipped_policies_load(void **state)
 
     (void)state;
     enter("../../conf/policies");
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     tg_conf_init(&c, &arena, "./");
     set = tg_policy_load(&c, NULL, &glob, 1);
     assert_non_null(set);
@@ -114,7 +114,7 @@ static void globs_that_match_nothing(void **state)
     struct tg_conf c;
 
     (void)state;
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     tg_conf_init(&c, &arena, "./");
     assert_null(tg_policy_load(&c, NULL, globs, 2));
     write_problems(&c, &got);
@@ -169,7 +169,7 @@ static void locations_share_their_policies(void **state)
 
     (void)state;
     enter("../../conf/policies");
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     tg_conf_init(&c, &arena, "./");
     assert_true(load_location(&c, &one, "naming.conf"));
     assert_true(load_location(&c, &twin, "naming.conf"));

@@ -40,7 +40,7 @@ static void modules_are_checked(void **state)
     struct tg_arena arena;
 
     (void)state;
-    tg_arena_init(&arena, SIZE_MAX);
+    tg_arena_init(&arena);
     assert_int_equal(tg_filter_count(), 1);
     assert_int_equal(tg_filter_index(TG_STR("outside")), -1);
     for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {

@@ -48,7 +48,7 @@ static void configs_need_a_description(void **state)
         tg_buf_printf(&text, CONF, rows[i].directive);
         settings = tg_settings_offline("test", tg_buf_str(&text), "./", &problems);
         assert_non_null(settings);
-        tg_arena_init(&arena, SIZE_MAX);
+        tg_arena_init(&arena);
         tg_request_init(&r, &arena);
         r.fields = &type;
         r.nfields = 1;

@@ -22,7 +22,7 @@ static int begin(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
 
     f->s = tg_stats_new();
-    tg_arena_init(&f->arena, SIZE_MAX);
+    tg_arena_init(&f->arena);
     tg_request_init(&f->request, &f->arena);
     f->record = (struct tg_audit_record){.request = &f->request, .status = 200};
     *state = f;
