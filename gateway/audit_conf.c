@@ -113,6 +113,7 @@ static bool set_log(struct tg_conf *c, const struct tg_conf_item *item, void *ta
 
     (void)d;
     a->text = where;
+    a->log_at = item;
     a->mode = TG_AUDIT_BLOCKING;
     a->rotate = 0;
     a->keep = 10;
@@ -169,6 +170,17 @@ static bool set_redact(struct tg_conf *c, const struct tg_conf_item *item, void 
     return true;
 }
 
+static bool set_key_file(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                         const struct tg_directive *d)
+{
+    struct tg_audit_conf *a = target;
+
+    (void)d;
+    a->key_file = tg_conf_path(c, item->args[1]);
+    a->key_at = item;
+    return true;
+}
+
 const struct tg_directive tg_audit_directives[] = {
     {.name = "audit_log",
      .contexts = TG_IN_MAIN,
@@ -209,12 +221,12 @@ const struct tg_directive tg_audit_directives[] = {
      .set = set_redact},
     {.name = "audit_key_file",
      .contexts = TG_IN_MAIN,
-     .kind = TG_CONF_PATH,
-     .offset = offsetof(struct tg_audit_conf, key_file),
+     .kind = TG_CONF_CUSTOM,
      .syntax = "FILE",
      .help = "A secret of 16 to 4096 bytes that keys the hash chain, the principals and the "
              "redacted values. Without it the chain is plain SHA-256, which finds mistakes but "
-             "not a forger, and principals can be compared only until the next start."},
+             "not a forger, and principals can be compared only until the next start.",
+     .set = set_key_file},
     {.name = NULL},
 };
 
@@ -232,7 +244,7 @@ size_t tg_audit_conf_size(void)
 
 static bool key_fault(struct tg_conf *c, const struct tg_audit_conf *a, const char *why)
 {
-    tg_conf_error(c, NULL, "\"audit_key_file\" %s: %s", a->key_file.p, why);
+    tg_conf_error(c, a->key_at, "\"audit_key_file\" %s: %s", a->key_file.p, why);
     return false;
 }
 
@@ -249,7 +261,7 @@ static bool take_key(struct tg_conf *c, struct tg_audit_conf *a, int fd)
     if (n < MIN_KEY || n > MAX_KEY)
         return key_fault(c, a, "a key has 16 to 4096 bytes");
     if (fstat(fd, &st) == 0 && (st.st_mode & 077) != 0)
-        tg_conf_warn(c, NULL, "\"audit_key_file\" %s can be read by others than its owner",
+        tg_conf_warn(c, a->key_at, "\"audit_key_file\" %s can be read by others than its owner",
                      a->key_file.p);
     a->key = (struct tg_str){bytes, (size_t)n};
     return true;
@@ -300,17 +312,21 @@ static bool check_path(struct tg_conf *c, const struct tg_audit_conf *a)
 {
     struct tg_str copy = tg_arena_dup(c->arena, a->path);
     const char *directory;
+    struct stat st;
 
-    if (access(a->path.p, F_OK) == 0) {
-        if (access(a->path.p, W_OK) == 0)
+    if (stat(a->path.p, &st) == 0) {
+        bool is_directory = S_ISDIR(st.st_mode);
+
+        if (!is_directory && access(a->path.p, W_OK) == 0)
             return true;
-        tg_conf_error(c, NULL, "\"audit_log\" %s: %s", a->path.p, strerror(errno));
+        tg_conf_error(c, a->log_at, "\"audit_log\" %s: %s", a->path.p,
+                      is_directory ? "it is a directory" : strerror(errno));
         return false;
     }
     directory = dirname((char *)(uintptr_t)copy.p);
     if (access(directory, W_OK | X_OK) == 0)
         return true;
-    tg_conf_error(c, NULL, "\"audit_log\" %s: directory %s: %s", a->path.p, directory,
+    tg_conf_error(c, a->log_at, "\"audit_log\" %s: directory %s: %s", a->path.p, directory,
                   strerror(errno));
     return false;
 }
@@ -324,7 +340,8 @@ static bool check_strict(struct tg_conf *c, const struct tg_audit_conf *a)
         return true;
     if (a->target == TG_AUDIT_FILE && (stat(a->path.p, &st) != 0 || S_ISREG(st.st_mode)))
         return true;
-    tg_conf_error(c, NULL, "\"audit_log\" mode=strict takes a regular file, got \"%s\"", a->text.p);
+    tg_conf_error(c, a->log_at, "\"audit_log\" mode=strict takes a regular file, got \"%s\"",
+                  a->text.p);
     return false;
 }
 

@@ -34,10 +34,12 @@ struct tg_audit_conf {
     int body;              /* enum tg_audit_body */
     struct tg_str *redact; /* patterns, audit_redact.h */
     unsigned nredact;
-    struct tg_str key_file;        /* empty: none */
-    struct tg_str key;             /* its bytes; empty: plain SHA-256 chain */
-    unsigned char salt[TG_SHA256]; /* keys principals and redacted values */
-    bool checked;                  /* tg_audit_check() has run */
+    struct tg_str key_file;            /* empty: none */
+    struct tg_str key;                 /* its bytes; empty: plain SHA-256 chain */
+    unsigned char salt[TG_SHA256];     /* keys principals and redacted values */
+    bool checked;                      /* tg_audit_check() has run */
+    const struct tg_conf_item *log_at; /* where audit_log stands; NULL: nowhere */
+    const struct tg_conf_item *key_at; /* the same of audit_key_file */
 };
 
 enum { TG_AUDIT_DEFAULT_REDACT = 64 }; /* at most */
