@@ -107,7 +107,7 @@ static void write_syntax(const struct tg_directive *d, struct tg_buf *out)
     };
 
     tg_buf_printf(out, "    %s", d->name);
-    if (d->syntax != NULL || d->kind != TG_CONF_CUSTOM)
+    if (d->syntax != NULL ? *d->syntax != '\0' : d->kind != TG_CONF_CUSTOM)
         tg_buf_putc(out, ' ');
     if (d->syntax != NULL)
         tg_buf_puts(out, d->syntax);

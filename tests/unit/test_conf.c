@@ -71,6 +71,7 @@ static const struct tg_directive rows[] = {
     {.name = "none",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_CUSTOM,
+     .syntax = "",
      .set = set_custom,
      .max_args = TG_CONF_NO_ARGS,
      .help = "Help."},
