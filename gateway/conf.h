@@ -41,6 +41,12 @@ struct tg_conf_problem {
 
 struct tg_directive;
 
+/* A directive of another program, and what does its job here. */
+struct tg_conf_hint {
+    const char *name;
+    const char *hint; /* at most 120 bytes */
+};
+
 /* One load of a configuration. */
 struct tg_conf {
     struct tg_arena *arena;           /* the configuration's lifetime; borrowed */
@@ -54,6 +60,9 @@ struct tg_conf {
     /* Every table of the grammar, NULL-terminated, for "is not allowed here, it belongs in ...";
      * NULL: only the tables given to tg_conf_apply() are searched. Borrowed. */
     const struct tg_directive *const *known;
+
+    /* Names that people bring along; ends with a NULL name. NULL: none. Borrowed. */
+    const struct tg_conf_hint *foreign;
 
     struct tg_conf_shared *shared; /* see tg_conf_shared() */
 };
@@ -81,6 +90,10 @@ void tg_conf_warn(struct tg_conf *c, const struct tg_conf_item *at, const char *
  */
 void tg_conf_unknown(struct tg_conf *c, const struct tg_conf_item *at, const char *what,
                      struct tg_str name, const char *const *names);
+
+/* Records `unknown directive "NAME" in FILE:LINE: HINT` when the item's name is one of c->foreign;
+ * false, and nothing recorded, when it is not. */
+bool tg_conf_foreign(struct tg_conf *c, const struct tg_conf_item *item);
 
 /* What one load may cost; more is an error, not a limit anyone meets. */
 enum {

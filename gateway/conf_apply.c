@@ -245,6 +245,8 @@ static void explain(struct tg_conf *c, unsigned context, const struct tg_conf_it
         tg_buf_end(&list);
         return;
     }
+    if (tg_conf_foreign(c, item))
+        return;
     names = names_in(c, &s, context);
     if (tg_conf_nearest(item->args[0], names) == NULL)
         names = names_in(c, &s, UINT_MAX);

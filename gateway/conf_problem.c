@@ -147,17 +147,39 @@ const char *tg_conf_nearest(struct tg_str name, const char *const *names)
     return nearest;
 }
 
-void tg_conf_unknown(struct tg_conf *c, const struct tg_conf_item *at, const char *what,
-                     struct tg_str name, const char *const *names)
+/* unknown WHAT "NAME" in FILE:LINE TAIL */
+static void record_unknown(struct tg_conf *c, const struct tg_conf_item *at, const char *what,
+                           struct tg_str name, const char *tail)
 {
     char text[TG_CONF_MAX_TEXT];
-    char tail[128] = "";
-    const char *nearest = tg_conf_nearest(name, names);
 
     if (snprintf(text, sizeof(text), "unknown %s \"%.*s\"", what, TG_STR_ARG(name)) >=
         (int)sizeof(text))
         cut(text);
+    record(c, TG_CONF_EMERG, at, text, tail);
+}
+
+void tg_conf_unknown(struct tg_conf *c, const struct tg_conf_item *at, const char *what,
+                     struct tg_str name, const char *const *names)
+{
+    char tail[128] = "";
+    const char *nearest = tg_conf_nearest(name, names);
+
     if (nearest != NULL)
         snprintf(tail, sizeof(tail), ", did you mean \"%s\"?", nearest);
-    record(c, TG_CONF_EMERG, at, text, tail);
+    record_unknown(c, at, what, name, tail);
+}
+
+bool tg_conf_foreign(struct tg_conf *c, const struct tg_conf_item *item)
+{
+    const struct tg_conf_hint *h = c->foreign;
+    char tail[128];
+
+    while (h != NULL && h->name != NULL && !tg_str_eq(item->args[0], tg_str_of(h->name)))
+        h++;
+    if (h == NULL || h->name == NULL)
+        return false;
+    snprintf(tail, sizeof(tail), ": %s", h->hint);
+    record_unknown(c, item, "directive", item->args[0], tail);
+    return true;
 }

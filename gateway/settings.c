@@ -48,6 +48,7 @@ static struct tg_settings *read_settings(const char *file, struct tg_str text, c
         load_modules(&c, s->tree);
         tg_settings_tables(tables);
         c.known = tables;
+        c.foreign = tg_nginx_directives;
         tg_settings_apply(&c, s);
     }
     write_problems(&c, problems);

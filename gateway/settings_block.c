@@ -213,20 +213,27 @@ bool tg_set_location(struct tg_conf *c, const struct tg_conf_item *item, void *t
 static void resolve_upstream(struct tg_conf *c, const struct tg_settings *s, struct tg_location *l)
 {
     const char **names;
+    struct tg_str name;
     size_t n = 0;
 
     if (l->proxy_pass == NULL)
         return;
-    l->upstream = find_upstream(s, l->proxy_pass->args[1]);
+    name = l->proxy_pass->args[1];
+    l->upstream = find_upstream(s, name);
     if (l->upstream != NULL)
         return;
+    if (memmem(name.p, name.n, "://", 3) != NULL) {
+        tg_conf_error(c, l->proxy_pass, "\"proxy_pass\" takes the name of an upstream, got \"%s\"",
+                      name.p);
+        return;
+    }
     for (const struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
         n++;
     names = tg_arena_zalloc(c->arena, n + 1, sizeof(*names));
     n = 0;
     for (const struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
         names[n++] = u->name.p;
-    tg_conf_unknown(c, l->proxy_pass, "upstream", l->proxy_pass->args[1], names);
+    tg_conf_unknown(c, l->proxy_pass, "upstream", name, names);
 }
 
 /* Port 0 is another port each time. */

@@ -102,7 +102,13 @@ bool tg_location_name(struct tg_conf *c, const struct tg_conf_item *item, struct
     l->method = item->nargs == 3 ? item->args[1] : (struct tg_str){NULL, 0};
     l->pattern = item->args[item->nargs - 1];
     if (item->nargs == 3 && !is_method(l->method)) {
-        tg_conf_error(c, item, "\"location\" takes a method in capitals, got \"%s\"", l->method.p);
+        if (l->method.n > 0 && strchr("~=^", l->method.p[0]) != NULL) /* as nginx has it */
+            tg_conf_error(c, item,
+                          "\"location\" takes no \"%s\", \"{name}\" matches any one segment",
+                          l->method.p);
+        else
+            tg_conf_error(c, item, "\"location\" takes a method in capitals, got \"%s\"",
+                          l->method.p);
         return false;
     }
     why = check_pattern(l);

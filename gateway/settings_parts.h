@@ -35,6 +35,9 @@ extern const struct tg_directive tg_location_directives[];
 /* The core's tables, the audit log's among them. */
 enum { TG_CORE_TABLES = 6 };
 
+/* What does the job of nginx's directives that have another name here (settings_nginx.c). */
+extern const struct tg_conf_hint tg_nginx_directives[];
+
 /* Rows of all tables: the core's, then those of each known filter that has some. NULL-terminated.
  */
 void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_FILTERS + 1]);

@@ -20,6 +20,7 @@ bool tg_str_u64(struct tg_str s, uint64_t *out)
 size_t tg_str_distance(struct tg_str a, struct tg_str b)
 {
     size_t row[65];
+    size_t above[65] = {0}; /* the row before the last one */
 
     if (a.n > 64 || b.n > 64)
         return SIZE_MAX;
@@ -27,11 +28,17 @@ size_t tg_str_distance(struct tg_str a, struct tg_str b)
         row[j] = j;
     for (size_t i = 1; i <= a.n; i++) {
         size_t diagonal = row[0];
+        size_t corner = 0; /* two above, two to the left */
 
         row[0] = i;
         for (size_t j = 1; j <= b.n; j++) {
             size_t best = diagonal + (a.p[i - 1] != b.p[j - 1]);
 
+            if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1] &&
+                corner + 1 < best)
+                best = corner + 1;
+            corner = above[j - 1];
+            above[j - 1] = diagonal;
             diagonal = row[j];
             if (row[j] + 1 < best)
                 best = row[j] + 1;

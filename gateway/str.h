@@ -79,8 +79,9 @@ static inline struct tg_str tg_str_trim(struct tg_str s)
 bool tg_str_u64(struct tg_str s, uint64_t *out);
 
 /*
- * The edit distance (insertions, deletions, substitutions) between two slices of up to 64 bytes,
- * for "did you mean" hints. Longer slices count as infinitely far apart (SIZE_MAX).
+ * The edit distance (insertions, deletions, substitutions, neighbours swapped) between two slices
+ * of up to 64 bytes, for "did you mean" hints. Longer slices count as infinitely far apart
+ * (SIZE_MAX).
  */
 size_t tg_str_distance(struct tg_str a, struct tg_str b);
 
