@@ -152,6 +152,8 @@ int tg_audit_main(int argc, char **argv)
             return status - 1;
         return commands[i].run(&o, argv + 1 + optind, argc - 1 - optind);
     }
-    fputs(usage_text, stderr);
-    return TG_AUDIT_UNREADABLE;
+    if (argc == 1)
+        return tg_command_misused("audit", "give verify, show or summary");
+    fprintf(stderr, "trainguard audit: verify, show or summary, not \"%s\"\n", name);
+    return tg_command_misused("audit", NULL);
 }

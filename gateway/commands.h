@@ -5,6 +5,10 @@
 #ifndef TG_COMMANDS_H
 #define TG_COMMANDS_H
 
+/* Says on standard error that a command was not called as it must be, why (NULL: has been said),
+ * and where to read on. Returns the exit status of wrong usage, 2. */
+int tg_command_misused(const char *command, const char *why);
+
 /* `trainguard audit verify|show|summary`: 0 fine, 1 a problem was found, 2 could not read. */
 int tg_audit_main(int argc, char **argv);
 

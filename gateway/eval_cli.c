@@ -17,7 +17,7 @@ static const struct tg_eval_format *const formats[] = {
     &tg_eval_text, &tg_eval_json, &tg_eval_github, &tg_eval_sarif, &tg_eval_junit,
 };
 
-static void usage(FILE *out)
+static void usage(void)
 {
     fputs(
         "Usage: trainguard eval [OPTION...] BODY...\n\n"
@@ -28,7 +28,7 @@ static void usage(FILE *out)
         "  --fail-on-warn      exit 3 when a body passes with warnings\n"
         "  -h, --help          print this and exit\n\n"
         "Exit: 0 pass, 1 denied, 2 a body could not be evaluated, 3 see --fail-on-warn.\n",
-        out);
+        stdout);
 }
 
 /* --- shared with fmt --- */
@@ -221,14 +221,14 @@ int tg_eval_main(int argc, char **argv)
     struct eval eval = {.magic = EVAL_MAGIC, .format = &tg_eval_text, .written = true};
     bool help = false;
 
-    if (!take_options(&eval, argc, argv, &help) || (!help && optind == argc)) {
-        usage(stderr);
-        return TG_EXIT_CANNOT;
-    }
+    if (!take_options(&eval, argc, argv, &help))
+        return tg_command_misused("eval", NULL);
     if (help) {
-        usage(stdout);
+        usage();
         return EXIT_SUCCESS;
     }
+    if (optind == argc)
+        return tg_command_misused("eval", "no BODY given");
     eval.run.colour = eval.format == &tg_eval_text && wants_colour();
     return evaluate(&eval, argv + optind, argc - optind);
 }

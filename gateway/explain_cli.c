@@ -22,13 +22,13 @@ static const char *const titles[] = {
     [TG_TOPIC_END] = "Ends of a request",
 };
 
-static void usage(FILE *out)
+static void usage(void)
 {
     fputs("Usage: trainguard explain [NAME...]\n\n"
           "What a rule, a normalization, the end of a request (`end` in the audit log) or a code\n"
           "(ModelArts.0107, or 0107) means and how to mend it, in English and Chinese. Without a\n"
           "name: all of them.\n",
-          out);
+          stdout);
 }
 
 /* --- one topic --- */
@@ -157,10 +157,10 @@ int tg_explain_main(int argc, char **argv)
     int status = EXIT_SUCCESS;
 
     if (argc > 1 && argv[1][0] == '-') {
-        bool help = strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0;
-
-        usage(help ? stdout : stderr);
-        return help ? EXIT_SUCCESS : EXIT_UNKNOWN;
+        if (strcmp(argv[1], "-h") != 0 && strcmp(argv[1], "--help") != 0)
+            return tg_command_misused("explain", "it has no options");
+        usage();
+        return EXIT_SUCCESS;
     }
     if (argc > 1)
         status = explain(&out, argv + 1, argc - 1);

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void usage(FILE *out)
+static void usage(void)
 {
     fputs("Usage: trainguard fmt [OPTION...] BODY...\n\n"
           "Prints the normalized body: the changes the gateway would make, every other byte as it\n"
@@ -23,7 +23,7 @@ static void usage(FILE *out)
           "  --in-place          write the files that need changes anew\n"
           "  -h, --help          print this and exit\n\n"
           "Exit: 0 done, 1 a body cannot be normalized (or --check found one), 2 could not read.\n",
-          out);
+          stdout);
 }
 
 enum mode { PRINT = 1, PATCH, CHECK_ONLY, IN_PLACE };
@@ -229,16 +229,16 @@ int tg_fmt_main(int argc, char **argv)
     struct fmt fmt = {.magic = FMT_MAGIC, .mode = PRINT};
     bool help = false;
 
-    if (!take_options(&fmt, argc, argv, &help) || (!help && optind == argc) || fmt.modes > 1) {
-        if (fmt.modes > 1)
-            fputs("trainguard: --patch, --check and --in-place exclude each other\n", stderr);
-        usage(stderr);
-        return TG_EXIT_CANNOT;
-    }
+    if (!take_options(&fmt, argc, argv, &help))
+        return tg_command_misused("fmt", NULL);
     if (help) {
-        usage(stdout);
+        usage();
         return EXIT_SUCCESS;
     }
+    if (fmt.modes > 1)
+        return tg_command_misused("fmt", "--patch, --check and --in-place exclude each other");
+    if (optind == argc)
+        return tg_command_misused("fmt", "no BODY given");
     if (fmt.mode == IN_PLACE && !may_write(argv + optind, argc - optind))
         return TG_EXIT_CANNOT;
     return format(&fmt, argv + optind, argc - optind);

@@ -41,7 +41,7 @@ struct options {
     bool dump;
 };
 
-static void usage(FILE *out)
+static void usage(void)
 {
     fputs("Usage: trainguard [-c FILE] [-p PREFIX] [-t | -T | -s SIGNAL]\n"
           "       trainguard COMMAND ...\n\n"
@@ -52,18 +52,19 @@ static void usage(FILE *out)
           "  -T           test it, print it with secrets masked, and exit\n"
           "  -s SIGNAL    stop, quit, reload or reopen the gateway of this configuration; reload\n"
           "               waits for the outcome and fails with it\n"
-          "  -v           print the version and exit\n"
+          "  -v, --version\n"
+          "               print the version and exit\n"
           "  -V           print version, compiler and the libraries that run, and exit\n"
           "  --reference  print the reference of all directives as Markdown and exit\n"
           "  -h, --help   print this and exit\n\n"
           "Commands:\n",
-          out);
+          stdout);
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
-        fprintf(out, "  %-10s   %s\n", commands[i].name, commands[i].help);
+        printf("  %-10s   %s\n", commands[i].name, commands[i].help);
     fputs(
         "\nSignals: HUP reload, QUIT end gracefully, TERM and INT end at once (as process 1 TERM\n"
         "is QUIT), USR1 reopen logs, USR2 run the new program, WINCH end the workers.\n",
-        out);
+        stdout);
 }
 
 static int print_and_end(struct tg_buf *text)
@@ -106,27 +107,28 @@ static char *with_slash(const char *prefix)
     return out;
 }
 
+/* -t and -T: says what the load came to. */
+static int tell(const struct options *o, struct tg_settings *settings)
+{
+    struct tg_buf text = {0};
+
+    fprintf(stderr, "trainguard: configuration file %s test %s\n", o->file,
+            settings != NULL ? "is successful" : "failed");
+    if (settings == NULL)
+        return EXIT_FAILURE;
+    if (o->dump)
+        tg_settings_dump(settings, &text);
+    tg_settings_end(settings);
+    return print_and_end(&text);
+}
+
 static int serve(const struct options *o, const char *prefix)
 {
     struct tg_settings *settings = tg_settings_load(o->file, prefix);
-    int status = EXIT_FAILURE;
 
-    if (settings == NULL) {
-        fprintf(stderr, "trainguard: configuration file %s test failed\n", o->file);
-    } else if (o->test || o->dump) {
-        fprintf(stderr, "trainguard: configuration file %s test is successful\n", o->file);
-        status = EXIT_SUCCESS;
-        if (o->dump) {
-            struct tg_buf text = {0};
-
-            tg_settings_dump(settings, &text);
-            status = print_and_end(&text);
-        }
-        tg_settings_end(settings);
-    } else {
-        status = tg_master_run(settings, o->file, prefix, o->argv);
-    }
-    return status;
+    if (o->test || o->dump)
+        return tell(o, settings);
+    return settings != NULL ? tg_master_run(settings, o->file, prefix, o->argv) : EXIT_FAILURE;
 }
 
 static int run(const struct options *o)
@@ -138,10 +140,34 @@ static int run(const struct options *o)
     return status;
 }
 
+/* What is wrong has been said. */
+static int misused(void)
+{
+    fputs("`trainguard --help` tells how it is used\n", stderr);
+    return EXIT_USAGE;
+}
+
+static int unknown_command(const char *word)
+{
+    const char *names[sizeof(commands) / sizeof(*commands) + 1] = {NULL};
+    const char *nearest;
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        names[i] = commands[i].name;
+    nearest = tg_conf_nearest(tg_str_of(word), names);
+    fprintf(stderr, "trainguard: unknown command \"%s\"", word);
+    if (nearest != NULL)
+        fprintf(stderr, ", did you mean \"%s\"?", nearest);
+    fputc('\n', stderr);
+    return misused();
+}
+
 int main(int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"help", no_argument, NULL, 'h'}, {"reference", no_argument, NULL, 'R'}, {0}};
+    static const struct option names[] = {{"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"reference", no_argument, NULL, 'R'},
+                                          {0}};
     struct options o = {.file = TG_DEFAULT_CONF, .argv = argv};
     int c;
 
@@ -171,17 +197,13 @@ int main(int argc, char **argv)
         case 'R':
             return print_reference();
         case 'h':
-            usage(stdout);
+            usage();
             return EXIT_SUCCESS;
         default:
-            usage(stderr);
-            return EXIT_USAGE;
+            return misused();
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "trainguard: unknown command \"%s\"\n\n", argv[optind]);
-        usage(stderr);
-        return EXIT_USAGE;
-    }
+    if (optind < argc)
+        return unknown_command(argv[optind]);
     return run(&o);
 }

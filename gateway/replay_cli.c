@@ -165,7 +165,7 @@ static void print_summary(const struct replay *p)
     print_rules(p);
 }
 
-static int usage(FILE *out)
+static void usage(void)
 {
     fputs("Usage: trainguard replay --policy PATTERN [--enforce] AUDIT...\n\n"
           "Judges the requests of audit logs by candidate policies, as of now.\n\n"
@@ -175,8 +175,7 @@ static int usage(FILE *out)
           "Only records with a whole body (audit_body full) can be replayed; the rest is counted.\n"
           "Headers are not on record: a `match header` never holds here.\n"
           "Exit status: 0 nothing is newly denied, 1 something is, 2 files cannot be read.\n",
-          out);
-    return out == stdout ? SAME : CANNOT_RUN;
+          stdout);
 }
 
 /* Negative when the command is to go on, else its exit status. */
@@ -189,13 +188,19 @@ static int read_options(int argc, char **argv, struct options *o)
     int c;
 
     while ((c = getopt_long(argc, argv, "h", names, NULL)) != -1) {
-        if (c == 'h' || c == '?' || (c == 'p' && o->nglobs == MAX_GLOBS))
-            return usage(c == 'h' ? stdout : stderr);
+        if (c == 'h') {
+            usage();
+            return SAME;
+        }
+        if (c == '?' || (c == 'p' && o->nglobs == MAX_GLOBS))
+            return tg_command_misused("replay", c == '?' ? NULL : "too many --policy");
         if (c == 'p')
             o->globs[o->nglobs++] = tg_str_of(optarg);
         o->enforce = o->enforce || c == 'e';
     }
-    return o->nglobs == 0 || optind == argc ? usage(stderr) : -1;
+    if (o->nglobs == 0)
+        return tg_command_misused("replay", "no --policy given");
+    return optind == argc ? tg_command_misused("replay", "no AUDIT file given") : -1;
 }
 
 static int run(struct replay *p, char **files, int nfiles)

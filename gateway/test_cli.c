@@ -3,10 +3,12 @@
 #include "commands.h"
 #include "policy_cases.h"
 
+#include <errno.h>
 #include <fts.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { ALL_GOOD = 0, SOME_FAILED = 1, CANNOT_RUN = 2 };
 
@@ -227,7 +229,7 @@ static int run_all(const struct options *o, struct tg_case_file *first,
     return totals.failed > 0 || (o->require_tests && totals.untested > 0) ? SOME_FAILED : ALL_GOOD;
 }
 
-static int usage(FILE *out)
+static void usage(void)
 {
     fputs("Usage: trainguard test [OPTION...] FOLDER\n\n"
           "Runs the cases of all *.test.conf in and below a folder against the policies beside "
@@ -237,8 +239,7 @@ static int usage(FILE *out)
           "  --output text|junit   what to print (text)\n"
           "  -h, --help            print this and exit\n\n"
           "Exit status: 0 all cases hold, 1 some do not, 2 the files cannot be used.\n",
-          out);
-    return out == stdout ? ALL_GOOD : CANNOT_RUN;
+          stdout);
 }
 
 static bool read_options(int argc, char **argv, struct options *o, int *status)
@@ -250,19 +251,23 @@ static bool read_options(int argc, char **argv, struct options *o, int *status)
                                           {0}};
     int c;
 
-    *status = CANNOT_RUN;
     while ((c = getopt_long(argc, argv, "h", names, NULL)) != -1) {
         o->coverage = o->coverage || c == 'c';
         o->require_tests = o->require_tests || c == 'r';
         if (c == 'o')
             o->junit = strcmp(optarg, "junit") == 0;
-        if (c == 'h' || c == '?' || (c == 'o' && !o->junit && strcmp(optarg, "text") != 0)) {
-            *status = usage(c == 'h' ? stdout : stderr);
+        if (c == 'h') {
+            usage();
+            *status = ALL_GOOD;
+            return false;
+        }
+        if (c == '?' || (c == 'o' && !o->junit && strcmp(optarg, "text") != 0)) {
+            *status = tg_command_misused("test", c == '?' ? NULL : "--output takes text or junit");
             return false;
         }
     }
     if (optind + 1 != argc) {
-        usage(stderr);
+        *status = tg_command_misused("test", "give one FOLDER");
         return false;
     }
     o->folder = argv[optind];
@@ -284,7 +289,9 @@ int tg_test_main(int argc, char **argv)
     tg_buf_end(&problems);
     first = find_files(o.folder);
     if (first == NULL) {
-        fprintf(stderr, "trainguard: no *.test.conf in or below \"%s\"\n", o.folder);
+        fprintf(stderr, "trainguard: no *.test.conf in or below \"%s\"%s%s\n", o.folder,
+                access(o.folder, R_OK) == 0 ? "" : ": ",
+                access(o.folder, R_OK) == 0 ? "" : strerror(errno));
         status = CANNOT_RUN;
     } else {
         status = run_all(&o, first, settings->servers->locations);
