@@ -197,7 +197,7 @@ def test_the_page_of_directives_is_current():
 
 
 def test_man_pages_are_well_formed():
-    """man has no warnings; every option of --help has its paragraph."""
+    """man has no warnings; every option and command of --help has its paragraph."""
     need("man")
     for page in ("trainguard.8", "trainguard.conf.5"):
         got = subprocess.run(["man", "--warnings", "-l", TOP / "conf" / "man" / page],
@@ -206,6 +206,8 @@ def test_man_pages_are_well_formed():
     text = (TOP / "conf" / "man" / "trainguard.8").read_text(encoding="utf-8").replace("\\", "")
     for option in re.findall(r"^  (-\w|--\w+)\b", run(binary(), "--help"), re.M):
         assert option in text, option
+    for command in re.findall(r"^  ([a-z]+) ", run(binary(), "--help"), re.M):
+        assert f"\n.TP\nfB{command}" in text, command
 
 
 def test_completion_knows_signals_and_commands(tmp_path):
