@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import machine
@@ -72,7 +73,11 @@ def sample(server, load, seconds):
     """One server under load: its CPU time per request and what the client saw."""
     pids = server.pids()
     cpu, busy, start = machine.cpu_ns(pids), sum(map(machine.core_busy_ns, server.cores)), time.monotonic()
+    resident = []
+    half = threading.Timer(seconds / 2, lambda: resident.extend(machine.rss_kb(server.workers())))
+    half.start()
     figures = load.wrk(server.port, seconds)
+    half.join()
     wall = time.monotonic() - start
     cpu = machine.cpu_ns(pids) - cpu
     busy = sum(map(machine.core_busy_ns, server.cores)) - busy
@@ -86,7 +91,8 @@ def sample(server, load, seconds):
         "rps": n / figures["microseconds"] * 1e6,
         "p50_us": figures["p50"], "p99_us": figures["p99"], "p999_us": figures["p999"],
         "bytes": figures["bytes"] / n,
-        "rss_kb": max(machine.rss_kb(server.workers())),
+        "rss_kb": max(resident),
+        "peak_kb": max(machine.rss_kb(server.workers(), "VmHWM")),
         "core": cpu / wall / 1e9,
         # What else ran on the core: interrupts of the machine, other programs.
         "foreign": max(0.0, (busy - cpu) / wall / 1e9),

@@ -62,9 +62,9 @@ def cpu_ns(pids):
     return total
 
 
-def rss_kb(pids):
-    """Resident memory in kB, of each process."""
-    return [int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{p}/status").read_text())[1])
+def rss_kb(pids, what="VmRSS"):
+    """Resident memory in kB, of each process; VmHWM: the most it ever was."""
+    return [int(re.search(rf"{what}:\s+(\d+)", pathlib.Path(f"/proc/{p}/status").read_text())[1])
             for p in pids]
 
 

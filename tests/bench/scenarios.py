@@ -159,12 +159,14 @@ def connections(bench, options):
     idle = {s.name: memory.idle_connection(s, 1000) for s in proxies}
     samples = measure(options, todo)
     table = Table("By number of connections: CPU µs per request (requests/s); memory",
-                  ["server", *map(str, numbers), "RSS MB with 1000", "kB per idle connection"])
+                  ["server", *map(str, numbers), "RSS MB with 1000", "at most",
+                   "kB per idle connection"])
     table.samples = {**samples, "idle": idle}
     for s in proxies:
         mine = [samples[f"{s.name}, {n}"] for n in numbers]
         table.row(s.name, *(f"{median(m, 'cpu_us'):.2f} ({median(m, 'rps'):.0f})" for m in mine),
-                  f"{median(mine[-1], 'rss_kb') / 1024:.1f}", f"{idle[s.name]:.1f}")
+                  f"{median(mine[-1], 'rss_kb') / 1024:.1f}",
+                  f"{median(mine[-1], 'peak_kb') / 1024:.1f}", f"{idle[s.name]:.2f}")
     return table
 
 
