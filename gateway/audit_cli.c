@@ -2,6 +2,7 @@
 #include "audit_cli.h"
 
 #include "commands.h"
+#include "stats.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -22,7 +23,9 @@ static const char usage_text[] =
     "Filters, all of which a record must pass:\n"
     "  --decision WORD   allow, warn, deny, invalid, error\n"
     "  --project ID      --config NAME      --principal TEXT      --rule NAME\n"
-    "  --since TIME      --until TIME       such as 2026-01-31 or 2026-01-31T12:00:00 (UTC)\n"
+    "  --since TIME      at or after it: 2026-01-31, 2026-01-31T12:00 (UTC),\n"
+    "                    2026-01-31T20:00+08:00, or 90m, 12h, 7d, 4w ago\n"
+    "  --until TIME      before it\n"
     "\n"
     "  --output FORMAT   text (default), json, csv\n"
     "  --follow          wait for more records, across rotations\n"
@@ -64,14 +67,31 @@ static bool set_output(struct tg_audit_options *o, const char *word)
     return false;
 }
 
+static bool set_decision(struct tg_audit_filter *f, const char *word)
+{
+    f->decision = tg_str_of(word);
+    for (size_t i = 0; i < TG_STATS_DECISIONS; i++)
+        if (strcmp(tg_stats_decisions[i], word) == 0)
+            return true;
+    fprintf(stderr, "trainguard audit: no record has the decision \"%s\"\n", word);
+    return false;
+}
+
+static bool set_bound(struct tg_audit_bound *b, const char *text)
+{
+    if (tg_audit_bound(b, tg_str_of(text)))
+        return true;
+    fprintf(stderr, "trainguard audit: \"%s\" is no time\n", text);
+    return false;
+}
+
 static bool set_option(struct tg_audit_options *o, int option)
 {
     struct tg_audit_filter *f = &o->filter;
 
     switch (option) {
     case 'd':
-        f->decision = tg_str_of(optarg);
-        return true;
+        return set_decision(f, optarg);
     case 'p':
         f->project = tg_str_of(optarg);
         return true;
@@ -85,11 +105,9 @@ static bool set_option(struct tg_audit_options *o, int option)
         f->rule = tg_str_of(optarg);
         return true;
     case 's':
-        f->since = tg_str_of(optarg);
-        return true;
+        return set_bound(&f->since, optarg);
     case 'u':
-        f->until = tg_str_of(optarg);
-        return true;
+        return set_bound(&f->until, optarg);
     case 'o':
         return set_output(o, optarg);
     case 'f':
@@ -110,26 +128,32 @@ static bool set_option(struct tg_audit_options *o, int option)
 /* Reads the options of one command. 0, or the exit status plus one. */
 static int read_options(struct tg_audit_options *o, int argc, char **argv, const char *known)
 {
-    int option;
+    int option, index = 0;
 
     optind = 1;
-    while ((option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "h", names, &index)) != -1) {
         if (option == 'h') {
             fputs(usage_text, stdout);
             return TG_AUDIT_FINE + 1;
         }
-        if (option == '?' || strchr(known, option) == NULL) {
-            if (option != '?')
-                fprintf(stderr, "trainguard audit %s: an option of another command\n", argv[0]);
-            return TG_AUDIT_UNREADABLE + 1;
+        if (option == '?') {
+            fprintf(stderr, "trainguard audit %s: no option, or one without its value: %s\n",
+                    argv[0], argv[optind - 1]);
+            return tg_command_misused("audit", NULL) + 1;
+        }
+        if (strchr(known, option) == NULL) {
+            fprintf(stderr, "trainguard audit %s: an option of another command: --%s\n", argv[0],
+                    names[index].name);
+            return tg_command_misused("audit", NULL) + 1;
         }
         if (!set_option(o, option))
-            return TG_AUDIT_UNREADABLE + 1;
+            return tg_command_misused("audit", NULL) + 1;
     }
     if (optind < argc)
         return 0;
     fprintf(stderr, "trainguard audit %s: no file given\n", argv[0]);
-    return TG_AUDIT_UNREADABLE + 1;
+    return tg_command_misused("audit", NULL) + 1;
 }
 
 int tg_audit_main(int argc, char **argv)

@@ -3,6 +3,7 @@
 #define TG_AUDIT_CLI_H
 
 #include "audit_line.h"
+#include "clock.h"
 #include "document.h"
 
 /* Exit statuses. */
@@ -10,15 +11,21 @@ enum { TG_AUDIT_FINE = 0, TG_AUDIT_PROBLEM = 1, TG_AUDIT_UNREADABLE = 2 };
 
 enum tg_audit_output { TG_AUDIT_TEXT = 1, TG_AUDIT_JSON, TG_AUDIT_CSV };
 
+/* A time in UTC as records write it, without the Z, or the beginning of one. */
+struct tg_audit_bound {
+    char text[TG_CLOCK_TEXT];
+    size_t n; /* 0: none */
+};
+
 /* Which records `show` and `summary` look at; empty fields let everything through. */
 struct tg_audit_filter {
     struct tg_str decision;
     struct tg_str project;
     struct tg_str config;
     struct tg_str principal;
-    struct tg_str rule;  /* a violation's, warning's or policy result's */
-    struct tg_str since; /* RFC 3339 in UTC, or the beginning of it; inclusive */
-    struct tg_str until; /* the same; exclusive */
+    struct tg_str rule;          /* a violation's, warning's or policy result's */
+    struct tg_audit_bound since; /* inclusive */
+    struct tg_audit_bound until; /* exclusive */
 };
 
 struct tg_audit_options {
@@ -63,6 +70,24 @@ uint32_t tg_audit_list(const struct tg_doc *doc, struct tg_str name);
 
 /* True when a record passes the filter. */
 bool tg_audit_passes(const struct tg_audit_filter *filter, const struct tg_doc *doc);
+
+/*
+ * Reads RFC 3339 (UTC unless it has an offset) or the beginning of it from the year on, or how long
+ * ago: a number with s, m, h, d or w. False when the text is neither.
+ */
+bool tg_audit_bound(struct tg_audit_bound *b, struct tg_str text);
+
+/* A record's time against a bound: less than 0 when it is before; 0 when it begins with it. */
+int tg_audit_compare(struct tg_str time, const struct tg_audit_bound *b);
+
+/* --- printing --- */
+
+/* Text for a terminal: each byte that could steer it becomes '?'; the length stays. */
+void tg_audit_add_safe(struct tg_buf *out, struct tg_str text);
+
+/* One field of CSV (RFC 4180). A spreadsheet takes a cell that begins with = + - @ for a formula:
+ * such a one gets a quote before it. */
+void tg_audit_add_cell(struct tg_buf *out, struct tg_str value);
 
 /* --- commands; they print to standard output and return an exit status --- */
 

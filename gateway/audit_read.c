@@ -202,15 +202,6 @@ static bool has_rule(const struct tg_doc *doc, struct tg_str rule)
     return false;
 }
 
-/* RFC 3339 texts in UTC compare as they stand; a shorter one is the beginning of its span. */
-static int compare_time(struct tg_str time, struct tg_str bound)
-{
-    size_t n = time.n < bound.n ? time.n : bound.n;
-    int order = n > 0 ? memcmp(time.p, bound.p, n) : 0;
-
-    return order != 0 ? order : time.n < bound.n ? -1 : 0;
-}
-
 bool tg_audit_passes(const struct tg_audit_filter *f, const struct tg_doc *doc)
 {
     const struct {
@@ -228,9 +219,9 @@ bool tg_audit_passes(const struct tg_audit_filter *f, const struct tg_doc *doc)
         if (equal[i].want.n > 0 &&
             !tg_str_eq(tg_audit_text(doc, 0, equal[i].member), equal[i].want))
             return false;
-    if (f->since.n > 0 && compare_time(time, f->since) < 0)
+    if (f->since.n > 0 && tg_audit_compare(time, &f->since) < 0)
         return false;
-    if (f->until.n > 0 && compare_time(time, f->until) >= 0)
+    if (f->until.n > 0 && tg_audit_compare(time, &f->until) >= 0)
         return false;
     return f->rule.n == 0 || has_rule(doc, f->rule);
 }

@@ -28,15 +28,9 @@ static void paint(struct show *s, enum colour colour)
         tg_buf_puts(&s->out, codes[colour]);
 }
 
-/* Text for a terminal: what could steer it becomes '?'. */
 static void add_safe(struct show *s, struct tg_str text)
 {
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        bool c1 = c == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0;
-
-        tg_buf_putc(&s->out, c < 0x20 || c == 0x7f || c1 ? '?' : text.p[i]);
-    }
+    tg_audit_add_safe(&s->out, text);
 }
 
 static void add_painted(struct show *s, enum colour colour, struct tg_str text)
@@ -81,35 +75,60 @@ static struct tg_str shortened(struct tg_str s)
     return s;
 }
 
-static void add_diff_line(struct show *s, enum colour colour, const char *sign, struct tg_str path,
-                          struct tg_str value)
+/* A member's JSON text: "7" is another value than 7. */
+static struct tg_str json_of(const struct tg_doc *doc, uint32_t node, struct tg_str name)
 {
+    uint32_t value = tg_doc_member(doc, node, name);
+
+    return value != TG_NONE ? tg_doc_text(doc, value) : (struct tg_str){NULL, 0};
+}
+
+/* One operation: its place, its value if it has one, and why. */
+static void add_diff_line(struct show *s, enum colour colour, const char *sign,
+                          const struct tg_doc *doc, uint32_t op, struct tg_str why)
+{
+    struct tg_str value = json_of(doc, op, TG_STR("value"));
+
     tg_buf_puts(&s->out, "    ");
     paint(s, colour);
     tg_buf_puts(&s->out, sign);
-    add_safe(s, path);
+    add_safe(s, tg_audit_text(doc, op, TG_STR("path")));
     if (value.n > 0) {
         tg_buf_puts(&s->out, ": ");
         add_safe(s, shortened(value));
     }
     paint(s, PLAIN);
+    if (why.n > 0) {
+        tg_buf_puts(&s->out, "  (");
+        add_safe(s, why);
+        tg_buf_putc(&s->out, ')');
+    }
     tg_buf_putc(&s->out, '\n');
 }
 
-/* A patch as a diff: `test` operations are the old lines, the others the new ones. */
+static bool is_op(const struct tg_doc *doc, uint32_t e, struct tg_str op)
+{
+    return e != TG_NONE && tg_str_eq(tg_audit_text(doc, e, TG_STR("op")), op);
+}
+
+/* A patch as a diff: `test` operations are the old lines, the others the new ones. What is removed
+ * has an old line alone. */
 static void add_patch(struct show *s, const struct tg_doc *doc)
 {
-    for (uint32_t e = tg_audit_list(doc, TG_STR("patch")); e != TG_NONE; e = doc->node[e].next) {
-        struct tg_str op = tg_audit_text(doc, e, TG_STR("op"));
-        struct tg_str path = tg_audit_text(doc, e, TG_STR("path"));
-        struct tg_str value = tg_audit_text(doc, e, TG_STR("value"));
+    uint32_t next;
 
-        if (tg_str_eq(op, TG_STR("test")))
-            add_diff_line(s, RED, "- ", path, value);
-        else if (tg_str_eq(op, TG_STR("move")))
-            add_diff_line(s, GREEN, "> ", path, (struct tg_str){NULL, 0});
-        else if (!tg_str_eq(op, TG_STR("remove")))
-            add_diff_line(s, GREEN, "+ ", path, value);
+    for (uint32_t e = tg_audit_list(doc, TG_STR("patch")); e != TG_NONE; e = next) {
+        struct tg_str why = tg_audit_text(doc, e, TG_STR("why"));
+
+        next = doc->node[e].next;
+        if (is_op(doc, e, TG_STR("test")) && is_op(doc, next, TG_STR("remove"))) {
+            why = tg_audit_text(doc, next, TG_STR("why"));
+            next = doc->node[next].next;
+        }
+        if (is_op(doc, e, TG_STR("test")) || is_op(doc, e, TG_STR("remove")))
+            add_diff_line(s, RED, "- ", doc, e, why);
+        else
+            add_diff_line(s, GREEN, is_op(doc, e, TG_STR("move")) ? "> " : "+ ", doc, e, why);
     }
 }
 
@@ -170,10 +189,16 @@ static void add_text(struct show *s, const struct tg_doc *doc)
     add_member(s, doc, " by ", TG_STR("principal"));
     add_member(s, doc, " from ", TG_STR("client.address"));
     add_member(s, doc, " end=", TG_STR("end"));
+    add_member(s, doc, " detail=", TG_STR("end_detail"));
     add_member(s, doc, " upstream=", TG_STR("upstream.status_code"));
     add_member(s, doc, " code=", TG_STR("upstream.error_code"));
     add_member(s, doc, " us=", TG_STR("duration_us"));
     add_member(s, doc, " id=", TG_STR("request_id"));
+    add_member(s, doc, " version=", TG_STR("version"));
+    add_member(s, doc, " mode=", TG_STR("mode"));
+    add_member(s, doc, " previous=", TG_STR("previous.stream"));
+    add_member(s, doc, " records=", TG_STR("records"));
+    add_member(s, doc, " count=", TG_STR("count"));
     add_member(s, doc, " stream=", TG_STR("stream"));
     add_member(s, doc, " seq=", TG_STR("seq"));
     tg_buf_putc(&s->out, '\n');
@@ -207,21 +232,9 @@ static const struct tg_str columns[] = {
     {"duration_us", 11},
 };
 
-/* One field (RFC 4180). A spreadsheet takes a cell that begins with = + - @ for a formula: such a
- * one gets a quote before it. */
 static void add_cell(struct show *s, struct tg_str value)
 {
-    bool formula = value.n > 0 && memchr("=+-@\t\r", *value.p, 6) != NULL;
-
-    tg_buf_putc(&s->out, '"');
-    if (formula)
-        tg_buf_putc(&s->out, '\'');
-    for (size_t i = 0; i < value.n; i++) {
-        if (value.p[i] == '"')
-            tg_buf_putc(&s->out, '"');
-        tg_buf_putc(&s->out, value.p[i]);
-    }
-    tg_buf_putc(&s->out, '"');
+    tg_audit_add_cell(&s->out, value);
 }
 
 static void add_rules(struct show *s, const struct tg_doc *doc)

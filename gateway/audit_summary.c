@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUCKETS = 4096 };
+enum { BUCKETS = 4096, COLUMNS = 5 };
 
 enum table { DECISIONS, ENDS, PROJECTS, RULES, CHANGES, POLICIES, DRYRUNS, EXCEPTIONS, TABLES };
 
 static const struct {
     const char *title;
-    const char *columns; /* blanks in a key part them */
+    const char *columns; /* parted by blanks; at most COLUMNS */
 } tables[] = {
     [DECISIONS] = {"decisions", "decision"},
     [ENDS] = {"outcomes", "end status upstream"},
@@ -43,6 +43,7 @@ struct summary {
     struct row **sorted;
     size_t nrows;
     uint64_t records;
+    struct tg_audit_bound first, last; /* their times */
     bool bad;
 };
 
@@ -67,19 +68,30 @@ static void count_key(struct summary *s, enum table table, struct tg_str key)
     (*at)->count++;
 }
 
+static void add_column(struct tg_buf *key, struct tg_str value)
+{
+    if (key->n > 0)
+        tg_buf_putc(key, '\n');
+    if (value.n == 0)
+        tg_buf_putc(key, '-');
+    for (size_t i = 0; i < value.n; i++)
+        tg_buf_putc(key, value.p[i] == '\n' ? '?' : value.p[i]);
+}
+
+static void add_columns(struct tg_buf *key, const struct tg_doc *doc, uint32_t node,
+                        const char *const *names)
+{
+    for (size_t i = 0; names[i] != NULL; i++)
+        add_column(key, tg_audit_text(doc, node, tg_str_of(names[i])));
+}
+
 /* Counts the row whose columns these members of `node` are. */
 static void count_members(struct summary *s, enum table table, const struct tg_doc *doc,
                           uint32_t node, const char *const *names)
 {
     struct tg_buf key = {0};
 
-    for (size_t i = 0; names[i] != NULL; i++) {
-        struct tg_str value = tg_audit_text(doc, node, tg_str_of(names[i]));
-
-        if (i > 0)
-            tg_buf_putc(&key, '\n');
-        tg_buf_add(&key, value.n > 0 ? value : TG_STR("-"));
-    }
+    add_columns(&key, doc, node, names);
     count_key(s, table, tg_buf_str(&key));
     tg_buf_end(&key);
 }
@@ -104,20 +116,29 @@ static bool would_refuse(const struct tg_doc *doc, uint32_t result)
 
 static void count_dryruns(struct summary *s, const struct tg_doc *doc)
 {
+    static const char *const of_result[] = {"policy", "rule", NULL};
+    static const char *const of_record[] = {"project_id", "config_name", "principal", NULL};
+    struct tg_buf key = {0};
+
     for (uint32_t e = tg_audit_list(doc, TG_STR("policy.results")); e != TG_NONE;
          e = doc->node[e].next) {
-        struct tg_str policy = tg_audit_text(doc, e, TG_STR("policy"));
-        struct tg_str rule = tg_audit_text(doc, e, TG_STR("rule"));
-        struct tg_str project = tg_audit_text(doc, 0, TG_STR("project_id"));
-        struct tg_str config = tg_audit_text(doc, 0, TG_STR("config_name"));
-        struct tg_str principal = tg_audit_text(doc, 0, TG_STR("principal"));
-
-        if (would_refuse(doc, e))
-            count_key(s, DRYRUNS,
-                      tg_arena_printf(&s->record, "%.*s\n%.*s\n%.*s\n%.*s\n%.*s",
-                                      TG_STR_ARG(policy), TG_STR_ARG(rule), TG_STR_ARG(project),
-                                      TG_STR_ARG(config), TG_STR_ARG(principal)));
+        if (!would_refuse(doc, e))
+            continue;
+        key.n = 0;
+        add_columns(&key, doc, e, of_result);
+        add_columns(&key, doc, 0, of_record);
+        count_key(s, DRYRUNS, tg_buf_str(&key));
     }
+    tg_buf_end(&key);
+}
+
+static void count_text(struct summary *s, enum table table, struct tg_str text)
+{
+    struct tg_buf key = {0};
+
+    add_column(&key, text);
+    count_key(s, table, tg_buf_str(&key));
+    tg_buf_end(&key);
 }
 
 /* A patch names each change in the operation behind its tests. */
@@ -127,7 +148,7 @@ static void count_changes(struct summary *s, const struct tg_doc *doc)
         struct tg_str why = tg_audit_text(doc, e, TG_STR("why"));
 
         if (why.n > 0)
-            count_key(s, CHANGES, why);
+            count_text(s, CHANGES, why);
     }
 }
 
@@ -135,7 +156,24 @@ static void count_exceptions(struct summary *s, const struct tg_doc *doc)
 {
     for (uint32_t e = tg_audit_list(doc, TG_STR("exceptions")); e != TG_NONE; e = doc->node[e].next)
         if (tg_doc_type(doc, e) == TG_STRING)
-            count_key(s, EXCEPTIONS, tg_doc_string(doc, e));
+            count_text(s, EXCEPTIONS, tg_doc_string(doc, e));
+}
+
+/* Keeps the first and the last time. */
+static void note_time(struct summary *s, struct tg_str time)
+{
+    struct tg_audit_bound *first = &s->first, *last = &s->last;
+
+    if (time.n == 0 || time.n >= sizeof(first->text))
+        return;
+    if (first->n == 0 || tg_audit_compare(time, first) < 0) {
+        memcpy(first->text, time.p, time.n);
+        first->n = time.n;
+    }
+    if (last->n == 0 || tg_audit_compare(time, last) > 0) {
+        memcpy(last->text, time.p, time.n);
+        last->n = time.n;
+    }
 }
 
 static void count_record(struct summary *s, const struct tg_doc *doc)
@@ -148,6 +186,7 @@ static void count_record(struct summary *s, const struct tg_doc *doc)
     static const char *const result[] = {"policy", "rule", "result", "mode", NULL};
 
     s->records++;
+    note_time(s, tg_audit_text(doc, 0, TG_STR("time")));
     count_members(s, DECISIONS, doc, 0, decision);
     count_members(s, ENDS, doc, 0, outcome);
     count_members(s, PROJECTS, doc, 0, project);
@@ -216,37 +255,66 @@ static struct tg_str next_column(struct tg_str *key, char separator)
     return column;
 }
 
-static void add_safe(struct tg_buf *out, struct tg_str text)
+/* One line of a table, its columns as wide as said; the last one ends the line. */
+static void add_text_row(struct tg_buf *out, struct tg_str columns, char separator,
+                         const size_t *widths)
 {
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
+    for (size_t i = 0; columns.n > 0; i++) {
+        struct tg_str column = next_column(&columns, separator);
 
-        tg_buf_putc(out, c < 0x20 || c == 0x7f ? '?' : text.p[i]);
-    }
-}
-
-static void add_text_row(struct tg_buf *out, const struct row *row)
-{
-    struct tg_str key = row->key;
-
-    tg_buf_printf(out, "%10llu", (unsigned long long)row->count);
-    while (key.n > 0) {
         tg_buf_puts(out, "  ");
-        add_safe(out, next_column(&key, '\n'));
+        tg_audit_add_safe(out, column);
+        for (size_t n = column.n; n < widths[i] && columns.n > 0; n++)
+            tg_buf_putc(out, ' ');
     }
     tg_buf_putc(out, '\n');
 }
 
+static void widen(size_t *widths, struct tg_str columns, char separator)
+{
+    for (size_t i = 0; columns.n > 0; i++) {
+        struct tg_str column = next_column(&columns, separator);
+
+        CHECK(i < COLUMNS);
+        if (column.n > widths[i])
+            widths[i] = column.n;
+    }
+}
+
+/* Prints the table of some rows. */
+static void add_table(struct tg_buf *out, struct row *const *rows, size_t n)
+{
+    struct tg_str columns = tg_str_of(tables[rows[0]->table].columns);
+    size_t widths[COLUMNS] = {0};
+
+    widen(widths, columns, ' ');
+    for (size_t i = 0; i < n; i++)
+        widen(widths, rows[i]->key, '\n');
+    tg_buf_printf(out, "\n%s\n%10s", tables[rows[0]->table].title, "count");
+    add_text_row(out, columns, ' ', widths);
+    for (size_t i = 0; i < n; i++) {
+        tg_buf_printf(out, "%10llu", (unsigned long long)rows[i]->count);
+        add_text_row(out, rows[i]->key, '\n', widths);
+    }
+}
+
 static void add_text(const struct summary *s, struct tg_buf *out)
 {
-    tg_buf_printf(out, "%llu requests\n", (unsigned long long)s->records);
-    for (size_t i = 0; i < s->nrows; i++) {
-        enum table table = s->sorted[i]->table;
+    size_t n;
 
-        if (i == 0 || s->sorted[i - 1]->table != table)
-            tg_buf_printf(out, "\n%s\n%10s  %s\n", tables[table].title, "count",
-                          tables[table].columns);
-        add_text_row(out, s->sorted[i]);
+    tg_buf_printf(out, "%llu requests", (unsigned long long)s->records);
+    if (s->first.n > 0) {
+        tg_buf_puts(out, " from ");
+        tg_audit_add_safe(out, (struct tg_str){s->first.text, s->first.n});
+        tg_buf_puts(out, " to ");
+        tg_audit_add_safe(out, (struct tg_str){s->last.text, s->last.n});
+    }
+    tg_buf_putc(out, '\n');
+    for (size_t i = 0; i < s->nrows; i += n) {
+        n = 1;
+        while (i + n < s->nrows && s->sorted[i + n]->table == s->sorted[i]->table)
+            n++;
+        add_table(out, s->sorted + i, n);
     }
 }
 
@@ -275,24 +343,18 @@ static void add_json(const struct summary *s, struct tg_buf *out)
     tg_buf_puts(out, s->nrows > 0 ? "]}\n" : "}\n");
 }
 
-/* table,count,column 1, ... */
+/* Rows of all tables with the same number of fields (RFC 4180 section 2). */
 static void add_csv(const struct summary *s, struct tg_buf *out)
 {
+    tg_buf_puts(out, "table,count,1,2,3,4,5\r\n");
     for (size_t i = 0; i < s->nrows; i++) {
         struct tg_str key = s->sorted[i]->key;
 
         tg_buf_printf(out, "\"%s\",%llu", tables[s->sorted[i]->table].title,
                       (unsigned long long)s->sorted[i]->count);
-        while (key.n > 0) {
-            struct tg_str column = next_column(&key, '\n');
-
-            tg_buf_puts(out, ",\"");
-            for (size_t k = 0; k < column.n; k++) {
-                if (column.p[k] == '"')
-                    tg_buf_putc(out, '"');
-                tg_buf_putc(out, column.p[k]);
-            }
-            tg_buf_putc(out, '"');
+        for (size_t k = 0; k < COLUMNS; k++) {
+            tg_buf_putc(out, ',');
+            tg_audit_add_cell(out, next_column(&key, '\n'));
         }
         tg_buf_puts(out, "\r\n");
     }

@@ -1,6 +1,7 @@
 """`trainguard audit`: the chain is written here a second time, from its description alone."""
 
 import csv
+import datetime
 import hashlib
 import hmac
 import io
@@ -217,12 +218,25 @@ def test_a_chain_without_the_key_does_not_pass(log, key_file):
     assert run.returncode == 2 and "has another key" in run.stderr
 
 
-@pytest.mark.parametrize("arguments", [
-    [], ["verify"], ["verify", "/nowhere"], ["show", "--output", "xml", "x"], ["frobnicate"],
-    ["show", "--key-file", "x", "y"], ["verify", "--follow", "x"]])
-def test_wrong_usage(arguments):
+@pytest.mark.parametrize("arguments, word", [
+    ([], ""), (["frobnicate"], ""), (["verify"], "no file"), (["show", "--nope", "x"], "--nope"),
+    (["show", "--output", "xml", "x"], '"xml"'), (["show", "--since"], "--since"),
+    (["show", "--key-file", "x", "y"], "--key-file"), (["verify", "--follow", "x"], "--follow"),
+    (["summary", "--decision", "maybe", "x"], '"maybe"'),
+    (["show", "--since", "yesterday", "x"], '"yesterday"'),
+    (["show", "--since", "2026-13-01", "x"], '"2026-13-01"'),
+    (["show", "--since", "2026-01-01+08:00", "x"], '"2026-01-01+08:00"'),
+    (["show", "--until", "7y", "x"], '"7y"'), (["show", "--until", "", "x"], '""')])
+def test_wrong_usage(arguments, word):
     run = audit(*arguments)
-    assert run.returncode == 2 and run.stderr and not run.stdout
+    assert run.returncode == 2 and not run.stdout
+    *said, where = run.stderr.splitlines()
+    assert word in said[0] and where == "`trainguard audit --help` tells how it is used"
+
+
+def test_a_file_that_is_not_there():
+    run = audit("verify", "/nowhere")
+    assert run.returncode == 2 and "/nowhere: No such file" in run.stderr and not run.stdout
 
 
 @pytest.fixture
@@ -252,6 +266,10 @@ def three(log):
     (["--rule", "spec"], ["r2"]),
     (["--rule", "workers"], ["r3"]),
     (["--since", "2026-01-02T03:04:03", "--until", "2026-01-02T03:04:04"], ["r2"]),
+    (["--since", "2026-01-02T03:04:03Z", "--until", "2026-01-02T03:04:04Z"], ["r2"]),
+    (["--since", "2026-01-02 03:04:03.0", "--until", "2026-01-02t03:04:03.5z"], ["r2"]),
+    (["--since", "2026-01-02T11:04:03+08:00", "--until", "2026-01-01T22:04:04-05:00"], ["r2"]),
+    (["--since", "2026", "--decision", "deny"], ["r2"]),
     (["--until", "2026-01-02"], []),
     (["--project", "p1", "--decision", "allow"], ["r1"]),
 ])
@@ -260,12 +278,41 @@ def test_show_filters(three, options, ids):
     assert [json.loads(line)["request_id"] for line in run.stdout.splitlines()] == ids
 
 
+@pytest.mark.parametrize("span, seen", [("1h", "c"), ("90m", "c"), ("2d", "bc"), ("1w", "abc"),
+                                        ("7200s", "c")])
+def test_the_last_days(log, span, seen):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    write(log, [json.dumps({"time": (now - datetime.timedelta(hours=h)).strftime("%FT%T.%fZ"),
+                            "event": "outcome", "decision": "allow", "end": name})
+                for name, h in (("a", 100), ("b", 5), ("c", 0))])
+    rows = csv.DictReader(io.StringIO(audit("show", "--output", "csv", "--since", span, log).stdout))
+    assert "".join(r["end"] for r in rows) == seen
+    assert json.loads(audit("summary", "--output", "json", "--since", span,
+                            log).stdout)["requests"] == len(seen)
+
+
 def test_show_prints_for_people(three):
     run = audit("show", three)
     assert run.returncode == 0
     assert "allow 200" in run.stdout and "spec of team at /spec_id" in run.stdout
-    assert "    - /spec_id: 7\n    + /spec_id: 7\n" in run.stdout
+    assert '    - /spec_id: "7"\n    + /spec_id: 7  (string_to_integer)\n' in run.stdout
+    assert "start version=0.1.0 mode=blocking stream=0-a seq=1\n" in run.stdout
+    assert "stop records=3 stream=0-a seq=5\n" in run.stdout
     assert "\x1b" not in run.stdout
+
+
+def test_show_tells_every_change(log):
+    stream = Stream("0-a").add(decision="allow", end="done", patch=[
+        {"op": "test", "path": "/a", "value": None}, {"op": "remove", "path": "/a", "why": "gone"},
+        {"op": "remove", "path": "/secret", "why": "gone"},
+        {"op": "test", "path": "/b", "value": 1},
+        {"op": "move", "from": "/b", "path": "/c", "why": "name"},
+        {"op": "add", "path": "/d", "value": "hmac-sha256:00", "why": "more"}])
+    run = audit("show", write(log, stream.add("dropped", count=7).lines))
+    assert [line[4:] for line in run.stdout.splitlines() if line.startswith("    ")] == [
+        "- /a: null  (gone)", "- /secret  (gone)", "- /b: 1", "> /c  (name)",
+        '+ /d: "hmac-sha256:00"  (more)']
+    assert " dropped count=7 " in run.stdout
 
 
 def test_show_csv_has_no_formulas(log):
@@ -316,4 +363,20 @@ def test_summary_counts(three):
 def test_summary_tells_whom_a_dry_run_would_refuse(three):
     run = audit("summary", three)
     assert "would be refused if dry runs were enforced" in run.stdout
-    assert "         1  team  workers  p2  c3" in run.stdout
+    head, row = run.stdout.split("enforced\n")[1].splitlines()[:2]
+    assert row.split() == ["1", "team", "workers", "p2", "c3", "-"]
+    assert [head.index(w) for w in ("policy", "rule", "project", "config", "principal")] == \
+        [row.index(w) for w in ("team", "workers", "p2", "c3", "-")]
+
+
+def test_summary_csv_is_one_table(log):
+    write(log, Stream("0-a").add(decision="allow", end="done", project_id='=cmd("x")').lines)
+    rows = list(csv.reader(io.StringIO(audit("summary", "--output", "csv", log).stdout)))
+    assert rows[0] == ["table", "count", "1", "2", "3", "4", "5"]
+    assert {len(r) for r in rows} == {7}
+    assert ["projects", "1", "'=cmd(\"x\")", "allow", "", "", ""] in rows
+
+
+def test_summary_tells_its_span(three):
+    assert audit("summary", three).stdout.startswith(
+        "3 requests from 2026-01-02T03:04:02.000000Z to 2026-01-02T03:04:04.000000Z\n")
