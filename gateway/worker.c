@@ -219,7 +219,7 @@ static unsigned apart(unsigned a, unsigned b)
     return a > b ? a - b : b - a;
 }
 
-/* A burst of connections leaves holes of some 60 KB each, what their handshakes took; the allocator
+/* A burst of connections leaves holes of some 20 KB each, what their handshakes took; the allocator
  * returns only what is free at the top of the heap. When the burst is over, and not for a few:
  * looking for pages takes milliseconds. */
 static void give_memory_back(struct tg_worker *w)
