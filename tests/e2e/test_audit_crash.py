@@ -14,7 +14,7 @@ import threading
 import pytest
 
 import audit
-from client import Client, request
+from client import Client, check_refusal, request
 from gateway import Gateway, config
 from origin import again, answer, read, wait_end
 from test_limits import worker
@@ -201,7 +201,8 @@ def test_all_killed(two, mode):
 
 @pytest.fixture(name="synced")
 def power_loss(tmp_path, monkeypatch):
-    """synced(log, event): the records that a loss of power now would leave."""
+    """synced(log, event): the records that a loss of power now would leave; synced.plan(guard, byte):
+    what is to happen when the log is synced next (power_loss.c)."""
     source = pathlib.Path(__file__).with_name("power_loss.c")
     library, file = tmp_path / "power_loss.so", tmp_path / "synced"
     subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-Wall",
@@ -213,10 +214,17 @@ def power_loss(tmp_path, monkeypatch):
     def left(log, event):
         copy = tmp_path / "left.jsonl"
         shutil.copy(log, copy)
-        os.truncate(copy, int.from_bytes(file.read_bytes(), "little"))
+        os.truncate(copy, int.from_bytes(file.read_bytes()[:8], "little"))
         assert audit.verify(copy)[0] == 0
         return [r["request_id"] for r in audit.records(copy, event)]
 
+    def plan(guard, what):
+        guard.wait_log("master: trainguard .* worker")  # the start record is on the disk
+        with open(file, "r+b") as shared:
+            shared.seek(8)
+            shared.write(what)
+
+    left.plan = plan
     return left
 
 
@@ -224,6 +232,49 @@ PUT = request("PUT", "/v1/p/training-job-configs/c",
               b'{"worker_server_num":1,"spec_id":1,"model_id":1,"data_url":"/bkt/x"}',
               "Content-Type: application/json", "X-Request-Id: one")
 POST = request("POST", "/x", b"body", "X-Request-Id: one")
+
+
+@pytest.mark.parametrize("data", [PUT, POST], ids=["judged", "streamed"])
+@pytest.mark.parametrize("dies, kept", [(b"1", ["intent"]), (b"2", ["intent", "outcome"])],
+                         ids=["not forwarded", "not answered"])
+def test_power_lost_behind_a_record(gateway, origin, synced, data, dies, kept):
+    """Between the intent and its request, and between the outcome and its answer."""
+    behind = origin()
+    guard = gateway(behind, KILLED, audit="{dir}/audit.jsonl mode=strict")
+    log = guard.directory / "audit.jsonl"
+    synced.plan(guard, dies)
+    with Client(guard.port) as client:
+        client.send(data)
+        assert client.rest() == b""
+    audit.wait(log, 2, "start")
+    assert [e for e in ("intent", "outcome") if synced(log, e) == ["one"]] == kept
+    assert len(behind.requests) == len(kept) - 1
+    guard.stop()
+    code, words = audit.verify(log)
+    assert code == 0 and "note: crash" in words, words
+
+
+@pytest.mark.parametrize("data", [PUT, POST], ids=["judged", "streamed"])
+def test_nothing_goes_without_its_intent_on_disk(gateway, origin, synced, data):
+    """A written intent is not enough when the disk does not take it; the log recovers."""
+    behind = origin()
+    guard = gateway(behind, [r"the log cannot be written: .*fdatasync: Input/output error",
+                             r"exchange: the audit log"], audit="{dir}/audit.jsonl mode=strict")
+    synced.plan(guard, b"e")
+    with Client(guard.port) as client:
+        client.send(data)
+        check_refusal(client.final(), 503, "ModelArts.4700")
+    assert not behind.requests
+    synced.plan(guard, b"0")
+    guard.wait_log("the log can be written again")
+    with Client(guard.port) as client:
+        client.send(data)
+        assert client.final().status == 200
+    assert len(behind.requests) == 1
+    guard.stop()
+    log = guard.directory / "audit.jsonl"
+    assert synced(log, "outcome") == ["one", "one"]
+    assert audit.verify(log, closed=True)[0] == 0
 
 
 @pytest.mark.parametrize("data", [PUT, POST], ids=["judged", "streamed"])
