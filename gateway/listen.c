@@ -103,6 +103,13 @@ static int open_socket(struct tg_socket *s)
     return fd;
 }
 
+/* `errno` says why. */
+static void complain(const char *address, struct tg_buf *problems)
+{
+    tg_log(TG_LOG_EMERG, "listen", "cannot listen on %s: %s", address, strerror(errno));
+    tg_buf_printf(problems, "[emerg] cannot listen on %s: %s\n", address, strerror(errno));
+}
+
 /* All workers share one unix socket: there is no SO_REUSEPORT for them. */
 static bool open_all(struct tg_socket *s, unsigned workers, struct tg_buf *problems)
 {
@@ -172,6 +179,30 @@ static struct tg_socket *open_new(const struct tg_listen *l, unsigned workers,
     return s;
 }
 
+/* SO_REUSEPORT lets a second gateway of the same user share a port of the first unnoticed: before
+ * the first socket is opened, all ports must be free without it. */
+static bool check_free(const struct tg_listen *l, struct tg_buf *problems)
+{
+    bool good = true;
+
+    for (; l != NULL && good; l = l->next) {
+        char *text = address_text(&l->address);
+        int on = 1, fd = socket(l->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (l->address.ss_family == AF_INET6)
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+        good = l->address.ss_family == AF_UNIX ||
+               bind(fd, (const struct sockaddr *)&l->address, l->address_len) == 0;
+        if (!good)
+            complain(text, problems);
+        if (fd >= 0)
+            close(fd);
+        free(text);
+    }
+    return good;
+}
+
 /* New ones go to the end: the order is that of the settings. */
 static bool open_list(struct tg_socket **sockets, const struct tg_listen *l, bool admin,
                       unsigned workers, struct tg_buf *problems)
@@ -211,12 +242,16 @@ bool tg_sockets_open(struct tg_socket **sockets, const struct tg_settings *setti
                      unsigned workers, struct tg_buf *problems)
 {
     struct tg_socket **added = sockets;
-    bool good;
+    bool first = *sockets == NULL, good = true;
 
     CHECK(workers >= 1 && workers <= TG_MAX_WORKERS);
+    if (first)
+        good = check_free(settings->admin_listens, problems);
+    for (struct tg_server_conf *v = settings->servers; v != NULL && first && good; v = v->next)
+        good = check_free(v->listens, problems);
     for (; *added != NULL; added = &(*added)->next)
         (*added)->wished = false;
-    good = open_list(sockets, settings->admin_listens, true, 1, problems);
+    good = good && open_list(sockets, settings->admin_listens, true, 1, problems);
     for (struct tg_server_conf *v = settings->servers; v != NULL && good; v = v->next)
         good = open_list(sockets, v->listens, false, workers, problems);
     if (!good) {
