@@ -240,6 +240,7 @@ static void end(struct master *m, int signal_number)
     m->replaced = m->heir != 0;
     if (!m->replaced) /* or systemd would end the heir, too */
         tg_notify("STOPPING=1\nSTATUS=%s", signal_number == SIGQUIT ? "Draining." : "Stopping.");
+    tg_sockets_end(&m->sockets, !m->replaced); /* who comes now is refused, and waits for nobody */
     tg_crew_tell(&m->crew, signal_number);
 }
 
