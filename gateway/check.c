@@ -1,10 +1,11 @@
 #include "check.h"
 
-#include <stdio.h>
+#include "log.h"
+
 #include <stdlib.h>
 
 void tg_check_failed(const char *what, const char *file, int line, const char *function)
 {
-    fprintf(stderr, "%s:%d: %s: CHECK(%s) failed\n", file, line, function, what);
+    tg_log(TG_LOG_EMERG, "check", "%s:%d: %s: CHECK(%s) failed", file, line, function, what);
     abort();
 }

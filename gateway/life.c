@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -27,11 +28,21 @@ static void on_quit(evutil_socket_t signal_number, short what, void *arg)
     tg_worker_drain(arg);
 }
 
+/* The master has made the error log anew by now. */
+static void reopen_log(const struct tg_settings *s)
+{
+    const char *path = tg_settings_error_log(s);
+
+    if (path != NULL && !tg_log_open(path))
+        tg_log(TG_LOG_ERROR, "worker", "cannot reopen %s: %s", path, strerror(errno));
+}
+
 static void on_reopen(evutil_socket_t signal_number, short what, void *arg)
 {
     struct tg_worker *w = arg;
 
     (void)signal_number, (void)what;
+    reopen_log(w->settings);
     tg_audit_reopen(w->audit);
 }
 
@@ -134,7 +145,7 @@ int tg_life_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
     unblock_signals();
     if (settings->sandbox)
-        tg_sandbox_enter(tg_audit_file(settings->audit_conf));
+        tg_sandbox_enter(tg_audit_file(settings->audit_conf), tg_settings_error_log(settings));
     if (getppid() == parent)
         serve(w, slot, ready);
     block_signals(); /* a second one must not end what ends in order */
@@ -159,25 +170,31 @@ static void on_admin_quit(evutil_socket_t signal_number, short what, void *arg)
     tg_admin_drain(arg);
 }
 
+static void on_admin_reopen(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    reopen_log(arg);
+}
+
 int tg_life_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats, int orders,
                   int ready)
 {
     struct tg_admin *a = tg_admin_new(settings, stats, orders);
     struct event *events[] = {watch(tg_admin_base(a), SIGTERM, on_admin_term, a),
-                              watch(tg_admin_base(a), SIGQUIT, on_admin_quit, a)};
+                              watch(tg_admin_base(a), SIGQUIT, on_admin_quit, a),
+                              watch(tg_admin_base(a), SIGUSR1, on_admin_reopen, settings)};
 
     if (!become(settings))
         return EXIT_FAILURE;
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    signal(SIGUSR1, SIG_IGN);
     unblock_signals();
     if (getppid() == parent) {
         report(ready);
         tg_admin_run(a);
     }
     block_signals();
-    event_free(events[0]);
-    event_free(events[1]);
+    for (unsigned i = 0; i < 3; i++)
+        event_free(events[i]);
     tg_admin_end(a);
     tg_settings_end(settings);
     return EXIT_SUCCESS;
@@ -185,10 +202,22 @@ int tg_life_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *s
 
 /* --- the background --- */
 
-int tg_life_daemon(void)
+static void leave_terminal(bool quiet)
 {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    setsid();
+    for (int i = STDIN_FILENO; null >= 0 && i <= (quiet ? STDERR_FILENO : STDOUT_FILENO); i++)
+        dup2(null, i);
+    if (null > STDERR_FILENO)
+        close(null);
+}
+
+int tg_life_daemon(bool quiet)
+{
+    struct tg_buf words = {0};
     int ends[2];
-    char good = 0;
+    ssize_t n;
     pid_t pid;
 
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
@@ -196,24 +225,25 @@ int tg_life_daemon(void)
     CHECK(pid >= 0);
     if (pid == 0) {
         close(ends[0]);
-        setsid();
+        leave_terminal(quiet);
         return ends[1];
     }
     close(ends[1]);
-    exit(read(ends[0], &good, 1) == 1 && good ? EXIT_SUCCESS : EXIT_FAILURE);
+    n = read(ends[0], tg_buf_room(&words, PIPE_BUF), PIPE_BUF);
+    words.n = n > 0 ? (size_t)n - 1 : 0;
+    tg_settings_print(&words);
+    exit(n > 0 && words.p[words.n] == '+' ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-void tg_life_daemon_ready(int fd, bool good)
+/* One write of at most PIPE_BUF bytes is read as one: the problems, then how it went. */
+void tg_life_daemon_ready(int fd, bool good, const struct tg_buf *problems)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    char byte = good;
+    struct tg_buf words = {0};
+    size_t n = problems->n < PIPE_BUF ? problems->n : 0;
 
-    if (null >= 0) {
-        dup2(null, STDIN_FILENO);
-        dup2(null, STDOUT_FILENO);
-    }
-    if (null > STDERR_FILENO)
-        close(null);
-    (void)!write(fd, &byte, 1);
+    tg_buf_add(&words, (struct tg_str){problems->p, n});
+    tg_buf_putc(&words, good ? '+' : '-');
+    (void)!write(fd, words.p, words.n);
     close(fd);
+    tg_buf_end(&words);
 }

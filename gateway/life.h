@@ -24,11 +24,13 @@ int tg_life_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *s
 
 /*
  * Goes into the background: the calling process stays until tg_life_daemon_ready() in its child and
- * then exits with that answer. Returns, in the child, what tg_life_daemon_ready() takes.
+ * then exits with that answer. The child leaves the terminal, all but standard error unless
+ * `quiet`. Returns, in the child, what tg_life_daemon_ready() takes.
  */
-int tg_life_daemon(void);
+int tg_life_daemon(bool quiet);
 
-/* Lets the process that was started from a shell go, and leaves the terminal. */
-void tg_life_daemon_ready(int fd, bool good);
+/* Lets the process that was started from a shell go, with problems to print, as tg_settings_read()
+ * gives them, if it did not go well. */
+void tg_life_daemon_ready(int fd, bool good, const struct tg_buf *problems);
 
 #endif

@@ -4,6 +4,7 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -26,10 +27,17 @@ const char *tg_log_level_name(enum tg_log_level level)
     return names[level];
 }
 
-void tg_log_to(int fd, enum tg_log_level level)
+bool tg_log_open(const char *path)
 {
+    int fd =
+        path == NULL ? STDERR_FILENO : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+
+    if (fd < 0)
+        return false;
+    if (sink.fd != STDERR_FILENO)
+        close(sink.fd);
     sink.fd = fd;
-    sink.level = level;
+    return true;
 }
 
 void tg_log_level(enum tg_log_level level)

@@ -25,12 +25,13 @@ enum tg_log_level {
 const char *tg_log_level_name(enum tg_log_level level);
 
 /*
- * Sends lines of `level` and more severe ones to `fd`, which stays the caller's. Before the first
- * call: standard error, notice.
+ * Sends lines to a file, which it appends to or makes (NULL: standard error), and closes the one it
+ * opened before. False with errno, and nothing changes, when the file cannot be opened. Before the
+ * first call: standard error, notice.
  */
-void tg_log_to(int fd, enum tg_log_level level);
+bool tg_log_open(const char *path);
 
-/* Changes the level alone. */
+/* Writes lines of `level` and more severe ones. */
 void tg_log_level(enum tg_log_level level);
 
 /* True when a line of that level would be written; for work only the line needs. */

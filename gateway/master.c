@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,24 +37,29 @@ struct master {
     uint64_t reloads;
     uint64_t watched; /* when the watchdog was last told, monotonic */
     int orders[2];    /* pipe from the admin process, one byte per order */
-    int log_fd;
 };
 
-static bool open_log(struct master *m)
+/* Workers open it again by its name, as the user they are. */
+static void give_log(const struct tg_settings *s, const char *path)
 {
-    const struct tg_settings *s = m->settings;
-    int fd = STDERR_FILENO;
+    struct stat st;
 
-    if (s->error_log.n > 0 && !tg_str_eq(s->error_log, TG_STR("stderr")))
-        fd = open(s->error_log.p, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        tg_log(TG_LOG_EMERG, "master", "cannot open %s: %s", s->error_log.p, strerror(errno));
+    if (s->user.n > 0 && geteuid() == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+        chown(path, s->uid, s->gid) != 0)
+        tg_log(TG_LOG_WARN, "master", "cannot give %s to %s: %s", path, s->user.p, strerror(errno));
+}
+
+static bool open_log(const struct tg_settings *s, struct tg_buf *problems)
+{
+    const char *path = tg_settings_error_log(s);
+
+    if (!tg_log_open(path)) {
+        tg_buf_printf(problems, "[emerg] cannot open %s: %s\n", path, strerror(errno));
         return false;
     }
-    tg_log_to(fd, (enum tg_log_level)s->error_log_level);
-    if (m->log_fd > STDERR_FILENO)
-        close(m->log_fd);
-    m->log_fd = fd;
+    tg_log_level((enum tg_log_level)s->error_log_level);
+    if (path != NULL)
+        give_log(s, path);
     return true;
 }
 
@@ -95,8 +101,12 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     unsigned workers = m->crew.workers;
     bool admin = m->crew.admin;
 
-    if (!tg_sockets_open(&m->sockets, fresh, wanted_workers(fresh), problems))
+    if (!open_log(fresh, problems))
         return false;
+    if (!tg_sockets_open(&m->sockets, fresh, wanted_workers(fresh), problems)) {
+        (void)open_log(before, problems);
+        return false;
+    }
     name_routes(m->stats, fresh);
     fresh->tickets = &m->tickets;
     m->settings = fresh;
@@ -105,6 +115,7 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     if (tg_crew_start(&m->crew))
         return true;
     tg_buf_puts(problems, "[emerg] the new workers did not come to serve, the log says why\n");
+    (void)open_log(before, problems);
     m->settings = before;
     m->crew.workers = workers;
     m->crew.admin = admin;
@@ -152,8 +163,6 @@ static void reload(struct master *m)
     if (fresh != NULL)
         tg_tickets_renew(&m->tickets, fresh->tls_ticket_rotation, tg_clock_mono_now());
     if (fresh != NULL && enforce(m, fresh, &problems)) {
-        if (!open_log(m))
-            tg_log(TG_LOG_ERROR, "master", "the old error log goes on");
         log_problems(tg_buf_str(&problems)); /* warnings */
         tg_sockets_close_unwanted(&m->sockets);
         tg_log(TG_LOG_NOTICE, "master", "reloaded %s", m->file);
@@ -280,6 +289,16 @@ static void take_orders(struct master *m)
         }
 }
 
+static void reopen(struct master *m)
+{
+    struct tg_buf problems = {0};
+
+    (void)open_log(m->settings, &problems);
+    log_problems(tg_buf_str(&problems));
+    tg_buf_end(&problems);
+    tg_crew_tell(&m->crew, SIGUSR1);
+}
+
 static void obey(struct master *m, int signal_number)
 {
     bool drain = signal_number == SIGQUIT || (signal_number == SIGTERM && getpid() == 1);
@@ -302,8 +321,7 @@ static void obey(struct master *m, int signal_number)
         end(m, drain ? SIGQUIT : SIGTERM);
         break;
     case SIGUSR1:
-        (void)open_log(m);
-        tg_crew_tell(&m->crew, SIGUSR1);
+        reopen(m);
         break;
     case SIGIO:
         take_orders(m);
@@ -370,9 +388,8 @@ static void run(struct master *m, const sigset_t *signals)
 /* --- start and end --- */
 
 /* Everything that can fail at a start; the first workers serve when it returns true. */
-static bool begin(struct master *m, struct tg_settings *settings)
+static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf *problems)
 {
-    struct tg_buf problems = {0};
     bool good;
 
     m->pid = getpid();
@@ -380,8 +397,11 @@ static bool begin(struct master *m, struct tg_settings *settings)
     m->settings = settings;
     if (!tg_sockets_inherit(&m->sockets))
         tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_SOCKETS_VARIABLE);
-    good = open_log(m) && enforce(m, settings, &problems) && tg_control_write_pid(settings->pid);
-    tg_buf_end(&problems); /* each was logged where it was found */
+    good = enforce(m, settings, problems);
+    if (good && !tg_control_write_pid(settings->pid)) {
+        tg_buf_printf(problems, "[emerg] cannot write %s, the log says why\n", settings->pid.p);
+        good = false;
+    }
     if (!good) {
         m->crew.ending = true;
         tg_crew_tell(&m->crew, SIGTERM);
@@ -402,7 +422,9 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     struct master m = {.file = file, .prefix = prefix, .argv = argv, .stats = tg_stats_new()};
     bool inherits = getenv(TG_SOCKETS_VARIABLE) != NULL;
     sigset_t signals = our_signals();
-    int daemon = settings->daemon && !inherits ? tg_life_daemon() : -1;
+    bool quiet = tg_settings_error_log(settings) != NULL;
+    int daemon = settings->daemon && !inherits ? tg_life_daemon(quiet) : -1;
+    struct tg_buf problems = {0};
     bool good;
 
     if (settings->sandbox)
@@ -415,12 +437,17 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     m.crew.limits = tg_limits_new();
     m.crew.work = work;
     m.crew.owner = &m;
-    good = begin(&m, settings);
+    good = begin(&m, settings, &problems);
+    if (good || !quiet)
+        problems.n = 0; /* they were told where they were found */
     if (daemon >= 0)
-        tg_life_daemon_ready(daemon, good);
+        tg_life_daemon_ready(daemon, good, &problems);
+    else
+        tg_settings_print(&problems);
+    tg_buf_end(&problems);
     run(&m, &signals);
     tg_control_remove_pid(m.settings->pid);
-    tg_sockets_end(&m.sockets, good && !m.replaced);
+    tg_sockets_end(&m.sockets, false);
     tg_settings_end(m.settings);
     tg_wipe(&m.tickets, sizeof(m.tickets));
     tg_stats_end(m.stats);

@@ -111,8 +111,9 @@ static void allow(int rules, const char *path, unsigned rights)
     close(rule.parent_fd);
 }
 
-/* The file itself, and the directory it is made anew in; but not all of /dev for /dev/stdout. */
-static void allow_written(int rules, const char *file)
+/* The file itself, and the directory it is made anew in, with rights to that; but not all of /dev
+ * for /dev/stdout. */
+static void allow_written(int rules, const char *file, unsigned rights)
 {
     char directory[4096];
     const char *slash = strrchr(file, '/');
@@ -125,11 +126,11 @@ static void allow_written(int rules, const char *file)
     else
         snprintf(directory, sizeof(directory), "%.*s", slash > file ? (int)(slash - file) : 1,
                  file);
-    allow(rules, directory, ROTATE);
+    allow(rules, directory, rights);
 }
 
 /* The version of Landlock that holds now, or 0 with errno. */
-static int enter_landlock(const char *written)
+static int enter_landlock(const char *audit, const char *log)
 {
     struct landlock_ruleset_attr attr = {.handled_access_fs = ALL};
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -143,8 +144,10 @@ static int enter_landlock(const char *written)
         return 0;
     for (size_t i = 0; i < sizeof(readable) / sizeof(*readable); i++)
         allow(rules, readable[i].path, readable[i].rights);
-    if (written != NULL)
-        allow_written(rules, written);
+    if (audit != NULL)
+        allow_written(rules, audit, ROTATE);
+    if (log != NULL)
+        allow_written(rules, log, WRITE);
     ok = syscall(SYS_landlock_restrict_self, rules, 0) == 0;
     close(rules);
     return ok ? (int)version : 0;
@@ -333,7 +336,7 @@ static int enter_seccomp(void)
 
 /* --- all of it --- */
 
-void tg_sandbox_enter(const char *written)
+void tg_sandbox_enter(const char *audit, const char *log)
 {
     int landlock, error;
 
@@ -347,7 +350,7 @@ void tg_sandbox_enter(const char *written)
     }
     if (!drop_capabilities())
         tg_log(TG_LOG_WARN, "sandbox", "capabilities stay: %s", strerror(errno));
-    landlock = enter_landlock(written);
+    landlock = enter_landlock(audit, log);
     if (landlock == 0)
         tg_log(TG_LOG_NOTICE, "sandbox", "no Landlock here: %s", strerror(errno));
     error = enter_seccomp();

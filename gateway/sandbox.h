@@ -17,10 +17,11 @@ void tg_sandbox_hide(void);
 bool tg_sandbox_become(const char *user, uid_t uid, gid_t gid);
 
 /*
- * Ends all capabilities and the way back to any, and closes the sandbox. `written` is the one file
- * that is written, and rotated in its directory; NULL: none. Everything else that is needed is open
- * by now. Logs what holds and what the kernel does not have.
+ * Ends all capabilities and the way back to any, and closes the sandbox. `audit` is the file that
+ * is written, and rotated in its directory, `log` the one that is opened anew when the master has
+ * made it anew; NULL: none. Everything else that is needed is open by now. Logs what holds and what
+ * the kernel does not have.
  */
-void tg_sandbox_enter(const char *written);
+void tg_sandbox_enter(const char *audit, const char *log);
 
 #endif

@@ -127,6 +127,11 @@ const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct
     return c.errors == 0 ? scope.server->locations : NULL;
 }
 
+const char *tg_settings_error_log(const struct tg_settings *s)
+{
+    return s->error_log.n == 0 || tg_str_eq(s->error_log, TG_STR("stderr")) ? NULL : s->error_log.p;
+}
+
 char *tg_settings_folder(const char *file)
 {
     const char *slash = strrchr(file, '/');

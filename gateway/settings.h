@@ -194,6 +194,9 @@ struct tg_settings *tg_settings_offline(const char *file, struct tg_str text, co
 const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct tg_location *base,
                                              struct tg_str text, struct tg_buf *problems);
 
+/* The file of the error log, or NULL: standard error. */
+const char *tg_settings_error_log(const struct tg_settings *s);
+
 /* The folder of a file with its '/', so that what stands beside a configuration is found; on the
  * heap, the caller's. */
 char *tg_settings_folder(const char *file);

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 import audit
-from client import Client, request
+from client import Client, ask, request
 from gateway import binary, config
 from origin import read, wait_end
 
@@ -234,6 +234,77 @@ def test_reopen(origin, gateway):
     assert len(audit.wait(log, 1)) == 1
 
 
+def test_reopen_the_error_log(origin, tmp_path):
+    """Of the master, the workers and the admin process; a reload takes another file and level over."""
+    log = tmp_path / "error.log"
+    text = config(tmp_path, origin().port, locations=PASS,
+                  main="admin { listen unix:admin.sock; }").replace("stderr info", f"{log} info")
+    guard = background(tmp_path, text)
+    old = set(children(guard.pid))
+    log.rename(tmp_path / "rotated.log")
+    assert send(guard, "reopen").returncode == 0
+    while sum(f"[info] {pid} " in (log.read_text() if log.exists() else "") for pid in old) == 0:
+        ask(guard.port, b"GET\r\n\r\n")
+    edit(guard, f"{log} info", f"{tmp_path}/other.log debug")
+    assert send(guard, "reload").returncode == 0
+    assert ask(guard.port, request()).status == 200
+    words = (tmp_path / "other.log").read_text()
+    assert re.search(r"\[debug\] (\d+) exchange", words) and "reloaded" in words
+    before = (tmp_path / "rotated.log").read_text()
+    assert send(guard, "quit").returncode == 0
+    wait_gone(guard.pid)
+    assert (tmp_path / "rotated.log").read_text() == before
+    for pid in old:
+        assert not re.search(rf" {pid} .*live objects", before)
+
+
+def test_an_error_log_that_cannot_be_opened_at_reload(origin, gateway):
+    """Is a reason to go on with the old configuration."""
+    guard = gateway(origin(), expect=FAILED, locations=PASS)
+    edit(guard, "error_log stderr info", "error_log /nonexistent/error.log")
+    answer = send(guard, "reload")
+    assert answer.returncode == 1 and "/nonexistent/error.log" in answer.stderr
+    assert ask(guard.port, request()).status == 200
+
+
+def test_a_second_gateway_does_not_share_the_port(origin, gateway, tmp_path):
+    """It says so and ends, and the first one's pid file stays."""
+    guard = gateway(origin(), locations=PASS)
+    edit(guard, "127.0.0.1:0", f"127.0.0.1:{guard.port}")
+    conf = guard.directory / "trainguard.conf"
+    for extra in ("", f"error_log {tmp_path}/second.log;"):
+        conf.write_text(conf.read_text().replace("error_log stderr info;", extra or "error_log stderr info;"))
+        second = subprocess.run([binary(), "-p", f"{guard.directory}/", "-c", conf], capture_output=True,
+                                text=True, timeout=30, check=False)
+        assert second.returncode == 1
+        assert f"[emerg] cannot listen on 127.0.0.1:{guard.port}: Address already in use" in \
+            re.sub(r"\d+ listen: ", "", second.stderr)
+    assert int((guard.directory / "trainguard.pid").read_text()) == guard.process.pid
+    assert ask(guard.port, request()).status == 200
+
+
+def test_nobody_queues_for_a_gateway_that_ends(origin, gateway):
+    """While it drains its port is closed: who waited would be reset in the end."""
+    go = threading.Event()
+
+    def hold(_origin, connection):
+        assert go.wait(20)
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    behind = origin([read, hold])
+    guard = gateway(behind, locations=PASS)
+    with Client(guard.port) as client:
+        client.send(request())
+        behind.wait(lambda: behind.requests)
+        assert send(guard, "quit").returncode == 0
+        guard.wait_log("ending gracefully")
+        with pytest.raises(ConnectionRefusedError):
+            while True:
+                socket.create_connection(("127.0.0.1", guard.port)).close()
+        go.set()
+        assert client.final().status == 200
+
+
 def test_an_unknown_word(tmp_path):
     """Usage, not failure."""
     (tmp_path / "x.conf").write_text("pid x.pid;")
@@ -311,28 +382,43 @@ def test_systemd_is_told_of_an_upgrade(origin, gateway, tmp_path, monkeypatch):
             manager.recv(4096)
 
 
+class Background:
+    """A gateway with `daemon on` and a log file, as far as other functions look at it."""
+
+    def __init__(self, directory, text):
+        self.directory = directory
+        path = directory / "trainguard.conf"
+        path.write_text("daemon on;" + text)
+        # the pipes end with the command: whoever started it over ssh is not kept waiting
+        done = subprocess.run([binary(), "-p", f"{directory}/", "-c", path], timeout=30, check=False,
+                              capture_output=True, text=True)
+        self.status, self.words = done.returncode, done.stderr
+        if self.status == 0:
+            self.pid = int((directory / "trainguard.pid").read_text())
+            log = re.search(r"error_log (\S+)", text)[1]
+            self.port = int(re.findall(r"listening on 127\.0\.0\.1:(\d+)",
+                                       pathlib.Path(log).read_text(encoding="utf-8"))[-1])
+
+
+def background(directory, text):
+    """One that serves."""
+    started = Background(directory, text)
+    assert (started.status, started.words) == (0, "")
+    return started
+
+
 def test_daemon(origin, tmp_path):
     """The command returns when the gateway serves, and says so when it does not."""
-    behind = origin()
-    text = config(tmp_path, behind.port, locations=PASS, main="daemon on;")
-    path = tmp_path / "trainguard.conf"
-    path.write_text(text.replace("error_log stderr", f"error_log {tmp_path}/error.log"))
-    subprocess.run([binary(), "-c", str(path)], check=True, timeout=30)
-    pid = int((tmp_path / "trainguard.pid").read_text())
-    port = int(re.search(r"listening on 127\.0\.0\.1:(\d+)",
-                         (tmp_path / "error.log").read_text())[1])
-    with Client(port) as client:
-        client.send(request())
-        assert client.final().status == 200
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        second = tmp_path / "second.conf"
-        second.write_text(path.read_text().replace(
-            "listen 127.0.0.1:0", f"listen 127.0.0.1:{taken.getsockname()[1]}").replace(
-                "trainguard.pid", "second.pid"))
-        assert subprocess.run([binary(), "-c", str(second)], timeout=30,
-                              check=False).returncode == 1
-    os.kill(pid, signal.SIGTERM)
-    wait_gone(pid)
+    text = config(tmp_path, origin().port, locations=PASS).replace("error_log stderr",
+                                                                   f"error_log {tmp_path}/error.log")
+    first = background(tmp_path, text)
+    assert ask(first.port, request()).status == 200
+    (tmp_path / "second").mkdir()
+    second = Background(tmp_path / "second", text.replace("127.0.0.1:0", f"127.0.0.1:{first.port}"))
+    assert second.status == 1
+    assert f"trainguard: [emerg] cannot listen on 127.0.0.1:{first.port}" in second.words
+    os.kill(first.pid, signal.SIGTERM)
+    wait_gone(first.pid)
 
 
 def can_unshare():

@@ -369,7 +369,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
     (void)argc, (void)argv;
     signal(SIGPIPE, SIG_IGN);
-    tg_log_to(open("/dev/null", O_WRONLY), TG_LOG_EMERG);
+    CHECK(tg_log_open("/dev/null"));
+    tg_log_level(TG_LOG_EMERG);
     for (unsigned i = 0; i < MAX_PEERS; i++)
         lab.sides[i].fd = -1;
     lab.upstream = listen_tcp(&port);

@@ -49,7 +49,7 @@ static inline int fixture_begin(void **state)
     limit_files(RLIM_INFINITY); /* a test that failed may have left it low */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    tg_log_to(STDERR_FILENO, TG_LOG_EMERG);
+    tg_log_level(TG_LOG_EMERG);
     tg_arena_init(&f->arena);
     strcpy(f->folder, "/tmp/tg-audit-XXXXXX");
     CHECK(mkdtemp(f->folder) != NULL);

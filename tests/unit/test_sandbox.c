@@ -174,7 +174,7 @@ static int in_a_child(int (*run)(void), bool closed)
     assert_true(pid >= 0);
     if (pid == 0) {
         if (closed)
-            tg_sandbox_enter(written);
+            tg_sandbox_enter(written, NULL);
         _exit(run());
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
