@@ -3,9 +3,11 @@
 
     unshare --mount-proc --pid --fork --kill-child tests/package.py BUILD
 
-BUILD is a built tree. debootstrap makes the system from the mirror this machine uses. There is no
-systemd in it: the installed program is run by hand, as the unit would, with the installed
-configuration on another port and with another upstream; the upgrade's signal is sent by hand too.
+BUILD is a built tree. debootstrap makes the system from the mirror this machine uses. The package lives
+in it twice, each time with the installed configuration on another port and with another upstream. First
+there is no systemd: the installed program is run by hand, as the unit would, and the upgrade's signal is
+sent by hand too. Then systemd is process 1 of the system, in a container made by systemd-nspawn, and
+everything is done through it.
 """
 
 import contextlib
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "e2e"), str(HERE / "endpoint")]
@@ -30,6 +33,9 @@ TIMEOUT = 300  # seconds, of any one command
 CONF = "etc/trainguard/trainguard.conf"
 LOG = "var/log/trainguard"
 PID = "run/trainguard/trainguard.pid"
+LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"  # for workers inside
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
+               "DEBIAN_FRONTEND": "noninteractive"}
 
 
 def run(*command, **more):
@@ -82,15 +88,13 @@ class System:
 
     def do(self, *command):
         """A command inside."""
-        return run("chroot", self.root, *command,
-                   env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
-                        "DEBIAN_FRONTEND": "noninteractive", **proxies()})
+        return run("chroot", self.root, *command, env=ENVIRONMENT | proxies())
 
     def install(self, made):
         """Installs or upgrades to a package, with what it depends on."""
-        shutil.copy(made, self.root / "tmp")
-        self.do("apt-get", "install", "-y", "-qq", "--no-install-recommends", f"/tmp/{made.name}")
-        (self.root / "tmp" / made.name).unlink()
+        shutil.copy(made, self.root / "opt")
+        self.do("apt-get", "install", "-y", "-qq", "--no-install-recommends", f"/opt/{made.name}")
+        (self.root / "opt" / made.name).unlink()
 
     def status(self):
         """Status and version, as dpkg sees them."""
@@ -164,6 +168,144 @@ class Service:
             os.waitid(os.P_PIDFD, handle, os.WEXITED)
         check(not (self.system.root / PID).exists(), "the pid file goes with the program")
 
+    def gone(self):
+        """What a removal leaves."""
+        check(not pathlib.Path(f"/proc/{self.process.pid}").exists(), "the program has ended")
+
+
+class Booted(System):
+    """The same system with systemd as its process 1."""
+
+    def __init__(self, root):  # pylint: disable=super-init-not-called
+        self.root = root
+        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+            ["systemd-nspawn", "-q", "-D", root, "--register=no", "--keep-unit", "--boot",
+             "--console=pipe", "--system-call-filter=" + LANDLOCK], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True)
+        self.pid = None
+        self.until(self.boots, "systemd as process 1")
+        # a system that is up but for a unit that failed is up, too
+        check(self.tell("systemctl", "is-system-running", "--wait")[1].strip() in ("running", "degraded"),
+              "systemd did not come up")
+
+    def boots(self):
+        """Finds systemd once it is there."""
+        check(self.process.poll() is None, "systemd-nspawn does not work here")
+        text = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        for pid in map(int, text.split()):
+            with contextlib.suppress(OSError):
+                if pathlib.Path(f"/proc/{pid}/comm").read_text() == "systemd\n":
+                    self.pid = pid
+        return self.pid and self.tell("test", "-S", "/run/systemd/private")[0] == 0
+
+    def until(self, predicate, what):
+        """Asks again until something is so."""
+        for _ in range(300):
+            if predicate():
+                return
+            time.sleep(0.1)
+        check(False, what)
+
+    def tell(self, *command):
+        """Status and output of a command inside."""
+        done = subprocess.run(["nsenter", "-t", str(self.pid), "-a", "-r", "-w", *command], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT,
+                              check=False, env=ENVIRONMENT | proxies())
+        return done.returncode, done.stdout
+
+    def do(self, *command):
+        code, words = self.tell(*command)
+        check(code == 0, f"{command}: status {code}\n{words}")
+        return words
+
+    def end(self):
+        """Shuts it down."""
+        self.do("systemctl", "poweroff", "--no-block")
+        self.process.wait(TIMEOUT)
+
+
+class Unit:
+    """The installed program as systemd's service, with what Service has."""
+
+    def __init__(self, system):
+        self.system = system
+        check(self.show("ActiveState") == "inactive", "an installation starts nothing by itself")
+        check(system.do("systemd-analyze", "verify", "--man=no", "trainguard.service") == "", "a unit without mistakes")
+        system.do("systemctl", "enable", "--now", "trainguard")
+        self.port = int(re.search(r"listening on 127\.0\.0\.1:(\d+)", self.journal())[1])
+        check(self.show("Type", "ActiveState", "StatusText") == "notify active Serving.", "the unit is up")
+        check("sandbox" not in self.journal(), f"workers cannot give up all they want to\n{self.journal()}")
+        self.reloads()
+        self.rotates()
+        self.revives()
+
+    def show(self, *names):
+        """Properties of the unit, with blanks between."""
+        args = [f"--property={name}" for name in names]
+        text = self.system.do("systemctl", "show", "trainguard", *args)
+        found = dict(line.split("=", 1) for line in text.splitlines())
+        return " ".join(found[name] for name in names)
+
+    def journal(self):
+        """The unit's log."""
+        self.system.do("journalctl", "--sync")
+        return self.system.do("journalctl", "-u", "trainguard", "-o", "cat", "--no-pager")
+
+    def serves(self):
+        """One request through it."""
+        check(ask(self.port, request()).status == 200, "a request through the service")
+
+    def reloads(self):
+        """A reload is what the unit says it is."""
+        conf = self.system.root / CONF
+        text = conf.read_text()
+        conf.write_text(text.replace("proxy_pass", "proxy_pas"))
+        code, _ = self.system.tell("systemctl", "reload", "trainguard")
+        check(code != 0 and "unknown directive" in self.journal(), "a reload that fails says so")
+        check(self.show("ActiveState") == "active", "and changes nothing")
+        self.serves()
+        conf.write_text(text)
+        self.system.do("systemctl", "reload", "trainguard")
+        self.serves()
+        print("  reloaded by systemctl, and refused to")
+
+    def rotates(self):
+        """logrotate's file: what is written behind it goes to a new log."""
+        self.system.do("logrotate", "--force", "/etc/logrotate.d/trainguard")
+        self.serves()
+        logs = self.system.root / LOG
+        check((logs / "audit.jsonl.1").stat().st_size > 0, "the rotated log")
+        check('"event":"outcome"' in (logs / "audit.jsonl").read_text(), "the log behind it")
+        check(self.system.owner(f"{LOG}/audit.jsonl") == "trainguard:adm 640", "its owner")
+        print("  rotated by logrotate")
+
+    def revives(self):
+        """A master that is killed is started again."""
+        before = self.show("MainPID")
+        self.system.do("systemctl", "kill", "--kill-whom=main", "-s", "KILL", "trainguard")
+        self.system.until(lambda: self.show("ActiveState") == "active"
+                          and self.show("MainPID") not in (before, "0"), "systemd starts it again")
+        self.port = int(re.findall(r"listening on 127\.0\.0\.1:(\d+)", self.journal())[-1])
+        self.serves()
+        print("  killed, started again by systemd")
+
+    def upgrade(self):
+        """The package's script has sent the signal: another process serves on the same port."""
+        self.system.until(lambda: "may end" in self.journal(), "the script of an upgrade tells the service")
+        self.system.until(lambda: "master: ended" in self.journal(), "the old program ends")
+        check(self.show("ActiveState", "SubState", "NRestarts") == "active running 1",
+              f"the service goes on\n{self.journal()}")
+        program = self.system.do("readlink", f"/proc/{self.show('MainPID')}/exe")
+        check("deleted" not in program, f"what runs is {program}")
+
+    def stop(self):
+        """Nothing: a removal does it."""
+
+    def gone(self):
+        """What a removal leaves."""
+        state = self.show("LoadState", "ActiveState")
+        check(state == "not-found inactive", f"the unit is {state}\n{self.journal()}")
+
 
 def adapt(system, port):
     """What an administrator does with the shipped configuration."""
@@ -189,13 +331,13 @@ def installed(system, version):
     system.do("trainguard", "-t", "-c", f"/{CONF}")
 
 
-def life(system, old, new, port):
-    """From the first installation to the purge."""
+def life(system, old, new, port, service):
+    """From the first installation to the purge. `service` starts the program."""
     system.install(old)
     installed(system, "1.0.0")
     print("installed")
     text = adapt(system, port)
-    service = Service(system)
+    service = service(system)
     service.serves()
     print("started")
     system.install(new)
@@ -211,6 +353,7 @@ def life(system, old, new, port):
     check(system.status() == "config-files 1.0.1", system.status())
     check((system.root / CONF).read_text() == text, "the configuration outlives a removal")
     check(not (system.root / "usr/sbin/trainguard").exists(), "the program is gone")
+    service.gone()
     system.install(new)
     installed(system, "1.0.1")
     check((system.root / CONF).read_text() == text, "and is found again")
@@ -233,13 +376,19 @@ def main():
     with tempfile.TemporaryDirectory(prefix="trainguard-package-") as name:
         directory = pathlib.Path(name)
         old, new = (package(build, directory, version) for version in ("1.0.0", "1.0.1"))
-        system = System(directory / "root")
-        origin = Origin()
-        try:
-            life(system, old, new, origin.port)
-        finally:
-            origin.close()
-            run("umount", "-l", directory / "root" / "proc")
+        root = directory / "root"
+        system = System(root)
+        with Origin() as origin:
+            life(system, old, new, origin.port, Service)
+            system.do("apt-get", "install", "-y", "-qq", "--no-install-recommends", "systemd-sysv", "dbus",
+                      "logrotate")
+            run("umount", "-l", root / "proc")
+            print("\nwith systemd:")
+            booted = Booted(root)
+            try:
+                life(booted, old, new, origin.port, Unit)
+            finally:
+                booted.end()
 
 
 if __name__ == "__main__":
