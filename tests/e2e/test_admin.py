@@ -4,13 +4,16 @@ import datetime
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
 from client import Client, ask, request
 from gateway import LOCATIONS
+from test_processes import wait_gone
 from test_seed import SEED, put
 from wire import Wire
 
@@ -122,6 +125,23 @@ def valid(one):
                          check=False)
     assert (got.returncode, got.stdout + got.stderr) == (0, "")
     return text
+
+
+def test_counters_begin_anew_with_an_upgrade(admin):
+    """And the time of the start says so."""
+    one = admin()
+    assert ask(one.guard.port, request()).status == 200
+    before = valid(one)
+    one.guard.process.send_signal(signal.SIGUSR2)
+    assert one.guard.process.wait(30) == 0
+    after = valid(one)
+    started = [series(text, "start_time_seconds")[""] for text in (before, after)]
+    assert started[0] <= started[1] <= time.time()
+    counted = [sum(series(text, "http_requests_total").values()) for text in (before, after)]
+    assert counted == [1, 0]
+    new = int((one.guard.directory / "trainguard.pid").read_text())
+    assert one.unix("/drain").status == 202
+    wait_gone(new)
 
 
 def test_metrics_are_valid(admin):
