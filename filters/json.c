@@ -76,6 +76,16 @@ static bool is_json(const struct tg_request *r)
     return tg_str_ieq(tg_str_trim(type), TG_STR("application/json"));
 }
 
+/* What the bytes say must be what the service reads: no coding may stand between. */
+static bool is_encoded(const struct tg_request *r)
+{
+    for (unsigned i = 0; i < r->nfields; i++)
+        if (tg_str_ieq(r->fields[i].name, TG_STR("Content-Encoding")) &&
+            !tg_str_ieq(tg_str_trim(r->fields[i].value), TG_STR("identity")))
+            return true;
+    return false;
+}
+
 static const char *rule_of(enum tg_json_fault_kind kind)
 {
     static const char *const rules[] = {
@@ -112,6 +122,8 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
     CHECK(r->doc == NULL);
     if (!is_json(r))
         return tg_reply(r, TG_E_MEDIA_TYPE, NULL, NULL);
+    if (is_encoded(r))
+        return tg_reply(r, TG_E_ENCODING, NULL, NULL);
     doc = tg_arena_alloc(r->arena, sizeof(*doc));
     if (!tg_doc_parse(doc, r->arena, r->body, &limits, &fault)) {
         for (const struct tg_json_fault *f = &fault; f != NULL; f = f->next)

@@ -136,27 +136,17 @@ static const struct {
     enum tg_error error;
     const char *decision;
 } decisions[] = {
-    {TG_E_BAD_REQUEST, "invalid"},
-    {TG_E_URI_TOO_LONG, "invalid"},
-    {TG_E_HEAD_TOO_LARGE, "invalid"},
-    {TG_E_EXPECTATION, "invalid"},
-    {TG_E_NOT_IMPLEMENTED, "invalid"},
-    {TG_E_VERSION, "invalid"},
-    {TG_E_NOT_FOUND, "invalid"},
-    {TG_E_METHOD, "invalid"},
-    {TG_E_BODY_TOO_LARGE, "invalid"},
-    {TG_E_LENGTH_REQUIRED, "invalid"},
-    {TG_E_MEDIA_TYPE, "invalid"},
-    {TG_E_NOT_JSON, "invalid"},
-    {TG_E_MISSING, "invalid"},
-    {TG_E_INVALID, "invalid"},
-    {TG_E_OBS_PATH, "invalid"},
-    {TG_E_SIGNED_CHANGE, "invalid"},
-    {TG_E_CLIENT_TLS, "invalid"},
-    {TG_E_PROXY_HEADER, "invalid"},
-    {TG_E_POLICY, "deny"},
-    {TG_E_SIGNED_REFUSED, "deny"},
-    {TG_E_LIMITED, "deny"},
+    {TG_E_BAD_REQUEST, "invalid"},     {TG_E_URI_TOO_LONG, "invalid"},
+    {TG_E_HEAD_TOO_LARGE, "invalid"},  {TG_E_EXPECTATION, "invalid"},
+    {TG_E_NOT_IMPLEMENTED, "invalid"}, {TG_E_VERSION, "invalid"},
+    {TG_E_NOT_FOUND, "invalid"},       {TG_E_METHOD, "invalid"},
+    {TG_E_BODY_TOO_LARGE, "invalid"},  {TG_E_LENGTH_REQUIRED, "invalid"},
+    {TG_E_MEDIA_TYPE, "invalid"},      {TG_E_ENCODING, "invalid"},
+    {TG_E_NOT_JSON, "invalid"},        {TG_E_MISSING, "invalid"},
+    {TG_E_INVALID, "invalid"},         {TG_E_OBS_PATH, "invalid"},
+    {TG_E_SIGNED_CHANGE, "invalid"},   {TG_E_CLIENT_TLS, "invalid"},
+    {TG_E_PROXY_HEADER, "invalid"},    {TG_E_POLICY, "deny"},
+    {TG_E_SIGNED_REFUSED, "deny"},     {TG_E_LIMITED, "deny"},
 };
 
 static const char *decision_of_error(enum tg_error error)

@@ -36,6 +36,9 @@
       "the request needs a body with a length", "请求缺少长度")                                    \
     X(MEDIA_TYPE, "media_type", 415, "ModelArts.4105", INFO,                                       \
       "the Content-Type must be application/json", "Content-Type 必须是 application/json")         \
+    X(ENCODING, "encoding", 415, "ModelArts.4105", INFO,                                           \
+      "the body must have no Content-Encoding: send it as it is",                                  \
+      "请求体不能使用 Content-Encoding, 请直接发送")                                               \
     X(NOT_JSON, "not_json", 400, "ModelArts.4105", INFO, "the request body is not valid JSON",     \
       "请求体不是合法的 JSON")                                                                     \
     X(MISSING, "missing", 400, "ModelArts.0104", INFO, "a required member is missing",             \

@@ -147,18 +147,17 @@ static const struct tg_location *judge_of(struct tg_evaluator *e, const struct t
 static const struct tg_location *route(const struct tg_evaluator *e, struct tg_request *r)
 {
     const struct tg_server_conf *server = NULL;
-    bool wrong_method;
+    struct tg_no_route why;
 
     for (const struct tg_server_conf *s = e->settings->servers; s != NULL; s = s->next) {
-        const struct tg_location *l =
-            s->listens != NULL ? tg_settings_route(s, r, &wrong_method) : NULL;
+        const struct tg_location *l = s->listens != NULL ? tg_settings_route(s, r, &why) : NULL;
 
         if (l != NULL && l->nfilters > 0)
             return l;
         if (l != NULL && server == NULL)
             server = s;
     }
-    return server != NULL ? tg_settings_route(server, r, &wrong_method) : NULL;
+    return server != NULL ? tg_settings_route(server, r, &why) : NULL;
 }
 
 bool tg_eval_is_name(struct tg_str text)

@@ -5,6 +5,7 @@
 #include "front.h"
 
 #include <event2/buffer.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -168,14 +169,26 @@ static void free_exchange(struct tg_exchange *x)
 
 /* --- routing and the body --- */
 
+/* What a client is told whose path is a guarded one but for a detail. */
+static const char *told_resemblance(struct tg_exchange *x, struct tg_str pattern)
+{
+    if (pattern.n == 0)
+        return "";
+    return tg_arena_printf(&x->arena,
+                           "spell it as %.*s, each {name} 1 to 64 letters, digits, - and _",
+                           TG_STR_ARG(pattern))
+        .p;
+}
+
 static bool route(struct tg_exchange *x)
 {
     struct tg_request *r = &x->request;
-    bool wrong_method = false;
+    struct tg_no_route why;
 
-    x->location = tg_settings_route(x->conn->server, r, &wrong_method);
+    x->location = tg_settings_route(x->conn->server, r, &why);
     if (x->location == NULL) {
-        tg_exchange_end(x, wrong_method ? TG_E_METHOD : TG_E_NOT_FOUND, "");
+        tg_exchange_end(x, why.wrong_method ? TG_E_METHOD : TG_E_NOT_FOUND,
+                        told_resemblance(x, why.resembled));
         return false;
     }
     r->route = x->location->pattern;
@@ -197,7 +210,8 @@ static bool body_allowed(struct tg_exchange *x)
         return false;
     }
     if (most > 0 && (x->length > most || x->body_bytes > most)) {
-        tg_exchange_end(x, TG_E_BODY_TOO_LARGE, "");
+        tg_exchange_end(x, TG_E_BODY_TOO_LARGE,
+                        tg_arena_printf(&x->arena, "client_max_body_size is %" PRIu64, most).p);
         return false;
     }
     return true;

@@ -120,6 +120,8 @@ static const struct mend end_mends[] = {
      "减小请求体, 或调大 client_max_body_size"},
     {"length_required", "send a Content-Length or use chunked",
      "发送 Content-Length 或使用 chunked"},
+    {"encoding", "send the body uncompressed, without Content-Encoding",
+     "发送未压缩的请求体, 不带 Content-Encoding"},
     {"media_type", "send Content-Type: application/json", "发送 Content-Type: application/json"},
     {"not_json", "correct the text at the place named", "在所示位置修正文本"},
     {"missing", "add the members named", "补充所示参数"},

@@ -16,6 +16,7 @@
 enum why {
     EMPTY,
     BOM,
+    UTF16,
     VALUE,
     NAME,
     COLON,
@@ -40,6 +41,7 @@ static const struct {
 } texts[] = {
     [EMPTY] = {TG_JSON_SYNTAX, "there is no JSON value", "没有 JSON 值"},
     [BOM] = {TG_JSON_UTF8, "must not begin with a byte order mark", "不能以 BOM 开头"},
+    [UTF16] = {TG_JSON_UTF8, "this is UTF-16, write it as UTF-8", "这是 UTF-16, 请改用 UTF-8"},
     [VALUE] = {TG_JSON_SYNTAX, "a value must stand here", "此处应为值"},
     [NAME] = {TG_JSON_SYNTAX, "a member name in double quotes must stand here",
               "此处应为双引号括起的成员名"},
@@ -359,6 +361,9 @@ bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
     v.escapes = false;
     if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
         ok = failed(&v, BOM);
+    else if (text.n >= 2 &&
+             (memcmp(text.p, "\xff\xfe", 2) == 0 || memcmp(text.p, "\xfe\xff", 2) == 0))
+        ok = failed(&v, UTF16);
     else
         ok = document(&v);
     if (ok)

@@ -244,22 +244,23 @@ static bool takes_method(const struct tg_location *l, const struct tg_request *r
 }
 
 const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
-                                            bool *wrong_method)
+                                            struct tg_no_route *why)
 {
     struct tg_str values[TG_MAX_PARAMETERS];
     unsigned n;
 
-    *wrong_method = false;
+    *why = (struct tg_no_route){0};
     for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
         if (tg_target_match(l->pattern, r->path, values, TG_MAX_PARAMETERS, &n)) {
             if (takes_method(l, r)) {
-                *wrong_method = false;
+                why->wrong_method = false;
                 take_values(r, l, values, n);
                 return l;
             }
-            *wrong_method = true;
+            why->wrong_method = true;
         } else if (l->nfilters > 0 && takes_method(l, r) &&
                    tg_target_resembles(l->pattern, r->path)) {
+            why->resembled = l->pattern;
             return NULL; /* must not fall through to a location that judges nothing */
         }
     }

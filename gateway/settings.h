@@ -210,14 +210,20 @@ void tg_settings_reference(struct tg_buf *out);
 /* The configuration as text, secrets masked (-T). */
 void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out);
 
+/* Why there is no location. */
+struct tg_no_route {
+    bool wrong_method;       /* patterns match, but no method does */
+    struct tg_str resembled; /* the guarded pattern that the path resembles, or empty */
+};
+
 /*
  * The location for a method and a normalised path (target.h): the first one whose pattern and
- * method match; else, when patterns match but no method does, *wrong_method is true and the result
- * NULL. A path that only resembles the pattern of a location with filters (tg_target_resembles())
- * has no location: an upstream may be more lenient about it. Fills route, project_id and
- * config_name of `r` from the pattern; both slices of the latter point into r->path.
+ * method match; else NULL, and *why tells more. A path that only resembles the pattern of a
+ * location with filters (tg_target_resembles()) has no location: an upstream may be more lenient
+ * about it. Fills route, project_id and config_name of `r` from the pattern; both slices of the
+ * latter point into r->path.
  */
 const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
-                                            bool *wrong_method);
+                                            struct tg_no_route *why);
 
 #endif

@@ -231,11 +231,11 @@ static void normalize_path(struct bench *b)
 
 static void route(struct bench *b)
 {
-    bool wrong_method;
+    struct tg_no_route why;
 
     tg_arena_reset(&b->arena);
     start_request(b, &b->arena);
-    CHECK(tg_settings_route(b->settings->servers, &b->request, &wrong_method) != NULL);
+    CHECK(tg_settings_route(b->settings->servers, &b->request, &why) != NULL);
 }
 
 static void verify(struct bench *b)
@@ -280,11 +280,11 @@ static void chain(struct bench *b)
 {
     struct tg_chain walk = {0};
     const struct tg_location *location;
-    bool wrong_method;
+    struct tg_no_route why;
 
     tg_arena_reset(&b->arena);
     start_request(b, &b->arena);
-    location = tg_settings_route(b->settings->servers, &b->request, &wrong_method);
+    location = tg_settings_route(b->settings->servers, &b->request, &why);
     CHECK(location != NULL);
     tg_chain_begin(&walk, location, &b->request);
     CHECK(tg_chain_run(&walk) == TG_NEXT);

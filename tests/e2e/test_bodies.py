@@ -49,3 +49,10 @@ def test_verdict(service, name):
     else:
         assert answer["violations"][0]["code"] == code, (why, answer)
         assert service.origin.requests == []
+
+
+def test_no_coding_is_a_coding(service):
+    """Content-Encoding: identity says that there is none."""
+    body = (BODIES / "14_carbondata_gson.json").read_bytes()
+    sent = put(body).replace(b"\r\n\r\n", b"\r\nContent-Encoding: identity\r\n\r\n", 1)
+    assert ask(service.port, sent).status == 200

@@ -67,10 +67,24 @@ ROWS = {
                            415, "ModelArts.4105", None),
     "content type with more": (request("PUT", TARGET, REPAIRED, "Content-Type: application/jsonx"),
                                415, "ModelArts.4105", None),
+    "compressed": (put(REPAIRED, "Content-Encoding: gzip"), 415, "ModelArts.4105", None),
     "content type twice": (put(REPAIRED, JSON), 415, "ModelArts.4105", None),
 }
 ROUTES = "location %s { client_max_body_size 1m; filters json normalize validate; " \
     "proxy_pass modelarts; } location GET /v1 { proxy_pass modelarts; }" % GUARDED
+
+
+# what of a mistake a client is told beside the status
+TOLD = {
+    "name too long": (put(REPAIRED, target=TARGET + "c" * 64), 404,
+                      "spell it as /v1/{project_id}/training-job-configs/{config_name}, "
+                      "each {name} 1 to 64 letters, digits, - and _"),
+    "other case": (put(REPAIRED, target=TARGET.replace("v1", "V1")), 404, "spell it as /v1/{"),
+    "too large": (request("PUT", TARGET, None, JSON, "Content-Length: 2000000"), 413,
+                  "client_max_body_size is 1048576"),
+    "compressed": (put(REPAIRED, "Content-Encoding: gzip"), 415, "no Content-Encoding"),
+    "UTF-16": (put(REPAIRED.decode().encode("utf-16")), 400, "this is UTF-16, write it as UTF-8"),
+}
 
 
 @pytest.fixture(name="routes", scope="module")
@@ -80,6 +94,17 @@ def routes_gateway(tmp_path_factory):
     with Origin() as behind:
         with Gateway(directory, config(directory, behind.port, locations=ROUTES)) as guard:
             yield Pair(guard, behind)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_would_be_right(routes, name):
+    """The answer tells more than that it is wrong."""
+    sent, status, told = TOLD[name]
+    with Client(routes.port) as client:
+        client.send(sent)
+        answer = client.final()
+    assert answer.status == status
+    assert told in json.loads(answer.body)["error_msg"]
 
 
 @pytest.mark.parametrize("name", ROWS)

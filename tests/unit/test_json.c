@@ -221,7 +221,8 @@ static const struct {
     {T("\"\xe4\xb8"), 1, TG_JSON_UTF8},
     {T("{\"\xff\":1}"), 2, TG_JSON_UTF8},
     {T("\xef\xbb\xbf{}"), 0, TG_JSON_UTF8},
-    {T("\xff\xfe{\0}\0"), 0, TG_JSON_SYNTAX},
+    {T("\xff\xfe{\0}\0"), 0, TG_JSON_UTF8},
+    {T("\xfe\xff\0{\0}"), 0, TG_JSON_UTF8},
     {T("\"0123456789abcdef\x01\""), 17, TG_JSON_SYNTAX},
     {T("\"0123456789abcdef\xff\""), 17, TG_JSON_UTF8},
 };

@@ -326,11 +326,11 @@ static void routes_are_found(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct tg_request r = {.method = tg_str_of(cases[i].method),
                                .path = tg_str_of(cases[i].path)};
-        bool wrong_method;
-        const struct tg_location *l = tg_settings_route(s->servers, &r, &wrong_method);
+        struct tg_no_route why;
+        const struct tg_location *l = tg_settings_route(s->servers, &r, &why);
 
         assert_int_equal(l != NULL, cases[i].route != NULL);
-        assert_int_equal(wrong_method, cases[i].wrong_method);
+        assert_int_equal(why.wrong_method, cases[i].wrong_method);
         text_is(r.route, cases[i].route);
         text_is(r.project_id, cases[i].project_id);
         text_is(r.config_name, cases[i].config_name);
