@@ -235,6 +235,8 @@ class Unit:
         self.port = int(re.search(r"listening on 127\.0\.0\.1:(\d+)", self.journal())[1])
         check(self.show("Type", "ActiveState", "StatusText") == "notify active Serving.", "the unit is up")
         check("sandbox" not in self.journal(), f"workers cannot give up all they want to\n{self.journal()}")
+        check(system.owner(LOG) == "trainguard:adm 2750", f"the folder of the logs: {system.owner(LOG)}")
+        check(system.owner(f"{LOG}/audit.jsonl") == "trainguard:adm 640", "the group that may read it")
         self.reloads()
         self.rotates()
         self.revives()
@@ -325,7 +327,7 @@ def installed(system, version):
     check(system.status() == f"installed {version}", system.status())
     check(system.do("dpkg", "--verify", "trainguard") in ("", f"??5?????? c /{CONF}\n"),
           "files differ from the package's")
-    check(system.owner(LOG) == "trainguard:adm 750", system.owner(LOG))
+    check(system.owner(LOG) == "trainguard:adm 2750", system.owner(LOG))
     check(system.owner("run/trainguard") == "trainguard:trainguard 755", "owner of /run/trainguard")
     check("nologin" in system.do("getent", "passwd", "trainguard"), "the user may not log in")
     system.do("trainguard", "-t", "-c", f"/{CONF}")
