@@ -78,7 +78,7 @@ def test_expired(gateway, origin, certificates, response):
     file.write_bytes(old(made))
     guard.process.send_signal(signal.SIGHUP)
     guard.wait_log("live objects")
-    assert guard.matches(r"\[warn\].*server.der\" has expired on 20\d\d-\d\d-\d\d and is not handed out")
+    guard.wait_log(r"\[warn\].*server.der\" has expired on 20\d\d-\d\d-\d\d and is not handed out")
     assert status(guard, certificates) is None
     file.write_bytes(made)
     guard.process.send_signal(signal.SIGHUP)
