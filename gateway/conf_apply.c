@@ -121,8 +121,9 @@ static bool check_count(struct tg_conf *c, const struct tg_conf_item *item,
     if (max == 0)
         tg_conf_error(c, item, "\"%s\" takes no arguments, got %u", d->name, got);
     else if (min == max)
-        tg_conf_error(c, item, "\"%s\" takes %u argument%s, got %u", d->name, min,
-                      min == 1 ? "" : "s", got);
+        tg_conf_error(
+            c, item, "\"%s\" takes %u argument%s, got %u%s", d->name, min, min == 1 ? "" : "s", got,
+            d->kind == TG_CONF_STRING && got > max ? ": text with blanks stands in quotes" : "");
     else if (max == TG_CONF_ANY_ARGS)
         tg_conf_error(c, item, "\"%s\" takes %u or more arguments, got %u", d->name, min, got);
     else

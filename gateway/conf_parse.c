@@ -243,6 +243,15 @@ static struct tg_conf_item *make_item(struct parser *p)
     return item;
 }
 
+/* True for what braces hold in a pattern: {2} or {2,4}. */
+static bool is_repetition(struct tg_str word)
+{
+    for (size_t i = 0; i < word.n; i++)
+        if ((word.p[i] < '0' || word.p[i] > '9') && word.p[i] != ',')
+            return false;
+    return word.n > 0;
+}
+
 /* What stands where a name should, or behind words that no ';' ends. */
 static bool misplaced(struct parser *p, enum token token, const struct tg_conf_item *block)
 {
@@ -254,7 +263,11 @@ static bool misplaced(struct parser *p, enum token token, const struct tg_conf_i
         return false;
     if (n > 0) {
         at.line = words[n - 1].line;
-        tg_conf_error(p->c, &at, "\";\" is missing behind \"%s\"", words[n - 1].text.p);
+        if (n == 1 && token == TOKEN_CLOSE && is_repetition(words[0].text))
+            tg_conf_error(p->c, &at, "a pattern with braces stands in quotes: \"...{%s}...\"",
+                          words[0].text.p);
+        else
+            tg_conf_error(p->c, &at, "\";\" is missing behind \"%s\"", words[n - 1].text.p);
     } else if (token == TOKEN_EOF) {
         tg_conf_error(p->c, block, "\"%s\" is never closed by \"}\", its block begins",
                       block->args[0].p);

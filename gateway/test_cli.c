@@ -223,7 +223,7 @@ static int run_all(const struct options *o, struct tg_case_file *first,
     if (o->coverage || o->require_tests)
         cover(o, first, &totals);
     if (!o->junit)
-        printf("%u cases, %u failed\n", totals.cases, totals.failed);
+        printf("%u case%s, %u failed\n", totals.cases, totals.cases == 1 ? "" : "s", totals.failed);
     if (totals.broken > 0)
         return CANNOT_RUN;
     return totals.failed > 0 || (o->require_tests && totals.untested > 0) ? SOME_FAILED : ALL_GOOD;
