@@ -1,4 +1,4 @@
-# Installation, and a Debian package of it: cmake --build DIR && cpack --config DIR/CPackConfig.cmake
+# Installation, and a Debian package of it: cpack --config DIR/CPackConfig.cmake -B DIR
 include(GNUInstallDirs)
 install(TARGETS trainguard RUNTIME DESTINATION sbin)
 install(FILES conf/trainguard.conf DESTINATION /etc/trainguard)
