@@ -56,6 +56,18 @@ NGINX_UPSTREAM = """
         # Answers when it has read the body, as an endpoint that stores it does; the others answer at
         # once, which is the same only for a body that came with the head.
         listen 127.0.0.1:{reader} ssl backlog=4096;
+        lua_socket_buffer_size 64k;
+        client_max_body_size 0;
+        location /sink {{ content_by_lua_block {{
+            local left, socket = tonumber(ngx.var.content_length), ngx.req.socket()
+            while left > 0 do
+                local n = math.min(left, 65536)
+                assert(socket:receive(n))
+                left = left - n
+            end
+            ngx.header.content_length = 20
+            ngx.print('{{"is_success": true}}')
+        }} }}
         location / {{ content_by_lua_block {{
             ngx.req.read_body()
             ngx.header.content_length = 20

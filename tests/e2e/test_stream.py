@@ -12,7 +12,7 @@ from origin import again, answer, read
 MIB = 1 << 20
 SIZE = 64 * MIB
 BLOCK = bytes(range(256)) * 4096  # 1 MiB
-LIMIT = 64 * MIB
+LIMIT = 24 * MIB
 
 
 def download(chunked):
