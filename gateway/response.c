@@ -3,17 +3,18 @@
 #include "check.h"
 #include "fields.h"
 
-/* RFC 9112 section 4: HTTP-version SP status-code SP [ reason-phrase ]. `line` ends before its LF;
- * the second space is there even when the reason is not. */
+/* RFC 9112 section 4: HTTP-version SP status-code SP [ reason-phrase ]. `line` ends before its LF.
+ * The second space is due even without a reason, but servers leave it out, and nothing is in doubt
+ * then. */
 static const char *read_status_line(struct tg_str line, struct tg_response *out)
 {
     unsigned major;
 
-    if (line.n < 14 || line.p[line.n - 1] != '\r')
+    if (line.n < 13 || line.p[--line.n] != '\r')
         return "malformed status line";
     if (!tg_fields_version((struct tg_str){line.p, 8}, &major, &out->minor) || major != 1)
         return "status line without HTTP/1";
-    if (line.p[8] != ' ' || line.p[12] != ' ')
+    if (line.p[8] != ' ' || (line.n > 12 && line.p[12] != ' '))
         return "malformed status line";
     out->status = 0;
     for (size_t i = 9; i < 12; i++) {
@@ -25,7 +26,7 @@ static const char *read_status_line(struct tg_str line, struct tg_response *out)
         return "status code out of range";
     if (out->status == 101) /* RFC 9110 section 7.8: only who asked for it gets it */
         return "protocol switched without being asked";
-    out->reason = (struct tg_str){line.p + 13, line.n - 14};
+    out->reason = tg_str_skip(line, line.n > 12 ? 13 : 12);
     if (!tg_chars_are(out->reason, TG_CHAR_TEXT))
         return "control character in the reason phrase";
     return NULL;

@@ -105,6 +105,7 @@ ODD_BUT_RIGHT = {
     "100 before": ([read, b"HTTP/1.1 100 Continue\r\n\r\n" + answer()], b"ok", True),
     "102 and 103 before": ([read, b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n"
                             b"Link: </x>\r\n\r\n" + answer()], b"ok", True),
+    "no space behind the status": ([read, b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok"], b"ok", True),
     "chunked": ([read, CHUNKED + b"2\r\nok\r\n0\r\n\r\n"], b"ok", True),
     "chunked in capitals": ([read, OKAY + b"Transfer-Encoding: Chunked\r\n\r\n0A\r\n0123456789\r\n"
                              b"0\r\n\r\n"], b"0123456789", True),

@@ -90,11 +90,14 @@ static const struct response_case {
 
     /* the status line */
     {"no reason", STATUS("200 "), "200 0 keep", "200 none keep"},
+    {"no space behind the status", STATUS("200"), "200 0 keep", "200 none keep"},
     {"long reason", STATUS("200 It is\tall right \xe4"), "200 0 keep", "200 none keep"},
     {"status out of the registry", STATUS("299 x"), "299 0 keep", "299 none keep"},
     {"last status", STATUS("599 x"), "599 0 keep", "599 none keep"},
     {"1.2 is read as 1.1", LINE("HTTP/1.2 200 OK"), "200 0 keep", "200 none keep"},
-    {"no space behind the status", STATUS("200"), NULL, NULL},
+    {"four digits", STATUS("2000"), NULL, NULL},
+    {"tab behind the status", STATUS("200\tOK"), NULL, NULL},
+    {"two digits", STATUS("20"), NULL, NULL},
     {"600", STATUS("600 x"), NULL, NULL},
     {"099", STATUS("099 x"), NULL, NULL},
     {"000", STATUS("000 x"), NULL, NULL},
