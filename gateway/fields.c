@@ -4,6 +4,8 @@
 
 #include <endian.h>
 
+enum { MAX_OPTIONS = 64 };
+
 #define TOKEN TG_CHAR_TOKEN
 #define TEXT  TG_CHAR_TEXT
 #define URI   TG_CHAR_TARGET
@@ -218,12 +220,25 @@ bool tg_fields_next(struct tg_str *list, struct tg_str *element)
     return false;
 }
 
+/* Elements of a list, empty ones included. */
+static unsigned count_elements(struct tg_str list)
+{
+    unsigned n = 1;
+
+    for (size_t i = 0; i < list.n; i++)
+        n += list.p[i] == ',';
+    return n;
+}
+
 /* RFC 9110 section 7.6.1: close and keep-alive are ours, the rest names fields to drop. To name
  * Host or Content-Length would let a client take from the upstream what the gateway has judged. */
 static const char *read_connection(struct tg_str value, struct tg_steer *out)
 {
     struct tg_str option;
 
+    out->options += count_elements(value);
+    if (out->options > MAX_OPTIONS)
+        return "too many options in Connection";
     while (tg_fields_next(&value, &option)) {
         if (!tg_chars_are(option, TG_CHAR_TOKEN))
             return "malformed Connection field";
@@ -243,13 +258,12 @@ static const struct tg_str names[TG_STEER_COUNT] = {
     [TG_STEER_CODING] = {"transfer-encoding", 17},
     [TG_STEER_CONNECTION] = {"connection", 10},
     [TG_STEER_EXPECT] = {"expect", 6},
-    [TG_STEER_UPGRADE] = {"upgrade", 7},
 };
 
 /* Which of the names has this length, plus one; most fields end their search here. */
 static const uint8_t by_length[18] = {
-    [4] = TG_STEER_HOST + 1,    [6] = TG_STEER_EXPECT + 1,      [7] = TG_STEER_UPGRADE + 1,
-    [14] = TG_STEER_LENGTH + 1, [10] = TG_STEER_CONNECTION + 1, [17] = TG_STEER_CODING + 1,
+    [4] = TG_STEER_HOST + 1,        [6] = TG_STEER_EXPECT + 1,  [14] = TG_STEER_LENGTH + 1,
+    [10] = TG_STEER_CONNECTION + 1, [17] = TG_STEER_CODING + 1,
 };
 
 const char *tg_fields_steer(const struct tg_field *fields, unsigned nfields, struct tg_steer *out)

@@ -64,20 +64,21 @@ enum tg_steering {
     TG_STEER_CODING,
     TG_STEER_CONNECTION,
     TG_STEER_EXPECT,
-    TG_STEER_UPGRADE,
     TG_STEER_COUNT
 };
 
 struct tg_steer {
     struct tg_str value[TG_STEER_COUNT]; /* of the first field of that name */
     unsigned count[TG_STEER_COUNT];      /* how many fields of that name */
+    unsigned options;                    /* elements of all Connection fields */
     bool close;                          /* Connection: close */
     bool keep_alive;                     /* Connection: keep-alive */
 };
 
 /*
  * Collects them. Returns NULL, or a static text for a Connection field that is not a list of tokens
- * or names a field which is meant for the recipient of the content (RFC 9110 section 7.6.1).
+ * or names a field which is meant for the recipient of the content (RFC 9110 section 7.6.1), or for
+ * more than 64 options: every field is looked up among them.
  */
 const char *tg_fields_steer(const struct tg_field *fields, unsigned nfields, struct tg_steer *out);
 

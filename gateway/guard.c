@@ -111,26 +111,23 @@ static bool host_valid(struct tg_str host)
            inet_pton(AF_INET6, text, &ignored) == 1;
 }
 
-/* uri-host [":" port], RFC 9110 section 7.2. An empty port is dropped (RFC 3986 section 6.2.3). */
-static bool read_authority(struct tg_str *authority)
+/* uri-host [":" port], RFC 9110 section 7.2; the port may be empty (RFC 3986 section 3.2.3). */
+static bool authority_valid(struct tg_str authority)
 {
-    const char *bracket = authority->n > 0 ? memrchr(authority->p, ']', authority->n) : NULL;
-    size_t skip = bracket != NULL ? (size_t)(bracket - authority->p) : 0;
-    struct tg_str tail = tg_str_skip(*authority, skip);
+    const char *bracket = authority.n > 0 ? memrchr(authority.p, ']', authority.n) : NULL;
+    size_t skip = bracket != NULL ? (size_t)(bracket - authority.p) : 0;
+    struct tg_str tail = tg_str_skip(authority, skip);
     const char *colon = tail.n > 0 ? memchr(tail.p, ':', tail.n) : NULL;
-    struct tg_str host = *authority;
     struct tg_str port = {NULL, 0};
     uint64_t number = 1;
 
     if (colon != NULL) {
-        host.n = (size_t)(colon - host.p);
-        port = tg_str_skip(*authority, host.n + 1);
+        port = tg_str_skip(authority, (size_t)(colon - authority.p) + 1);
+        authority.n = (size_t)(colon - authority.p);
     }
-    if (port.n == 0)
-        *authority = host;
-    else if (!tg_str_u64(port, &number))
+    if (port.n > 0 && !tg_str_u64(port, &number))
         return false;
-    return number >= 1 && number <= UINT16_MAX && host_valid(host);
+    return number >= 1 && number <= UINT16_MAX && host_valid(authority);
 }
 
 static const char bad_character[] =
@@ -159,7 +156,7 @@ static bool read_absolute(struct tg_str target, struct tg_head *head, struct ref
         n++;
     head->authority = (struct tg_str){rest.p, n};
     head->target = tg_str_skip(rest, n);
-    if (!read_authority(&head->authority))
+    if (!authority_valid(head->authority))
         return refuse_bad(r, "malformed authority in the request target");
     if (!tg_chars_are(head->target, TG_CHAR_TARGET))
         return refuse_bad(r, bad_character);
@@ -230,7 +227,7 @@ static bool read_host(const struct tg_steer *steer, struct tg_head *head, struct
         return refuse_bad(r, "more than one Host field");
     if (steer->count[TG_STEER_HOST] == 0)
         return head->minor == 0 || refuse_bad(r, "Host field missing");
-    if (!read_authority(&host))
+    if (!authority_valid(host))
         return refuse_bad(r, "malformed Host field");
     if (head->authority.n == 0)
         head->authority = host;
@@ -313,7 +310,6 @@ static bool read_fields(struct tg_str section, const struct tg_guard_limits *lim
         return refuse_bad(r, why);
     /* RFC 9112 section 9.3: close wins; HTTP/1.0 has to ask for more. */
     head->keep_alive = !steer.close && (head->minor > 0 || steer.keep_alive);
-    head->upgrade = steer.count[TG_STEER_UPGRADE] > 0;
     return read_host(&steer, head, r) && decide_framing(&steer, head, r) &&
            read_expect(&steer, head, r);
 }

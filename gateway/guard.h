@@ -34,14 +34,13 @@ struct tg_head {
     struct tg_str method; /* a registered one, as sent: methods are case-sensitive */
     struct tg_str target; /* origin-form path and query, always with a leading "/", or "*" */
     /* From an absolute-form target, which wins over Host (RFC 9112 section 3.2.2), else the Host
-     * field: host[:port], checked, without an empty port. May be empty in HTTP/1.0. */
+     * field: host[:port], checked, as sent. May be empty in HTTP/1.0. */
     struct tg_str authority;
     unsigned minor; /* HTTP/1.minor: 0 or 1; higher ones count as 1 */
     enum tg_framing framing;
     uint64_t length;      /* with TG_FRAMING_LENGTH, at most INT64_MAX; else 0 */
     bool keep_alive;      /* what the client wants, RFC 9112 section 9.3 */
     bool expect_continue; /* the client waits for 100 before it sends the body */
-    bool upgrade;         /* an Upgrade field was there; the gateway never upgrades */
     bool is_head;         /* method HEAD */
     struct tg_field fields[TG_GUARD_MAX_FIELDS];
     unsigned nfields;

@@ -43,20 +43,22 @@ static void read_trace(struct tg_exchange *x, struct tg_str value)
 static void look_at_fields(struct tg_exchange *x)
 {
     struct tg_request *r = &x->request;
+    struct tg_buf *connection = &x->worker->build;
 
+    connection->n = 0;
     for (unsigned i = 0; i < r->nfields; i++) {
         const struct tg_field *f = &r->fields[i];
 
-        if (f->name.n == 10 && tg_str_ieq(f->name, TG_STR("Connection")))
-            x->connection = x->connection.n == 0
-                                ? f->value
-                                : tg_arena_printf(&x->arena, "%.*s,%.*s", TG_STR_ARG(x->connection),
-                                                  TG_STR_ARG(f->value));
-        else if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("X-Request-Id")))
+        if (f->name.n == 10 && tg_str_ieq(f->name, TG_STR("Connection"))) {
+            tg_buf_add(connection, f->value);
+            tg_buf_putc(connection, ',');
+        } else if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("X-Request-Id")))
             r->request_id = f->value;
         else if (f->name.n == 11 && tg_str_ieq(f->name, TG_STR("traceparent")))
             read_trace(x, f->value);
     }
+    if (connection->n > 0)
+        x->connection = tg_arena_dup(&x->arena, tg_buf_str(connection));
 }
 
 static void copy_head(struct tg_exchange *x, const struct tg_head *head, struct tg_str raw)

@@ -20,6 +20,13 @@ def arrived(plain, data):
     return plain.origin.requests[0], got
 
 
+def test_options_of_many_fields(plain):
+    """What any of several Connection fields names is dropped."""
+    there, _ = arrived(plain, request("GET", "/x", None, "Connection: X-A", "Connection: X-B, X-C",
+                                      "X-A: 1", "X-B: 2", "X-C: 3", "X-D: 4"))
+    assert [n for n, _ in there.fields if n.startswith("X-") and n != "X-Request-Id"] == ["X-D"]
+
+
 @pytest.mark.parametrize("field", HOP)
 def test_hop_by_hop_of_requests(plain, field):
     """RFC 9110 section 7.6.1: none of them arrives."""
@@ -45,11 +52,12 @@ def test_host_is_the_upstreams(plain):
     assert there.get("Host") == f"127.0.0.1:{plain.origin.port}"
 
 
-def test_host_of_a_signed_request_stays(plain):
-    """The signature covers the client's Host."""
+@pytest.mark.parametrize("host", ["gateway.test", "gateway.test:", "gateway.test:8080"])
+def test_host_of_a_signed_request_stays(plain, host):
+    """The signature covers the client's Host, byte by byte."""
     signed = "Authorization: SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=00"
-    there, _ = arrived(plain, request("GET", "/x", None, signed, host="gateway.test"))
-    assert there.get("Host") == "gateway.test"
+    there, _ = arrived(plain, request("GET", "/x", None, signed, host=host))
+    assert there.get("Host") == host
 
 
 def test_request_id_is_made(plain):

@@ -108,6 +108,8 @@ REFUSED = {
         b"POST /x HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"0\r\n\r\n" + SMUGGLED, BAD),
     # section 5: fields
+    "Connection with 65 options": (get(fields=HOST + b"Connection: a" + b",a" * 64 + b"\r\n"), BAD),
+    "Connection with 30,000 commas": (get(fields=HOST + b"Connection: " + b"," * 30000 + b"\r\n"), BAD),
     "field space before colon": (get(fields=HOST + b"A : b\r\n"), BAD),
     "field tab before colon": (get(fields=HOST + b"A\t: b\r\n"), BAD),
     "field leading space, first": (get(fields=b" A: b\r\n" + HOST), BAD),
@@ -290,6 +292,8 @@ FORWARDED = {
     "field tab in value": (get(fields=HOST + b"A: b\tc\r\n"), ["GET /x"]),
     "field every token character": (get(fields=HOST + b"!#$%&'*+-.^_`|~0aZ: b\r\n"), ["GET /x"]),
     "100 fields": (get(fields=HOST + b"".join(b"A%d: b\r\n" % i for i in range(99))), ["GET /x"]),
+    "Connection with 64 options": (get(fields=HOST + b"Connection: a" + b",a" * 63 + b"\r\n"),
+                                   ["GET /x"]),
     "Host with empty port": (get(fields=b"Host: gateway.test:\r\n"), ["GET /x"]),
     "field 30 KB": (get(fields=HOST + b"X-Auth-Token: " + b"t" * 30000 + b"\r\n"), ["GET /x"]),
     "target 30 KB": (get(b"GET /" + b"a" * 30000 + b" HTTP/1.1"), ["GET /" + "a" * 30000]),

@@ -33,13 +33,18 @@
         name, in, TG_E_DONE, what                                                                  \
     }
 
+/* 16 empty options of Connection; 63 options, each with its comma. */
+#define EMPTY    ",,,,,,,,,,,,,,,,"
+#define OPTIONS7 "a,b,c,d,e,f,g,"
+#define OPTIONS  OPTIONS7 OPTIONS7 OPTIONS7 OPTIONS7 OPTIONS7 OPTIONS7 OPTIONS7 OPTIONS7 OPTIONS7
+
 static const struct tg_guard_limits usual = {16384, 8000, 8192, 100};
 
 static const struct head_case {
     const char *name;
     struct tg_str in;
     enum tg_error error;
-    const char *what; /* method target authority framing keep|close [expect] [upgrade] */
+    const char *what; /* method target authority framing keep|close [expect] */
 } cases[] = {
     /* methods */
     TAKEN("GET", METHOD("GET"), "GET /x h none keep"),
@@ -134,7 +139,7 @@ static const struct head_case {
           "GET /p a.example:8443 none keep"),
     TAKEN("absolute-form, upper case", TARGET("HTTP://A.Example/p"), "GET /p A.Example none keep"),
     TAKEN("absolute-form without a path", TARGET("http://a.example"), "GET / a.example none keep"),
-    TAKEN("absolute-form, empty port", TARGET("http://a.example:/"), "GET / a.example none keep"),
+    TAKEN("absolute-form, empty port", TARGET("http://a.example:/"), "GET / a.example: none keep"),
     TAKEN("absolute-form, IPv6", TARGET("http://[::1]:80/p"), "GET /p [::1]:80 none keep"),
     TAKEN("OPTIONS *", LINE("OPTIONS * HTTP/1.1"), "OPTIONS * h none keep"),
     TAKEN("OPTIONS of a path", LINE("OPTIONS /x HTTP/1.1"), "OPTIONS /x h none keep"),
@@ -172,7 +177,7 @@ static const struct head_case {
 
     /* Host */
     TAKEN("port", HOST("Host: h:8080\r\n"), "GET /x h:8080 none keep"),
-    TAKEN("empty port", HOST("Host: h:\r\n"), "GET /x h none keep"),
+    TAKEN("empty port", HOST("Host: h:\r\n"), "GET /x h: none keep"),
     TAKEN("highest port", HOST("Host: h:65535\r\n"), "GET /x h:65535 none keep"),
     TAKEN("IPv4", HOST("Host: 127.0.0.1\r\n"), "GET /x 127.0.0.1 none keep"),
     TAKEN("IPv6", HOST("Host: [2001:db8::1]:1\r\n"), "GET /x [2001:db8::1]:1 none keep"),
@@ -355,6 +360,11 @@ static const struct head_case {
     TAKEN("1.0 keep-alive and close", OLD("Connection: keep-alive, close\r\n"),
           "POST /x - none close"),
     TAKEN("1.0 with other options", OLD("Connection: te\r\n"), "POST /x - none close"),
+    TAKEN("64 options", WITH("Connection: " OPTIONS "te\r\n"), "GET /x h none keep"),
+    REFUSED("65 options", WITH("Connection: " OPTIONS "te,te\r\n"), BAD_REQUEST),
+    REFUSED("65 options in two fields", WITH("Connection: " OPTIONS "te\r\nConnection: te\r\n"),
+            BAD_REQUEST),
+    REFUSED("65 empty options", WITH("Connection: " EMPTY EMPTY EMPTY EMPTY "\r\n"), BAD_REQUEST),
     REFUSED("malformed option", WITH("Connection: clo se\r\n"), BAD_REQUEST),
     REFUSED("option with a parameter", WITH("Connection: close;q=1\r\n"), BAD_REQUEST),
     REFUSED("names Host", WITH("Connection: host\r\n"), BAD_REQUEST),
@@ -376,10 +386,8 @@ static const struct head_case {
     REFUSED("expectation with a parameter", POST("Expect: 100-continue;a\r\n"), EXPECTATION),
     REFUSED("expectation twice", POST("Expect: 100-continue\r\nExpect: 100-continue\r\n"),
             EXPECTATION),
-    TAKEN("upgrade", WITH("Connection: upgrade\r\nUpgrade: websocket\r\n"),
-          "GET /x h none keep upgrade"),
-    TAKEN("upgrade to h2c", WITH("Upgrade: h2c\r\nHTTP2-Settings: x\r\n"),
-          "GET /x h none keep upgrade"),
+    TAKEN("upgrade", WITH("Connection: upgrade\r\nUpgrade: websocket\r\n"), "GET /x h none keep"),
+    TAKEN("upgrade to h2c", WITH("Upgrade: h2c\r\nHTTP2-Settings: x\r\n"), "GET /x h none keep"),
 };
 
 static void describe(const struct tg_head *head, char *out, size_t cap)
@@ -390,11 +398,10 @@ static void describe(const struct tg_head *head, char *out, size_t cap)
         (void)snprintf(framing, sizeof(framing), "chunked");
     else if (head->framing == TG_FRAMING_LENGTH)
         (void)snprintf(framing, sizeof(framing), "%llu", (unsigned long long)head->length);
-    (void)snprintf(out, cap, "%.*s %.*s %.*s %s %s%s%s", TG_STR_ARG(head->method),
+    (void)snprintf(out, cap, "%.*s %.*s %.*s %s %s%s", TG_STR_ARG(head->method),
                    TG_STR_ARG(head->target), head->authority.n > 0 ? (int)head->authority.n : 1,
                    head->authority.n > 0 ? head->authority.p : "-", framing,
-                   head->keep_alive ? "keep" : "close", head->expect_continue ? " expect" : "",
-                   head->upgrade ? " upgrade" : "");
+                   head->keep_alive ? "keep" : "close", head->expect_continue ? " expect" : "");
 }
 
 static enum tg_parse parse(struct tg_str in, const struct tg_guard_limits *limits,
