@@ -304,12 +304,22 @@ static void on_drained(void *owner)
         tg_exchange_client_drained(c->exchange);
 }
 
+/* send_timeout is the time between two writes. */
+static void on_progress(void *owner)
+{
+    struct tg_conn *c = owner;
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->state == TG_CONN_DRAIN || is_only_reading(c))
+        tg_conn_limit_reading(c);
+}
+
 static void on_broken(void *owner)
 {
     client_gone(owner);
 }
 
-static const struct tg_wire_events events = {on_readable, on_drained, on_broken};
+static const struct tg_wire_events events = {on_readable, on_drained, on_progress, on_broken};
 
 static void on_deadline(void *owner)
 {

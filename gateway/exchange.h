@@ -160,6 +160,7 @@ void tg_exchange_peer_ready(struct tg_exchange *x);
 void tg_exchange_peer_failed(struct tg_exchange *x, enum tg_error error, const char *why);
 void tg_exchange_peer_readable(struct tg_exchange *x);
 void tg_exchange_peer_drained(struct tg_exchange *x);
+void tg_exchange_peer_progress(struct tg_exchange *x);
 void tg_exchange_peer_broken(struct tg_exchange *x);
 
 /* --- the worker calls --- */

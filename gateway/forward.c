@@ -318,6 +318,12 @@ void tg_exchange_peer_drained(struct tg_exchange *x)
         tg_conn_resume_body(x->conn);
 }
 
+/* send_timeout is the time between two writes. */
+void tg_exchange_peer_progress(struct tg_exchange *x)
+{
+    settle(x);
+}
+
 /* An upstream may answer and close before it has read the request: what it said comes first. */
 void tg_exchange_peer_broken(struct tg_exchange *x)
 {

@@ -305,6 +305,15 @@ static void on_drained(void *owner)
     TG_UNREACHABLE(); /* nothing was queued */
 }
 
+static void on_progress(void *owner)
+{
+    struct tg_peer *p = owner;
+
+    CHECK_MAGIC(p, TG_PEER_MAGIC);
+    CHECK(p->state == TG_PEER_BUSY); /* nothing is queued before */
+    tg_exchange_peer_progress(p->exchange);
+}
+
 static void on_broken(void *owner)
 {
     struct tg_peer *p = owner;
@@ -314,7 +323,7 @@ static void on_broken(void *owner)
     tg_exchange_peer_broken(p->exchange);
 }
 
-static const struct tg_wire_events events = {on_readable, on_drained, on_broken};
+static const struct tg_wire_events events = {on_readable, on_drained, on_progress, on_broken};
 
 static void next_address(struct tg_peer *p)
 {

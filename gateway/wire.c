@@ -30,6 +30,7 @@ static void on_read_event(evutil_socket_t fd, short what, void *arg)
 static void on_write_event(evutil_socket_t fd, short what, void *arg)
 {
     struct tg_wire *w = arg;
+    size_t before = tg_wire_queued(w);
 
     (void)fd, (void)what;
     CHECK_MAGIC(w, WIRE_MAGIC);
@@ -40,8 +41,11 @@ static void on_write_event(evutil_socket_t fd, short what, void *arg)
         w->events->on_broken(w->owner);
         return;
     }
-    if (tg_wire_queued(w) > 0)
+    if (tg_wire_queued(w) > 0) {
+        if (tg_wire_queued(w) < before)
+            w->events->on_progress(w->owner);
         return;
+    }
     stop_writing(w);
     w->events->on_drained(w->owner);
 }

@@ -15,8 +15,9 @@
 /* What a wire tells its owner. Inside any of these the owner may close the wire. */
 struct tg_wire_events {
     void (*on_readable)(void *owner);
-    void (*on_drained)(void *owner); /* everything queued is with the kernel */
-    void (*on_broken)(void *owner);  /* a queued write failed */
+    void (*on_drained)(void *owner);  /* everything queued is with the kernel */
+    void (*on_progress)(void *owner); /* some of it is */
+    void (*on_broken)(void *owner);   /* a queued write failed */
 };
 
 struct tg_wire {

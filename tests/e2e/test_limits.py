@@ -2,12 +2,15 @@
 
 import pathlib
 import resource
+import socket
+import subprocess
 import time
 
 import pytest
 
 import audit
 from client import Client, ask, check_refusal, request
+from gateway import sanitized
 from origin import again, answer, read
 
 PASS = "location / { proxy_pass modelarts; }"
@@ -123,6 +126,65 @@ def test_answer_is_not_taken(gateway, origin, length):
         except (TimeoutError, ConnectionError):
             pass
         assert [end for end, _ in records(guard, 1)] == ["client_timeout"]
+
+
+@pytest.fixture(name="small_buffers")
+def preloaded(tmp_path, monkeypatch):
+    """The gateway's kernel takes little at a time."""
+    if sanitized():
+        pytest.skip("a sanitizer wants to be the first library")
+    source = pathlib.Path(__file__).with_name("small_buffers.c")
+    library = tmp_path / "small_buffers.so"
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-Werror",
+                    "-o", library, source], check=True)
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+
+
+def sip(sock):
+    """Takes a little of what waits, with pauses that are together longer than send_timeout."""
+    got = b""
+    for _ in range(3):
+        time.sleep(0.4)
+        size = len(got) + 20000
+        while len(got) < size:
+            got += sock.recv(size - len(got))
+    return got
+
+
+def narrow(sock):
+    """Lets the kernel on this side, too, take little."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+
+def test_slow_reader_is_not_stuck(small_buffers, gateway, origin):
+    """send_timeout is the time between two writes: who takes some of an answer goes on."""
+    # pylint: disable=unused-argument
+    guard = gateway(origin([read, answer(bytes(160000)), again]), locations=PASS,
+                    server="send_timeout 800ms;")
+    with socket.socket() as sock:
+        narrow(sock)
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", guard.port))
+        sock.sendall(GET)
+        got = sip(sock)
+        while len(got) < 160000:
+            assert (more := sock.recv(1 << 20)), f"cut off after {len(got)} bytes"
+            got += more
+    assert [end for end, _ in records(guard, 1)] == ["done"]
+
+
+def test_slow_upstream_is_not_stuck(small_buffers, gateway, origin):
+    """The same towards the upstream."""
+    # pylint: disable=unused-argument
+    def slow(_origin, connection):
+        connection.wire.buffer += sip(connection.sock)
+
+    behind = origin([slow, read, answer()])
+    narrow(behind.sock)
+    guard = gateway(behind, locations=PASS, upstream="send_timeout 800ms;")
+    with Client(guard.port) as client:
+        client.send(request("POST", "/x", bytes(160000)))
+        assert client.final().status == 200
 
 
 def test_idle_connections_make_room(gateway, origin):
