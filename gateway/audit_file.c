@@ -8,6 +8,7 @@
 #include "audit_sink.h"
 
 #include "check.h"
+#include "clock.h"
 #include "log.h"
 
 #include <errno.h>
@@ -20,7 +21,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TRIES = 20, LOCK_PAUSE_NS = 50000, MAX_NAME = 4096 };
+enum {
+    LOCK_TRIES = 1000, /* of a pause each: 200 ms */
+    LOCK_PAUSE_NS = 200000,
+    ROOM_MS = 50,       /* for a reader to make room in a pipe */
+    STREAM_US = 200000, /* for all waits of one write to a pipe */
+    MAX_NAME = 4096
+};
 
 /* --- opening --- */
 
@@ -317,8 +324,8 @@ static enum tg_sink_result write_regular(struct tg_sink *s, struct tg_str lines,
 
 /* --- writing pipes, terminals, devices --- */
 
-/* Another worker holds the lock for one write, or for long when the pipe is full: then we could not
- * write either. */
+/* Another worker holds the lock for one write, or for long when nobody reads the pipe: then we
+ * could not write either. */
 static bool lock_stream(struct tg_sink *s)
 {
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
@@ -338,8 +345,18 @@ static void unlock_stream(struct tg_sink *s)
     s->locked = false;
 }
 
+/* A pipe holds 64 KB, which many requests of one turn fill while its reader is merely not
+ * scheduled: that is no failure. Waits for room; false when the time is up. */
+static bool wait_for_room(const struct tg_sink *s, uint64_t until)
+{
+    struct pollfd p = {.fd = s->fd, .events = POLLOUT};
+
+    return tg_clock_mono_now() < until && poll(&p, 1, ROOM_MS) != 0;
+}
+
 static enum tg_sink_result write_stream(struct tg_sink *s, struct tg_str lines, size_t *used)
 {
+    uint64_t until = tg_clock_mono_now() + STREAM_US;
     bool within = s->locked; /* a line whose rest comes first in `lines` */
 
     if (!lock_stream(s)) {
@@ -349,7 +366,7 @@ static enum tg_sink_result write_stream(struct tg_sink *s, struct tg_str lines, 
     while (*used < lines.n) {
         ssize_t n = write(s->fd, lines.p + *used, lines.n - *used);
 
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_room(s, until))))
             continue;
         if (n <= 0) {
             tg_sink_fail(s, "write", n < 0 ? errno : ENOSPC);

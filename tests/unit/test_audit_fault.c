@@ -257,6 +257,61 @@ static void a_full_pipe_keeps_lines_whole(void **state)
     close(fd);
 }
 
+/* Counts lines until the writers are gone. */
+static void read_all(int fd, int done)
+{
+    static char bytes[65536];
+    unsigned lines = 0;
+    ssize_t n;
+
+    while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+        lines += count((struct tg_str){bytes, (size_t)n}, "\n");
+    (void)!write(done, &lines, sizeof(lines));
+}
+
+/* More than a pipe holds is no failure while its reader reads, for none of its writers. */
+static void a_pipe_waits_for_its_reader(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_audit_conf *conf = fixture_conf(f, "audit_log a.jsonl;");
+    unsigned lines = 0;
+    int done[2], out, in;
+
+    assert_int_equal(pipe(done), 0);
+    assert_int_equal(mkfifo(f->path, 0600), 0);
+    out = open(f->path, O_RDWR); /* holds the pipe until writers are there */
+    in = open(f->path, O_RDONLY);
+    assert_true(out >= 0 && in >= 0);
+    if (fork() == 0) {
+        close(out);
+        read_all(in, done[1]);
+        _exit(0);
+    }
+    close(in);
+    for (int w = 0; w < 2; w++)
+        if (fork() == 0) {
+            struct tg_audit *a = fixture_open(f, conf, w == 0 ? "0" : "1");
+
+            for (int i = 0; i < 10; i++) {
+                record_large(f, a, 1, tg_audit_outcome, TG_E_DONE);
+                CHECK(tg_audit_flush(a));
+            }
+            tg_audit_close(a);
+            _exit(0);
+        }
+    for (int i = 0; i < 3; i++) {
+        int status;
+
+        assert_true(wait(&status) > 0 && status == 0);
+        if (i == 1) /* both writers: the reader ends now */
+            close(out);
+    }
+    assert_int_equal(read(done[0], &lines, sizeof(lines)), sizeof(lines));
+    assert_int_equal(lines, 24);
+    close(done[0]);
+    close(done[1]);
+}
+
 /* One that is killed loses nothing that was flushed. */
 static void a_killed_worker_leaves_whole_lines(void **state)
 {
@@ -514,6 +569,7 @@ int main(void)
         TEST(a_removed_folder_refuses_until_it_is_back),
         TEST(a_torn_line_is_blanked_out),
         TEST(a_full_pipe_keeps_lines_whole),
+        TEST(a_pipe_waits_for_its_reader),
         TEST(a_killed_worker_leaves_whole_lines),
         TEST(a_death_spoils_nobody_elses_line),
         TEST(syslog_over_a_unix_socket),
