@@ -8,9 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    STEPS = 100000,
-    STEPS_PER_BYTE = 4,
-    MAX_STEPS = 50000000,
+    STEPS_PER_BYTE = 32,
     DEPTH = 5000,
     HEAP_KIB = 4096,
 };
@@ -21,10 +19,12 @@ struct tg_pattern {
     pcre2_match_context *limits;
 };
 
-/* \C could split a character, and a pattern from a file needs no such thing. */
+/* \C could split a character, and a pattern from a file needs no such thing. Callouts before each
+ * item count the steps: PCRE2's own match limit begins anew at each byte of the text, and compiled
+ * code does not count the way back over ".*". */
 static uint32_t options_of(enum tg_pattern_use use)
 {
-    return PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
+    return PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT |
            (use == TG_PATTERN_MUST ? PCRE2_DOLLAR_ENDONLY : 0);
 }
 
@@ -58,6 +58,7 @@ struct tg_pattern *tg_pattern_new(struct tg_str text, enum tg_pattern_use use,
     p->data = pcre2_match_data_create(1, NULL);
     p->limits = pcre2_match_context_create(NULL);
     CHECK(p->data != NULL && p->limits != NULL);
+    pcre2_set_match_limit(p->limits, UINT32_MAX); /* count_step() does it */
     pcre2_set_depth_limit(p->limits, DEPTH);
     pcre2_set_heap_limit(p->limits, HEAP_KIB);
     /* Without executable memory the interpreter does the same, more slowly. */
@@ -75,11 +76,15 @@ void tg_pattern_end(struct tg_pattern *p)
     free(p);
 }
 
-static uint32_t steps_for(struct tg_str subject)
+static int count_step(pcre2_callout_block *block, void *left)
 {
-    return subject.n > MAX_STEPS / STEPS_PER_BYTE - STEPS
-               ? MAX_STEPS
-               : (uint32_t)(STEPS + STEPS_PER_BYTE * subject.n);
+    uint64_t *steps = left;
+
+    (void)block;
+    if (*steps == 0)
+        return PCRE2_ERROR_MATCHLIMIT;
+    --*steps;
+    return 0;
 }
 
 static int run(const struct tg_pattern *p, struct tg_str subject, uint32_t options)
@@ -88,16 +93,20 @@ static int run(const struct tg_pattern *p, struct tg_str subject, uint32_t optio
                        options, p->data, p->limits);
 }
 
-enum tg_pattern_result tg_pattern_match(const struct tg_pattern *p, struct tg_str subject)
+enum tg_pattern_result tg_pattern_match(const struct tg_pattern *p, struct tg_str subject,
+                                        uint32_t *spare)
 {
+    uint64_t steps = *spare + (uint64_t)STEPS_PER_BYTE * subject.n;
     int found;
 
     CHECK(p != NULL && p->code != NULL);
-    pcre2_set_match_limit(p->limits, steps_for(subject));
+    pcre2_set_callout(p->limits, count_step, &steps);
     found = run(p, subject, 0);
     /* Compiled code has 32 KB of stack; the interpreter has the heap up to its limit. */
     if (found == PCRE2_ERROR_JIT_STACKLIMIT)
         found = run(p, subject, PCRE2_NO_JIT);
+    if (steps < *spare)
+        *spare = (uint32_t)steps;
     if (found == PCRE2_ERROR_NOMATCH)
         return TG_PATTERN_NO;
     return found >= 0 ? TG_PATTERN_YES : TG_PATTERN_ERROR;

@@ -21,6 +21,8 @@ enum tg_pattern_use {
 
 enum { TG_PATTERN_WHY = 160 }; /* bytes of a compiler's message with its NUL */
 
+enum { TG_PATTERN_STEPS = 200000 }; /* that texts matched together may take beside their own */
+
 enum { TG_PATTERN_VERSION = 64 }; /* bytes of PCRE2's version with its NUL */
 
 struct tg_pattern;
@@ -40,9 +42,13 @@ void tg_pattern_end(struct tg_pattern *p);
 
 /*
  * Looks for the pattern anywhere in `subject`, which may hold any bytes; what is not UTF-8 matches
- * nothing. Steps (some ten million a second and more) are limited to 100000 and 4 for each byte,
- * memory to 4 MB. Uses scratch memory of the pattern: one thread at a time.
+ * nothing. Steps (some hundred million a second) are limited to 32 for each byte and the *spare
+ * ones, which begin at TG_PATTERN_STEPS: what is used of these is taken off, so that many texts
+ * matched with the same *spare do not take longer than one. A step is one item of the pattern
+ * tried at one place: the same text takes the same number everywhere. Memory is limited to 4 MB.
+ * Uses scratch memory of the pattern: one thread at a time.
  */
-enum tg_pattern_result tg_pattern_match(const struct tg_pattern *p, struct tg_str subject);
+enum tg_pattern_result tg_pattern_match(const struct tg_pattern *p, struct tg_str subject,
+                                        uint32_t *spare);
 
 #endif

@@ -128,6 +128,7 @@ struct tg_policy_seen {
     enum tg_node_type type;
     struct tg_str text; /* of a string unescaped, else JSON text */
     bool obs;           /* an OBS path */
+    uint32_t *spare;    /* steps that patterns may take for all values of a check (pattern.h) */
 };
 
 /* Reads a test word (CHECKed: it is one) with its operands and puts it at the end of the list.

@@ -53,6 +53,7 @@ struct judging {
     const struct tg_doc *doc;
     struct tg_policy_outcome *outcome;
     unsigned values;
+    uint32_t spare; /* steps that its patterns may still take (pattern.h) */
     bool failed;
     bool broken;
     bool missing; /* `first_missing` is set */
@@ -68,7 +69,7 @@ static void add_fault(struct judging *j, const struct tg_policy_test *test,
         o->faults[o->nfaults++] = (struct tg_policy_fault){test, *value};
 }
 
-static struct tg_policy_seen see(const struct judging *j, uint32_t node)
+static struct tg_policy_seen see(struct judging *j, uint32_t node)
 {
     enum tg_node_type type = tg_doc_type(j->doc, node);
 
@@ -76,6 +77,7 @@ static struct tg_policy_seen see(const struct judging *j, uint32_t node)
         .type = type,
         .text = type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node),
         .obs = tg_policy_path_is_obs(j->path),
+        .spare = &j->spare,
     };
 }
 
@@ -139,7 +141,8 @@ static enum tg_rule_result judge_check(const struct tg_policy_set *set,
                                        const struct tg_policy_check *check,
                                        const struct tg_request *r, struct tg_policy_outcome *o)
 {
-    struct judging j = {.check = check, .doc = r->doc, .outcome = o};
+    struct judging j = {
+        .check = check, .doc = r->doc, .outcome = o, .spare = TG_PATTERN_STEPS};
 
     CHECK(check->npaths > 0 && check->tests != NULL);
     for (unsigned i = 0; i < check->npaths; i++) {

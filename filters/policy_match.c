@@ -231,8 +231,10 @@ void tg_policy_match_check(struct tg_conf *c, const struct tg_policy_match *list
 
 static enum tg_pattern_result match_text(const struct tg_policy_match *m, struct tg_str text)
 {
+    uint32_t spare = TG_PATTERN_STEPS;
+
     if (m->pattern != NULL)
-        return tg_pattern_match(m->pattern, text);
+        return tg_pattern_match(m->pattern, text, &spare);
     return has_value(m, text) ? TG_PATTERN_YES : TG_PATTERN_NO;
 }
 

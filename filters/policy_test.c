@@ -167,12 +167,13 @@ static enum tg_rule_result judge_not_prefix(const struct tg_policy_test *t,
 /* --- patterns --- */
 
 /* YES when one of the patterns matches, ERROR when none did and one did not come to an end. */
-static enum tg_pattern_result match_any(const struct tg_policy_test *t, struct tg_str text)
+static enum tg_pattern_result match_any(const struct tg_policy_test *t,
+                                        const struct tg_policy_seen *s)
 {
     enum tg_pattern_result result = TG_PATTERN_NO;
 
     for (unsigned i = 0; i < t->noperands; i++) {
-        enum tg_pattern_result one = tg_pattern_match(t->pattern[i], text);
+        enum tg_pattern_result one = tg_pattern_match(t->pattern[i], s->text, s->spare);
 
         if (one == TG_PATTERN_YES)
             return one;
@@ -185,7 +186,7 @@ static enum tg_pattern_result match_any(const struct tg_policy_test *t, struct t
 static enum tg_rule_result judge_matches(const struct tg_policy_test *t,
                                          const struct tg_policy_seen *s)
 {
-    enum tg_pattern_result found = is_text(s) ? match_any(t, s->text) : TG_PATTERN_NO;
+    enum tg_pattern_result found = is_text(s) ? match_any(t, s) : TG_PATTERN_NO;
 
     return found == TG_PATTERN_ERROR ? TG_RULE_ERROR : result_of(found == TG_PATTERN_YES);
 }
@@ -193,7 +194,7 @@ static enum tg_rule_result judge_matches(const struct tg_policy_test *t,
 static enum tg_rule_result judge_not_matches(const struct tg_policy_test *t,
                                              const struct tg_policy_seen *s)
 {
-    enum tg_pattern_result found = is_text(s) ? match_any(t, s->text) : TG_PATTERN_YES;
+    enum tg_pattern_result found = is_text(s) ? match_any(t, s) : TG_PATTERN_YES;
 
     return found == TG_PATTERN_ERROR ? TG_RULE_ERROR : result_of(found == TG_PATTERN_NO);
 }

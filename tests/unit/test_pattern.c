@@ -19,6 +19,13 @@ static struct tg_pattern *compile(const char *text, enum tg_pattern_use use)
     return p;
 }
 
+static enum tg_pattern_result match(const struct tg_pattern *p, struct tg_str text)
+{
+    uint32_t spare = TG_PATTERN_STEPS;
+
+    return tg_pattern_match(p, text, &spare);
+}
+
 static void matching(void **state)
 {
     static const struct {
@@ -55,7 +62,7 @@ static void matching(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct tg_pattern *p = compile(cases[i].pattern, cases[i].use);
 
-        if (tg_pattern_match(p, tg_str_of(cases[i].text)) != cases[i].result)
+        if (match(p, tg_str_of(cases[i].text)) != cases[i].result)
             fail_msg("%s on %s", cases[i].pattern, cases[i].text);
         tg_pattern_end(p);
     }
@@ -96,11 +103,55 @@ static void long_texts(void **state)
     (void)state;
     assert_non_null(text);
     memset(text, 'a', SIZE);
-    assert_int_equal(tg_pattern_match(p, (struct tg_str){text, SIZE}), TG_PATTERN_NO);
+    assert_int_equal(match(p, (struct tg_str){text, SIZE}), TG_PATTERN_NO);
     text[SIZE - 1] = '7';
-    assert_int_equal(tg_pattern_match(p, (struct tg_str){text, SIZE}), TG_PATTERN_YES);
+    assert_int_equal(match(p, (struct tg_str){text, SIZE}), TG_PATTERN_YES);
     tg_pattern_end(p);
     free(text);
+}
+
+/* What takes the square or the cube of the text's length is an error too: every "curl" is a place to
+ * begin, and from each the rest of the text is read. */
+static void long_ways_are_short(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    static const char *const patterns[] = {"curl.*\\|.*sh", "l.*r.*u.*[0-9]", "(?s).*\\|.*[0-9]"};
+    char *text = malloc(SIZE);
+    uint64_t start = tg_clock_mono_now();
+
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < SIZE; i++)
+        text[i] = "curl |"[i % 6];
+    memcpy(text + SIZE - 3, "h~s", 3);
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
+        struct tg_pattern *p = compile(patterns[i], TG_PATTERN_MUST_NOT);
+
+        assert_int_equal(match(p, (struct tg_str){text, SIZE}), TG_PATTERN_ERROR);
+        tg_pattern_end(p);
+    }
+    assert_true(tg_clock_mono_now() - start < 20000000);
+    free(text);
+}
+
+/* Many values take no longer than one: what is spare is for all of them. */
+static void spare_steps_are_shared(void **state)
+{
+    struct tg_pattern *p = compile("^(a+)+$", TG_PATTERN_MUST);
+    struct tg_str text = tg_str_of("aaaaaaaaaaaaaa!");
+    uint32_t spare = TG_PATTERN_STEPS;
+    unsigned n = 0;
+
+    (void)state;
+    assert_int_equal(tg_pattern_match(p, tg_str_of("aaaa"), &spare), TG_PATTERN_YES);
+    assert_int_equal(spare, TG_PATTERN_STEPS); /* its own did */
+    while (tg_pattern_match(p, text, &spare) == TG_PATTERN_NO)
+        assert_true(++n < 100);
+    assert_true(n >= 1);
+    assert_int_equal(spare, 0);
+    assert_int_equal(tg_pattern_match(p, text, &spare), TG_PATTERN_ERROR);
+    assert_int_equal(tg_pattern_match(p, tg_str_of("aaaa"), &spare), TG_PATTERN_YES);
+    tg_pattern_end(p);
 }
 
 /* What explodes ends soon. The bound is generous for slow machines and sanitizers. */
@@ -116,7 +167,7 @@ static void explosions_are_short(void **state)
     for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
         struct tg_pattern *p = compile(patterns[i], TG_PATTERN_MUST);
 
-        assert_true(tg_pattern_match(p, (struct tg_str){text, sizeof(text)}) != TG_PATTERN_YES);
+        assert_true(match(p, (struct tg_str){text, sizeof(text)}) != TG_PATTERN_YES);
         tg_pattern_end(p);
     }
     assert_true(tg_clock_mono_now() - start < 5000000);
@@ -129,6 +180,8 @@ int main(void)
         cmocka_unit_test(compile_errors),
         cmocka_unit_test(long_texts),
         cmocka_unit_test(explosions_are_short),
+        cmocka_unit_test(long_ways_are_short),
+        cmocka_unit_test(spare_steps_are_shared),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
