@@ -110,8 +110,8 @@ static void long_texts(void **state)
     free(text);
 }
 
-/* What takes the square or the cube of the text's length is an error too: every "curl" is a place to
- * begin, and from each the rest of the text is read. */
+/* What takes the square or the cube of the text's length is an error too: every "curl" is a place
+ * to begin, and from each the rest of the text is read. */
 static void long_ways_are_short(void **state)
 {
     enum { SIZE = 1 << 20 };
