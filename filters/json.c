@@ -57,23 +57,40 @@ static const struct tg_directive directives[] = {
     {.name = NULL},
 };
 
-/* RFC 9110 section 8.3: exactly one field, parameters do not matter. */
-static bool is_json(const struct tg_request *r)
+/* RFC 8259 section 8.1: JSON is UTF-8. A server that believes another charset would read another
+ * text: in GBK the backslash before a quote may be the second half of a character. */
+static bool is_utf8(struct tg_str parameters)
+{
+    static const struct tg_str word = {"charset", 7};
+
+    for (; parameters.n >= word.n; parameters = tg_str_skip(parameters, 1)) {
+        struct tg_str value = tg_str_skip(parameters, word.n);
+        const char *semicolon = value.n > 0 ? memchr(value.p, ';', value.n) : NULL;
+
+        if (!tg_str_ieq((struct tg_str){parameters.p, word.n}, word))
+            continue;
+        value.n = semicolon != NULL ? (size_t)(semicolon - value.p) : value.n;
+        value = tg_str_trim(value);
+        if (!tg_str_ieq(value, TG_STR("=utf-8")) && !tg_str_ieq(value, TG_STR("=utf8")) &&
+            !tg_str_ieq(value, TG_STR("=\"utf-8\"")) && !tg_str_ieq(value, TG_STR("=\"utf8\"")))
+            return false;
+    }
+    return true;
+}
+
+/* RFC 9110 section 8.3: the value of exactly one field; empty when there is none, or another. */
+static struct tg_str content_type(const struct tg_request *r)
 {
     struct tg_str type = {NULL, 0};
-    const char *semicolon;
 
     for (unsigned i = 0; i < r->nfields; i++) {
         if (!tg_str_ieq(r->fields[i].name, TG_STR("Content-Type")))
             continue;
         if (type.p != NULL)
-            return false;
+            return (struct tg_str){NULL, 0};
         type = r->fields[i].value;
     }
-    semicolon = type.n > 0 ? memchr(type.p, ';', type.n) : NULL;
-    if (semicolon != NULL)
-        type.n = (size_t)(semicolon - type.p);
-    return tg_str_ieq(tg_str_trim(type), TG_STR("application/json"));
+    return type;
 }
 
 /* What the bytes say must be what the service reads: no coding may stand between. */
@@ -84,6 +101,19 @@ static bool is_encoded(const struct tg_request *r)
             !tg_str_ieq(tg_str_trim(r->fields[i].value), TG_STR("identity")))
             return true;
     return false;
+}
+
+static enum tg_verdict check_media(struct tg_request *r)
+{
+    struct tg_str type = content_type(r);
+    const char *semicolon = type.n > 0 ? memchr(type.p, ';', type.n) : NULL;
+    size_t n = semicolon != NULL ? (size_t)(semicolon - type.p) : type.n;
+
+    if (!tg_str_ieq(tg_str_trim((struct tg_str){type.p, n}), TG_STR("application/json")))
+        return tg_reply(r, TG_E_MEDIA_TYPE, NULL, NULL);
+    if (!is_utf8(tg_str_skip(type, n)))
+        return tg_reply(r, TG_E_MEDIA_TYPE, "its charset is UTF-8", "字符集必须是 UTF-8");
+    return is_encoded(r) ? tg_reply(r, TG_E_ENCODING, NULL, NULL) : TG_NEXT;
 }
 
 static const char *rule_of(enum tg_json_fault_kind kind)
@@ -120,10 +150,8 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
 
     (void)state;
     CHECK(r->doc == NULL);
-    if (!is_json(r))
-        return tg_reply(r, TG_E_MEDIA_TYPE, NULL, NULL);
-    if (is_encoded(r))
-        return tg_reply(r, TG_E_ENCODING, NULL, NULL);
+    if (check_media(r) != TG_NEXT)
+        return TG_REPLY;
     doc = tg_arena_alloc(r->arena, sizeof(*doc));
     if (!tg_doc_parse(doc, r->arena, r->body, &limits, &fault)) {
         for (const struct tg_json_fault *f = &fault; f != NULL; f = f->next)
