@@ -141,8 +141,7 @@ static enum tg_rule_result judge_check(const struct tg_policy_set *set,
                                        const struct tg_policy_check *check,
                                        const struct tg_request *r, struct tg_policy_outcome *o)
 {
-    struct judging j = {
-        .check = check, .doc = r->doc, .outcome = o, .spare = TG_PATTERN_STEPS};
+    struct judging j = {.check = check, .doc = r->doc, .outcome = o, .spare = TG_PATTERN_STEPS};
 
     CHECK(check->npaths > 0 && check->tests != NULL);
     for (unsigned i = 0; i < check->npaths; i++) {

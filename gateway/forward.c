@@ -73,8 +73,7 @@ static void add_client_fields(const struct tg_exchange *x, struct tg_buf *b)
     for (unsigned i = 0; i < r->nfields; i++) {
         struct tg_str name = r->fields[i].name;
 
-        if (is_ours(x, name) || tg_guard_hop_by_hop(name, x->connection) ||
-            (r->set_fields != NULL && is_set_by_filter(r, name)))
+        if (is_ours(x, name) || (r->set_fields != NULL && is_set_by_filter(r, name)))
             continue;
         add_field(b, name, r->fields[i].value);
     }

@@ -61,7 +61,20 @@ static void look_at_fields(struct tg_exchange *x)
         x->connection = tg_arena_dup(&x->arena, tg_buf_str(connection));
 }
 
-static void copy_head(struct tg_exchange *x, const struct tg_head *head, struct tg_str raw)
+/* What ends here is judged by nobody: whom a token names that does not go on did not ask. */
+static void drop_hop_by_hop(struct tg_exchange *x, struct tg_field *fields)
+{
+    struct tg_request *r = &x->request;
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < r->nfields; i++)
+        if (!tg_guard_hop_by_hop(fields[i].name, x->connection))
+            fields[kept++] = fields[i];
+    r->nfields = kept;
+}
+
+static struct tg_field *copy_head(struct tg_exchange *x, const struct tg_head *head,
+                                  struct tg_str raw)
 {
     struct tg_request *r = &x->request;
     const char *to = tg_arena_dup(&x->arena, raw).p;
@@ -83,6 +96,7 @@ static void copy_head(struct tg_exchange *x, const struct tg_head *head, struct 
     x->is_head = head->is_head;
     x->keep_alive = head->keep_alive;
     x->expect_continue = head->expect_continue;
+    return fields;
 }
 
 /* A request id from outside is kept when it is short and plain, so it cannot break a log. */
@@ -144,6 +158,30 @@ static bool normalize_target(struct tg_exchange *x, const char **why)
     return true;
 }
 
+/* What an upstream might read otherwise than it is read here: of two credentials it might take the
+ * other one, and a method in a field is none that was routed. NULL, or what is wrong. */
+static const char *find_ambiguity(const struct tg_request *r)
+{
+    static const struct {
+        struct tg_str name;
+        unsigned most;
+        const char *why;
+    } rows[] = {
+        {{"Authorization", 13}, 1, "more than one Authorization field"},
+        {{"X-Auth-Token", 12}, 1, "more than one X-Auth-Token field"},
+        {{"X-HTTP-Method-Override", 22}, 0, "X-HTTP-Method-Override is not supported"},
+        {{"X-HTTP-Method", 13}, 0, "X-HTTP-Method is not supported"},
+        {{"X-Method-Override", 17}, 0, "X-Method-Override is not supported"},
+    };
+    unsigned seen[sizeof(rows) / sizeof(*rows)] = {0};
+
+    for (unsigned i = 0; i < r->nfields; i++)
+        for (size_t row = 0; row < sizeof(rows) / sizeof(*rows); row++)
+            if (tg_str_ieq(r->fields[i].name, rows[row].name) && ++seen[row] > rows[row].most)
+                return rows[row].why;
+    return NULL;
+}
+
 /* While the log cannot be written, bad requests are refused like all others. */
 static void refuse(struct tg_exchange *x, enum tg_error error, const char *why)
 {
@@ -155,14 +193,16 @@ static void refuse(struct tg_exchange *x, enum tg_error error, const char *why)
 bool tg_exchange_new(struct tg_conn *c, const struct tg_head *head, struct tg_str raw)
 {
     struct tg_exchange *x = attach(c);
-    const char *why = "";
+    struct tg_field *fields = copy_head(x, head, raw);
+    const char *why;
 
-    copy_head(x, head, raw);
     look_at_fields(x);
+    drop_hop_by_hop(x, fields);
     name_request(x);
     tg_request_identify(&x->request);
     x->body_complete = c->state == TG_CONN_WAIT;
-    if (!normalize_target(x, &why)) {
+    why = find_ambiguity(&x->request);
+    if (why != NULL || !normalize_target(x, &why)) {
         x->request.path = TG_STR("");
         refuse(x, TG_E_BAD_REQUEST, why);
         return false;

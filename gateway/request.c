@@ -71,7 +71,7 @@ void tg_request_identify(struct tg_request *r)
     r->access_key = (struct tg_str){NULL, 0};
     r->credentials = TG_CRED_NONE;
     if (value.p != NULL) {
-        while (scheme < value.n && value.p[scheme] != ' ')
+        while (scheme < value.n && value.p[scheme] != ' ' && value.p[scheme] != '\t')
             scheme++;
         r->credentials = credentials_of((struct tg_str){value.p, scheme});
     }

@@ -32,9 +32,9 @@ enum tg_credentials {
 struct tg_request {
     struct tg_arena *arena;
     struct tg_str method;
-    struct tg_str target; /* path and query as they go upstream */
-    struct tg_str path;   /* normalised, without query (target.h) */
-    const struct tg_field *fields;
+    struct tg_str target;          /* path and query as they go upstream */
+    struct tg_str path;            /* normalised, without query (target.h) */
+    const struct tg_field *fields; /* those that go on: without hop-by-hop ones */
     unsigned nfields;
     struct tg_str client_address; /* text, without port */
     struct tg_str tls_principal;  /* common name of the client's certificate; empty: none */

@@ -68,6 +68,18 @@ ROWS = {
     "content type with more": (request("PUT", TARGET, REPAIRED, "Content-Type: application/jsonx"),
                                415, "ModelArts.4105", None),
     "compressed": (put(REPAIRED, "Content-Encoding: gzip"), 415, "ModelArts.4105", None),
+    "another charset": (request("PUT", TARGET, REPAIRED, JSON + "; a=b; Charset = gbk"),
+                        415, "ModelArts.4105", None),
+    "charset in a quoted string": (request("PUT", TARGET, REPAIRED, JSON + '; a="; charset=gbk'),
+                                   415, "ModelArts.4105", None),
+    "two charsets": (request("PUT", TARGET, REPAIRED, JSON + "; charset=utf-8; charset=utf-7"),
+                     415, "ModelArts.4105", None),
+    "two Authorization": (put(REPAIRED, "Authorization: Bearer a", "authorization: Bearer b"),
+                          400, "ModelArts.4105", False),
+    "two tokens": (put(REPAIRED, "X-Auth-Token: a", "X-Auth-Token: a"),
+                   400, "ModelArts.4105", False),
+    "method in a field": (request("GET", TARGET, None, "X-HTTP-Method-Override: PUT"),
+                          400, "ModelArts.4105", False),
     "content type twice": (put(REPAIRED, JSON), 415, "ModelArts.4105", None),
 }
 ROUTES = "location %s { client_max_body_size 1m; filters json normalize validate; " \
@@ -163,7 +175,7 @@ def test_the_log_names_an_upstream_that_was_chosen(routes):
 
 
 @pytest.mark.parametrize("content_type", [
-    "application/json", "application/json; charset=utf8", "application/json;charset=UTF-8",
+    "application/json", 'application/json; charset="UTF-8"; a=b', "application/json; charset=utf8", "application/json;charset=UTF-8",
     "Application/JSON", "application/json ; a=b"])
 def test_content_types(routes, content_type):
     """Real clients' spellings."""

@@ -60,6 +60,19 @@ def test_host_of_a_signed_request_stays(plain, host):
     assert there.get("Host") == host
 
 
+def test_fields_that_end_here_name_nobody(plain):
+    """A credential that Connection takes away is nobody's: the one that arrives is on record."""
+    signed = "Authorization: SDK-HMAC-SHA256 Access=OTHER, SignedHeaders=host, Signature=00"
+    recorded = len(audit.records(plain.audit))
+    there, got = arrived(plain, request("GET", "/x", None, signed, "X-Auth-Token: mine",
+                                      "Connection: authorization", host="gateway.test"))
+    assert there.get("Authorization") is None and there.get("X-Auth-Token") == "mine"
+    assert there.get("Host") == f"127.0.0.1:{plain.origin.port}"
+    mine, = (r for r in audit.wait(plain.audit, recorded + 1)
+             if r["request_id"] == got.get("X-Request-Id"))
+    assert mine["principal"].startswith("hmac-sha256:")
+
+
 def test_request_id_is_made(plain):
     """The same one goes upstream and to the client; two requests have two."""
     ids = set()

@@ -261,6 +261,23 @@ def test_bypass_by_fields(guarded, fields):
     assert guarded.origin.requests == []
 
 
+def test_bypass_by_a_method_in_a_field(guarded):
+    """What is routed as POST is nothing else behind the gateway."""
+    for field in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
+        assert put(guarded, text(worker_server_num=8), f"{field}: PUT", method="POST").status == 400
+    assert guarded.origin.requests == []
+
+
+@pytest.mark.parametrize("fields", [
+    ("Content-Type: application/json; charset=gbk",),
+    ("Content-Type: application/json", "Content-Encoding: deflate"),
+])
+def test_bypass_by_another_reading(guarded, fields):
+    """Bytes that are another text to who believes the charset or the coding."""
+    assert ask(guarded.port, request("PUT", PATH, text(), *fields)).status == 415
+    assert guarded.origin.requests == []
+
+
 def run(*args):
     """Runs a command; gives its status and output."""
     done = subprocess.run([binary(), *map(os.fspath, args)], capture_output=True, text=True,
