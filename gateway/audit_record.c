@@ -224,13 +224,14 @@ static void add_test(struct tg_buf *out, const struct tg_change *c)
 
 /* One change as RFC 6902 has it, with one member more, `why`, which that allows (section 4). */
 static void add_change(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
-                       const struct tg_change *c)
+                       const struct tg_change *c, struct tg_redact_path *path)
+
 {
     static const char *const ops[] = {[TG_CHANGE_REPLACE] = "replace",
                                       [TG_CHANGE_RENAME] = "move",
                                       [TG_CHANGE_REMOVE] = "remove",
                                       [TG_CHANGE_ADD] = "add"};
-    bool hide = tg_redact_pointer(redact, r->doc, c->pointer) || c->old_text.n > 4096 ||
+    bool hide = tg_redact_change(redact, r->doc, c, path) || c->old_text.n > 4096 ||
                 (c->old_text.n > 0 && (*c->old_text.p == '{' || *c->old_text.p == '['));
 
     CHECK(c->op >= TG_CHANGE_REPLACE && c->op <= TG_CHANGE_ADD);
@@ -257,13 +258,15 @@ static void add_change(struct tg_redact *redact, struct tg_buf *out, const struc
 
 static void add_patch(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
 {
+    struct tg_redact_path path = {.n = 0};
+
     if (r->doc == NULL || r->doc->nchanges == 0)
         return;
     tg_buf_add(out, TG_STR(",\"patch\":["));
     for (const struct tg_change *c = r->doc->changes; c != NULL; c = c->next) {
         if (c != r->doc->changes)
             tg_buf_putc(out, ',');
-        add_change(redact, out, r, c);
+        add_change(redact, out, r, c, &path);
     }
     tg_buf_putc(out, ']');
 }

@@ -237,23 +237,78 @@ static bool level_hides(struct tg_str pointer)
     return within > 0 && !(within == 3 && is_naming(segment));
 }
 
+static bool level_is_enough(const struct tg_redact *r, struct tg_str pointer)
+{
+    return r->conf->body == TG_AUDIT_BODY_NONE ||
+           (r->conf->body == TG_AUDIT_BODY_METADATA && level_hides(pointer));
+}
+
+/* True when names hide what a segment leads to; `node` is where it starts. */
+static bool segment_hidden(struct tg_redact *r, const struct tg_doc *doc, uint32_t node,
+                           struct tg_str segment)
+{
+    if (node != TG_NONE && tg_doc_type(doc, node) == TG_OBJECT)
+        return member_hidden(r, doc, node, segment);
+    return !is_naming(segment) && tg_redact_name(r, segment);
+}
+
 bool tg_redact_pointer(struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer)
 {
     uint32_t node = doc != NULL ? 0 : TG_NONE;
 
-    if (r->conf->body == TG_AUDIT_BODY_NONE ||
-        (r->conf->body == TG_AUDIT_BODY_METADATA && level_hides(pointer)))
+    if (level_is_enough(r, pointer))
         return true;
     while (pointer.n > 0 && *pointer.p == '/') {
         struct tg_str segment = next_segment(&pointer);
-        bool object = node != TG_NONE && tg_doc_type(doc, node) == TG_OBJECT;
 
-        if (object ? member_hidden(r, doc, node, segment)
-                   : !is_naming(segment) && tg_redact_name(r, segment))
+        if (segment_hidden(r, doc, node, segment))
             return true;
         node = step(doc, node, segment);
     }
     return false;
+}
+
+/* The containers around a node, from the outside in. */
+static unsigned containers(const struct tg_doc *doc, uint32_t node, uint32_t out[TG_JSON_MAX_DEPTH])
+{
+    unsigned n = 0;
+    unsigned at;
+
+    for (uint32_t up = doc->node[node].parent; up != TG_NONE; up = doc->node[up].parent)
+        n += tg_doc_type(doc, up) != TG_NAME;
+    CHECK(n <= TG_JSON_MAX_DEPTH);
+    at = n;
+    for (uint32_t up = doc->node[node].parent; up != TG_NONE; up = doc->node[up].parent)
+        if (tg_doc_type(doc, up) != TG_NAME)
+            out[--at] = up;
+    return n;
+}
+
+bool tg_redact_change(struct tg_redact *r, const struct tg_doc *doc, const struct tg_change *change,
+                      struct tg_redact_path *path)
+{
+    uint32_t around[TG_JSON_MAX_DEPTH];
+    unsigned n = containers(doc, change->node, around);
+    struct tg_str pointer = change->pointer;
+    bool hidden = false;
+
+    if (level_is_enough(r, pointer))
+        return true;
+    for (unsigned i = 0; i < n; i++) {
+        struct tg_str segment;
+
+        if (i >= path->n || path->at[i].node != around[i]) {
+            path->at[i].node = around[i];
+            path->at[i].hidden = hidden;
+            path->n = i + 1;
+        }
+        segment = next_segment(&pointer);
+        hidden = i + 1 < path->n && i + 1 < n && path->at[i + 1].node == around[i + 1]
+                     ? path->at[i + 1].hidden
+                     : path->at[i].hidden || segment_hidden(r, doc, around[i], segment);
+    }
+    CHECK(pointer.n == 0);
+    return hidden;
 }
 
 /* --- texts --- */

@@ -49,6 +49,21 @@ void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str valu
 /* True when the value at an RFC 6901 pointer must not be told. `doc` may be NULL. */
 bool tg_redact_pointer(struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer);
 
+/* The containers around the change that was looked at last, from the outside in, and whether their
+ * places are hidden. Zeroed at the start. */
+struct tg_redact_path {
+    struct {
+        uint32_t node;
+        bool hidden;
+    } at[TG_JSON_MAX_DEPTH];
+    unsigned n;
+};
+
+/* The same for the place of a change. One path for all changes of a document: what they have in
+ * common is looked at once, so that a patch is linear in its own size. */
+bool tg_redact_change(struct tg_redact *r, const struct tg_doc *doc, const struct tg_change *change,
+                      struct tg_redact_path *path);
+
 /*
  * Appends a message about the value at `pointer` as a JSON string. When that value must not be
  * told, what stands in quotes is replaced, and the whole message when it still has the value in it.

@@ -58,6 +58,7 @@ struct tg_change {
     struct tg_str old_text; /* JSON text before (all but ADD) */
     struct tg_str new_text; /* JSON text after (REPLACE, ADD) */
     uint32_t offset;        /* of the changed place in the client's text */
+    uint32_t node;          /* what was changed: a name (RENAME, REMOVE, ADD) or a value */
     struct tg_change *next;
 };
 

@@ -37,6 +37,7 @@ static struct tg_change *record(struct tg_doc *d, enum tg_change_op op, uint32_t
     c->why = why;
     c->pointer = tg_doc_pointer(d, node);
     c->offset = d->node[node].offset;
+    c->node = node;
     if (d->last_change != NULL)
         d->last_change->next = c;
     else

@@ -4,6 +4,8 @@
 #include "audit_record.h"
 #include "document.h"
 
+#include <time.h>
+
 static const char token[] = "MIIEtokenOfManyKilobytes";
 static const char body[] =
     "{\"config_desc\": \"c\", \"worker_server_num\": 1,\n  \"parameter\": [\n"
@@ -219,6 +221,81 @@ static void places_are_hidden_by_level(void **state)
     tg_redact_end(&redact);
 }
 
+/* A change is hidden where its place is, in whatever order changes come. */
+static void changes_are_hidden_like_places(void **state)
+{
+    static const char text[] =
+        "{\"a\":1,\"secret\":{\"b\":[2,{\"c\":3}],\"d\":4},\"e\":[[5],[{\"token\":6,\"f\":7}]],"
+        "\"parameter\":[{\"label\":\"db_password\",\"value\":8,\"g\":9},{\"value\":10,\"key\":11},"
+        "{\"name\":\"token\",\"value\":{\"h\":12,\"i\":[13]}},{\"label\":{\"value\":14},\"value\":"
+        "15}],"
+        "\"user_command\":[16],\"j\":17}";
+    static const char *const levels[] = {"none", "metadata", "full"};
+    struct fixture *f = *state;
+
+    for (size_t level = 0; level < 3; level++) {
+        struct scene s;
+        struct tg_redact_path path = {.n = 0};
+        struct tg_json_fault fault;
+        char directives[64];
+
+        snprintf(directives, sizeof(directives), "audit_log off; audit_body %s;", levels[level]);
+        begin_scene(f, &s, directives);
+        assert_true(tg_doc_parse(&s.doc, &f->arena, tg_str_of(text), &limits, &fault));
+        for (uint32_t i = 0; i < 2 * s.doc.original; i++) {
+            uint32_t node = i * 7 % s.doc.original; /* back and forth */
+
+            if (tg_doc_type(&s.doc, node) == TG_NUMBER)
+                tg_doc_replace(&s.doc, node, TG_NUMBER, TG_STR("0"), "why");
+        }
+        assert_true(s.doc.nchanges >= 17);
+        for (const struct tg_change *c = s.doc.changes; c != NULL; c = c->next)
+            if (tg_redact_change(&s.redact, &s.doc, c, &path) !=
+                tg_redact_pointer(&s.redact, &s.doc, c->pointer))
+                fail_msg("%s at level %s", c->pointer.p, levels[level]);
+        end_scene(&s);
+    }
+}
+
+/* The time for the record of a body with so many changes. */
+static double seconds_for(struct fixture *f, unsigned changes)
+{
+    struct tg_json_limits many = {64, 10000000};
+    struct tg_buf text = {0};
+    struct tg_json_fault fault;
+    struct timespec from, to;
+    struct scene s;
+
+    begin_scene(f, &s, "audit_log off; audit_body full;");
+    for (unsigned i = 0; i < changes; i++)
+        tg_buf_printf(&text, "%s{\"label\":\"l%u\",\"value\":0}", i == 0 ? "[" : ",", i);
+    tg_buf_putc(&text, ']');
+    s.request.body = tg_buf_str(&text);
+    assert_true(tg_doc_parse(&s.doc, &f->arena, s.request.body, &many, &fault));
+    for (uint32_t i = 0; i < s.doc.original; i++)
+        if (tg_doc_type(&s.doc, i) == TG_NUMBER)
+            tg_doc_replace(&s.doc, i, TG_STRING, TG_STR("\"0\""), "why");
+    assert_int_equal(s.doc.nchanges, changes);
+    s.line.n = 0;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    tg_audit_record_add(&s.redact, &s.line, &s.record, false);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    assert_int_equal(count(tg_buf_str(&s.line), "\"replace\""), changes);
+    end_scene(&s);
+    tg_buf_end(&text);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+}
+
+/* Sixteen times the changes may take sixteen times the time, and some; quadratic would take 256. */
+static void a_patch_takes_linear_time(void **state)
+{
+    double one = seconds_for(*state, 5000);
+    double many = seconds_for(*state, 80000);
+
+    if (many > 80 * one + 0.1)
+        fail_msg("%g s, then %g s", one, many);
+}
+
 static void names_match_by_word(void **state)
 {
     static const struct {
@@ -410,6 +487,8 @@ int main(void)
         TEST(secrets_are_not_told),
         TEST(messages_are_masked),
         TEST(places_are_hidden_by_level),
+        TEST(changes_are_hidden_like_places),
+        TEST(a_patch_takes_linear_time),
         TEST(names_match_by_word),
         TEST(a_parameter_name_is_shown),
         TEST(equal_tokens_look_equal),
