@@ -37,11 +37,21 @@ static struct tg_exchange *take_all(struct tg_exchange_list *list)
 static void on_beat(void *owner);
 static void on_patience(void *owner);
 
+/* What libevent has to say, such as a name server that does not answer. */
+static void on_message(int severity, const char *text)
+{
+    tg_log(severity >= EVENT_LOG_ERR    ? TG_LOG_ERROR
+           : severity == EVENT_LOG_WARN ? TG_LOG_WARN
+                                        : TG_LOG_NOTICE,
+           "libevent", "%s", text);
+}
+
 static struct event_base *new_base(void)
 {
     struct event_config *config = event_config_new();
     struct event_base *base;
 
+    event_set_log_callback(on_message);
     CHECK(config != NULL);
     CHECK(event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0);
     base = event_base_new_with_config(config);

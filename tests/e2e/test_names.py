@@ -1,6 +1,7 @@
 """Names of upstreams: how long their addresses are used."""
 
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -52,11 +53,12 @@ def named(gateway, origin, tmp_path, monkeypatch):
         pytest.skip("no mount namespaces here")
     started = []
 
-    def start(ttl, upstream):
+    def start(ttl, upstream, server=None):
         names = Names(ttl)
         started.append(names)
         conf = tmp_path / "resolv.conf"
-        conf.write_text("nameserver 127.0.0.1:%d\n" % names.sock.getsockname()[1])
+        port = names.sock.getsockname()[1]
+        conf.write_text(f"nameserver {server or f'127.0.0.1:{port}'}\n")
         wrapper = tmp_path / "in-own-files"
         inner = f"mount --bind {conf} /etc/resolv.conf && exec \"$0\" \"$@\""
         wrapper.write_text(f"#!/bin/sh\nexec {' '.join(OWN_FILES)} sh -c {shlex.quote(inner)} "
@@ -102,3 +104,12 @@ def test_asked_each_time(named):
     for _ in range(3):
         assert ask(guard.port, request()).status == 200
     assert names.asked == {A: 3, AAAA: 3}
+
+
+def test_a_name_server_that_cannot_be_asked(named):
+    """The client is told, and what the library says about it are lines of the log as all others."""
+    guard, _ = named(3600, "connect_timeout 2s;", "127.255.255.255")  # a broadcast address
+    guard.expect += ["the upstream could not be reached|could not be resolved"]
+    assert ask(guard.port, request()).status in (502, 504)
+    guard.wait_log(r"\[notice\] \d+ libevent: All nameservers have failed")
+    assert all(re.match(r"\d{4}-\d\d-\d\dT", line) for line in guard.lines), guard.lines
