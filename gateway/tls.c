@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,8 @@ const char *tg_tls_error_text(void)
     const char *reason =
         ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
 
+    if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+        reason = "there is none in PEM form in it";
     ERR_clear_error();
     return reason != NULL ? reason : "no reason given";
 }
@@ -77,14 +80,27 @@ SSL_CTX *tg_tls_new_ctx(const SSL_METHOD *method)
     return ctx;
 }
 
-const char *tg_tls_use_pair(SSL_CTX *ctx, const char *certificate, const char *key)
+const char *tg_tls_use_pair(SSL_CTX *ctx, const char *certificate, const char *key,
+                            struct tg_arena *arena)
 {
+    const char *what = NULL, *file = certificate;
+
     ERR_clear_error();
-    if (SSL_CTX_use_certificate_chain_file(ctx, certificate) == 1 &&
-        SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1 &&
-        SSL_CTX_check_private_key(ctx) == 1)
+    if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1) {
+        what = "certificate";
+    } else if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 &&
+               ERR_GET_REASON(ERR_peek_last_error()) != X509_R_KEY_VALUES_MISMATCH) {
+        what = "key";
+        file = key;
+    }
+    if (what != NULL)
+        return tg_arena_printf(arena, "the %s \"%s\": %s", what, file, tg_tls_error_text()).p;
+    if (SSL_CTX_check_private_key(ctx) == 1)
         return NULL;
-    return tg_tls_error_text();
+    ERR_clear_error();
+    return tg_arena_printf(arena, "the key \"%s\": it is not that of the certificate \"%s\"", key,
+                           certificate)
+        .p;
 }
 
 bool tg_tls_load_crl(SSL_CTX *ctx, const char *file)
@@ -101,7 +117,7 @@ bool tg_tls_load_crl(SSL_CTX *ctx, const char *file)
 static const char *load_files(SSL_CTX *ctx, const struct tg_upstream_conf *conf,
                               struct tg_arena *arena)
 {
-    const char *directive = "tls_ca", *file = "the system's CA files", *why = NULL;
+    const char *directive = "tls_ca", *file = "the system's CA files";
     bool ok = conf->tls_ca.n == 0 ? SSL_CTX_set_default_verify_paths(ctx) == 1
                                   : SSL_CTX_load_verify_file(ctx, conf->tls_ca.p) == 1;
 
@@ -113,17 +129,12 @@ static const char *load_files(SSL_CTX *ctx, const struct tg_upstream_conf *conf,
         ok = tg_tls_load_crl(ctx, file);
     }
     if (ok && conf->tls_cert.n > 0) {
-        directive = "tls_cert";
-        file = conf->tls_cert.p;
-        why = tg_tls_use_pair(ctx, conf->tls_cert.p,
-                              conf->tls_key.n > 0 ? conf->tls_key.p : conf->tls_cert.p);
-        ok = why == NULL;
+        return tg_tls_use_pair(ctx, conf->tls_cert.p,
+                               conf->tls_key.n > 0 ? conf->tls_key.p : conf->tls_cert.p, arena);
     }
     if (ok)
         return NULL;
-    if (why == NULL)
-        why = tg_tls_error_text();
-    return tg_arena_printf(arena, "\"%s\" as its %s: %s", file, directive, why).p;
+    return tg_arena_printf(arena, "\"%s\" as its %s: %s", file, directive, tg_tls_error_text()).p;
 }
 
 static SSL_CTX *new_client_ctx(void)

@@ -34,8 +34,10 @@ const char *tg_tls_error_text(void);
 /* "2026-01-02" with its NUL. */
 void tg_tls_date(const ASN1_TIME *time, char out[11]);
 
-/* Puts a certificate (with its chain) and its key into a context. NULL, or what is wrong. */
-const char *tg_tls_use_pair(SSL_CTX *ctx, const char *certificate, const char *key);
+/* Puts a certificate (with its chain) and its key into a context. NULL, or which file cannot be
+ * used and why, behind "cannot use"; in the arena. */
+const char *tg_tls_use_pair(SSL_CTX *ctx, const char *certificate, const char *key,
+                            struct tg_arena *arena);
 
 /* --- OCSP responses (tls_stapling.c) --- */
 

@@ -224,12 +224,9 @@ static const char *load(struct tg_tls_server *s, const struct tg_server_conf *co
 
         CHECK(key != NULL);
         pair->ctx = new_ctx(s, conf);
-        why = tg_tls_use_pair(pair->ctx, c->path.p, key->path.p);
+        why = tg_tls_use_pair(pair->ctx, c->path.p, key->path.p, arena);
         if (why != NULL)
-            return tg_arena_printf(arena,
-                                   "cannot use the certificate \"%s\" with the key \"%s\": %s",
-                                   c->path.p, key->path.p, why)
-                .p;
+            return tg_arena_printf(arena, "cannot use %s", why).p;
         pair->leaf = SSL_CTX_get0_certificate(pair->ctx);
         look_at_dates(pair->leaf, arena, c->path.p, warn, arg);
         why = trust_clients(pair->ctx, conf);

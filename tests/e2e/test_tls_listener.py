@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
 
 import pytest
 
@@ -269,7 +270,7 @@ def test_reload_of_certificates(gateway, origin, certificates, tmp_path):
     own.mkdir()
     for kind in ("pem", "key"):
         shutil.copy(certificates / f"server.{kind}", own / f"server.{kind}")
-    guard = gateway(origin(), [r"reload failed", r"cannot use the certificate .*/server.key"], server=server(own), locations=PASS)
+    guard = gateway(origin(), [r"reload failed", r"cannot use the key .*/server.key"], server=server(own), locations=PASS)
 
     def subject():
         made = context(certificates)
@@ -377,9 +378,17 @@ def test_idle_memory(tls, certificates):
 
 
 @pytest.mark.parametrize("text, words", [
-    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/expired.key;", "key values mismatch"),
+    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/expired.key;",
+     "expired.key\": it is not that of the certificate"),
+    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/rsa.key;",
+     "rsa.key\": it is not that of the certificate"),
+    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/none.key;",
+     "cannot use the key \"{c}/none.key\": No such file"),
+    ("tls_certificate /dev/null; tls_certificate_key {c}/server.key;",
+     "cannot use the certificate \"/dev/null\": there is none in PEM form in it"),
     ("tls_certificate {c}/server.pem;", "has not as many \"tls_certificate_key\""),
-    ("tls_certificate {c}/none.pem; tls_certificate_key {c}/server.key;", "none.pem"),
+    ("tls_certificate {c}/none.pem; tls_certificate_key {c}/server.key;",
+     "cannot use the certificate \"{c}/none.pem\": No such file"),
     ("tls_certificate {c}/weak-key.pem; tls_certificate_key {c}/weak-key.key;", "key too small"),
     ("", "has a \"listen\" with \"tls\", but no \"tls_certificate\""),
     ("tls_certificate {c}/server.pem; tls_certificate_key {c}/server.key; ssl_verify_client on;",
@@ -388,9 +397,12 @@ def test_idle_memory(tls, certificates):
      "tls_client_ca {c}/ca.pem; ssl_crl {c}/ca.pem;", "cannot use the file of \"ssl_crl\""),
 ])
 def test_files_are_checked(check, certificates, text, words):
-    """-t finds what a start would find."""
+    """-t finds what a start would find, and names the file."""
+    if "rsa.key" in text:
+        subprocess.run(["openssl", "genrsa", "-out", f"{certificates}/rsa.key", "2048"], check=True,
+                       capture_output=True)
     code, said = check(f"listen 127.0.0.1:0 tls; {text.format(c=certificates)}")
-    assert code != 0 and words in said
+    assert code != 0 and words.replace("{c}", str(certificates)) in said
 
 
 def test_expired_certificate_is_a_warning(check, certificates):
