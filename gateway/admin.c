@@ -262,6 +262,17 @@ static const struct {
     {"/drain", EVHTTP_REQ_POST, post_drain},   {"/log-level", EVHTTP_REQ_POST, post_log_level},
 };
 
+static void no_page(struct tg_admin *a, struct evhttp_request *request)
+{
+    struct tg_buf text = {0};
+
+    tg_buf_puts(&text, "no such page, there are");
+    for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
+        tg_buf_printf(&text, " %s", routes[i].path);
+    tg_buf_putc(&text, '\n');
+    answer_buf(a, request, 404, PLAIN, &text);
+}
+
 static void route(struct tg_admin *a, struct evhttp_request *request, bool may_post)
 {
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
@@ -272,7 +283,7 @@ static void route(struct tg_admin *a, struct evhttp_request *request, bool may_p
     while (i < sizeof(routes) / sizeof(*routes) && strcmp(routes[i].path, path) != 0)
         i++;
     if (i == sizeof(routes) / sizeof(*routes)) {
-        say(a, request, 404, "no such page\n");
+        no_page(a, request);
         return;
     }
     if (method == EVHTTP_REQ_HEAD)

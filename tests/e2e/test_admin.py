@@ -240,6 +240,12 @@ def test_what_is_refused_over_the_port(admin, target, method, status):
     assert ask(one.guard.port, request()).status == 200
 
 
+def test_the_pages_there_are(admin):
+    """Whoever asks for another one is told."""
+    told = admin().get("/").body
+    assert told.startswith(b"no such page, there are ") and b" /readyz /metrics " in told
+
+
 def test_reload_over_the_unix_socket(admin):
     """The answer is the master's: done, or what is wrong."""
     one = admin(expect=[r"reload failed|\[emerg\]"])
