@@ -137,6 +137,7 @@ static void add_findings(struct show *s, const struct tg_doc *doc, struct tg_str
 {
     for (uint32_t e = tg_audit_list(doc, list); e != TG_NONE; e = doc->node[e].next) {
         struct tg_str policy = tg_audit_text(doc, e, TG_STR("policy"));
+        struct tg_str pointer = tg_audit_text(doc, e, TG_STR("pointer"));
 
         tg_buf_puts(&s->out, "    ");
         add_painted(s, colour, tg_audit_text(doc, e, TG_STR("rule")));
@@ -144,8 +145,10 @@ static void add_findings(struct show *s, const struct tg_doc *doc, struct tg_str
             tg_buf_puts(&s->out, " of ");
             add_safe(s, policy);
         }
-        tg_buf_puts(&s->out, " at ");
-        add_safe(s, tg_audit_text(doc, e, TG_STR("pointer")));
+        if (pointer.n > 0) {
+            tg_buf_puts(&s->out, " at ");
+            add_safe(s, pointer);
+        }
         tg_buf_puts(&s->out, ": ");
         add_safe(s, tg_audit_text(doc, e, TG_STR("message")));
         tg_buf_putc(&s->out, '\n');

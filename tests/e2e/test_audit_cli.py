@@ -291,6 +291,14 @@ def test_the_last_days(log, span, seen):
                             log).stdout)["requests"] == len(seen)
 
 
+def test_a_violation_of_the_whole_body_has_no_place(log):
+    stream = Stream("0-a")
+    stream.add(request_id="r1", decision="invalid", end="not_json",
+               violations=[{"pointer": "", "rule": "json", "message": "a value must stand here"}])
+    run = audit("show", write(log, stream.lines))
+    assert "    json: a value must stand here\n" in run.stdout
+
+
 def test_show_prints_for_people(three):
     run = audit("show", three)
     assert run.returncode == 0
