@@ -241,6 +241,21 @@ static bool due_target(struct tg_str target, char *out, struct tg_str *result)
     return true;
 }
 
+/* False for a request that may go no further than the gateway (RFC 9110 section 7.6.2). */
+static bool goes_on(const struct tg_head *h)
+{
+    uint64_t left = 1;
+    unsigned n = 0;
+
+    if (!tg_str_eq(h->method, TG_STR("OPTIONS")) && !tg_str_eq(h->method, TG_STR("TRACE")))
+        return true;
+    for (unsigned i = 0; i < h->nfields; i++)
+        if (tg_str_ieq(h->fields[i].name, TG_STR("Max-Forwards")) &&
+            (n++ > 0 || !tg_str_u64(h->fields[i].value, &left)))
+            return false;
+    return left > 0;
+}
+
 /* The requests of an input, read in one go. */
 static void due(struct tg_str in)
 {
@@ -262,8 +277,10 @@ static void due(struct tg_str in)
             break;
         in = tg_str_skip(in, used);
         more = due_target(h.target, normalized, &target) && due_body(&h, &in, &body);
-        if (more)
+        if (more && goes_on(&h))
             note(&lab.due, h.method, target, tg_buf_str(&body));
+        else if (more) /* answered at once, before any body */
+            more = h.framing == TG_FRAMING_NONE || (h.framing == TG_FRAMING_LENGTH && !h.length);
         more = more && h.keep_alive;
         tg_buf_end(&body);
     }
