@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""A gateway under good, bad, slow and vanishing clients and failing upstreams: `soak.py SECONDS`.
+"""A gateway under good, bad, slow and vanishing clients and failing upstreams: `soak.py SECONDS`,
+half of them with an audit log in mode blocking, half in mode strict.
 
 At the end: no live object, flat memory, an audit log that verifies and has exactly one record for
-every request that was answered, and at most one for every request that was abandoned.
+every request that was answered, and at most one for every request that was abandoned; in mode
+strict also exactly one intent for every request that an upstream saw.
 """
 
 import collections
@@ -181,40 +183,59 @@ def resident(guard):
     return max(int(size) for size in sizes) * 4096
 
 
+def named(lines, event):
+    """How often each of our ids has a record of that event."""
+    return collections.Counter(r["request_id"] for r in lines if r["event"] == event
+                               and r["request_id"].startswith("soak-"))
+
+
 def judge_log(path, soak):
-    """Exactly one record for each answer."""
-    ids, unnamed = collections.Counter(), 0
-    for line in path.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        if record.get("event") != "outcome":
-            continue
-        if record["request_id"].startswith("soak-"):
-            ids[record["request_id"]] += 1
-        elif record["end"] == "bad_request" and record["http.response.status_code"] == 400:
-            unnamed += 1
+    """Exactly one record for each answer. Returns the log's records."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    ids = named(lines, "outcome")
+    unnamed = sum(r["event"] == "outcome" and r["end"] == "bad_request"
+                  and r.get("http.response.status_code") == 400 for r in lines)
     twice = [name for name, n in ids.items() if n > 1]
     missing = soak.answered - set(ids)
     assert not twice, f"{len(twice)} requests with two records, e.g. {twice[:3]}"
     assert not missing, f"{len(missing)} answers without a record, e.g. {list(missing)[:3]}"
     assert unnamed >= soak.refused, f"{soak.refused} refusals, {unnamed} records of them"
     subprocess.run([binary(), "audit", "verify", path], check=True, stdout=subprocess.DEVNULL)
-    return len(ids) + unnamed
+    return lines
 
 
-def main(seconds):
-    """The whole of it."""
+def judge_intents(lines, seen):
+    """Exactly one intent for each request of ours that an upstream saw, and an end for each."""
+    intents = named(lines, "intent")
+    twice = [name for name, n in intents.items() if n > 1]
+    missing = {name for name in seen if name.startswith("soak-")} - set(intents)
+    endless = set(intents) - set(named(lines, "outcome"))
+    assert not twice, f"{len(twice)} requests with two intents, e.g. {twice[:3]}"
+    assert not missing, f"{len(missing)} requests without an intent, e.g. {list(missing)[:3]}"
+    assert not endless, f"{len(endless)} intents without an end, e.g. {list(endless)[:3]}"
+    return sum(intents.values())
+
+
+def settings(name, mode, directory, well, ill):
+    """The gateway's configuration."""
+    text = config(name, f"localhost:{well.port}", tls=directory / "ca.pem",
+                  upstream=f"server localhost:{ill.port} max_fails=0; read_timeout 2s;",
+                  server="listen 127.0.0.1:0 tls; tls_certificate "
+                  f"{directory}/server.pem; tls_certificate_key {directory}/server.key;",
+                  main="worker_connections 256; client_header_timeout 2s;"
+                  "client_body_timeout 2s;", level="error", locations=LOCATIONS,
+                  audit=f"{name}/audit.jsonl mode={mode}")
+    # the log has nothing below errors, which are due; "listening" is a notice
+    return text.replace("error_log stderr error", "error_log stderr notice")
+
+
+def main(seconds, mode):
+    """All of it in one mode of the audit log."""
     with tempfile.TemporaryDirectory() as name:
         directory = certs.make(pathlib.Path(name) / "certificates", ["server"])
         context = server_context(directory / "server.pem")
         with Origin(context=context) as well, Origin(*FAILING * 10000, context=context) as ill:
-            text = config(name, f"localhost:{well.port}", tls=directory / "ca.pem",
-                          upstream=f"server localhost:{ill.port} max_fails=0; read_timeout 2s;",
-                          server="listen 127.0.0.1:0 tls; tls_certificate "
-                          f"{directory}/server.pem; tls_certificate_key {directory}/server.key;",
-                          main="worker_connections 256; client_header_timeout 2s;"
-                          "client_body_timeout 2s;", level="error", locations=LOCATIONS)
-            # the log has nothing below errors, which are due; "listening" is a notice
-            text = text.replace("error_log stderr error", "error_log stderr notice")
+            text = settings(name, mode, directory, well, ill)
             with Gateway(pathlib.Path(name), text, [r"\[error\]"]) as guard:
                 soak = Soak(guard, directory, seconds)
                 threads = [threading.Thread(target=run, args=(soak, seed)) for seed in range(CLIENTS)]
@@ -225,14 +246,19 @@ def main(seconds):
                 for thread in threads:
                     thread.join()
                 after = resident(guard)
-            records = judge_log(pathlib.Path(name) / "audit.jsonl", soak)
+            lines = judge_log(pathlib.Path(name) / "audit.jsonl", soak)
+            seen = [r.get("X-Request-Id") for r in well.requests + ill.requests]
+            intents = judge_intents(lines, seen) if mode == "strict" else 0
     assert not soak.errors, soak.errors
     assert after < before * 1.15 + (2 << 20), f"memory grew from {before} to {after} bytes"
+    print(f"audit log in mode {mode}:")
     for what, n in sorted(soak.counts.items()):
         print(f"{n:8} {what}")
-    print(f"{len(soak.answered)} answers, {records} records, "
+    outcomes = sum(r["event"] == "outcome" for r in lines)
+    print(f"{len(soak.answered)} answers, {outcomes} records, {intents} intents, "
           f"memory {before >> 10} KB half way, {after >> 10} KB at the end")
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 60.0)
+    for part in ("blocking", "strict"):
+        main((float(sys.argv[1]) if len(sys.argv) > 1 else 60.0) / 2, part)
