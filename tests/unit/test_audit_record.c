@@ -470,7 +470,7 @@ static void nothing_breaks_a_line(void **state)
         s.request.nfields = 2;
         s.request.body = v;
         s.record.trace_id = s.record.end_detail = s.record.upstream_address = v;
-        s.record.upstream_error_code = v;
+        s.record.upstream_error_code = s.request.tls_principal = v;
         s.record.upstream_failed = true;
         assert_int_equal(count(write_line(f, &s, false), "{\"time\":"), 1);
         assert_true(has(tg_buf_str(&s.line), "\"upstream.error_code\":\"(unreadable)\""));
