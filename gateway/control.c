@@ -245,7 +245,8 @@ static int send_to(const char *path, int signal_number)
     pid_t pid = read_pid(path);
 
     if (pid < 0)
-        return complain("no master: cannot read %s: %s", path, strerror(errno));
+        return complain("no master: cannot read %s: %s", path,
+                        errno == EINVAL ? "it holds no process id" : strerror(errno));
     if (signal_number == SIGHUP)
         return reload(path, pid);
     if (kill(pid, signal_number) != 0)

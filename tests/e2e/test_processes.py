@@ -305,6 +305,18 @@ def test_nobody_queues_for_a_gateway_that_ends(origin, gateway):
         assert client.final().status == 200
 
 
+@pytest.mark.parametrize("text", ["", "garbage\n", "0\n", "-1\n"])
+def test_a_pid_file_without_a_process_id(tmp_path, text):
+    """Nothing is signalled; what is wrong with the file is told."""
+    (tmp_path / "x.conf").write_text("pid x.pid;")
+    (tmp_path / "x.pid").write_text(text)
+    answer = subprocess.run([binary(), "-c", str(tmp_path / "x.conf"), "-s", "reload"],
+                            capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert answer.stderr == (f"trainguard: no master: cannot read {tmp_path}/x.pid: "
+                             "it holds no process id\n")
+
+
 def test_an_unknown_word(tmp_path):
     """Usage, not failure."""
     (tmp_path / "x.conf").write_text("pid x.pid;")
