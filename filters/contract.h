@@ -165,6 +165,7 @@ void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const
 void tg_check_type(struct tg_judge *j);
 void tg_check_range(struct tg_judge *j);
 void tg_check_length(struct tg_judge *j);
+void tg_check_spelling(struct tg_judge *j);
 void tg_check_unknown(struct tg_judge *j);
 
 /* contract_paths.c: */

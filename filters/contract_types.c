@@ -167,6 +167,59 @@ void tg_check_length(struct tg_judge *j)
     each_member(j, check_length);
 }
 
+/* --- spelling --- */
+
+/* The next letter as lenient readers of JSON take it, or -1 at the end: they pass over "_" and "-"
+ * and mind no case; two letters outside ASCII have a small one in it (U+017F, U+212A). */
+static int next_letter(struct tg_str *name)
+{
+    while (name->n > 0 && (*name->p == '_' || *name->p == '-'))
+        *name = tg_str_skip(*name, 1);
+    if (name->n == 0)
+        return -1;
+    for (size_t i = 0; i < 2; i++) {
+        struct tg_str odd = i == 0 ? TG_STR("\xc5\xbf") : TG_STR("\xe2\x84\xaa");
+
+        if (!tg_str_starts(*name, odd))
+            continue;
+        *name = tg_str_skip(*name, odd.n);
+        return i == 0 ? 's' : 'k';
+    }
+    *name = tg_str_skip(*name, 1);
+    return name->p[-1] >= 'A' && name->p[-1] <= 'Z' ? name->p[-1] + 32 : (unsigned char)name->p[-1];
+}
+
+static bool reads_alike(struct tg_str a, struct tg_str b)
+{
+    int one, other;
+
+    do {
+        one = next_letter(&a);
+        other = next_letter(&b);
+    } while (one == other && one >= 0);
+    return one == other;
+}
+
+/* A reader that takes "Spec_Id" for spec_id would take a value that no rule has seen. */
+static void check_spelling_of_name(struct tg_judge *j, uint32_t name,
+                                   const struct tg_contract_member *members,
+                                   const struct tg_contract_member *row)
+{
+    if (row != NULL)
+        return;
+    for (; members->name != NULL; members++) {
+        if (!reads_alike(tg_doc_string(j->doc, name), tg_str_of(members->name)))
+            continue;
+        tg_judge_say(j, name, "must be written \"%s\"", "应写作 \"%s\"", members->name);
+        return;
+    }
+}
+
+void tg_check_spelling(struct tg_judge *j)
+{
+    each_member(j, check_spelling_of_name);
+}
+
 /* --- unknown --- */
 
 /* A request that creates a config names it in its body. */

@@ -66,6 +66,8 @@ static const struct mend rule_mends[] = {
     {"model_alone", "remove app_url, boot_file_url and engine_id: the algorithm brings its own",
      "删除 app_url, boot_file_url 和 engine_id, 内置算法自带这些内容"},
     {"slash", "add a \"/\" at the end", "在末尾加上 /"},
+    {"spelling", "write the name as the API has it, or remove the member",
+     "按 API 的写法填写参数名, 或删除该参数"},
     {"unknown", "correct the spelling, or remove the member: the service ignores it",
      "修正拼写或删除该参数, 服务会忽略它"},
     {NULL, NULL, NULL},
