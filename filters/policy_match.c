@@ -200,10 +200,11 @@ static bool has_value(const struct tg_policy_match *m, struct tg_str value)
     return false;
 }
 
-/* True when two literal matches of one subject have no value in common. */
+/* True when two literal matches of one subject have no value in common. A request has one project
+ * and one config; it may have two principals. */
 static bool exclude(const struct tg_policy_match *a, const struct tg_policy_match *b)
 {
-    if (a->subject != b->subject || a->subject > TG_MATCH_PRINCIPAL || a->nvalues == 0 ||
+    if (a->subject != b->subject || a->subject > TG_MATCH_CONFIG || a->nvalues == 0 ||
         b->nvalues == 0)
         return false;
     for (unsigned i = 0; i < a->nvalues; i++)
@@ -276,11 +277,21 @@ static enum tg_pattern_result match_header(const struct tg_policy_match *m,
     return result;
 }
 
-/* Whoever has no credentials is nobody, also for a pattern that matches everything. */
-static enum tg_pattern_result match_principal(const struct tg_policy_match *m,
-                                              struct tg_str principal)
+/* Whoever has no credentials is nobody, also for a pattern that matches everything. The name of a
+ * proven certificate stands behind "tls:", which no access key begins with: one that does claims to
+ * be what it is not. */
+static enum tg_pattern_result match_principal(const struct tg_policy_match *m, struct tg_request *r)
 {
-    return principal.n > 0 ? match_text(m, principal) : TG_PATTERN_NO;
+    const struct tg_str prefix = TG_STR("tls:");
+    struct tg_str claimed = tg_request_principal(r);
+    enum tg_pattern_result result = TG_PATTERN_NO;
+
+    if (claimed.n > 0 && !tg_str_starts(claimed, prefix))
+        result = match_text(m, claimed);
+    if (result != TG_PATTERN_NO || r->tls_principal.n == 0)
+        return result;
+    return match_text(
+        m, tg_arena_printf(r->arena, "%.*s%.*s", TG_STR_ARG(prefix), TG_STR_ARG(r->tls_principal)));
 }
 
 static enum tg_pattern_result match_one(const struct tg_policy_match *m, struct tg_request *r)
@@ -291,7 +302,7 @@ static enum tg_pattern_result match_one(const struct tg_policy_match *m, struct 
     case TG_MATCH_CONFIG:
         return match_text(m, r->config_name);
     case TG_MATCH_PRINCIPAL:
-        return match_principal(m, tg_request_principal(r));
+        return match_principal(m, r);
     case TG_MATCH_CLIENT:
         return match_client(m, r->client_address);
     case TG_MATCH_HEADER:

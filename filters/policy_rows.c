@@ -64,7 +64,8 @@ const struct tg_directive tg_policy_directives[] = {
      .offset = offsetof(struct tg_policy, matches),
      .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN",
      .help = "Which requests: `project_id`, `config_name`, `principal` (access key, or the HMAC of "
-             "the token as the audit log has it), `client` (addresses or networks), `header NAME`. "
+             "the token as the audit log has it, or `tls:` and the common name of a client's "
+             "certificate), `client` (addresses or networks), `header NAME`. "
              "Every match must hold, of its values one; without any it is all requests.",
      .set = tg_set_policy_match},
     {.name = "rule",

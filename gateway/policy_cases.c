@@ -251,7 +251,10 @@ static bool make_request(struct tg_case_file *f, struct tg_case *t, struct tg_re
     r->client_address = t->client;
     r->body = body;
     tg_request_identify(r);
-    r->principal = t->principal.n > 0 ? t->principal : r->access_key;
+    if (tg_str_starts(t->principal, TG_STR("tls:")))
+        r->tls_principal = tg_str_skip(t->principal, 4);
+    else
+        r->principal = t->principal.n > 0 ? t->principal : r->access_key;
     return t->error == NULL;
 }
 

@@ -84,6 +84,7 @@ static void judge(struct replay *p, uint32_t body, bool was_denied)
     r->config_name = tg_audit_text(&p->doc, 0, TG_STR("config_name"));
     r->client_address = tg_audit_text(&p->doc, 0, TG_STR("client.address"));
     r->principal = tg_audit_text(&p->doc, 0, TG_STR("principal"));
+    r->tls_principal = tg_audit_text(&p->doc, 0, TG_STR("tls.principal"));
     p->rules.n = 0;
     p->would_deny = false;
     tg_policy_eval(p->set, r, note, p);

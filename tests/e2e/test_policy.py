@@ -305,6 +305,17 @@ def test_failing_case(tmp_path):
     assert status == 1 and '<failure message="p.r: expected pass, got fail"/>' in said
 
 
+def test_certificate_in_a_case(tmp_path):
+    """A case may be about who owns a certificate."""
+    (tmp_path / "a.conf").write_text(
+        "policy p { match principal tls:ops; rule r { at spec_id; max 4; } }")
+    (tmp_path / "a.test.conf").write_text("".join(
+        f"case {name} {{ body '{{\"spec_id\": 5}}'; principal {name}; expect p.r {result}; }}"
+        for name, result in [("tls:ops", "fail"), ("tls:dev", "skip"), ("ops", "skip")]))
+    status, said = run("test", tmp_path)
+    assert status == 0, said
+
+
 def test_broken_tests(tmp_path):
     """A case about a rule that is not there, and a folder without tests."""
     (tmp_path / "a.conf").write_text("policy p { rule r { at spec_id; max 4; } }")

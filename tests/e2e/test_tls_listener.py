@@ -7,12 +7,13 @@ import signal
 import socket
 import ssl
 import subprocess
+import subprocess
 
 import pytest
 
 import audit
 from client import Client, request
-from gateway import sanitized
+from gateway import binary, sanitized
 from wire import Wire
 
 V1_2, V1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -222,6 +223,27 @@ def test_client_certificate(tls, certificates, verify, own, principal, version):
 
 UNKNOWN = 'certificate of the client not accepted: .*issued by "other-ca", subject "unknown-ca"'
 EXPIRED = 'certificate of the client not accepted: .*expired on 20.*, subject "expired"'
+
+
+def test_certificate_as_principal(gateway, origin, certificates, tmp_path):
+    """A policy may be about who owns a certificate, and nobody else can claim to be that one."""
+    (tmp_path / "policies.conf").write_text(
+        "policy ops { match principal tls:server; rule none { at worker_server_num; max 0; } }")
+    guard = gateway(origin(), server=server(
+        certificates, more=f"ssl_verify_client optional; tls_client_ca {certificates}/ca.pem;"),
+        main="audit_body full;", locations="location PUT /v1/{project_id}/training-job-configs/{config_name} { filters json "
+                  f"policy; policies {tmp_path}/policies.conf; proxy_pass modelarts; }}")
+    claim = "Authorization: SDK-HMAC-SHA256 Access=tls:server, SignedHeaders=host, Signature=00"
+    put = request("PUT", "/v1/p/training-job-configs/c", b'{"worker_server_num": 1}',
+                  "Content-Type: application/json", claim)
+    for own, status in [("server", 403), ("wrong-name", 200), (None, 200)]:
+        with TlsClient(guard.port, context(certificates, own=own)) as client:
+            assert client.ask(put).status == status, own
+    log = guard.directory / "audit.jsonl"
+    audit.wait(log, 3)
+    done = subprocess.run([binary(), "replay", "--policy", tmp_path / "policies.conf", log],
+                          capture_output=True, text=True, check=False)
+    assert "1 denied as before" in done.stdout and "2 pass as before" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("verify, own, words", [

@@ -146,6 +146,11 @@ static void matches(void **state)
         {"principal AK1", true},
         {"principal AK2", false},
         {"principal ~ .", true},
+        {"principal tls:ops", true},
+        {"principal tls:dev", false},
+        {"principal ~ ^tls:o", true},
+        {"principal AK1; match principal tls:ops", true},
+        {"principal ops", false},
         {"client 10.1.2.3", true},
         {"client 10.1.0.0/16", true},
         {"client 10.2.0.0/16 10.1.2.2/31", true},
@@ -175,6 +180,7 @@ static void matches(void **state)
         b.request.nfields = 2;
         b.request.client_address = TG_STR("10.1.2.3");
         b.request.principal = TG_STR("AK1");
+        b.request.tls_principal = TG_STR("ops");
         bench_expect(&b, cases[i].applies ? "p.r=fail!" : "", cases[i].match);
         bench_end(&b);
         tg_buf_end(&text);
