@@ -15,6 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct word {
+    struct tg_str text;
+    unsigned line; /* 0: there is none */
+};
+
 /* One text that is being read; included ones point to the one that includes them. */
 struct source {
     const char *name;
@@ -23,12 +28,8 @@ struct source {
     dev_t dev; /* with `ino`: which file; both 0 for text in memory */
     ino_t ino;
     const struct source *includer;
-    unsigned depth; /* 1 for the first file */
-};
-
-struct word {
-    struct tg_str text;
-    unsigned line;
+    unsigned depth;     /* 1 for the first file */
+    struct word broken; /* outside blocks, the first word that the next line's words follow */
 };
 
 struct parser {
@@ -234,6 +235,8 @@ static struct tg_conf_item *make_item(struct parser *p)
     for (size_t i = 0; i < n; i++) {
         args[i] = words[i].text;
         lines[i] = words[i].line;
+        if (i > 0 && lines[i] != lines[i - 1] && p->blocks == 0 && p->source->broken.line == 0)
+            p->source->broken = words[i - 1];
     }
     item->args = args;
     item->lines = lines;
@@ -272,7 +275,13 @@ static bool misplaced(struct parser *p, enum token token, const struct tg_conf_i
         tg_conf_error(p->c, block, "\"%s\" is never closed by \"}\", its block begins",
                       block->args[0].p);
     } else if (token == TOKEN_CLOSE) {
-        tg_conf_error(p->c, &at, "unexpected \"}\", no block is open");
+        if (p->source->broken.line > 0)
+            tg_conf_error(p->c, &at,
+                          "unexpected \"}\", no block is open (is \"{\" missing behind \"%s\" in "
+                          "line %u?)",
+                          p->source->broken.text.p, p->source->broken.line);
+        else
+            tg_conf_error(p->c, &at, "unexpected \"}\", no block is open");
     } else {
         tg_conf_error(p->c, &at, "unexpected \"%s\", a directive's name is missing before it",
                       token == TOKEN_OPEN ? "{" : ";");
