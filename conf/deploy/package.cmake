@@ -8,8 +8,10 @@ install(FILES conf/deploy/completion.bash DESTINATION share/bash-completion/comp
     RENAME trainguard)
 install(FILES conf/man/trainguard.8 DESTINATION share/man/man8)
 install(FILES conf/man/trainguard.conf.5 DESTINATION share/man/man5)
-install(FILES README.md conf/directives.md conf/deploy/prometheus-rules.yml
-    conf/deploy/grafana-dashboard.json DESTINATION share/doc/trainguard)
+# The documents in the folders they have here, so that their links lead on.
+install(FILES README.md CHANGES.md LICENSE DESTINATION share/doc/trainguard)
+install(DIRECTORY conf DESTINATION share/doc/trainguard PATTERN man EXCLUDE PATTERN debian EXCLUDE
+    PATTERN package.cmake EXCLUDE)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME trainguard)

@@ -246,5 +246,8 @@ def test_the_package():
                  "man5/trainguard.conf.5", "systemd/system/trainguard.service",
                  "completions/trainguard", "logrotate.d/trainguard"):
         assert path in listed, path
+    for link in re.findall(r"\]\((conf/[^)#]+)\)", (TOP / "README.md").read_text(encoding="utf-8")):
+        assert f"usr/share/doc/trainguard/{link}\n" in listed, link
+    assert "doc/trainguard/conf/policies/gpu-budget.conf\n" in listed
     assert "libevent" in run("dpkg-deb", "-f", package, "Depends")
     assert "/etc/trainguard/trainguard.conf" in run("dpkg-deb", "-I", package, "conffiles")
