@@ -85,6 +85,7 @@ struct tg_exchange {
     struct tg_chunk response_chunk;
     uint64_t response_left;
     unsigned interim;       /* 1xx answers skipped */
+    size_t scanned;         /* bytes of an answer's incomplete head that were looked at */
     bool peer_keep;         /* the upstream's connection can be used again */
     bool watch_outcome;     /* the body is JSON text */
     bool response_seen;     /* bytes of an answer came from the upstream */

@@ -289,7 +289,7 @@ static void read_head(struct tg_exchange *x, struct tg_str in)
     struct tg_response *r = &x->worker->response;
     struct tg_buf *partial = &x->peer->in;
     const char *why = "";
-    size_t used = 0, scanned = 0;
+    size_t used = 0;
 
     if (partial->n > 0) {
         tg_buf_add(partial, in);
@@ -297,7 +297,7 @@ static void read_head(struct tg_exchange *x, struct tg_str in)
     }
     for (;;) {
         enum tg_parse parse =
-            tg_response_head(in, TG_MAX_RESPONSE_HEAD, x->is_head, &scanned, r, &used, &why);
+            tg_response_head(in, TG_MAX_RESPONSE_HEAD, x->is_head, &x->scanned, r, &used, &why);
 
         if (parse == TG_PARSE_BAD || x->interim > MAX_INTERIM) {
             tg_exchange_end(x, TG_E_UPSTREAM_NONSENSE,
@@ -308,7 +308,7 @@ static void read_head(struct tg_exchange *x, struct tg_str in)
             break;
         if (parse == TG_PARSE_DONE) {
             in = tg_str_skip(in, used);
-            scanned = 0;
+            x->scanned = 0;
             continue;
         }
         if (partial->n > 0) {
