@@ -81,7 +81,7 @@ static bool shake_hands(struct tg_conn *c)
 
     if (c->wire.tls == NULL) {
         tg_wire_secure(&c->wire, tg_tls_accept(c->server->tls_server, c->wire.fd));
-        tg_tls_one_of(c->wire.tls, c->worker->live.connections);
+        tg_tls_spare_buffers(c->wire.tls, c->worker->live.connections);
     }
     switch (tg_tls_handshake(c->wire.tls, &why)) {
     case TG_IO_DONE:

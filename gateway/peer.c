@@ -241,7 +241,7 @@ static void connected(struct tg_peer *p)
     p->wire.tls = tg_tls_connect(conf->tls_context, p->wire.fd,
                                  conf->tls_name.n > 0 ? conf->tls_name : p->origin->host,
                                  conf->tls_name.n == 0 && p->origin->literal);
-    tg_tls_one_of(p->wire.tls, p->upstream->nopen);
+    tg_tls_spare_buffers(p->wire.tls, p->upstream->nopen);
     handshake(p);
 }
 

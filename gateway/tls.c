@@ -376,7 +376,7 @@ bool tg_tls_pending(const struct tg_tls *t)
     return SSL_has_pending(t->ssl) == 1;
 }
 
-void tg_tls_one_of(struct tg_tls *t, unsigned open)
+void tg_tls_spare_buffers(struct tg_tls *t, unsigned open)
 {
     if (open > KEEPERS)
         SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);

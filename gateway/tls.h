@@ -72,7 +72,7 @@ char *tg_tls_principal(const struct tg_tls *t);
  * Before the handshake: the connection is one of `open` on its side. A few keep their buffers, 82
  * KB to an upstream; of many, each has them only while bytes are in them, for a little more work.
  */
-void tg_tls_one_of(struct tg_tls *t, unsigned open);
+void tg_tls_spare_buffers(struct tg_tls *t, unsigned open);
 
 /* Frees the connection; NULL is fine. Sends nothing. */
 void tg_tls_end(struct tg_tls *t);
