@@ -173,12 +173,15 @@ static const char *find_ambiguity(const struct tg_request *r)
         {{"X-HTTP-Method", 13}, 0, "X-HTTP-Method is not supported"},
         {{"X-Method-Override", 17}, 0, "X-Method-Override is not supported"},
     };
+    enum { TOKEN = 1 }; /* its row */
     unsigned seen[sizeof(rows) / sizeof(*rows)] = {0};
 
     for (unsigned i = 0; i < r->nfields; i++)
         for (size_t row = 0; row < sizeof(rows) / sizeof(*rows); row++)
             if (tg_str_ieq(r->fields[i].name, rows[row].name) && ++seen[row] > rows[row].most)
                 return rows[row].why;
+    if (r->credentials == TG_CRED_SIGNED && seen[TOKEN] > 0)
+        return "a signature and an X-Auth-Token field, which may be of two callers";
     return NULL;
 }
 

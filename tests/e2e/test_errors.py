@@ -78,6 +78,10 @@ ROWS = {
                           400, "ModelArts.4105", False),
     "two tokens": (put(REPAIRED, "X-Auth-Token: a", "X-Auth-Token: a"),
                    400, "ModelArts.4105", False),
+    "token beside a signature": (
+        put(REPAIRED, "X-Auth-Token: a",
+            "Authorization: SDK-HMAC-SHA256 Access=AK, SignedHeaders=host, Signature=0"),
+        400, "ModelArts.4105", False),
     "method in a field": (request("GET", TARGET, None, "X-HTTP-Method-Override: PUT"),
                           400, "ModelArts.4105", False),
     "content type twice": (put(REPAIRED, JSON), 415, "ModelArts.4105", None),
