@@ -190,14 +190,24 @@ uint32_t tg_audit_list(const struct tg_doc *doc, struct tg_str name)
 
 /* --- filters --- */
 
-static bool has_rule(const struct tg_doc *doc, struct tg_str rule)
+/* True for the rule's name, alone or behind its policy's and a dot. */
+static bool is_rule(struct tg_str policy, struct tg_str rule, struct tg_str wanted)
+{
+    if (tg_str_eq(rule, wanted))
+        return true;
+    return policy.n > 0 && wanted.n == policy.n + 1 + rule.n && wanted.p[policy.n] == '.' &&
+           tg_str_starts(wanted, policy) && tg_str_ends(wanted, rule);
+}
+
+static bool has_rule(const struct tg_doc *doc, struct tg_str wanted)
 {
     static const struct tg_str lists[] = {
         {"violations", 10}, {"warnings", 8}, {"policy.results", 14}};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
         for (uint32_t e = tg_audit_list(doc, lists[i]); e != TG_NONE; e = doc->node[e].next)
-            if (tg_str_eq(tg_audit_text(doc, e, TG_STR("rule")), rule))
+            if (is_rule(tg_audit_text(doc, e, TG_STR("policy")),
+                        tg_audit_text(doc, e, TG_STR("rule")), wanted))
                 return true;
     return false;
 }
