@@ -82,11 +82,11 @@ def answered(tmp_path_factory):
 
 def put(client, case):
     """Sends a case and returns the answer."""
-    fields = ["Content-Type: application/json", "X-Auth-Token: t"]
-    if "authorization" in case:
-        fields.append(f"Authorization: {case['authorization']}")
+    credentials = (f"Authorization: {case['authorization']}" if "authorization" in case
+                   else "X-Auth-Token: t")
     target = f"/v1/{case['project_id']}/training-job-configs/{case['config_name']}"
-    client.send(request("PUT", target, case["body"].encode(), *fields))
+    client.send(request("PUT", target, case["body"].encode(), "Content-Type: application/json",
+                        credentials))
     return client.final("PUT")
 
 
