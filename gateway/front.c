@@ -3,6 +3,7 @@
 #include "check.h"
 #include "conn.h"
 #include "log.h"
+#include "pool.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -143,6 +144,7 @@ struct tg_front *tg_front_open(struct tg_worker *w, const struct tg_server_conf 
     f->worker = w;
     f->server = server;
     f->listen = listen;
+    evhtp_set_mem_functions(tg_pool_take, realloc, tg_pool_give); /* libevent's, too */
     f->htp = evhtp_new(w->base, f);
     CHECK(f->htp != NULL);
     evhtp_disable_flag(f->htp, EVHTP_FLAG_ENABLE_100_CONT);
