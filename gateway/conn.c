@@ -127,7 +127,7 @@ static void begin(struct tg_conn *c, struct tg_str raw)
     tg_conn_begin_body(c, head);
     if (!tg_exchange_new(c, head, raw))
         return;
-    tg_front_request(c->front, c, head->method, tg_exchange_path(c->exchange));
+    tg_front_request(c->front, c, head->method);
 }
 
 void tg_conn_dispatch(struct tg_conn *c)

@@ -130,9 +130,6 @@ bool tg_exchange_new(struct tg_conn *c, const struct tg_head *head, struct tg_st
 /* Makes and ends an exchange for a head that could not be read; `raw` is what there is of it. */
 void tg_exchange_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why);
 
-/* The normalised path, once tg_exchange_new() has returned true. */
-struct tg_str tg_exchange_path(const struct tg_exchange *x);
-
 /* Routes the request and, when it has no body, sends it on its way. */
 void tg_exchange_start(struct tg_exchange *x);
 

@@ -12,7 +12,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
-enum { FRONT_MAGIC = 0x66726f6e, MAX_PATH = 1024, ACCEPT_PAUSE_MS = 100 };
+enum { FRONT_MAGIC = 0x66726f6e, MAX_HEAD = 32, ACCEPT_PAUSE_MS = 100 };
 
 struct tg_front {
     uint32_t magic;
@@ -217,43 +217,23 @@ static struct tg_str known_method(struct tg_str method)
     return TG_STR("GET");
 }
 
-/* Writes the path with every byte that is not plainly a path character replaced by '_'. */
-static size_t plain_path(char *out, struct tg_str path)
+/* Routes are the gateway's own (settings.h): of the target libevhtp would only make copies. */
+static size_t canonical_head(char out[MAX_HEAD], struct tg_str method)
 {
-    size_t n = path.n < MAX_PATH ? path.n : MAX_PATH;
+    static const char rest[] = " / HTTP/1.1\r\n\r\n";
 
-    for (size_t i = 0; i < n; i++) {
-        char c = path.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     c == '/' || c == '-' || c == '.';
-
-        out[i] = plain ? c : '_';
-    }
-    return n;
+    CHECK(method.n + sizeof(rest) <= MAX_HEAD);
+    memcpy(out, method.p, method.n);
+    memcpy(out + method.n, rest, sizeof(rest) - 1);
+    return method.n + sizeof(rest) - 1;
 }
 
-static size_t canonical_head(char *out, struct tg_str method, struct tg_str path)
-{
-    static const char version[] = " HTTP/1.1\r\n\r\n";
-    size_t n = method.n;
-
-    memcpy(out, method.p, n);
-    out[n++] = ' ';
-    if (path.n > 0 && path.p[0] == '/')
-        n += plain_path(out + n, path);
-    else
-        out[n++] = '/'; /* "OPTIONS *" */
-    memcpy(out + n, version, sizeof(version) - 1);
-    return n + sizeof(version) - 1;
-}
-
-void tg_front_request(struct evhtp_connection *connection, struct tg_conn *c, struct tg_str method,
-                      struct tg_str path)
+void tg_front_request(struct evhtp_connection *connection, struct tg_conn *c, struct tg_str method)
 {
     struct tg_front *f = front_of(connection);
     struct evbuffer *in = bufferevent_get_input(f->bev);
-    char head[MAX_PATH + 64];
-    size_t n = canonical_head(head, known_method(method), path);
+    char head[MAX_HEAD];
+    size_t n = canonical_head(head, known_method(method));
 
     CHECK(connection->request == NULL && f->parsing == NULL);
     evbuffer_unfreeze(in, 0);

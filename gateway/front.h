@@ -2,7 +2,7 @@
  * libevhtp, and nothing else speaks to it. It owns what a server owns: the listening socket, a
  * connection and a request object with their life and their end. It never sees a byte from the
  * network: each request the guard took is handed to it as one canonical head without fields
- * ("PUT /path HTTP/1.1"), and bodies and answers pass it by. Its bufferevent never reads or
+ * or path ("PUT / HTTP/1.1"), and bodies and answers pass it by. Its bufferevent never reads or
  * writes, and all connections share one, with the parser; the socket belongs to the wire.
  */
 #ifndef TG_FRONT_H
@@ -37,10 +37,9 @@ void tg_front_accept(struct tg_front *f, bool on);
 
 /*
  * Hands libevhtp the canonical head of a request of `c`; it calls back before this returns, and
- * tg_conn_dispatch() has run. `path` is normalised (target.h).
+ * tg_conn_dispatch() has run.
  */
-void tg_front_request(struct evhtp_connection *connection, struct tg_conn *c, struct tg_str method,
-                      struct tg_str path);
+void tg_front_request(struct evhtp_connection *connection, struct tg_conn *c, struct tg_str method);
 
 /* The request in flight is answered: libevhtp frees it and is ready for the next one. */
 void tg_front_finish(struct evhtp_connection *connection);

@@ -227,8 +227,3 @@ void tg_exchange_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error erro
     name_request(x);
     refuse(x, error, why);
 }
-
-struct tg_str tg_exchange_path(const struct tg_exchange *x)
-{
-    return x->request.path;
-}
