@@ -396,18 +396,36 @@ enum tg_parse tg_guard_head(struct tg_str in, const struct tg_guard_limits *limi
     return TG_PARSE_BAD;
 }
 
+/* RFC 9110 section 7.6.1, and whatever is meant for a proxy. Asked of every field: most have
+ * another length, or another first letter. */
+static bool never_goes_on(struct tg_str name)
+{
+    switch (name.n) {
+    case 2:
+        return tg_str_ieq(name, TG_STR("te"));
+    case 7:
+        if (tg_str_ieq(name, TG_STR("trailer")) || tg_str_ieq(name, TG_STR("upgrade")))
+            return true;
+        break;
+    case 10:
+        if (tg_str_ieq(name, TG_STR("connection")) || tg_str_ieq(name, TG_STR("keep-alive")))
+            return true;
+        break;
+    case 17:
+        if (tg_str_ieq(name, TG_STR("transfer-encoding")))
+            return true;
+        break;
+    default:
+        break;
+    }
+    return name.n > 6 && (name.p[0] | 0x20) == 'p' && strncasecmp(name.p, "proxy-", 6) == 0;
+}
+
 bool tg_guard_hop_by_hop(struct tg_str name, struct tg_str connection)
 {
-    static const struct tg_str always[] = {
-        {"connection", 10}, {"keep-alive", 10},        {"te", 2},
-        {"trailer", 7},     {"transfer-encoding", 17}, {"upgrade", 7},
-    };
     struct tg_str option;
 
-    for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-        if (tg_str_ieq(name, always[i]))
-            return true;
-    if (name.n > 6 && strncasecmp(name.p, "proxy-", 6) == 0)
+    if (never_goes_on(name))
         return true;
     while (tg_fields_next(&connection, &option))
         if (tg_str_ieq(name, option))
