@@ -43,13 +43,16 @@ enum tg_phase {
 const char *tg_phase_text(enum tg_phase phase);
 
 struct tg_exchange {
+    /* kept when an ended exchange is used again */
+    struct tg_arena arena;
+    struct tg_timer timer; /* the phase's deadline */
+
+    /* from here on zeroed for each request */
     uint32_t magic;
     uint32_t slot; /* in the worker's table, for tickets */
     struct tg_worker *worker;
     struct tg_conn *conn; /* NULL once the client is gone */
-    struct tg_arena arena;
     enum tg_phase phase;
-    struct tg_timer timer;           /* the phase's deadline */
     struct tg_exchange *next;        /* in one of the worker's lists */
     struct tg_exchange *next_parked; /* in that list, which it may end in */
 
