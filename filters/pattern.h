@@ -23,6 +23,8 @@ enum { TG_PATTERN_WHY = 160 }; /* bytes of a compiler's message with its NUL */
 
 enum { TG_PATTERN_STEPS = 200000 }; /* that texts matched together may take beside their own */
 
+enum { TG_PATTERN_FEW = 64 }; /* at each place: a pattern that can take no more is not counted */
+
 enum { TG_PATTERN_VERSION = 64 }; /* bytes of PCRE2's version with its NUL */
 
 struct tg_pattern;
@@ -46,6 +48,12 @@ void tg_pattern_end(struct tg_pattern *p);
  * ones, which begin at TG_PATTERN_STEPS: what is used of these is taken off, so that many texts
  * matched with the same *spare do not take longer than one. A step is one item of the pattern
  * tried at one place: the same text takes the same number everywhere. Memory is limited to 4 MB.
+ *
+ * A pattern of which tg_pattern_cost() tells that it takes at most TG_PATTERN_FEW steps from any
+ * place of any text takes none of these: its time is linear in the text, whatever both are, and an
+ * uncounted step takes a fraction of a counted one. It never gives TG_PATTERN_ERROR where counting
+ * would not.
+ *
  * Uses scratch memory of the pattern: one thread at a time.
  */
 enum tg_pattern_result tg_pattern_match(const struct tg_pattern *p, struct tg_str subject,
