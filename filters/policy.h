@@ -43,10 +43,19 @@ enum tg_policy_select {
     TG_SELECT_WHERE     /* NAME[MEMBER=VALUE] */
 };
 
+struct tg_contract_member;
+
+/* A member as a path names it, with its row of the contract's tables, where it has one. */
+struct tg_policy_name {
+    struct tg_str text;
+    const struct tg_contract_member *row;     /* NULL: not in them, or not looked up */
+    const struct tg_contract_member *members; /* the table that `row` stands in */
+};
+
 struct tg_policy_step {
-    struct tg_str name;
+    struct tg_policy_name name;
     enum tg_policy_select select;
-    struct tg_str where_name;
+    struct tg_policy_name where_name;
     struct tg_str where_value;
 };
 
@@ -58,22 +67,19 @@ enum tg_policy_types {
     TG_TYPE_ANY = 15
 };
 
-struct tg_contract_member;
-
 struct tg_policy_path {
-    struct tg_str text; /* as written */
-    struct tg_policy_step steps[TG_POLICY_MAX_STEPS];
+    unsigned slot; /* of the first name, in the set's slots */
     unsigned nsteps;
-    unsigned slot;  /* of the first name in the set's names */
-    unsigned types; /* enum tg_policy_types, or-ed: what the contract says stands there */
-    const char *is; /* the same in words */
+    const struct tg_policy_step *steps;
     const struct tg_contract_member *leaf; /* the member it ends with; NULL: an element, or not in
                                               the contract's table */
-    bool response; /* only answers have it; a request's is dropped before policy sees it */
+    unsigned types;     /* enum tg_policy_types, or-ed: what the contract says stands there */
+    bool direct;        /* it leads to a member of the config itself and no further */
+    bool obs;           /* it leads to an OBS path */
+    bool response;      /* only answers have it; a request's is dropped before policy sees it */
+    const char *is;     /* `types` in words */
+    struct tg_str text; /* as written */
 };
-
-/* True when it leads to an OBS path. */
-bool tg_policy_path_is_obs(const struct tg_policy_path *path);
 
 /*
  * Reads a path. Unless `unknown`, each of its names must be a member of the contract's table.
@@ -95,8 +101,12 @@ struct tg_policy_value {
     struct tg_str name; /* MISSING: what the parent lacks, may be empty */
 };
 
-/* Takes a value; returns false to stop. */
-typedef bool tg_policy_value_hook(void *context, const struct tg_policy_value *value);
+/* Takes a value. */
+typedef void tg_policy_value_hook(void *context, const struct tg_policy_value *value);
+
+/* True when `node`, to which a path leads (TG_NONE: nothing is there), counts as absent. */
+bool tg_policy_path_absent(const struct tg_policy_path *path, const struct tg_doc *doc,
+                           uint32_t node);
 
 /* Calls the hook for each value the path leads to from `first`, the member of its first name
  * (TG_NONE: it is not there), and for what is missing. `config` is the config object. */
@@ -139,9 +149,6 @@ struct tg_policy_test *tg_policy_test_read(struct tg_conf *c, const struct tg_co
 /* Frees the patterns of a list of tests. */
 void tg_policy_tests_end(struct tg_policy_test *tests);
 
-/* True when a test says more than `required` and `absent`, which are about being there. */
-bool tg_policy_test_judges(const struct tg_policy_test *t);
-
 /* True when it is the test of that word. */
 bool tg_policy_test_is(const struct tg_policy_test *t, const char *word);
 
@@ -154,9 +161,11 @@ bool tg_policy_range_is_empty(const struct tg_policy_test *least,
 bool tg_policy_test_fits(struct tg_conf *c, const struct tg_policy_test *t,
                          const struct tg_policy_path *path, bool *can_fail);
 
-/* PASS, FAIL or ERROR for one value. */
-enum tg_rule_result tg_policy_test_run(const struct tg_policy_test *t,
-                                       const struct tg_policy_seen *seen);
+/* PASS for one value when all tests of a list pass it (those about being there do), or the FAIL or
+ * ERROR of the first that does not, with the test in *which. */
+enum tg_rule_result tg_policy_tests_run(const struct tg_policy_test *list,
+                                        const struct tg_policy_seen *seen,
+                                        const struct tg_policy_test **which);
 
 /* Appends what the test wants: "must be at most 4", "不得大于 4". */
 void tg_policy_test_words(const struct tg_policy_test *t, bool chinese, struct tg_buf *out);
@@ -266,12 +275,14 @@ struct tg_policy_set {
     unsigned nrules;
     struct tg_str revision; /* hex SHA-256 of the texts of all files in their order */
 
-    /* The first names of all paths, so that a request's members are looked at once. */
-    struct tg_str *names;
+    /* The values that paths begin at, so that a request's members are looked at once: a slot for
+     * each row of the contract's table, then one for each first name that is not in it. */
+    uint32_t *slots; /* scratch: the value in the request at hand, or TG_NONE */
+    unsigned nrows;
     unsigned nnames;
+    struct tg_str *names;
     uint32_t *hash;     /* name numbers plus 1, 0 for none; open addressing */
     uint32_t hash_mask; /* its size less 1 */
-    uint32_t *slots;    /* scratch: the value of each name in the request at hand, or TG_NONE */
 };
 
 /* The rows of the policy language; they also stand in the table of the filter. */

@@ -1,6 +1,7 @@
 /* All rules of all policies over one request. Nothing here allocates but for texts with escapes. */
 #include "check.h"
 #include "clock.h"
+#include "contract.h"
 #include "policy.h"
 
 /* --- names to values, once per request --- */
@@ -21,37 +22,50 @@ uint32_t tg_policy_hash(struct tg_str name)
     return (uint32_t)(hash >> 32);
 }
 
-/* The number of a name, or set->nnames. */
-static uint32_t slot_of(const struct tg_policy_set *set, struct tg_str name)
+/* The slot of a member's name, or TG_NONE. */
+static uint32_t slot_of(const struct tg_policy_set *set, const struct tg_doc *doc, uint32_t name)
 {
-    for (uint32_t i = tg_policy_hash(name) & set->hash_mask; set->hash[i] != 0;
+    const struct tg_contract_member *row = tg_contract_row(doc, tg_contract_config, name);
+    struct tg_str text;
+
+    if (row != NULL)
+        return (uint32_t)(row - tg_contract_config);
+    if (set->nnames == 0)
+        return TG_NONE;
+    text = tg_doc_string(doc, name);
+    for (uint32_t i = tg_policy_hash(text) & set->hash_mask; set->hash[i] != 0;
          i = (i + 1) & set->hash_mask)
-        if (tg_str_eq(set->names[set->hash[i] - 1], name))
-            return set->hash[i] - 1;
-    return set->nnames;
+        if (tg_str_eq(set->names[set->hash[i] - 1], text))
+            return set->nrows + set->hash[i] - 1;
+    return TG_NONE;
 }
 
 static void fill_slots(const struct tg_policy_set *set, const struct tg_doc *doc, uint32_t config)
 {
-    for (unsigned i = 0; i < set->nnames; i++)
+    for (unsigned i = 0; i < set->nrows + set->nnames; i++)
         set->slots[i] = TG_NONE;
-    if (set->nnames == 0 || tg_doc_type(doc, config) != TG_OBJECT)
+    if (tg_doc_type(doc, config) != TG_OBJECT)
         return;
     for (uint32_t m = doc->node[config].child; m != TG_NONE; m = doc->node[m].next) {
-        uint32_t slot = slot_of(set, tg_doc_string(doc, m));
+        uint32_t slot = slot_of(set, doc, m);
 
-        if (slot < set->nnames)
+        if (slot != TG_NONE)
             set->slots[slot] = doc->node[m].child;
     }
 }
 
 /* --- one check --- */
 
+/* What is the same for all rules, then what belongs to one check. */
 struct judging {
+    const struct tg_policy_set *set;
+    const struct tg_doc *doc;
+    uint32_t config;
+    bool is_object; /* the config */
+    struct tg_policy_outcome *outcome;
+
     const struct tg_policy_check *check;
     const struct tg_policy_path *path;
-    const struct tg_doc *doc;
-    struct tg_policy_outcome *outcome;
     unsigned values;
     uint32_t spare; /* steps that its patterns may still take (pattern.h) */
     bool failed;
@@ -69,41 +83,6 @@ static void add_fault(struct judging *j, const struct tg_policy_test *test,
         o->faults[o->nfaults++] = (struct tg_policy_fault){test, *value};
 }
 
-static struct tg_policy_seen see(struct judging *j, uint32_t node)
-{
-    enum tg_node_type type = tg_doc_type(j->doc, node);
-
-    return (struct tg_policy_seen){
-        .type = type,
-        .text = type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node),
-        .obs = tg_policy_path_is_obs(j->path),
-        .spare = &j->spare,
-    };
-}
-
-/* One fault per value: its first test that does not pass. */
-static void judge_value(struct judging *j, const struct tg_policy_value *value)
-{
-    const struct tg_policy_seen seen = see(j, value->node);
-
-    for (const struct tg_policy_test *t = j->check->tests; t != NULL; t = t->next) {
-        enum tg_rule_result result;
-
-        if (!tg_policy_test_judges(t))
-            continue;
-        result = tg_policy_test_run(t, &seen);
-        if (result == TG_RULE_PASS)
-            continue;
-        CHECK(result == TG_RULE_FAIL || result == TG_RULE_ERROR);
-        if (result == TG_RULE_FAIL)
-            j->failed = true;
-        else
-            j->broken = true;
-        add_fault(j, t, value);
-        return;
-    }
-}
-
 static void fail(struct judging *j, const struct tg_policy_test *test,
                  const struct tg_policy_value *value)
 {
@@ -111,51 +90,90 @@ static void fail(struct judging *j, const struct tg_policy_test *test,
     add_fault(j, test, value);
 }
 
-static bool on_value(void *context, const struct tg_policy_value *value)
+/* One fault per value: its first test that does not pass. */
+static void judge_value(struct judging *j, uint32_t node)
+{
+    const enum tg_node_type type = tg_doc_type(j->doc, node);
+    const struct tg_policy_seen seen = {
+        .type = type,
+        .text = type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node),
+        .obs = j->path->obs,
+        .spare = &j->spare,
+    };
+    const struct tg_policy_test *which = j->check->absent;
+    enum tg_rule_result result = TG_RULE_FAIL;
+
+    j->values++;
+    if (which == NULL)
+        result = tg_policy_tests_run(j->check->tests, &seen, &which);
+    if (result == TG_RULE_PASS)
+        return;
+    j->failed = j->failed || result == TG_RULE_FAIL;
+    j->broken = j->broken || result == TG_RULE_ERROR;
+    add_fault(j, which, &(struct tg_policy_value){.found = TG_FOUND_VALUE, .node = node});
+}
+
+static void judge_missing(struct judging *j, const struct tg_policy_value *value)
+{
+    if (!j->missing)
+        j->first_missing = *value;
+    j->missing = true;
+    if (j->check->required != NULL && j->check->npaths == 1)
+        fail(j, j->check->required, value);
+}
+
+static void on_value(void *context, const struct tg_policy_value *value)
 {
     struct judging *j = context;
 
     switch (value->found) {
     case TG_FOUND_VALUE:
-        j->values++;
-        if (j->check->absent != NULL)
-            fail(j, j->check->absent, value);
-        else
-            judge_value(j, value);
+        judge_value(j, value->node);
         break;
     case TG_FOUND_OTHER:
         fail(j, NULL, value);
         break;
     case TG_FOUND_MISSING:
-        if (!j->missing)
-            j->first_missing = *value;
-        j->missing = true;
-        if (j->check->required != NULL && j->check->npaths == 1)
-            fail(j, j->check->required, value);
+        judge_missing(j, value);
         break;
     }
-    return true;
 }
 
-static enum tg_rule_result judge_check(const struct tg_policy_set *set,
-                                       const struct tg_policy_check *check,
-                                       const struct tg_request *r, struct tg_policy_outcome *o)
+/* Most paths are one name: its slot has the value, without a walk. */
+static void judge_path(struct judging *j, const struct tg_policy_path *path)
 {
-    struct judging j = {.check = check, .doc = r->doc, .outcome = o, .spare = TG_PATTERN_STEPS};
+    uint32_t first;
 
+    CHECK(path->slot < j->set->nrows + j->set->nnames);
+    first = j->set->slots[path->slot];
+    j->path = path;
+    if (!path->direct || !j->is_object)
+        tg_policy_path_walk(path, j->doc, j->config, first, on_value, j);
+    else if (!tg_policy_path_absent(path, j->doc, first))
+        judge_value(j, first);
+    else
+        judge_missing(
+            j, &(struct tg_policy_value){TG_FOUND_MISSING, j->config, path->steps[0].name.text});
+}
+
+static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy_check *check)
+{
     CHECK(check->npaths > 0 && check->tests != NULL);
-    for (unsigned i = 0; i < check->npaths; i++) {
-        j.path = &check->paths[i];
-        CHECK(j.path->slot < set->nnames);
-        tg_policy_path_walk(j.path, r->doc, r->config, set->slots[j.path->slot], on_value, &j);
-    }
-    if (check->required != NULL && check->npaths > 1 && j.values == 0 && !j.failed && j.missing)
-        fail(&j, check->required, &j.first_missing);
-    if (j.failed)
+    j->check = check;
+    j->values = 0;
+    j->spare = TG_PATTERN_STEPS;
+    j->failed = false;
+    j->broken = false;
+    j->missing = false;
+    for (unsigned i = 0; i < check->npaths; i++)
+        judge_path(j, &check->paths[i]);
+    if (check->required != NULL && check->npaths > 1 && j->values == 0 && !j->failed && j->missing)
+        fail(j, check->required, &j->first_missing);
+    if (j->failed)
         return TG_RULE_FAIL;
-    if (j.broken)
+    if (j->broken)
         return TG_RULE_ERROR;
-    return j.values > 0 || check->absent != NULL ? TG_RULE_PASS : TG_RULE_SKIP;
+    return j->values > 0 || check->absent != NULL ? TG_RULE_PASS : TG_RULE_SKIP;
 }
 
 /* --- one rule --- */
@@ -203,8 +221,7 @@ static void conclude(struct tg_policy_outcome *o, struct tg_request *r)
         o->result = TG_RULE_WARN;
 }
 
-static void judge_rule(const struct tg_policy_set *set, struct tg_request *r,
-                       struct tg_policy_outcome *o)
+static void judge_rule(struct judging *j, struct tg_policy_outcome *o)
 {
     o->result = TG_RULE_SKIP;
     o->exception = NULL;
@@ -212,17 +229,18 @@ static void judge_rule(const struct tg_policy_set *set, struct tg_request *r,
     o->warns = false;
     o->nfaults = 0;
     for (const struct tg_policy_check *c = o->rule->checks; c != NULL; c = c->next)
-        o->result = graver(o->result, judge_check(set, c, r, o));
-    conclude(o, r);
+        o->result = graver(o->result, judge_check(j, c));
 }
 
 void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_policy_hook *hook,
                     void *context)
 {
     struct tg_policy_outcome o;
+    struct judging j = {.set = set, .doc = r->doc, .config = r->config, .outcome = &o};
     bool ready = false;
 
     CHECK(r->doc != NULL && r->config < r->doc->count);
+    j.is_object = tg_doc_type(r->doc, r->config) == TG_OBJECT;
     for (o.policy = set->policies; o.policy != NULL; o.policy = o.policy->next) {
         /* A policy that cannot be matched within the limits is one that applies. */
         if (tg_policy_match_request(o.policy->matches, r) == TG_PATTERN_NO)
@@ -231,7 +249,8 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
             fill_slots(set, r->doc, r->config);
         ready = true;
         for (o.rule = o.policy->rules; o.rule != NULL; o.rule = o.rule->next) {
-            judge_rule(set, r, &o);
+            judge_rule(&j, &o);
+            conclude(&o, r);
             hook(context, &o);
         }
     }

@@ -1,6 +1,7 @@
 /* Policy files to a set: the blocks `policy` and `exception`, names, exceptions and their rules. */
 #include "check.h"
 #include "clock.h"
+#include "contract.h"
 #include "digest.h"
 #include "policy_parts.h"
 
@@ -285,18 +286,21 @@ static void grant(struct tg_conf *c, const struct tg_policy_set *set,
     }
 }
 
-/* --- names to numbers --- */
+/* --- names to slots --- */
 
-static unsigned number_of(struct tg_policy_set *set, struct tg_str name)
+static unsigned slot_of(struct tg_policy_set *set, struct tg_str name)
 {
+    const struct tg_contract_member *row = tg_contract_find(tg_contract_config, name);
     uint32_t i = tg_policy_hash(name) & set->hash_mask;
 
+    if (row != NULL)
+        return (unsigned)(row - tg_contract_config);
     for (; set->hash[i] != 0; i = (i + 1) & set->hash_mask)
         if (tg_str_eq(set->names[set->hash[i] - 1], name))
-            return set->hash[i] - 1;
+            return set->nrows + set->hash[i] - 1;
     set->names[set->nnames++] = name;
     set->hash[i] = set->nnames;
-    return set->nnames - 1;
+    return set->nrows + set->nnames - 1;
 }
 
 static void number_rule(struct tg_policy_set *set, struct tg_policy_rule *r)
@@ -304,7 +308,7 @@ static void number_rule(struct tg_policy_set *set, struct tg_policy_rule *r)
     r->number = set->nrules++;
     for (struct tg_policy_check *k = r->checks; k != NULL; k = k->next)
         for (unsigned i = 0; i < k->npaths; i++)
-            k->paths[i].slot = number_of(set, k->paths[i].steps[0].name);
+            k->paths[i].slot = slot_of(set, k->paths[i].steps[0].name.text);
 }
 
 static size_t count_paths(const struct tg_policy_set *set)
@@ -325,13 +329,15 @@ static void number_all(struct tg_conf *c, struct tg_policy_set *set)
 
     while (size < n * 2)
         size *= 2;
+    while (tg_contract_config[set->nrows].name != NULL)
+        set->nrows++;
     set->hash_mask = size - 1;
     set->hash = tg_arena_zalloc(c->arena, size, sizeof(*set->hash));
     set->names = tg_arena_zalloc(c->arena, n, sizeof(*set->names));
     for (struct tg_policy *p = set->policies; p != NULL; p = p->next)
         for (struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
             number_rule(set, r);
-    set->slots = tg_arena_zalloc(c->arena, set->nnames, sizeof(*set->slots));
+    set->slots = tg_arena_zalloc(c->arena, set->nrows + set->nnames, sizeof(*set->slots));
 }
 
 /* --- the set --- */

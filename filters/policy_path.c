@@ -86,6 +86,7 @@ static const struct {
 static void set_kind(struct tg_policy_path *path, const struct tg_contract_member *m, bool element)
 {
     path->leaf = element ? NULL : m;
+    path->obs = !element && (m->flags & TG_CONTRACT_OBS) != 0;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
         if (kinds[i].type == m->type) {
             path->types = kinds[i].types;
@@ -131,29 +132,40 @@ static bool looks_into(const struct tg_contract_member *m)
     return m->members != NULL;
 }
 
-/* Checks the names of a path against the contract's table. */
-static bool resolve(struct tg_conf *c, const struct tg_conf_item *item, struct tg_policy_path *path)
+static void find_row(struct tg_policy_name *name, const struct tg_contract_member *members)
+{
+    name->row = tg_contract_find(members, name->text);
+    name->members = members;
+}
+
+/* Checks the names of a path against the contract's table, and has them remember their rows. */
+static bool resolve(struct tg_conf *c, const struct tg_conf_item *item, struct tg_policy_path *path,
+                    struct tg_policy_step *steps)
 {
     const struct tg_contract_member *members = tg_contract_config;
     const struct tg_contract_member *m = NULL;
 
     for (unsigned i = 0; i < path->nsteps; i++) {
-        const struct tg_policy_step *step = &path->steps[i];
+        struct tg_policy_step *step = &steps[i];
 
-        m = tg_contract_find(members, step->name);
+        find_row(&step->name, members);
+        m = step->name.row;
         if (m == NULL)
-            return unknown_member(c, item, members, step->name);
+            return unknown_member(c, item, members, step->name.text);
         path->response = path->response || (m->flags & TG_CONTRACT_RESPONSE) != 0;
         if (!fits(c, item, m, step, i + 1 == path->nsteps))
             return false;
         if (!looks_into(m) && (i + 1 < path->nsteps || step->select != TG_SELECT_NONE))
             return true;
         members = m->members;
-        if (step->select == TG_SELECT_WHERE && tg_contract_find(members, step->where_name) == NULL)
-            return unknown_member(c, item, members, step->where_name);
+        if (step->select != TG_SELECT_WHERE)
+            continue;
+        find_row(&step->where_name, members);
+        if (step->where_name.row == NULL)
+            return unknown_member(c, item, members, step->where_name.text);
     }
     CHECK(m != NULL);
-    set_kind(path, m, path->steps[path->nsteps - 1].select != TG_SELECT_NONE);
+    set_kind(path, m, steps[path->nsteps - 1].select != TG_SELECT_NONE);
     return true;
 }
 
@@ -178,8 +190,8 @@ static const char *read_select(struct tg_str *rest, struct tg_policy_step *step)
     if (equals == NULL || equals == inside.p)
         return "brackets take \"*\" or \"NAME=VALUE\"";
     step->select = TG_SELECT_WHERE;
-    step->where_name = (struct tg_str){inside.p, (size_t)(equals - inside.p)};
-    step->where_value = tg_str_skip(inside, step->where_name.n + 1);
+    step->where_name.text = (struct tg_str){inside.p, (size_t)(equals - inside.p)};
+    step->where_value = tg_str_skip(inside, step->where_name.text.n + 1);
     return NULL;
 }
 
@@ -189,7 +201,7 @@ static const char *read_step(struct tg_str *rest, struct tg_policy_step *step)
 
     while (n < rest->n && rest->p[n] != '.' && rest->p[n] != '[' && rest->p[n] != ']')
         n++;
-    *step = (struct tg_policy_step){.name = {rest->p, n}, .select = TG_SELECT_NONE};
+    *step = (struct tg_policy_step){.name.text = {rest->p, n}, .select = TG_SELECT_NONE};
     *rest = tg_str_skip(*rest, n);
     if (n == 0)
         return "a name is missing";
@@ -197,14 +209,14 @@ static const char *read_step(struct tg_str *rest, struct tg_policy_step *step)
 }
 
 /* NULL, or what is wrong with the form of a path. */
-static const char *read_steps(struct tg_str rest, struct tg_policy_path *path)
+static const char *read_steps(struct tg_str rest, struct tg_policy_step *steps, unsigned *nsteps)
 {
     for (;;) {
         const char *why;
 
-        if (path->nsteps == TG_POLICY_MAX_STEPS)
+        if (*nsteps == TG_POLICY_MAX_STEPS)
             return "it has more than 8 steps";
-        why = read_step(&rest, &path->steps[path->nsteps++]);
+        why = read_step(&rest, &steps[(*nsteps)++]);
         if (why != NULL)
             return why;
         if (rest.n == 0)
@@ -218,22 +230,21 @@ static const char *read_steps(struct tg_str rest, struct tg_policy_path *path)
 bool tg_policy_path_read(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
                          bool unknown, struct tg_policy_path *out)
 {
+    struct tg_policy_step read[TG_POLICY_MAX_STEPS];
+    struct tg_policy_step *steps;
     const char *why;
 
     *out = (struct tg_policy_path){.text = text, .types = TG_TYPE_ANY, .is = "anything"};
-    why = read_steps(text, out);
+    why = read_steps(text, read, &out->nsteps);
     if (why != NULL) {
         tg_conf_error(c, item, "\"%.*s\" is no path: %s", TG_STR_ARG(text), why);
         return false;
     }
-    if (unknown)
-        return true;
-    return resolve(c, item, out);
-}
-
-bool tg_policy_path_is_obs(const struct tg_policy_path *path)
-{
-    return path->leaf != NULL && (path->leaf->flags & TG_CONTRACT_OBS) != 0;
+    steps = tg_arena_alloc(c->arena, out->nsteps * sizeof(*steps));
+    memcpy(steps, read, out->nsteps * sizeof(*steps));
+    out->steps = steps;
+    out->direct = out->nsteps == 1 && steps[0].select == TG_SELECT_NONE;
+    return unknown || resolve(c, item, out, steps);
 }
 
 /* --- walking --- */
@@ -245,74 +256,110 @@ struct walk {
     void *context;
 };
 
-static bool tell(const struct walk *w, enum tg_policy_found found, uint32_t node,
+static void tell(const struct walk *w, enum tg_policy_found found, uint32_t node,
                  struct tg_str name)
 {
     struct tg_policy_value value = {found, node, name};
 
-    return w->hook(w->context, &value);
+    w->hook(w->context, &value);
 }
 
-static bool is_none(const struct walk *w, uint32_t node, bool last)
+static void tell_value(const struct walk *w, uint32_t node)
 {
-    if (last && w->path->leaf != NULL)
-        return tg_contract_absent(w->doc, node, w->path->leaf);
-    return node == TG_NONE || tg_doc_type(w->doc, node) == TG_NULL;
+    tell(w, TG_FOUND_VALUE, node, (struct tg_str){NULL, 0});
 }
 
-static bool visit(const struct walk *w, unsigned step, uint32_t parent, uint32_t node);
+static void tell_other(const struct walk *w, uint32_t node)
+{
+    tell(w, TG_FOUND_OTHER, node, (struct tg_str){NULL, 0});
+}
+
+bool tg_policy_path_absent(const struct tg_policy_path *path, const struct tg_doc *doc,
+                           uint32_t node)
+{
+    if (path->leaf != NULL)
+        return tg_contract_absent(doc, node, path->leaf);
+    return node == TG_NONE || tg_doc_type(doc, node) == TG_NULL;
+}
+
+/* The value of an object's member. Nodes remember the rows of their names: most are told apart
+ * without a look at them. */
+static uint32_t member(const struct tg_doc *doc, uint32_t object, const struct tg_policy_name *name)
+{
+    if (name->row == NULL)
+        return tg_doc_member(doc, object, name->text);
+    for (uint32_t m = doc->node[object].child; m != TG_NONE; m = doc->node[m].next)
+        if (tg_contract_row(doc, name->members, m) == name->row)
+            return doc->node[m].child;
+    return TG_NONE;
+}
+
+static void visit(const struct walk *w, unsigned step, uint32_t parent, uint32_t node);
 
 /* From an object on to the next step's member. */
-static bool enter(const struct walk *w, unsigned step, uint32_t object)
+static void enter(const struct walk *w, unsigned step, uint32_t object)
 {
     if (tg_doc_type(w->doc, object) != TG_OBJECT)
-        return tell(w, TG_FOUND_OTHER, object, (struct tg_str){NULL, 0});
-    return visit(w, step, object, tg_doc_member(w->doc, object, w->path->steps[step].name));
+        tell_other(w, object);
+    else
+        visit(w, step, object, member(w->doc, object, &w->path->steps[step].name));
 }
 
 static bool selected(const struct walk *w, const struct tg_policy_step *step, uint32_t element)
 {
-    uint32_t member;
+    uint32_t value;
 
     if (step->select == TG_SELECT_ALL)
         return true;
     if (tg_doc_type(w->doc, element) != TG_OBJECT)
         return false;
-    member = tg_doc_member(w->doc, element, step->where_name);
-    return member != TG_NONE && tg_doc_type(w->doc, member) == TG_STRING &&
-           tg_doc_is(w->doc, member, step->where_value);
+    value = member(w->doc, element, &step->where_name);
+    return value != TG_NONE && tg_doc_type(w->doc, value) == TG_STRING &&
+           tg_doc_is(w->doc, value, step->where_value);
 }
 
-static bool visit_elements(const struct walk *w, unsigned step, uint32_t parent, uint32_t array)
+static void visit_elements(const struct walk *w, unsigned step, uint32_t parent, uint32_t array)
 {
     const struct tg_policy_step *s = &w->path->steps[step];
     bool last = step + 1 == w->path->nsteps;
     bool some = false;
 
-    if (tg_doc_type(w->doc, array) != TG_ARRAY)
-        return tell(w, TG_FOUND_OTHER, array, (struct tg_str){NULL, 0});
     for (uint32_t e = w->doc->node[array].child; e != TG_NONE; e = w->doc->node[e].next) {
         if (!selected(w, s, e))
             continue;
         some = true;
-        if (!(last ? tell(w, TG_FOUND_VALUE, e, (struct tg_str){NULL, 0}) : enter(w, step + 1, e)))
-            return false;
+        if (last)
+            tell_value(w, e);
+        else
+            enter(w, step + 1, e);
     }
-    return some || tell(w, TG_FOUND_MISSING, parent, s->name);
+    if (!some)
+        tell(w, TG_FOUND_MISSING, parent, s->name.text);
 }
 
-static bool visit(const struct walk *w, unsigned step, uint32_t parent, uint32_t node)
+static bool is_none(const struct walk *w, uint32_t node, bool last)
+{
+    if (last)
+        return tg_policy_path_absent(w->path, w->doc, node);
+    return node == TG_NONE || tg_doc_type(w->doc, node) == TG_NULL;
+}
+
+static void visit(const struct walk *w, unsigned step, uint32_t parent, uint32_t node)
 {
     const struct tg_policy_step *s = &w->path->steps[step];
     bool last = step + 1 == w->path->nsteps;
 
     CHECK(step < w->path->nsteps);
     if (is_none(w, node, last))
-        return tell(w, TG_FOUND_MISSING, parent, s->name);
-    if (s->select != TG_SELECT_NONE)
-        return visit_elements(w, step, parent, node);
-    return last ? tell(w, TG_FOUND_VALUE, node, (struct tg_str){NULL, 0})
-                : enter(w, step + 1, node);
+        tell(w, TG_FOUND_MISSING, parent, s->name.text);
+    else if (s->select == TG_SELECT_NONE && last)
+        tell_value(w, node);
+    else if (s->select == TG_SELECT_NONE)
+        enter(w, step + 1, node);
+    else if (tg_doc_type(w->doc, node) != TG_ARRAY)
+        tell_other(w, node);
+    else
+        visit_elements(w, step, parent, node);
 }
 
 void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc *doc,
@@ -322,7 +369,7 @@ void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc 
 
     CHECK(path->nsteps > 0 && config < doc->count);
     if (tg_doc_type(doc, config) != TG_OBJECT)
-        (void)tell(&w, TG_FOUND_OTHER, config, (struct tg_str){NULL, 0});
+        tell_other(&w, config);
     else
-        (void)visit(&w, 0, config, first);
+        visit(&w, 0, config, first);
 }

@@ -307,11 +307,6 @@ void tg_policy_tests_end(struct tg_policy_test *tests)
     }
 }
 
-bool tg_policy_test_judges(const struct tg_policy_test *t)
-{
-    return t->word->run != NULL;
-}
-
 bool tg_policy_test_is(const struct tg_policy_test *t, const char *word)
 {
     return strcmp(t->word->name, word) == 0;
@@ -322,8 +317,8 @@ bool tg_policy_test_is(const struct tg_policy_test *t, const char *word)
 /* Parameter values are text that may be a number. */
 static bool may_be_number(const struct tg_policy_path *path)
 {
-    return tg_str_eq(path->steps[0].name, TG_STR("parameter")) &&
-           tg_str_eq(path->steps[path->nsteps - 1].name, TG_STR("value"));
+    return tg_str_eq(path->steps[0].name.text, TG_STR("parameter")) &&
+           tg_str_eq(path->steps[path->nsteps - 1].name.text, TG_STR("value"));
 }
 
 static bool applies(const struct tg_policy_test *t, const struct tg_policy_path *path)
@@ -365,7 +360,7 @@ static bool beginnings_fit(struct tg_conf *c, const struct tg_policy_test *t,
 {
     bool wanted = t->word->run == judge_prefix;
 
-    if (!tg_policy_path_is_obs(path) || (!wanted && t->word->run != judge_not_prefix))
+    if (!path->obs || (!wanted && t->word->run != judge_not_prefix))
         return true;
     for (unsigned i = 0; i < t->noperands; i++) {
         struct tg_str prefix = t->operands[i].text;
@@ -414,7 +409,7 @@ static bool always_holds(const struct tg_policy_test *t, const struct tg_policy_
         return t->length == 0;
     if (t->word->run == judge_max_length)
         return leaf != NULL && leaf->max > 0 && t->length >= leaf->max;
-    return t->word->run == judge_prefix && admits_everything(t, tg_policy_path_is_obs(path));
+    return t->word->run == judge_prefix && admits_everything(t, path->obs);
 }
 
 bool tg_policy_test_fits(struct tg_conf *c, const struct tg_policy_test *t,
@@ -439,11 +434,23 @@ bool tg_policy_range_is_empty(const struct tg_policy_test *least, const struct t
 
 /* --- judging and telling --- */
 
-enum tg_rule_result tg_policy_test_run(const struct tg_policy_test *t,
-                                       const struct tg_policy_seen *seen)
+enum tg_rule_result tg_policy_tests_run(const struct tg_policy_test *list,
+                                        const struct tg_policy_seen *seen,
+                                        const struct tg_policy_test **which)
 {
-    CHECK(t->word->run != NULL);
-    return t->word->run(t, seen);
+    for (; list != NULL; list = list->next) {
+        enum tg_rule_result result;
+
+        if (list->word->run == NULL)
+            continue;
+        result = list->word->run(list, seen);
+        if (result == TG_RULE_PASS)
+            continue;
+        CHECK(result == TG_RULE_FAIL || result == TG_RULE_ERROR);
+        *which = list;
+        return result;
+    }
+    return TG_RULE_PASS;
 }
 
 void tg_policy_test_words(const struct tg_policy_test *t, bool chinese, struct tg_buf *out)
