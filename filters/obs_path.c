@@ -123,11 +123,44 @@ static size_t bucket_length(struct tg_str path)
     return n;
 }
 
+static size_t simple_bucket_length(struct tg_str path)
+{
+    size_t n = 0;
+
+    while (1 + n < path.n && is_lower_or_digit(path.p[1 + n]))
+        n++;
+    return n;
+}
+
+/* True for most paths that are well formed, for no other one: no signs in the bucket, none beside
+ * each other in the key. One look at each byte tells. */
+static bool is_simple(struct tg_str path)
+{
+    size_t bucket = simple_bucket_length(path);
+    bool sign = true; /* what stands before was one */
+
+    if (bucket < 3 || bucket > 63 || path.n > bucket + 2 + TG_OBS_MAX_KEY)
+        return false;
+    if (path.n > bucket + 1 && path.p[bucket + 1] != '/')
+        return false;
+    for (size_t i = bucket + 2; i < path.n; i++) {
+        char c = path.p[i];
+        bool is_sign = c == '/' || c == '.';
+
+        if (kinds[(unsigned char)c] != 0 || (sign && is_sign))
+            return false;
+        sign = is_sign;
+    }
+    return true;
+}
+
 const struct tg_obs_fault *tg_obs_path_check(struct tg_str path)
 {
     const struct tg_obs_fault *fault;
     struct tg_str bucket;
 
+    if (path.n > 0 && path.p[0] == '/' && is_simple(path))
+        return NULL;
     if (path.n == 0 || path.p[0] != '/')
         return &faults[START];
     if (path.n > 1 && path.p[1] == '/')
