@@ -216,14 +216,13 @@ static void add_finding(struct tg_request *r, const struct tg_policy_outcome *o,
     tg_report_add(&r->report, &finding);
 }
 
-/* What did not hold, of whatever mode, is on record; what the client hears is a finding too. */
-void tg_policy_report(void *context, const struct tg_policy_outcome *o)
+/* What did not hold, of whatever mode, is on record; what the client hears is a finding too. Not
+ * inlined: most rules hold, and need none of its stack. */
+__attribute__((noinline)) static void report(struct tg_request *r,
+                                             const struct tg_policy_outcome *o)
 {
-    struct tg_request *r = context;
     struct tg_policy_result result;
 
-    if (o->result == TG_RULE_PASS || (o->result == TG_RULE_SKIP && o->exception == NULL))
-        return;
     CHECK(o->nfaults > 0);
     result = (struct tg_policy_result){
         .policy = o->policy->name,
@@ -238,4 +237,10 @@ void tg_policy_report(void *context, const struct tg_policy_outcome *o)
     if (o->denies || o->warns)
         for (unsigned i = 0; i < o->nfaults; i++)
             add_finding(r, o, &o->faults[i]);
+}
+
+void tg_policy_report(void *context, const struct tg_policy_outcome *o)
+{
+    if (o->result != TG_RULE_PASS && (o->result != TG_RULE_SKIP || o->exception != NULL))
+        report(context, o);
 }
