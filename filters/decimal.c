@@ -81,7 +81,34 @@ static void settle(struct tg_decimal *d, int64_t exponent)
     }
 }
 
-bool tg_decimal_read(struct tg_str s, struct tg_decimal *out)
+/* Nineteen digits fit in 64 bits. */
+static bool read_small(struct tg_str s, struct tg_decimal *out)
+{
+    static const int64_t powers[TG_DECIMAL_SMALL + 1] = {
+        1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1};
+    size_t point = s.n, decimals;
+    uint64_t value = 0;
+
+    if (s.n > 2 * TG_DECIMAL_SMALL + 1)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] >= '0' && s.p[i] <= '9')
+            value = value * 10 + (uint64_t)(s.p[i] - '0');
+        else if (s.p[i] == '.' && point == s.n)
+            point = i;
+        else
+            return false;
+    }
+    decimals = point < s.n ? s.n - point - 1 : 0;
+    if (point + decimals == 0 || point > TG_DECIMAL_SMALL || decimals > TG_DECIMAL_SMALL)
+        return false;
+    out->is_small = true;
+    out->billionths = (int64_t)value * powers[decimals];
+    out->text = s;
+    return true;
+}
+
+static bool read_any(struct tg_str s, struct tg_decimal *out)
 {
     struct tg_decimal d = {.negative = take_sign(&s)};
     int64_t exponent;
@@ -96,6 +123,11 @@ bool tg_decimal_read(struct tg_str s, struct tg_decimal *out)
     settle(&d, exponent);
     *out = d;
     return true;
+}
+
+bool tg_decimal_read(struct tg_str s, struct tg_decimal *out)
+{
+    return read_small(s, out) || read_any(s, out);
 }
 
 static size_t count(const struct tg_decimal *d)
@@ -124,11 +156,29 @@ static int compare_size(const struct tg_decimal *a, const struct tg_decimal *b)
     return (na > nb) - (na < nb);
 }
 
+/* A number taken apart, whatever its size. */
+static struct tg_decimal apart(const struct tg_decimal *d)
+{
+    struct tg_decimal out = *d;
+
+    CHECK(!d->is_small || read_any(d->text, &out));
+    CHECK(count(&out) > 0 || !out.negative);
+    return out;
+}
+
+static int compare_any(const struct tg_decimal *a, const struct tg_decimal *b)
+{
+    const struct tg_decimal x = apart(a);
+    const struct tg_decimal y = apart(b);
+
+    if (x.negative != y.negative)
+        return x.negative ? -1 : 1;
+    return x.negative ? compare_size(&y, &x) : compare_size(&x, &y);
+}
+
 int tg_decimal_compare(const struct tg_decimal *a, const struct tg_decimal *b)
 {
-    CHECK(count(a) > 0 || !a->negative);
-    CHECK(count(b) > 0 || !b->negative);
-    if (a->negative != b->negative)
-        return a->negative ? -1 : 1;
-    return a->negative ? compare_size(b, a) : compare_size(a, b);
+    if (a->is_small && b->is_small)
+        return (a->billionths > b->billionths) - (a->billionths < b->billionths);
+    return compare_any(a, b);
 }

@@ -7,10 +7,18 @@
 
 #include "str.h"
 
-enum { TG_DECIMAL_MAX_EXPONENT = 1000000 }; /* either way; larger is not read as a number */
+enum {
+    TG_DECIMAL_MAX_EXPONENT = 1000000, /* either way; larger is not read as a number */
+    TG_DECIMAL_SMALL = 9               /* digits before and behind the point of a small number */
+};
 
-/* A number taken apart. Slices point into the text it was read from. */
+/* A number. Slices point into the text it was read from. */
 struct tg_decimal {
+    bool is_small;      /* as most are: digits with at most a point in them, few on both sides */
+    int64_t billionths; /* such a number, times 10^TG_DECIMAL_SMALL */
+    struct tg_str text; /* as it was read */
+
+    /* Any other number, taken apart. */
     bool negative;         /* never for zero */
     int64_t point;         /* the value is 0.DIGITS * 10^point */
     struct tg_str whole;   /* digits before the point, from the first significant one on */

@@ -75,6 +75,7 @@ struct tg_policy_path {
                                               the contract's table */
     unsigned types;     /* enum tg_policy_types, or-ed: what the contract says stands there */
     bool direct;        /* it leads to a member of the config itself and no further */
+    bool empty;         /* where it leads, "" counts as absent */
     bool obs;           /* it leads to an OBS path */
     bool response;      /* only answers have it; a request's is dropped before policy sees it */
     const char *is;     /* `types` in words */
@@ -104,9 +105,18 @@ struct tg_policy_value {
 /* Takes a value. */
 typedef void tg_policy_value_hook(void *context, const struct tg_policy_value *value);
 
-/* True when `node`, to which a path leads (TG_NONE: nothing is there), counts as absent. */
-bool tg_policy_path_absent(const struct tg_policy_path *path, const struct tg_doc *doc,
-                           uint32_t node);
+/* True when `node`, to which a path leads (TG_NONE: nothing is there), counts as absent, as
+ * tg_contract_absent() has it. */
+static inline bool tg_policy_path_absent(const struct tg_policy_path *path,
+                                         const struct tg_doc *doc, uint32_t node)
+{
+    const struct tg_node *n;
+
+    if (node == TG_NONE)
+        return true;
+    n = &doc->node[node];
+    return n->type == TG_NULL || (path->empty && n->type == TG_STRING && n->len == strlen("\"\""));
+}
 
 /* Calls the hook for each value the path leads to from `first`, the member of its first name
  * (TG_NONE: it is not there), and for what is missing. `config` is the config object. */
@@ -161,11 +171,11 @@ bool tg_policy_range_is_empty(const struct tg_policy_test *least,
 bool tg_policy_test_fits(struct tg_conf *c, const struct tg_policy_test *t,
                          const struct tg_policy_path *path, bool *can_fail);
 
-/* PASS for one value when all tests of a list pass it (those about being there do), or the FAIL or
- * ERROR of the first that does not, with the test in *which. */
-enum tg_rule_result tg_policy_tests_run(const struct tg_policy_test *list,
-                                        const struct tg_policy_seen *seen,
-                                        const struct tg_policy_test **which);
+/* The first test of a list that a value does not pass, with its FAIL or ERROR in *result; NULL when
+ * all do. Those about being there pass. */
+const struct tg_policy_test *tg_policy_tests_run(const struct tg_policy_test *list,
+                                                 const struct tg_policy_seen *seen,
+                                                 enum tg_rule_result *result);
 
 /* Appends what the test wants: "must be at most 4", "不得大于 4". */
 void tg_policy_test_words(const struct tg_policy_test *t, bool chinese, struct tg_buf *out);
@@ -278,6 +288,7 @@ struct tg_policy_set {
     /* The values that paths begin at, so that a request's members are looked at once: a slot for
      * each row of the contract's table, then one for each first name that is not in it. */
     uint32_t *slots; /* scratch: the value in the request at hand, or TG_NONE */
+    unsigned nslots;
     unsigned nrows;
     unsigned nnames;
     struct tg_str *names;

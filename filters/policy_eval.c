@@ -42,8 +42,7 @@ static uint32_t slot_of(const struct tg_policy_set *set, const struct tg_doc *do
 
 static void fill_slots(const struct tg_policy_set *set, const struct tg_doc *doc, uint32_t config)
 {
-    for (unsigned i = 0; i < set->nrows + set->nnames; i++)
-        set->slots[i] = TG_NONE;
+    memset(set->slots, 0xff, set->nslots * sizeof(*set->slots)); /* TG_NONE */
     if (tg_doc_type(doc, config) != TG_OBJECT)
         return;
     for (uint32_t m = doc->node[config].child; m != TG_NONE; m = doc->node[m].next) {
@@ -65,61 +64,52 @@ struct judging {
     struct tg_policy_outcome *outcome;
 
     const struct tg_policy_check *check;
-    const struct tg_policy_path *path;
+    struct tg_policy_seen seen; /* the value at hand */
     unsigned values;
-    uint32_t spare; /* steps that its patterns may still take (pattern.h) */
+    uint32_t spare;             /* steps that its patterns may still take (pattern.h) */
+    enum tg_rule_result result; /* of the value at hand, when it does not pass */
     bool failed;
     bool broken;
     bool missing; /* `first_missing` is set */
     struct tg_policy_value first_missing;
 };
 
-static void add_fault(struct judging *j, const struct tg_policy_test *test,
-                      const struct tg_policy_value *value)
+static void fail(struct judging *j, enum tg_rule_result result, const struct tg_policy_test *test,
+                 struct tg_policy_value value)
 {
     struct tg_policy_outcome *o = j->outcome;
 
+    j->failed = j->failed || result == TG_RULE_FAIL;
+    j->broken = j->broken || result == TG_RULE_ERROR;
     if (o->nfaults < TG_POLICY_MAX_SEEN)
-        o->faults[o->nfaults++] = (struct tg_policy_fault){test, *value};
-}
-
-static void fail(struct judging *j, const struct tg_policy_test *test,
-                 const struct tg_policy_value *value)
-{
-    j->failed = true;
-    add_fault(j, test, value);
+        o->faults[o->nfaults++] = (struct tg_policy_fault){test, value};
 }
 
 /* One fault per value: its first test that does not pass. */
 static void judge_value(struct judging *j, uint32_t node)
 {
-    const enum tg_node_type type = tg_doc_type(j->doc, node);
-    const struct tg_policy_seen seen = {
-        .type = type,
-        .text = type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node),
-        .obs = j->path->obs,
-        .spare = &j->spare,
-    };
     const struct tg_policy_test *which = j->check->absent;
-    enum tg_rule_result result = TG_RULE_FAIL;
+    struct tg_policy_seen *seen = &j->seen;
 
     j->values++;
-    if (which == NULL)
-        result = tg_policy_tests_run(j->check->tests, &seen, &which);
-    if (result == TG_RULE_PASS)
-        return;
-    j->failed = j->failed || result == TG_RULE_FAIL;
-    j->broken = j->broken || result == TG_RULE_ERROR;
-    add_fault(j, which, &(struct tg_policy_value){.found = TG_FOUND_VALUE, .node = node});
+    j->result = TG_RULE_FAIL;
+    if (which == NULL) {
+        seen->type = tg_doc_type(j->doc, node);
+        seen->text =
+            seen->type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node);
+        which = tg_policy_tests_run(j->check->tests, seen, &j->result);
+    }
+    if (which != NULL)
+        fail(j, j->result, which, (struct tg_policy_value){.found = TG_FOUND_VALUE, .node = node});
 }
 
-static void judge_missing(struct judging *j, const struct tg_policy_value *value)
+static void judge_missing(struct judging *j, struct tg_policy_value value)
 {
     if (!j->missing)
-        j->first_missing = *value;
+        j->first_missing = value;
     j->missing = true;
     if (j->check->required != NULL && j->check->npaths == 1)
-        fail(j, j->check->required, value);
+        fail(j, TG_RULE_FAIL, j->check->required, value);
 }
 
 static void on_value(void *context, const struct tg_policy_value *value)
@@ -131,10 +121,10 @@ static void on_value(void *context, const struct tg_policy_value *value)
         judge_value(j, value->node);
         break;
     case TG_FOUND_OTHER:
-        fail(j, NULL, value);
+        fail(j, TG_RULE_FAIL, NULL, *value);
         break;
     case TG_FOUND_MISSING:
-        judge_missing(j, value);
+        judge_missing(j, *value);
         break;
     }
 }
@@ -144,20 +134,23 @@ static void judge_path(struct judging *j, const struct tg_policy_path *path)
 {
     uint32_t first;
 
-    CHECK(path->slot < j->set->nrows + j->set->nnames);
+    CHECK(path->slot < j->set->nslots);
     first = j->set->slots[path->slot];
-    j->path = path;
+    j->seen.obs = path->obs;
     if (!path->direct || !j->is_object)
         tg_policy_path_walk(path, j->doc, j->config, first, on_value, j);
     else if (!tg_policy_path_absent(path, j->doc, first))
         judge_value(j, first);
     else
         judge_missing(
-            j, &(struct tg_policy_value){TG_FOUND_MISSING, j->config, path->steps[0].name.text});
+            j, (struct tg_policy_value){TG_FOUND_MISSING, j->config, path->steps[0].name.text});
 }
 
 static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy_check *check)
 {
+    const struct tg_policy_path *path = check->paths;
+    const struct tg_policy_path *end = path + check->npaths;
+
     CHECK(check->npaths > 0 && check->tests != NULL);
     j->check = check;
     j->values = 0;
@@ -165,10 +158,11 @@ static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy
     j->failed = false;
     j->broken = false;
     j->missing = false;
-    for (unsigned i = 0; i < check->npaths; i++)
-        judge_path(j, &check->paths[i]);
+    do
+        judge_path(j, path);
+    while (++path < end);
     if (check->required != NULL && check->npaths > 1 && j->values == 0 && !j->failed && j->missing)
-        fail(j, check->required, &j->first_missing);
+        fail(j, TG_RULE_FAIL, check->required, j->first_missing);
     if (j->failed)
         return TG_RULE_FAIL;
     if (j->broken)
@@ -223,13 +217,15 @@ static void conclude(struct tg_policy_outcome *o, struct tg_request *r)
 
 static void judge_rule(struct judging *j, struct tg_policy_outcome *o)
 {
-    o->result = TG_RULE_SKIP;
+    const struct tg_policy_check *check = o->rule->checks;
+
     o->exception = NULL;
     o->denies = false;
     o->warns = false;
     o->nfaults = 0;
-    for (const struct tg_policy_check *c = o->rule->checks; c != NULL; c = c->next)
-        o->result = graver(o->result, judge_check(j, c));
+    o->result = judge_check(j, check);
+    while ((check = check->next) != NULL)
+        o->result = graver(o->result, judge_check(j, check));
 }
 
 void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_policy_hook *hook,
@@ -239,6 +235,7 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
     struct judging j = {.set = set, .doc = r->doc, .config = r->config, .outcome = &o};
     bool ready = false;
 
+    j.seen.spare = &j.spare;
     CHECK(r->doc != NULL && r->config < r->doc->count);
     j.is_object = tg_doc_type(r->doc, r->config) == TG_OBJECT;
     for (o.policy = set->policies; o.policy != NULL; o.policy = o.policy->next) {

@@ -337,7 +337,8 @@ static void number_all(struct tg_conf *c, struct tg_policy_set *set)
     for (struct tg_policy *p = set->policies; p != NULL; p = p->next)
         for (struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
             number_rule(set, r);
-    set->slots = tg_arena_zalloc(c->arena, set->nrows + set->nnames, sizeof(*set->slots));
+    set->nslots = set->nrows + set->nnames;
+    set->slots = tg_arena_zalloc(c->arena, set->nslots, sizeof(*set->slots));
 }
 
 /* --- the set --- */

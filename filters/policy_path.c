@@ -86,6 +86,7 @@ static const struct {
 static void set_kind(struct tg_policy_path *path, const struct tg_contract_member *m, bool element)
 {
     path->leaf = element ? NULL : m;
+    path->empty = !element && (m->flags & TG_CONTRACT_EMPTY) != 0;
     path->obs = !element && (m->flags & TG_CONTRACT_OBS) != 0;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
         if (kinds[i].type == m->type) {
@@ -251,6 +252,7 @@ bool tg_policy_path_read(struct tg_conf *c, const struct tg_conf_item *item, str
 
 struct walk {
     const struct tg_policy_path *path;
+    const struct tg_policy_step *last;
     const struct tg_doc *doc;
     tg_policy_value_hook *hook;
     void *context;
@@ -274,14 +276,6 @@ static void tell_other(const struct walk *w, uint32_t node)
     tell(w, TG_FOUND_OTHER, node, (struct tg_str){NULL, 0});
 }
 
-bool tg_policy_path_absent(const struct tg_policy_path *path, const struct tg_doc *doc,
-                           uint32_t node)
-{
-    if (path->leaf != NULL)
-        return tg_contract_absent(doc, node, path->leaf);
-    return node == TG_NONE || tg_doc_type(doc, node) == TG_NULL;
-}
-
 /* The value of an object's member. Nodes remember the rows of their names: most are told apart
  * without a look at them. */
 static uint32_t member(const struct tg_doc *doc, uint32_t object, const struct tg_policy_name *name)
@@ -294,19 +288,9 @@ static uint32_t member(const struct tg_doc *doc, uint32_t object, const struct t
     return TG_NONE;
 }
 
-static void visit(const struct walk *w, unsigned step, uint32_t parent, uint32_t node);
-
-/* From an object on to the next step's member. */
-static void enter(const struct walk *w, unsigned step, uint32_t object)
-{
-    if (tg_doc_type(w->doc, object) != TG_OBJECT)
-        tell_other(w, object);
-    else
-        visit(w, step, object, member(w->doc, object, &w->path->steps[step].name));
-}
-
 static bool selected(const struct walk *w, const struct tg_policy_step *step, uint32_t element)
 {
+    const struct tg_node *n;
     uint32_t value;
 
     if (step->select == TG_SELECT_ALL)
@@ -314,62 +298,75 @@ static bool selected(const struct walk *w, const struct tg_policy_step *step, ui
     if (tg_doc_type(w->doc, element) != TG_OBJECT)
         return false;
     value = member(w->doc, element, &step->where_name);
-    return value != TG_NONE && tg_doc_type(w->doc, value) == TG_STRING &&
+    if (value == TG_NONE || tg_doc_type(w->doc, value) != TG_STRING)
+        return false;
+    /* lengths differ more often than not */
+    n = &w->doc->node[value];
+    return (n->escaped || n->len == step->where_value.n + 2) &&
            tg_doc_is(w->doc, value, step->where_value);
 }
 
-static void visit_elements(const struct walk *w, unsigned step, uint32_t parent, uint32_t array)
+static void visit(const struct walk *w, const struct tg_policy_step *step, uint32_t parent,
+                  uint32_t node);
+
+/* Goes on with a step in the value that the one before led to. */
+static void enter(const struct walk *w, const struct tg_policy_step *step, uint32_t value)
 {
-    const struct tg_policy_step *s = &w->path->steps[step];
-    bool last = step + 1 == w->path->nsteps;
+    if (tg_doc_type(w->doc, value) == TG_OBJECT)
+        visit(w, step, value, member(w->doc, value, &step->name));
+    else
+        tell_other(w, value);
+}
+
+static void visit_elements(const struct walk *w, const struct tg_policy_step *step, uint32_t parent,
+                           uint32_t array)
+{
     bool some = false;
 
     for (uint32_t e = w->doc->node[array].child; e != TG_NONE; e = w->doc->node[e].next) {
-        if (!selected(w, s, e))
+        if (!selected(w, step, e))
             continue;
         some = true;
-        if (last)
+        if (step == w->last)
             tell_value(w, e);
         else
             enter(w, step + 1, e);
     }
     if (!some)
-        tell(w, TG_FOUND_MISSING, parent, s->name.text);
+        tell(w, TG_FOUND_MISSING, parent, step->name.text);
 }
 
-static bool is_none(const struct walk *w, uint32_t node, bool last)
+static bool is_none(const struct walk *w, const struct tg_policy_step *step, uint32_t node)
 {
-    if (last)
+    if (step == w->last)
         return tg_policy_path_absent(w->path, w->doc, node);
     return node == TG_NONE || tg_doc_type(w->doc, node) == TG_NULL;
 }
 
-static void visit(const struct walk *w, unsigned step, uint32_t parent, uint32_t node)
+/* From what stands where a step leads, if anything does. */
+static void visit(const struct walk *w, const struct tg_policy_step *step, uint32_t parent,
+                  uint32_t node)
 {
-    const struct tg_policy_step *s = &w->path->steps[step];
-    bool last = step + 1 == w->path->nsteps;
-
-    CHECK(step < w->path->nsteps);
-    if (is_none(w, node, last))
-        tell(w, TG_FOUND_MISSING, parent, s->name.text);
-    else if (s->select == TG_SELECT_NONE && last)
-        tell_value(w, node);
-    else if (s->select == TG_SELECT_NONE)
-        enter(w, step + 1, node);
-    else if (tg_doc_type(w->doc, node) != TG_ARRAY)
+    if (is_none(w, step, node))
+        tell(w, TG_FOUND_MISSING, parent, step->name.text);
+    else if (step->select != TG_SELECT_NONE && tg_doc_type(w->doc, node) != TG_ARRAY)
         tell_other(w, node);
-    else
+    else if (step->select != TG_SELECT_NONE)
         visit_elements(w, step, parent, node);
+    else if (step == w->last)
+        tell_value(w, node);
+    else
+        enter(w, step + 1, node);
 }
 
 void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc *doc,
                          uint32_t config, uint32_t first, tg_policy_value_hook *hook, void *context)
 {
-    const struct walk w = {path, doc, hook, context};
+    const struct walk w = {path, path->steps + path->nsteps - 1, doc, hook, context};
 
     CHECK(path->nsteps > 0 && config < doc->count);
-    if (tg_doc_type(doc, config) != TG_OBJECT)
-        tell_other(&w, config);
+    if (tg_doc_type(doc, config) == TG_OBJECT)
+        visit(&w, path->steps, config, first);
     else
-        visit(&w, 0, config, first);
+        tell_other(&w, config);
 }

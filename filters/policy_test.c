@@ -45,24 +45,36 @@ static bool is_scalar(const struct tg_policy_seen *s)
 
 /* --- equality --- */
 
-static bool same_number(const struct tg_policy_operand *o, struct tg_str text)
+/* True when the text is a spelling of one of the operands that are numbers. */
+static bool equals_a_number(const struct tg_policy_test *t, struct tg_str text)
 {
     struct tg_decimal number;
+    bool is_read = false;
 
-    return o->is_number && tg_decimal_read(text, &number) &&
-           tg_decimal_compare(&number, &o->number) == 0;
+    for (unsigned i = 0; i < t->noperands; i++) {
+        if (!t->operands[i].is_number)
+            continue;
+        if (!is_read && !tg_decimal_read(text, &number))
+            return false;
+        is_read = true;
+        if (tg_decimal_compare(&number, &t->operands[i].number) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool equals_a_text(const struct tg_policy_test *t, struct tg_str text)
+{
+    for (unsigned i = 0; i < t->noperands; i++)
+        if (tg_str_eq(text, t->operands[i].text))
+            return true;
+    return false;
 }
 
 /* A string is its text, a number its value: 7 equals 7.0, "7" does not equal "7.0". */
 static bool equals_one(const struct tg_policy_test *t, const struct tg_policy_seen *s)
 {
-    for (unsigned i = 0; i < t->noperands; i++) {
-        const struct tg_policy_operand *o = &t->operands[i];
-
-        if (s->type == TG_NUMBER ? same_number(o, s->text) : tg_str_eq(s->text, o->text))
-            return true;
-    }
-    return false;
+    return s->type == TG_NUMBER ? equals_a_number(t, s->text) : equals_a_text(t, s->text);
 }
 
 static enum tg_rule_result judge_in(const struct tg_policy_test *t, const struct tg_policy_seen *s)
@@ -74,12 +86,7 @@ static enum tg_rule_result judge_in(const struct tg_policy_test *t, const struct
 static enum tg_rule_result judge_not_in(const struct tg_policy_test *t,
                                         const struct tg_policy_seen *s)
 {
-    if (!is_scalar(s) || equals_one(t, s))
-        return TG_RULE_FAIL;
-    for (unsigned i = 0; i < t->noperands; i++)
-        if (same_number(&t->operands[i], s->text))
-            return TG_RULE_FAIL;
-    return TG_RULE_PASS;
+    return result_of(is_scalar(s) && !equals_one(t, s) && !equals_a_number(t, s->text));
 }
 
 /* --- size --- */
@@ -110,16 +117,22 @@ static enum tg_rule_result judge_max(const struct tg_policy_test *t, const struc
     return result_of(compare(t, s, &order) && order <= 0);
 }
 
+/* True when it has more characters; a text of no more bytes has none too many. */
+static bool is_longer(struct tg_str text, int64_t length)
+{
+    return (int64_t)text.n > length && (int64_t)tg_utf8_length(text) > length;
+}
+
 static enum tg_rule_result judge_min_length(const struct tg_policy_test *t,
                                             const struct tg_policy_seen *s)
 {
-    return result_of(is_text(s) && tg_utf8_length(s->text) >= (size_t)t->length);
+    return result_of(is_text(s) && is_longer(s->text, t->length - 1));
 }
 
 static enum tg_rule_result judge_max_length(const struct tg_policy_test *t,
                                             const struct tg_policy_seen *s)
 {
-    return result_of(is_text(s) && tg_utf8_length(s->text) <= (size_t)t->length);
+    return result_of(is_text(s) && !is_longer(s->text, t->length));
 }
 
 /* --- beginnings --- */
@@ -434,23 +447,21 @@ bool tg_policy_range_is_empty(const struct tg_policy_test *least, const struct t
 
 /* --- judging and telling --- */
 
-enum tg_rule_result tg_policy_tests_run(const struct tg_policy_test *list,
-                                        const struct tg_policy_seen *seen,
-                                        const struct tg_policy_test **which)
+const struct tg_policy_test *tg_policy_tests_run(const struct tg_policy_test *list,
+                                                 const struct tg_policy_seen *seen,
+                                                 enum tg_rule_result *result)
 {
     for (; list != NULL; list = list->next) {
-        enum tg_rule_result result;
+        enum tg_rule_result one =
+            list->word->run != NULL ? list->word->run(list, seen) : TG_RULE_PASS;
 
-        if (list->word->run == NULL)
+        if (one == TG_RULE_PASS)
             continue;
-        result = list->word->run(list, seen);
-        if (result == TG_RULE_PASS)
-            continue;
-        CHECK(result == TG_RULE_FAIL || result == TG_RULE_ERROR);
-        *which = list;
-        return result;
+        CHECK(one == TG_RULE_FAIL || one == TG_RULE_ERROR);
+        *result = one;
+        break;
     }
-    return TG_RULE_PASS;
+    return list;
 }
 
 void tg_policy_test_words(const struct tg_policy_test *t, bool chinese, struct tg_buf *out)
