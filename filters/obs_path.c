@@ -64,12 +64,14 @@ static bool is_address(struct tg_str name)
     return dots == 3 && digits > 0;
 }
 
-/* What a byte may be: the lead of a C1 control (U+0080 to U+009F), a control, not allowed. */
-enum { LEADS = 1, CONTROLS, BARRED };
+/* What a byte may be: the lead of a C1 control (U+0080 to U+009F), a control, not allowed, a sign
+ * between names. */
+enum { LEADS = 1, CONTROLS, BARRED, SIGNS };
 
 static const unsigned char kinds[256] = {
-    [0 ... 0x1f] = CONTROLS, [0x7f] = CONTROLS, [0xc2] = LEADS, [' '] = BARRED, ['\''] = BARRED,
-    ['{'] = BARRED,          ['}'] = BARRED,    ['['] = BARRED, [']'] = BARRED,
+    [0 ... 0x1f] = CONTROLS, [0x7f] = CONTROLS, [0xc2] = LEADS, [' '] = BARRED,
+    ['\''] = BARRED,         ['{'] = BARRED,    ['}'] = BARRED, ['['] = BARRED,
+    [']'] = BARRED,          ['/'] = SIGNS,     ['.'] = SIGNS,
 };
 
 static const struct tg_obs_fault *check_characters(struct tg_str path)
@@ -77,7 +79,7 @@ static const struct tg_obs_fault *check_characters(struct tg_str path)
     for (size_t i = 0; i < path.n; i++) {
         unsigned char kind = kinds[(unsigned char)path.p[i]];
 
-        if (kind == 0)
+        if (kind == 0 || kind == SIGNS)
             continue;
         if (kind == CONTROLS ||
             (kind == LEADS && i + 1 < path.n && (unsigned char)path.p[i + 1] < 0xa0))
@@ -144,12 +146,11 @@ static bool is_simple(struct tg_str path)
     if (path.n > bucket + 1 && path.p[bucket + 1] != '/')
         return false;
     for (size_t i = bucket + 2; i < path.n; i++) {
-        char c = path.p[i];
-        bool is_sign = c == '/' || c == '.';
+        unsigned char kind = kinds[(unsigned char)path.p[i]];
 
-        if (kinds[(unsigned char)c] != 0 || (sign && is_sign))
+        if (kind != 0 && (kind != SIGNS || sign))
             return false;
-        sign = is_sign;
+        sign = kind != 0;
     }
     return true;
 }

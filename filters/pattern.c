@@ -47,7 +47,8 @@ static pcre2_code *compile_counted(struct tg_str text, enum tg_pattern_use use, 
     return code;
 }
 
-/* What takes few steps whatever the text is need not count them. */
+/* What takes few steps whatever the text is need not count them. Nobody asks what its groups hold.
+ */
 static pcre2_code *compile_quick(struct tg_str text, enum tg_pattern_use use)
 {
     unsigned cost = tg_pattern_cost(text);
@@ -57,7 +58,8 @@ static pcre2_code *compile_quick(struct tg_str text, enum tg_pattern_use use)
 
     if (cost == 0 || cost > TG_PATTERN_FEW)
         return NULL;
-    code = pcre2_compile(start_of(text), text.n, options_of(use), &error, &at, NULL);
+    code = pcre2_compile(start_of(text), text.n, options_of(use) | PCRE2_NO_AUTO_CAPTURE, &error,
+                         &at, NULL);
     if (code == NULL || pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0)
         return code;
     pcre2_code_free(code);
