@@ -166,7 +166,7 @@ static struct tg_decimal apart(const struct tg_decimal *d)
     return out;
 }
 
-static int compare_any(const struct tg_decimal *a, const struct tg_decimal *b)
+int tg_decimal_compare_any(const struct tg_decimal *a, const struct tg_decimal *b)
 {
     const struct tg_decimal x = apart(a);
     const struct tg_decimal y = apart(b);
@@ -174,11 +174,4 @@ static int compare_any(const struct tg_decimal *a, const struct tg_decimal *b)
     if (x.negative != y.negative)
         return x.negative ? -1 : 1;
     return x.negative ? compare_size(&y, &x) : compare_size(&x, &y);
-}
-
-int tg_decimal_compare(const struct tg_decimal *a, const struct tg_decimal *b)
-{
-    if (a->is_small && b->is_small)
-        return (a->billionths > b->billionths) - (a->billionths < b->billionths);
-    return compare_any(a, b);
 }

@@ -33,7 +33,15 @@ struct tg_decimal {
  */
 bool tg_decimal_read(struct tg_str s, struct tg_decimal *out);
 
+/* What tg_decimal_compare() does with numbers that are not both small. */
+int tg_decimal_compare_any(const struct tg_decimal *a, const struct tg_decimal *b);
+
 /* Negative, zero or positive as a < b, a == b, a > b. Linear in the digits. */
-int tg_decimal_compare(const struct tg_decimal *a, const struct tg_decimal *b);
+static inline int tg_decimal_compare(const struct tg_decimal *a, const struct tg_decimal *b)
+{
+    if (a->is_small && b->is_small)
+        return (a->billionths > b->billionths) - (a->billionths < b->billionths);
+    return tg_decimal_compare_any(a, b);
+}
 
 #endif

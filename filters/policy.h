@@ -132,23 +132,30 @@ struct tg_policy_operand {
     bool is_number;
 };
 
-/* One test word with its operands. */
-struct tg_policy_test {
-    const struct tg_policy_word *word;
-    const struct tg_conf_item *item;
-    struct tg_policy_operand *operands;
-    unsigned noperands;
-    int64_t length;              /* min_length, max_length */
-    struct tg_pattern **pattern; /* one for each operand of matches, not_matches */
-    struct tg_policy_test *next;
-};
-
 /* A value as tests see it. */
 struct tg_policy_seen {
     enum tg_node_type type;
     struct tg_str text; /* of a string unescaped, else JSON text */
     bool obs;           /* an OBS path */
     uint32_t *spare;    /* steps that patterns may take for all values of a check (pattern.h) */
+};
+
+struct tg_policy_test;
+
+/* PASS, FAIL or ERROR for one value. */
+typedef enum tg_rule_result tg_policy_judge(const struct tg_policy_test *t,
+                                            const struct tg_policy_seen *s);
+
+/* One test word with its operands. */
+struct tg_policy_test {
+    tg_policy_judge *run; /* NULL: `required` and `absent`, which are about being there */
+    struct tg_policy_test *next;
+    struct tg_policy_operand *operands;
+    struct tg_pattern **pattern; /* one for each operand of matches, not_matches */
+    unsigned noperands;
+    int64_t length; /* min_length, max_length */
+    const struct tg_policy_word *word;
+    const struct tg_conf_item *item;
 };
 
 /* Reads a test word (CHECKed: it is one) with its operands and puts it at the end of the list.
@@ -170,12 +177,6 @@ bool tg_policy_range_is_empty(const struct tg_policy_test *least,
  * the test holds for everything that may stand there. */
 bool tg_policy_test_fits(struct tg_conf *c, const struct tg_policy_test *t,
                          const struct tg_policy_path *path, bool *can_fail);
-
-/* The first test of a list that a value does not pass, with its FAIL or ERROR in *result; NULL when
- * all do. Those about being there pass. */
-const struct tg_policy_test *tg_policy_tests_run(const struct tg_policy_test *list,
-                                                 const struct tg_policy_seen *seen,
-                                                 enum tg_rule_result *result);
 
 /* Appends what the test wants: "must be at most 4", "不得大于 4". */
 void tg_policy_test_words(const struct tg_policy_test *t, bool chinese, struct tg_buf *out);

@@ -66,8 +66,7 @@ struct judging {
     const struct tg_policy_check *check;
     struct tg_policy_seen seen; /* the value at hand */
     unsigned values;
-    uint32_t spare;             /* steps that its patterns may still take (pattern.h) */
-    enum tg_rule_result result; /* of the value at hand, when it does not pass */
+    uint32_t spare; /* steps that its patterns may still take (pattern.h) */
     bool failed;
     bool broken;
     bool missing; /* `first_missing` is set */
@@ -79,28 +78,35 @@ static void fail(struct judging *j, enum tg_rule_result result, const struct tg_
 {
     struct tg_policy_outcome *o = j->outcome;
 
+    CHECK(result == TG_RULE_FAIL || result == TG_RULE_ERROR);
     j->failed = j->failed || result == TG_RULE_FAIL;
     j->broken = j->broken || result == TG_RULE_ERROR;
     if (o->nfaults < TG_POLICY_MAX_SEEN)
         o->faults[o->nfaults++] = (struct tg_policy_fault){test, value};
 }
 
+static void look_at(struct judging *j, uint32_t node)
+{
+    j->seen.type = tg_doc_type(j->doc, node);
+    j->seen.text =
+        j->seen.type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node);
+}
+
 /* One fault per value: its first test that does not pass. */
 static void judge_value(struct judging *j, uint32_t node)
 {
-    const struct tg_policy_test *which = j->check->absent;
-    struct tg_policy_seen *seen = &j->seen;
+    const struct tg_policy_test *t = j->check->absent;
+    enum tg_rule_result result = TG_RULE_FAIL;
 
     j->values++;
-    j->result = TG_RULE_FAIL;
-    if (which == NULL) {
-        seen->type = tg_doc_type(j->doc, node);
-        seen->text =
-            seen->type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node);
-        which = tg_policy_tests_run(j->check->tests, seen, &j->result);
+    if (t == NULL) {
+        look_at(j, node);
+        for (t = j->check->tests; t != NULL; t = t->next)
+            if (t->run != NULL && (result = t->run(t, &j->seen)) != TG_RULE_PASS)
+                break;
     }
-    if (which != NULL)
-        fail(j, j->result, which, (struct tg_policy_value){.found = TG_FOUND_VALUE, .node = node});
+    if (t != NULL)
+        fail(j, result, t, (struct tg_policy_value){.found = TG_FOUND_VALUE, .node = node});
 }
 
 static void judge_missing(struct judging *j, struct tg_policy_value value)
@@ -149,9 +155,9 @@ static void judge_path(struct judging *j, const struct tg_policy_path *path)
 static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy_check *check)
 {
     const struct tg_policy_path *path = check->paths;
-    const struct tg_policy_path *end = path + check->npaths;
+    unsigned left = check->npaths;
 
-    CHECK(check->npaths > 0 && check->tests != NULL);
+    CHECK(left > 0 && check->tests != NULL);
     j->check = check;
     j->values = 0;
     j->spare = TG_PATTERN_STEPS;
@@ -159,9 +165,9 @@ static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy
     j->broken = false;
     j->missing = false;
     do
-        judge_path(j, path);
-    while (++path < end);
-    if (check->required != NULL && check->npaths > 1 && j->values == 0 && !j->failed && j->missing)
+        judge_path(j, path++);
+    while (--left > 0);
+    if (check->npaths > 1 && check->required != NULL && j->values == 0 && !j->failed && j->missing)
         fail(j, TG_RULE_FAIL, check->required, j->first_missing);
     if (j->failed)
         return TG_RULE_FAIL;
@@ -178,6 +184,8 @@ static enum tg_rule_result graver(enum tg_rule_result a, enum tg_rule_result b)
     static const unsigned char weight[] = {
         [TG_RULE_SKIP] = 1, [TG_RULE_PASS] = 2, [TG_RULE_ERROR] = 3, [TG_RULE_FAIL] = 4};
 
+    if (a == TG_RULE_SKIP)
+        return b;
     CHECK(a != TG_RULE_WARN && b != TG_RULE_WARN);
     return weight[a] >= weight[b] ? a : b;
 }
@@ -198,11 +206,11 @@ static const struct tg_policy_exception *waived(const struct tg_policy_rule *rul
 static void conclude(struct tg_policy_outcome *o, struct tg_request *r)
 {
     bool error = o->result == TG_RULE_ERROR;
-    bool counts =
-        o->result == TG_RULE_FAIL || (error && o->policy->on_error == TG_POLICY_ERROR_DENY);
+    bool counts;
 
     if (o->result != TG_RULE_FAIL && !error)
         return;
+    counts = !error || o->policy->on_error == TG_POLICY_ERROR_DENY;
     o->exception = waived(o->rule, r);
     if (o->exception != NULL) {
         o->result = TG_RULE_SKIP;
@@ -217,15 +225,13 @@ static void conclude(struct tg_policy_outcome *o, struct tg_request *r)
 
 static void judge_rule(struct judging *j, struct tg_policy_outcome *o)
 {
-    const struct tg_policy_check *check = o->rule->checks;
-
+    o->result = TG_RULE_SKIP;
     o->exception = NULL;
     o->denies = false;
     o->warns = false;
     o->nfaults = 0;
-    o->result = judge_check(j, check);
-    while ((check = check->next) != NULL)
-        o->result = graver(o->result, judge_check(j, check));
+    for (const struct tg_policy_check *c = o->rule->checks; c != NULL; c = c->next)
+        o->result = graver(o->result, judge_check(j, c));
 }
 
 void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_policy_hook *hook,

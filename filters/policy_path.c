@@ -306,36 +306,6 @@ static bool selected(const struct walk *w, const struct tg_policy_step *step, ui
            tg_doc_is(w->doc, value, step->where_value);
 }
 
-static void visit(const struct walk *w, const struct tg_policy_step *step, uint32_t parent,
-                  uint32_t node);
-
-/* Goes on with a step in the value that the one before led to. */
-static void enter(const struct walk *w, const struct tg_policy_step *step, uint32_t value)
-{
-    if (tg_doc_type(w->doc, value) == TG_OBJECT)
-        visit(w, step, value, member(w->doc, value, &step->name));
-    else
-        tell_other(w, value);
-}
-
-static void visit_elements(const struct walk *w, const struct tg_policy_step *step, uint32_t parent,
-                           uint32_t array)
-{
-    bool some = false;
-
-    for (uint32_t e = w->doc->node[array].child; e != TG_NONE; e = w->doc->node[e].next) {
-        if (!selected(w, step, e))
-            continue;
-        some = true;
-        if (step == w->last)
-            tell_value(w, e);
-        else
-            enter(w, step + 1, e);
-    }
-    if (!some)
-        tell(w, TG_FOUND_MISSING, parent, step->name.text);
-}
-
 static bool is_none(const struct walk *w, const struct tg_policy_step *step, uint32_t node)
 {
     if (step == w->last)
@@ -343,20 +313,55 @@ static bool is_none(const struct walk *w, const struct tg_policy_step *step, uin
     return node == TG_NONE || tg_doc_type(w->doc, node) == TG_NULL;
 }
 
-/* From what stands where a step leads, if anything does. */
+static void visit_elements(const struct walk *w, const struct tg_policy_step *step, uint32_t parent,
+                           uint32_t array);
+
+/* From what stands where a step leads (TG_NONE: nothing) to where the path does. */
 static void visit(const struct walk *w, const struct tg_policy_step *step, uint32_t parent,
                   uint32_t node)
 {
-    if (is_none(w, step, node))
+    while (!is_none(w, step, node)) {
+        if (step->select != TG_SELECT_NONE) {
+            visit_elements(w, step, parent, node);
+            return;
+        }
+        if (step == w->last) {
+            tell_value(w, node);
+            return;
+        }
+        if (tg_doc_type(w->doc, node) != TG_OBJECT) {
+            tell_other(w, node);
+            return;
+        }
+        step++;
+        parent = node;
+        node = member(w->doc, parent, &step->name);
+    }
+    tell(w, TG_FOUND_MISSING, parent, step->name.text);
+}
+
+static void visit_elements(const struct walk *w, const struct tg_policy_step *step, uint32_t parent,
+                           uint32_t array)
+{
+    bool some = false;
+
+    if (tg_doc_type(w->doc, array) != TG_ARRAY) {
+        tell_other(w, array);
+        return;
+    }
+    for (uint32_t e = w->doc->node[array].child; e != TG_NONE; e = w->doc->node[e].next) {
+        if (!selected(w, step, e))
+            continue;
+        some = true;
+        if (step == w->last)
+            tell_value(w, e);
+        else if (tg_doc_type(w->doc, e) != TG_OBJECT)
+            tell_other(w, e);
+        else
+            visit(w, step + 1, e, member(w->doc, e, &step[1].name));
+    }
+    if (!some)
         tell(w, TG_FOUND_MISSING, parent, step->name.text);
-    else if (step->select != TG_SELECT_NONE && tg_doc_type(w->doc, node) != TG_ARRAY)
-        tell_other(w, node);
-    else if (step->select != TG_SELECT_NONE)
-        visit_elements(w, step, parent, node);
-    else if (step == w->last)
-        tell_value(w, node);
-    else
-        enter(w, step + 1, node);
 }
 
 void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc *doc,
@@ -365,8 +370,8 @@ void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc 
     const struct walk w = {path, path->steps + path->nsteps - 1, doc, hook, context};
 
     CHECK(path->nsteps > 0 && config < doc->count);
-    if (tg_doc_type(doc, config) == TG_OBJECT)
-        visit(&w, path->steps, config, first);
-    else
+    if (tg_doc_type(doc, config) != TG_OBJECT)
         tell_other(&w, config);
+    else
+        visit(&w, path->steps, config, first);
 }

@@ -15,13 +15,11 @@ enum operands {
     OPERANDS_PATTERN
 };
 
-typedef enum tg_rule_result judge(const struct tg_policy_test *t, const struct tg_policy_seen *s);
-
 struct tg_policy_word {
     const char *name;
     enum operands operands;
-    unsigned types;    /* enum tg_policy_types it can apply to */
-    judge *run;        /* NULL: about being there, which the walk knows */
+    unsigned types; /* enum tg_policy_types it can apply to */
+    tg_policy_judge *run;
     const char *words; /* before the operands */
     const char *words_zh;
     const char *tail;
@@ -260,7 +258,7 @@ static bool read_pattern(struct tg_conf *c, const struct tg_policy_test *t, unsi
 {
     char why[TG_PATTERN_WHY];
     size_t offset;
-    enum tg_pattern_use use = t->word->run == judge_matches ? TG_PATTERN_MUST : TG_PATTERN_MUST_NOT;
+    enum tg_pattern_use use = t->run == judge_matches ? TG_PATTERN_MUST : TG_PATTERN_MUST_NOT;
 
     t->pattern[i] = tg_pattern_new(t->operands[i].text, use, why, &offset);
     if (t->pattern[i] != NULL)
@@ -298,6 +296,7 @@ struct tg_policy_test *tg_policy_test_read(struct tg_conf *c, const struct tg_co
 
     t->word = find_word(item->args[0]);
     CHECK(t->word != NULL && item->nargs >= 1);
+    t->run = t->word->run;
     t->item = item;
     t->noperands = item->nargs - 1;
     t->operands = tg_arena_zalloc(c->arena, t->noperands, sizeof(*t->operands));
@@ -371,9 +370,9 @@ static bool is_beginning(struct tg_str s)
 static bool beginnings_fit(struct tg_conf *c, const struct tg_policy_test *t,
                            const struct tg_policy_path *path)
 {
-    bool wanted = t->word->run == judge_prefix;
+    bool wanted = t->run == judge_prefix;
 
-    if (!path->obs || (!wanted && t->word->run != judge_not_prefix))
+    if (!path->obs || (!wanted && t->run != judge_not_prefix))
         return true;
     for (unsigned i = 0; i < t->noperands; i++) {
         struct tg_str prefix = t->operands[i].text;
@@ -416,13 +415,13 @@ static bool always_holds(const struct tg_policy_test *t, const struct tg_policy_
 
     if (path->response)
         return !tg_policy_test_is(t, "required");
-    if (t->word->run == judge_min)
+    if (t->run == judge_min)
         return leaf != NULL && leaf->type == TG_CONTRACT_INTEGER && is_least(t, leaf);
-    if (t->word->run == judge_min_length)
+    if (t->run == judge_min_length)
         return t->length == 0;
-    if (t->word->run == judge_max_length)
+    if (t->run == judge_max_length)
         return leaf != NULL && leaf->max > 0 && t->length >= leaf->max;
-    return t->word->run == judge_prefix && admits_everything(t, path->obs);
+    return t->run == judge_prefix && admits_everything(t, path->obs);
 }
 
 bool tg_policy_test_fits(struct tg_conf *c, const struct tg_policy_test *t,
@@ -445,24 +444,7 @@ bool tg_policy_range_is_empty(const struct tg_policy_test *least, const struct t
     return tg_decimal_compare(&least->operands[0].number, &most->operands[0].number) > 0;
 }
 
-/* --- judging and telling --- */
-
-const struct tg_policy_test *tg_policy_tests_run(const struct tg_policy_test *list,
-                                                 const struct tg_policy_seen *seen,
-                                                 enum tg_rule_result *result)
-{
-    for (; list != NULL; list = list->next) {
-        enum tg_rule_result one =
-            list->word->run != NULL ? list->word->run(list, seen) : TG_RULE_PASS;
-
-        if (one == TG_RULE_PASS)
-            continue;
-        CHECK(one == TG_RULE_FAIL || one == TG_RULE_ERROR);
-        *result = one;
-        break;
-    }
-    return list;
-}
+/* --- telling --- */
 
 void tg_policy_test_words(const struct tg_policy_test *t, bool chinese, struct tg_buf *out)
 {
