@@ -154,6 +154,26 @@ static void spare_steps_are_shared(void **state)
     tg_pattern_end(p);
 }
 
+/* Nothing spare, no text to have steps of its own: only what need not be counted matches. A comment
+ * is one of the things that no bound is known for. */
+static void few_steps_are_not_counted(void **state)
+{
+    struct tg_pattern *few = compile("^a?$", TG_PATTERN_MUST);
+    struct tg_pattern *counted = compile("^a?$(?#)", TG_PATTERN_MUST);
+    uint32_t spare = 0;
+
+    (void)state;
+    assert_int_equal(tg_pattern_match(few, tg_str_of(""), &spare), TG_PATTERN_YES);
+    assert_int_equal(tg_pattern_match(counted, tg_str_of(""), &spare), TG_PATTERN_ERROR);
+    spare = TG_PATTERN_STEPS;
+    assert_int_equal(tg_pattern_match(few, tg_str_of(""), &spare), TG_PATTERN_YES);
+    assert_int_equal(spare, TG_PATTERN_STEPS);
+    assert_int_equal(tg_pattern_match(counted, tg_str_of(""), &spare), TG_PATTERN_YES);
+    assert_true(spare < TG_PATTERN_STEPS);
+    tg_pattern_end(counted);
+    tg_pattern_end(few);
+}
+
 /* What explodes ends soon. The bound is generous for slow machines and sanitizers. */
 static void explosions_are_short(void **state)
 {
@@ -182,6 +202,7 @@ int main(void)
         cmocka_unit_test(explosions_are_short),
         cmocka_unit_test(long_ways_are_short),
         cmocka_unit_test(spare_steps_are_shared),
+        cmocka_unit_test(few_steps_are_not_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -174,7 +174,7 @@ static struct tg_pattern *compile(const char *before, struct tg_str text, enum t
 static void compare(struct dice *d, const struct tg_pattern *p, const struct tg_pattern *counted,
                     unsigned cost)
 {
-    char text[64];
+    char text[64] = ""; /* all of it: compiled code reads by sixteen bytes */
     struct tg_str subject = put_subject(d, text);
     uint64_t most = (uint64_t)cost * (d->dense ? 1 : subject.n + 1);
     uint64_t own = 32 * subject.n;
