@@ -116,10 +116,26 @@ static uint64_t find_control(const char *p)
     return (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & (ones * 0x80);
 }
 
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint64_t words2 __attribute__((vector_size(16)));
+
+/* The same of sixteen, without the place: tokens are long and have none. */
+static bool has_control(const char *p)
+{
+    bytes16 bytes;
+    words2 hits;
+
+    memcpy(&bytes, p, sizeof(bytes));
+    hits = (words2)((bytes < 0x20) | (bytes == 0x7f));
+    return (hits[0] | hits[1]) != 0;
+}
+
 /* Behind the last byte that may stand in a field value. The section ends with a CRLF, so the search
  * ends inside it. */
 static const char *skip_text(const char *p, const char *end)
 {
+    while (end - p >= 16 && !has_control(p))
+        p += 16;
     while (end - p >= 8) {
         uint64_t hit = find_control(p);
 
