@@ -7,24 +7,12 @@
 
 #include <stdlib.h>
 
-enum { ROOM_FOR_ADDED = 16 };
+enum {
+    ROOM_FOR_ADDED = 16,
+    FEW_MEMBERS = 32 /* of an object whose names are compared with each other */
+};
 
 /* --- reading --- */
-
-/* Siblings and first children from the parents: backwards, so that each list comes out in order. */
-static void link_nodes(struct tg_doc *d)
-{
-    for (uint32_t i = d->count; i-- > 1;) {
-        struct tg_node *n = &d->node[i];
-        struct tg_node *parent = &d->node[n->parent];
-
-        CHECK(n->parent < i);
-        n->next = parent->child;
-        if (n->next != TG_NONE)
-            d->node[n->next].previous = i;
-        parent->child = i;
-    }
-}
 
 /* What one walk over the document finds: duplicates, in the order of the text. */
 struct repeated {
@@ -57,15 +45,44 @@ static void note(const struct tg_doc *d, struct repeated *all, uint32_t name)
     all->last = f;
 }
 
-static void find_repeated(const struct tg_doc *d, uint32_t first, uint32_t members,
-                          struct repeated *all)
+static void find_repeated(const struct tg_doc *d, uint32_t object, struct repeated *all)
 {
     struct tg_strset set;
+    size_t members = 0;
 
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
+        members++;
     tg_strset_init(&set, d->arena, members);
-    for (uint32_t m = first; m != TG_NONE; m = d->node[m].next)
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
         if (!tg_strset_add(&set, tg_doc_string(d, m)))
             note(d, all, m);
+}
+
+/* True when one of the siblings before has the same text. */
+static bool stands_before(const struct tg_doc *d, uint32_t name)
+{
+    for (uint32_t m = d->node[name].previous; m != TG_NONE; m = d->node[m].previous)
+        if (tg_str_eq(tg_doc_text(d, m), tg_doc_text(d, name)))
+            return true;
+    return false;
+}
+
+/* True when no name of an object stands twice, as far as that is seen without a set: the names are
+ * few and have no escapes. Only those are compared whose length and first byte have been seen. */
+static bool all_differ(const struct tg_doc *d, uint32_t object)
+{
+    uint64_t seen = 0;
+    unsigned members = 0;
+
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next) {
+        const struct tg_node *n = &d->node[m];
+        uint64_t bit = (uint64_t)1 << (((unsigned char)n->text[1] + 5 * n->len) & 63);
+
+        if (n->escaped || ++members > FEW_MEMBERS || ((seen & bit) && stands_before(d, m)))
+            return false;
+        seen |= bit;
+    }
+    return true;
 }
 
 static int by_offset(const void *left, const void *right)
@@ -90,38 +107,23 @@ static void sort_repeated(struct repeated *all)
     all->first = n > 0 ? order[0] : NULL;
 }
 
-/* One walk: numbers the elements of arrays, finds names that stand twice in an object. */
-static void walk_containers(struct tg_doc *d, struct repeated *all)
-{
-    for (uint32_t i = 0; i < d->count; i++) {
-        struct tg_node *n = &d->node[i];
-        uint32_t children = 0;
-
-        if (n->type != TG_OBJECT && n->type != TG_ARRAY)
-            continue;
-        for (uint32_t c = n->child; c != TG_NONE; c = d->node[c].next, children++)
-            if (n->type == TG_ARRAY)
-                d->node[c].index = children;
-        if (n->type == TG_OBJECT)
-            find_repeated(d, n->child, children, all);
-    }
-}
-
 bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
                   const struct tg_json_limits *limits, struct tg_json_fault *fault)
 {
-    struct tg_json_shape shape;
+    struct tg_json_outline outline;
     struct repeated all = {0};
 
     *d = (struct tg_doc){.arena = arena, .text = text};
-    if (!tg_json_verify(text, limits, &shape, fault))
+    if (!tg_json_verify(text, limits, &outline, fault))
         return false;
-    d->cap = shape.tokens + ROOM_FOR_ADDED;
+    d->count = d->original = outline.tokens;
+    d->cap = d->count + ROOM_FOR_ADDED;
     d->node = tg_arena_alloc(arena, d->cap * sizeof(*d->node));
-    d->count = d->original = shape.tokens;
-    tg_json_tokens(arena, text, &shape, d->node);
-    link_nodes(d);
-    walk_containers(d, &all);
+    tg_json_nodes(text, &outline, d->node);
+    tg_json_outline_end(&outline);
+    for (uint32_t i = 0; i < d->count; i++)
+        if (d->node[i].type == TG_OBJECT && !all_differ(d, i))
+            find_repeated(d, i, &all);
     if (all.n == 0)
         return true;
     sort_repeated(&all);

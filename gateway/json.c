@@ -3,6 +3,8 @@
 #include "check.h"
 #include "utf8.h"
 
+#include <stdlib.h>
+
 #define JSMN_STATIC
 #define JSMN_PARENT_LINKS /* without them jsmn is quadratic in the number of siblings */
 #pragma GCC diagnostic push
@@ -69,11 +71,9 @@ struct verifier {
     const unsigned char *p;
     const unsigned char *end;
     struct tg_json_limits limits;
-    uint32_t tokens;
     uint32_t depth;
-    uint32_t deepest;
-    bool escapes;
     enum why why;
+    struct tg_json_outline outline;
     uint8_t open[TG_JSON_MAX_DEPTH]; /* '{' or '[' */
 };
 
@@ -83,10 +83,22 @@ static bool failed(struct verifier *v, enum why why)
     return false;
 }
 
+/* The outline has room for all of the text. */
+static void keep(struct verifier *v, const unsigned char *p)
+{
+    struct tg_json_outline *o = &v->outline;
+
+    o->text[o->n] = (char)*p;
+    o->offset[o->n++] = (uint32_t)(p - v->start);
+}
+
 static void skip_space(struct verifier *v)
 {
-    while (v->p < v->end && (*v->p == ' ' || *v->p == '\n' || *v->p == '\r' || *v->p == '\t'))
-        v->p++;
+    const unsigned char *p = v->p;
+
+    while (p < v->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    v->p = p;
 }
 
 /* --- strings --- */
@@ -117,7 +129,7 @@ static bool escape(struct verifier *v)
 {
     int32_t code, low;
 
-    v->escapes = true;
+    v->outline.escapes = true;
     if (v->end - v->p < 2)
         return failed(v, UNTERMINATED);
     switch (v->p[1]) {
@@ -239,7 +251,7 @@ static bool word(struct verifier *v, const char *text, size_t n)
     return true;
 }
 
-static bool scalar(struct verifier *v)
+static bool scalar_text(struct verifier *v)
 {
     switch (*v->p) {
     case '"':
@@ -258,11 +270,30 @@ static bool scalar(struct verifier *v)
     }
 }
 
+/* A string, number or word. Of its bytes the first and the last are kept. */
+static bool scalar(struct verifier *v)
+{
+    const unsigned char *first = v->p;
+
+    if (!scalar_text(v))
+        return false;
+    keep(v, first);
+    if (v->p - 1 > first)
+        keep(v, v->p - 1);
+    return true;
+}
+
 /* --- structure --- */
+
+/* Takes a bracket, colon or comma. */
+static void take(struct verifier *v)
+{
+    keep(v, v->p++);
+}
 
 static bool count(struct verifier *v)
 {
-    return ++v->tokens <= v->limits.max_tokens || failed(v, TOO_MANY);
+    return ++v->outline.tokens <= v->limits.max_tokens || failed(v, TOO_MANY);
 }
 
 static bool name(struct verifier *v)
@@ -270,12 +301,12 @@ static bool name(struct verifier *v)
     skip_space(v);
     if (v->p == v->end || *v->p != '"')
         return failed(v, NAME);
-    if (!count(v) || !string(v))
+    if (!count(v) || !scalar(v))
         return false;
     skip_space(v);
     if (v->p == v->end || *v->p != ':')
         return failed(v, COLON);
-    v->p++;
+    take(v);
     return true;
 }
 
@@ -287,13 +318,13 @@ static bool open_container(struct verifier *v, bool *empty)
     if (v->depth == v->limits.max_depth)
         return failed(v, TOO_DEEP);
     v->open[v->depth++] = kind;
-    if (v->depth > v->deepest)
-        v->deepest = v->depth;
-    v->p++;
+    if (v->depth > v->outline.depth)
+        v->outline.depth = v->depth;
+    take(v);
     skip_space(v);
     *empty = v->p < v->end && *v->p == (kind == '{' ? '}' : ']');
     if (*empty) {
-        v->p++;
+        take(v);
         v->depth--;
     }
     return *empty || kind == '[' || name(v);
@@ -311,12 +342,12 @@ static bool close_containers(struct verifier *v, bool *done)
         kind = v->open[v->depth - 1];
         skip_space(v);
         if (v->p < v->end && *v->p == ',') {
-            v->p++;
+            take(v);
             return kind == '[' || name(v);
         }
         if (v->p == v->end || *v->p != (kind == '{' ? '}' : ']'))
             return failed(v, kind == '{' ? IN_OBJECT : IN_ARRAY);
-        v->p++;
+        take(v);
         v->depth--;
     }
 }
@@ -330,7 +361,7 @@ static bool document(struct verifier *v)
 
         skip_space(v);
         if (v->p == v->end)
-            return failed(v, v->tokens == 0 ? EMPTY : VALUE);
+            return failed(v, v->outline.tokens == 0 ? EMPTY : VALUE);
         if (!count(v))
             return false;
         if (*v->p == '{' || *v->p == '[') {
@@ -346,39 +377,60 @@ static bool document(struct verifier *v)
     return v->p == v->end || failed(v, BEHIND);
 }
 
+static bool verify(struct verifier *v, struct tg_str text)
+{
+    if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
+        return failed(v, BOM);
+    if (text.n >= 2 && (memcmp(text.p, "\xff\xfe", 2) == 0 || memcmp(text.p, "\xfe\xff", 2) == 0))
+        return failed(v, UTF16);
+    return document(v);
+}
+
+static struct tg_json_outline start_outline(size_t room)
+{
+    struct tg_json_outline o = {.n = 0};
+
+    o.offset = malloc(room * (sizeof(*o.offset) + sizeof(*o.text)) + 1);
+    CHECK(o.offset != NULL);
+    o.text = (char *)(o.offset + room);
+    return o;
+}
+
 bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
-                    struct tg_json_shape *shape, struct tg_json_fault *fault)
+                    struct tg_json_outline *outline, struct tg_json_fault *fault)
 {
     struct verifier v;
-    bool ok;
 
     CHECK(text.n <= INT32_MAX);
     CHECK(limits->max_depth >= 1 && limits->max_depth <= TG_JSON_MAX_DEPTH);
     v.start = v.p = (const unsigned char *)text.p;
     v.end = v.start + text.n;
     v.limits = *limits;
-    v.tokens = v.depth = v.deepest = 0;
-    v.escapes = false;
-    if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
-        ok = failed(&v, BOM);
-    else if (text.n >= 2 &&
-             (memcmp(text.p, "\xff\xfe", 2) == 0 || memcmp(text.p, "\xfe\xff", 2) == 0))
-        ok = failed(&v, UTF16);
-    else
-        ok = document(&v);
-    if (ok)
-        *shape = (struct tg_json_shape){v.tokens, v.deepest, v.escapes};
-    else
-        *fault = (struct tg_json_fault){.kind = texts[v.why].kind,
-                                        .offset = (uint32_t)(v.p - v.start),
-                                        .message = texts[v.why].en,
-                                        .message_zh = texts[v.why].zh};
-    return ok;
+    v.depth = 0;
+    v.outline = start_outline(text.n);
+    if (verify(&v, text)) {
+        *outline = v.outline;
+        return true;
+    }
+    tg_json_outline_end(&v.outline);
+    *fault = (struct tg_json_fault){.kind = texts[v.why].kind,
+                                    .offset = (uint32_t)(v.p - v.start),
+                                    .message = texts[v.why].en,
+                                    .message_zh = texts[v.why].zh};
+    return false;
+}
+
+void tg_json_outline_end(struct tg_json_outline *outline)
+{
+    free(outline->offset);
+    outline->offset = NULL;
+    outline->text = NULL;
+    outline->n = 0;
 }
 
 /* --- jsmn --- */
 
-static enum tg_node_type type_of(const jsmntok_t *t, const jsmntok_t *all, const char *text)
+static enum tg_node_type type_of(const jsmntok_t *t, const jsmntok_t *parent, const char *text)
 {
     switch (t->type) {
     case JSMN_OBJECT:
@@ -386,7 +438,7 @@ static enum tg_node_type type_of(const jsmntok_t *t, const jsmntok_t *all, const
     case JSMN_ARRAY:
         return TG_ARRAY;
     case JSMN_STRING:
-        return t->parent >= 0 && all[t->parent].type == JSMN_OBJECT ? TG_NAME : TG_STRING;
+        return parent != NULL && parent->type == JSMN_OBJECT ? TG_NAME : TG_STRING;
     case JSMN_PRIMITIVE:
         break;
     case JSMN_UNDEFINED:
@@ -404,32 +456,63 @@ static enum tg_node_type type_of(const jsmntok_t *t, const jsmntok_t *all, const
     }
 }
 
-void tg_json_tokens(struct tg_arena *arena, struct tg_str text, const struct tg_json_shape *shape,
-                    struct tg_node *node)
+/* A node as its token tells it, without its place among others. */
+static void make_node(struct tg_node *n, struct tg_str text, const struct tg_json_outline *o,
+                      const jsmntok_t *t, const jsmntok_t *parent)
 {
-    jsmntok_t *token = tg_arena_alloc(arena, shape->tokens * sizeof(*token));
+    int quote = t->type == JSMN_STRING; /* jsmn leaves quotes out */
+    uint32_t start = o->offset[t->start - quote];
+    uint32_t len = o->offset[t->end - 1 + quote] + 1 - start;
+
+    *n = (struct tg_node){
+        .text = text.p + start,
+        .len = len,
+        .offset = start,
+        .span = len,
+        .next = TG_NONE,
+        .previous = TG_NONE,
+        .child = TG_NONE,
+        .parent = parent != NULL ? (uint32_t)t->parent : TG_NONE,
+        .type = (uint8_t)type_of(t, parent, o->text),
+        .escaped = quote && o->escapes && memchr(text.p + start, '\\', len) != NULL,
+    };
+}
+
+/* Makes a node the last child of its parent, whose token is done with: its `size` numbers the
+ * children from here on, its `end` is the last one. */
+static void append_child(struct tg_node *node, uint32_t i, jsmntok_t *parent)
+{
+    struct tg_node *n = &node[i];
+
+    if (node[n->parent].child == TG_NONE) {
+        node[n->parent].child = i;
+        parent->size = -1;
+    } else {
+        n->previous = (uint32_t)parent->end;
+        node[n->previous].next = i;
+    }
+    if (parent->type == JSMN_ARRAY)
+        n->index = (uint32_t)++parent->size;
+    parent->end = (int)i;
+}
+
+void tg_json_nodes(struct tg_str text, const struct tg_json_outline *outline, struct tg_node *node)
+{
+    jsmntok_t *token = malloc(outline->tokens * sizeof(*token));
     jsmn_parser parser;
 
+    CHECK(token != NULL);
     jsmn_init(&parser);
-    CHECK(jsmn_parse(&parser, text.p, text.n, token, shape->tokens) == (int)shape->tokens);
-    for (uint32_t i = 0; i < shape->tokens; i++) {
-        const jsmntok_t *t = &token[i];
-        uint32_t quotes = t->type == JSMN_STRING;
-        uint32_t start = (uint32_t)t->start - quotes;
-        uint32_t len = (uint32_t)(t->end - t->start) + 2 * quotes;
+    CHECK(jsmn_parse(&parser, outline->text, outline->n, token, outline->tokens) ==
+          (int)outline->tokens);
+    for (uint32_t i = 0; i < outline->tokens; i++) {
+        jsmntok_t *t = &token[i];
+        jsmntok_t *parent = t->parent >= 0 ? &token[t->parent] : NULL;
 
-        CHECK(t->parent < (int)i);
-        node[i] = (struct tg_node){
-            .text = text.p + start,
-            .len = len,
-            .offset = start,
-            .span = len,
-            .next = TG_NONE,
-            .previous = TG_NONE,
-            .child = TG_NONE,
-            .parent = t->parent < 0 ? TG_NONE : (uint32_t)t->parent,
-            .type = (uint8_t)type_of(t, token, text.p),
-            .escaped = quotes && shape->escapes && memchr(text.p + start, '\\', len) != NULL,
-        };
+        CHECK(t->parent < (int)i && (parent != NULL || i == 0));
+        make_node(&node[i], text, outline, t, parent);
+        if (parent != NULL)
+            append_child(node, i, parent);
     }
+    free(token);
 }

@@ -7,9 +7,16 @@
 
 #include "document.h"
 
-/* What the verifier counted. */
-struct tg_json_shape {
-    uint32_t tokens; /* values and names */
+/*
+ * What the structure of a text hangs on: its brackets, colons and commas, and of each string,
+ * number and word the first and the last byte. jsmn makes the same tokens of it as of the whole, in
+ * a fraction of the time.
+ */
+struct tg_json_outline {
+    char *text;       /* the bytes kept; a part of `offset`'s memory */
+    uint32_t *offset; /* where in the text each of them stands; owned */
+    uint32_t n;       /* how many */
+    uint32_t tokens;  /* values and names */
     uint32_t depth;
     bool escapes; /* some string or name has a backslash */
 };
@@ -17,16 +24,19 @@ struct tg_json_shape {
 /*
  * Checks that `text` is exactly one JSON value (RFC 8259): grammar, UTF-8 without BOM, escapes, no
  * lone surrogates, nothing behind the value but white space, within the limits. One pass, linear,
- * no memory, no recursion. Names may still repeat. On failure fills *fault (static texts).
+ * no recursion. Names may still repeat. On success fills *outline, to be ended with
+ * tg_json_outline_end(); on failure fills *fault (static texts).
  */
 bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
-                    struct tg_json_shape *shape, struct tg_json_fault *fault);
+                    struct tg_json_outline *outline, struct tg_json_fault *fault);
+
+/* Frees the bytes kept; what was counted stays. */
+void tg_json_outline_end(struct tg_json_outline *outline);
 
 /*
- * The nodes of a verified text, in jsmn's order: type, text, offset, parent and `escaped` are set;
- * `next` and `child` are TG_NONE. `node` has room for shape->tokens.
+ * The nodes of a verified text, in jsmn's order and with everything a node has. `node` has room for
+ * outline->tokens.
  */
-void tg_json_tokens(struct tg_arena *arena, struct tg_str text, const struct tg_json_shape *shape,
-                    struct tg_node *node);
+void tg_json_nodes(struct tg_str text, const struct tg_json_outline *outline, struct tg_node *node);
 
 #endif

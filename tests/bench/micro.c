@@ -68,7 +68,7 @@ struct bench {
     size_t chunks_len;
     struct tg_head head;
     struct tg_response response;
-    struct tg_json_shape shape;
+    struct tg_json_outline outline;
     struct tg_settings *settings;
     struct tg_audit *audit;
     struct tg_request request;
@@ -102,11 +102,11 @@ static void make_chunks(struct bench *b)
     b->chunks_len = (size_t)(p - b->chunks);
 }
 
-static void prepare_shape(struct bench *b)
+static void prepare_outline(struct bench *b)
 {
     struct tg_json_fault fault;
 
-    CHECK(tg_json_verify(b->example, &limits, &b->shape, &fault));
+    CHECK(tg_json_verify(b->example, &limits, &b->outline, &fault));
 }
 
 static void prepare_settings(struct bench *b)
@@ -242,14 +242,15 @@ static void verify(struct bench *b)
 {
     struct tg_json_fault fault;
 
-    CHECK(tg_json_verify(b->example, &limits, &b->shape, &fault));
+    CHECK(tg_json_verify(b->example, &limits, &b->outline, &fault));
+    tg_json_outline_end(&b->outline);
 }
 
-static void tokens(struct bench *b)
+static void nodes(struct bench *b)
 {
     tg_arena_reset(&b->arena);
-    tg_json_tokens(&b->arena, b->example, &b->shape,
-                   tg_arena_alloc(&b->arena, b->shape.tokens * sizeof(struct tg_node)));
+    tg_json_nodes(b->example, &b->outline,
+                  tg_arena_alloc(&b->arena, b->outline.tokens * sizeof(struct tg_node)));
 }
 
 static void parse(struct bench *b)
@@ -325,7 +326,7 @@ static const struct operation {
     {"normalize_path", NULL, normalize_path},
     {"route", prepare_chain, route},
     {"json_verify", NULL, verify},
-    {"json_tokens", prepare_shape, tokens},
+    {"json_tokens", prepare_outline, nodes},
     {"document_parse", NULL, parse},
     {"document_edit", NULL, edit},
     {"chain", prepare_chain, chain},
@@ -353,6 +354,7 @@ static void repeat(const struct operation *o, unsigned long n)
         o->prepare(b);
     while (n-- > 0)
         o->run(b);
+    tg_json_outline_end(&b->outline);
     tg_audit_close(b->audit);
     tg_settings_end(b->settings);
     tg_arena_end(&b->arena);

@@ -197,6 +197,10 @@ static void check_nodes(const struct tg_doc *d)
         CHECK((n->parent == TG_NONE) == (i == 0));
         CHECK(n->type != TG_NAME || d->node[n->child].parent == i);
         CHECK(n->next == TG_NONE || d->node[n->next].offset >= n->offset + n->span);
+        CHECK(n->next == TG_NONE || d->node[n->next].previous == i);
+        CHECK(i == 0 || n->previous != TG_NONE || d->node[n->parent].child == i);
+        if (i > 0 && d->node[n->parent].type == TG_ARRAY)
+            CHECK(n->index == (n->previous == TG_NONE ? 0 : d->node[n->previous].index + 1));
     }
 }
 

@@ -100,24 +100,31 @@ static void names_are_compared_after_unescaping(void **state)
     }
 }
 
-/* Large objects go through another path than small ones. */
-static void duplicates_in_large_objects(void **state)
+/* Large objects, and names with escapes, go through other paths than small ones. */
+static void duplicates_in_objects_of_all_sizes(void **state)
 {
+    static const char *const spellings[] = {"m0", "\\u006d0"};
+
     (void)state;
-    for (unsigned members = 14; members < 300; members++) {
+    for (unsigned members = 1; members < 300; members++) {
         struct tg_buf b = {0};
         struct tg_json_fault fault;
         struct tg_doc d;
+        size_t end;
 
         tg_buf_putc(&b, '{');
         for (unsigned i = 0; i < members; i++)
             tg_buf_printf(&b, "%s\"m%u\":1", i > 0 ? "," : "", i);
         tg_buf_puts(&b, "}");
         assert_true(parse(tg_buf_str(&b), &d, &fault));
-        b.n--;
-        tg_buf_puts(&b, ",\"\\u006d7\":1}");
-        assert_false(parse(tg_buf_str(&b), &d, &fault));
-        assert_int_equal(b.p[fault.offset + 1], '\\');
+        end = b.n - 1;
+        for (size_t i = 0; i < 2; i++) {
+            b.n = end;
+            tg_buf_printf(&b, ",\"%s\":1}", spellings[i]);
+            assert_false(parse(tg_buf_str(&b), &d, &fault));
+            assert_int_equal(fault.offset, end + 1);
+            assert_null(fault.next);
+        }
         tg_buf_end(&b);
     }
 }
@@ -359,7 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nodes_are_linked_in_order, begin, finish),
         cmocka_unit_test_setup_teardown(names_are_compared_after_unescaping, begin, finish),
-        cmocka_unit_test_setup_teardown(duplicates_in_large_objects, begin, finish),
+        cmocka_unit_test_setup_teardown(duplicates_in_objects_of_all_sizes, begin, finish),
         cmocka_unit_test_setup_teardown(at_most_so_many_duplicates_are_told, begin, finish),
         cmocka_unit_test_setup_teardown(duplicates_cost_no_more_than_the_text, begin, finish),
         cmocka_unit_test_setup_teardown(strings_are_unescaped, begin, finish),

@@ -228,16 +228,18 @@ static const struct {
 };
 
 /* In memory of exactly its size, so that a sanitizer sees a byte read too far. */
-static bool verify(struct text t, const struct tg_json_limits *most, struct tg_json_shape *shape,
-                   struct tg_json_fault *fault)
+static bool verify(struct text t, const struct tg_json_limits *most,
+                   struct tg_json_outline *outline, struct tg_json_fault *fault)
 {
     char *exact = malloc(t.n > 0 ? t.n : 1);
     bool ok;
 
     assert_non_null(exact);
     memcpy(exact, t.p, t.n);
-    ok = tg_json_verify((struct tg_str){exact, t.n}, most, shape, fault);
+    ok = tg_json_verify((struct tg_str){exact, t.n}, most, outline, fault);
     free(exact);
+    if (ok)
+        tg_json_outline_end(outline);
     return ok;
 }
 
@@ -245,10 +247,10 @@ static void good_texts_are_taken(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        struct tg_json_shape shape;
+        struct tg_json_outline outline;
         struct tg_json_fault fault;
 
-        if (!verify(good[i], &limits, &shape, &fault))
+        if (!verify(good[i], &limits, &outline, &fault))
             fail_msg("%s: %s at %u", good[i].p, fault.message, fault.offset);
     }
 }
@@ -257,10 +259,10 @@ static void bad_texts_are_refused_where_they_are_bad(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct tg_json_shape shape;
+        struct tg_json_outline outline;
         struct tg_json_fault fault;
 
-        if (verify(bad[i].text, &limits, &shape, &fault))
+        if (verify(bad[i].text, &limits, &outline, &fault))
             fail_msg("taken: %s", bad[i].text.p);
         if (fault.offset != bad[i].offset || fault.kind != bad[i].kind)
             fail_msg("%s: %s at %u", bad[i].text.p, fault.message, fault.offset);
@@ -276,10 +278,10 @@ static void no_prefix_of_a_container_is_taken(void **state)
 
     (void)state;
     for (size_t n = 0; n < sizeof(text) - 1; n++) {
-        struct tg_json_shape shape;
+        struct tg_json_outline outline;
         struct tg_json_fault fault;
 
-        if (verify((struct text){text, n}, &limits, &shape, &fault))
+        if (verify((struct text){text, n}, &limits, &outline, &fault))
             fail_msg("taken: the first %zu bytes", n);
         assert_true(fault.offset <= n);
     }
@@ -305,14 +307,14 @@ static void limits_are_exact(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct tg_json_shape shape = {0};
+        struct tg_json_outline outline = {0};
         struct tg_json_fault fault = {.offset = 0};
-        bool ok = verify(rows[i].text, &rows[i].limits, &shape, &fault);
+        bool ok = verify(rows[i].text, &rows[i].limits, &outline, &fault);
 
         assert_int_equal(ok, rows[i].kind == 0);
         assert_int_equal(fault.kind, rows[i].kind);
-        assert_int_equal(shape.tokens, rows[i].tokens);
-        assert_int_equal(shape.depth, rows[i].depth);
+        assert_int_equal(outline.tokens, rows[i].tokens);
+        assert_int_equal(outline.depth, rows[i].depth);
     }
 }
 
