@@ -244,73 +244,77 @@ bool tg_doc_integer(const struct tg_doc *d, uint32_t node, int64_t *out)
     return true;
 }
 
-/* A name as a reference token, from behind: its last byte goes before `end` (NULL: it is only
- * measured). Returns its length. */
-static size_t put_name(struct tg_str name, char *end)
-{
-    size_t n = name.n;
+/* A pointer is written from its end, which is found on the way up. */
+struct pointer {
+    char *end;
+    size_t room; /* bytes before `end` */
+    size_t n;    /* bytes of the pointer; those that find no room are counted only */
+};
 
-    for (size_t i = 0; i < name.n; i++)
-        n += name.p[i] == '~' || name.p[i] == '/';
-    if (end == NULL)
-        return n;
-    if (n == name.n) {
-        memcpy(end - n, name.p, n);
-        return n;
+static void put(struct pointer *p, struct tg_str s)
+{
+    p->n += s.n;
+    if (p->n <= p->room && s.n > 0)
+        memcpy(p->end - p->n, s.p, s.n);
+}
+
+static void put_name(struct pointer *p, struct tg_str name)
+{
+    if (memchr(name.p, '~', name.n) == NULL && memchr(name.p, '/', name.n) == NULL) {
+        put(p, name);
+        return;
     }
     for (size_t i = name.n; i-- > 0;) {
-        bool special = name.p[i] == '~' || name.p[i] == '/';
-
-        *--end = !special ? name.p[i] : name.p[i] == '~' ? '0' : '1';
-        if (special)
-            *--end = '~';
+        if (name.p[i] == '~')
+            put(p, TG_STR("~0"));
+        else if (name.p[i] == '/')
+            put(p, TG_STR("~1"));
+        else
+            put(p, (struct tg_str){name.p + i, 1});
     }
-    return n;
 }
 
-static size_t put_index(uint32_t index, char *end)
+static void put_index(struct pointer *p, uint32_t index)
 {
-    size_t n = 0;
-
     do {
-        n++;
-        if (end != NULL)
-            *--end = (char)('0' + index % 10);
+        char digit = (char)('0' + index % 10);
+
+        put(p, (struct tg_str){&digit, 1});
         index /= 10;
     } while (index != 0);
-    return n;
 }
 
-/* Writes a pointer from its end, which is found on the way up, or measures it. */
-static size_t put_pointer(const struct tg_doc *d, uint32_t node, char *end)
+/* Returns the length of the pointer, which may be more than there is room for. */
+static size_t put_pointer(const struct tg_doc *d, uint32_t node, char *end, size_t room)
 {
-    size_t n = 0;
+    struct pointer p = {end, room, 0};
 
     for (uint32_t parent; (parent = d->node[node].parent) != TG_NONE; node = parent) {
-        char *to = end != NULL ? end - n : NULL;
-
         /* a member's value adds nothing to its name */
         if (d->node[parent].type == TG_NAME)
             continue;
-        n += d->node[node].type == TG_NAME ? put_name(tg_doc_string(d, node), to)
-                                           : put_index(d->node[node].index, to);
-        n++;
-        if (end != NULL)
-            *(end - n) = '/';
+        if (d->node[node].type == TG_NAME)
+            put_name(&p, tg_doc_string(d, node));
+        else
+            put_index(&p, d->node[node].index);
+        put(&p, TG_STR("/"));
     }
-    return n;
+    return p.n;
 }
 
 struct tg_str tg_doc_pointer(const struct tg_doc *d, uint32_t node)
 {
+    char most[256]; /* pointers are no longer */
     char *out;
     size_t n;
 
     CHECK(node < d->count);
-    n = put_pointer(d, node, NULL);
+    n = put_pointer(d, node, most + sizeof(most), sizeof(most));
+    if (n <= sizeof(most))
+        return tg_arena_dup(d->arena, (struct tg_str){most + sizeof(most) - n, n});
     out = tg_arena_alloc(d->arena, n + 1);
     out[n] = '\0'; /* as all copies in an arena have it */
-    CHECK(put_pointer(d, node, out + n) == n);
+    CHECK(put_pointer(d, node, out + n, n) == n);
     return (struct tg_str){out, n};
 }
 

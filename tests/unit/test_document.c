@@ -200,6 +200,34 @@ static void strings_are_unescaped(void **state)
     }
 }
 
+/* Long pointers are made another way than short ones. */
+static void pointers_of_all_lengths(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 300; n++) {
+        struct tg_buf b = {0}, expected = {0};
+        struct tg_json_fault fault;
+        struct tg_str pointer;
+        struct tg_doc d;
+
+        tg_buf_puts(&b, "{\"");
+        tg_buf_puts(&expected, "/");
+        for (unsigned i = 0; i < n; i++) {
+            tg_buf_putc(&b, "a~/"[i % 3]);
+            tg_buf_puts(&expected, i % 3 == 0 ? "a" : i % 3 == 1 ? "~0" : "~1");
+        }
+        tg_buf_puts(&b, "\":[0,{\"b\":1}]}");
+        tg_buf_puts(&expected, "/1/b");
+        assert_true(parse(tg_buf_str(&b), &d, &fault));
+        pointer = tg_doc_pointer(&d, d.count - 1);
+        assert_true(tg_str_eq(pointer, tg_buf_str(&expected)));
+        assert_int_equal(pointer.p[pointer.n], '\0');
+        assert_int_equal(tg_doc_find(&d, pointer), d.count - 1);
+        tg_buf_end(&b);
+        tg_buf_end(&expected);
+    }
+}
+
 static void integers_are_canonical(void **state)
 {
     static const struct {
@@ -370,6 +398,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(at_most_so_many_duplicates_are_told, begin, finish),
         cmocka_unit_test_setup_teardown(duplicates_cost_no_more_than_the_text, begin, finish),
         cmocka_unit_test_setup_teardown(strings_are_unescaped, begin, finish),
+        cmocka_unit_test_setup_teardown(pointers_of_all_lengths, begin, finish),
         cmocka_unit_test_setup_teardown(integers_are_canonical, begin, finish),
         cmocka_unit_test_setup_teardown(pointers_go_both_ways, begin, finish),
         cmocka_unit_test_setup_teardown(places_count_lines_and_characters, begin, finish),
