@@ -34,8 +34,8 @@ enum {
 };
 
 static const struct tg_contract_member parameter_members[] = {
-    STRING("label", 0, 0),
-    STRING("value", 0, 0),
+    [TG_PARAMETER_LABEL] = STRING("label", 0, 0),
+    [TG_PARAMETER_VALUE] = STRING("value", 0, 0),
     /* real clients send these back */
     OTHER("required", ANY, NULL),
     OTHER("placeholder", ANY, NULL),
@@ -46,10 +46,10 @@ static const struct tg_contract_member parameter_members[] = {
 };
 
 static const struct tg_contract_member source_members[] = {
-    STRING("type", EMPTY, 0),
-    STRING("data_url", DATA, 0),
-    STRING("dataset_id", EMPTY, 0),
-    STRING("dataset_version", EMPTY, 0),
+    [TG_SOURCE_TYPE] = STRING("type", EMPTY, 0),
+    [TG_SOURCE_DATA_URL] = STRING("data_url", DATA, 0),
+    [TG_SOURCE_DATASET_ID] = STRING("dataset_id", EMPTY, 0),
+    [TG_SOURCE_DATASET_VERSION] = STRING("dataset_version", EMPTY, 0),
     END,
 };
 
@@ -120,6 +120,15 @@ void tg_contract_remember(const struct tg_doc *d, const struct tg_contract_membe
     const struct tg_contract_member *row = tg_contract_find(members, tg_doc_string(d, name));
 
     d->node[name].row = row != NULL ? (uint16_t)(row - members + 1) : TG_CONTRACT_UNKNOWN;
+}
+
+uint32_t tg_contract_value(const struct tg_doc *d, uint32_t object,
+                           const struct tg_contract_member *members, unsigned row)
+{
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
+        if (tg_contract_row(d, members, m) == &members[row])
+            return d->node[m].child;
+    return TG_NONE;
 }
 
 void tg_contract_members(const struct tg_doc *d, uint32_t config,

@@ -62,6 +62,16 @@ enum tg_config_member {
     TG_CONFIG_MEMBERS /* how many have a number; more follow in the table */
 };
 
+/* Those of an element of `parameter` and of `data_source`; the numbers index `members` of the row.
+ */
+enum tg_parameter_member { TG_PARAMETER_LABEL, TG_PARAMETER_VALUE };
+enum tg_source_member {
+    TG_SOURCE_TYPE,
+    TG_SOURCE_DATA_URL,
+    TG_SOURCE_DATASET_ID,
+    TG_SOURCE_DATASET_VERSION
+};
+
 /* The members of a config; ends with a row whose name is NULL, as all tables of members. */
 extern const struct tg_contract_member tg_contract_config[];
 
@@ -87,6 +97,10 @@ tg_contract_row(const struct tg_doc *d, const struct tg_contract_member *members
         tg_contract_remember(d, members, name);
     return n->row == TG_CONTRACT_UNKNOWN ? NULL : &members[n->row - 1];
 }
+
+/* The value of the member an object has for a row of its table, or TG_NONE. */
+uint32_t tg_contract_value(const struct tg_doc *d, uint32_t object,
+                           const struct tg_contract_member *members, unsigned row);
 
 /* The values of a config's members by number, TG_NONE for what is not there: one walk over them. */
 void tg_contract_members(const struct tg_doc *d, uint32_t config,

@@ -19,6 +19,7 @@ struct tg_normal {
     struct tg_request *request;
     struct tg_doc *doc;
     uint32_t config;                          /* an object */
+    uint32_t member[TG_CONFIG_MEMBERS];       /* its values, or TG_NONE: each step keeps them so */
     const char *why;                          /* the name of the step at work */
     const struct tg_normal_default *defaults; /* in the order written */
     unsigned ndefaults;
@@ -38,8 +39,12 @@ enum { TG_NORMAL_STEPS = 9 };
 extern const struct tg_normal_step tg_normal_steps[TG_NORMAL_STEPS];
 
 /* Calls `run` for each object in an array of the config. */
-void tg_normal_each(struct tg_normal *n, const char *array,
+void tg_normal_each(struct tg_normal *n, enum tg_config_member array,
                     void (*run)(struct tg_normal *n, uint32_t element));
+
+/* The value of an element's member by its row in the table of the array's elements, or TG_NONE. */
+uint32_t tg_normal_value(const struct tg_normal *n, enum tg_config_member array, uint32_t element,
+                         unsigned row);
 
 /* The steps for paths: obs_scheme and directory_slash. */
 void tg_normal_obs_scheme(struct tg_normal *n);

@@ -39,28 +39,22 @@ static void drop_scheme(struct tg_normal *n, uint32_t node)
 
 static void drop_scheme_in_source(struct tg_normal *n, uint32_t element)
 {
-    drop_scheme(n, tg_doc_member(n->doc, element, TG_STR("data_url")));
+    drop_scheme(n, tg_normal_value(n, TG_DATA_SOURCE, element, TG_SOURCE_DATA_URL));
 }
 
 void tg_normal_obs_scheme(struct tg_normal *n)
 {
-    uint32_t members[TG_CONFIG_MEMBERS];
-
-    tg_contract_members(n->doc, n->config, members);
     for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++)
         if (tg_contract_config[i].flags & TG_CONTRACT_OBS)
-            drop_scheme(n, members[i]);
-    tg_normal_each(n, "data_source", drop_scheme_in_source);
+            drop_scheme(n, n->member[i]);
+    tg_normal_each(n, TG_DATA_SOURCE, drop_scheme_in_source);
 }
 
 void tg_normal_directory_slash(struct tg_normal *n)
 {
-    uint32_t members[TG_CONFIG_MEMBERS];
-
-    tg_contract_members(n->doc, n->config, members);
     for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++) {
         struct tg_str text;
-        uint32_t node = members[i];
+        uint32_t node = n->member[i];
 
         if (!(tg_contract_config[i].flags & TG_CONTRACT_DIRECTORY) || node == TG_NONE ||
             tg_doc_type(n->doc, node) != TG_STRING)

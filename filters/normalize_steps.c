@@ -9,10 +9,10 @@ static const struct tg_node *node_of(const struct tg_normal *n, uint32_t node)
     return &n->doc->node[node];
 }
 
-void tg_normal_each(struct tg_normal *n, const char *array,
+void tg_normal_each(struct tg_normal *n, enum tg_config_member array,
                     void (*run)(struct tg_normal *n, uint32_t element))
 {
-    uint32_t list = tg_doc_member(n->doc, n->config, tg_str_of(array));
+    uint32_t list = n->member[array];
 
     if (list == TG_NONE || tg_doc_type(n->doc, list) != TG_ARRAY)
         return;
@@ -21,21 +21,15 @@ void tg_normal_each(struct tg_normal *n, const char *array,
             run(n, e);
 }
 
-static uint32_t member(const struct tg_normal *n, uint32_t object, const char *name)
+uint32_t tg_normal_value(const struct tg_normal *n, enum tg_config_member array, uint32_t element,
+                         unsigned row)
 {
-    return tg_doc_member(n->doc, object, tg_str_of(name));
-}
-
-static bool absent(const struct tg_normal *n, uint32_t node, const struct tg_contract_member *row)
-{
-    return tg_contract_absent(n->doc, node, row);
+    return tg_contract_value(n->doc, element, tg_contract_config[array].members, row);
 }
 
 static bool has(const struct tg_normal *n, enum tg_config_member m)
 {
-    const struct tg_contract_member *row = &tg_contract_config[m];
-
-    return !absent(n, member(n, n->config, row->name), row);
+    return !tg_contract_absent(n->doc, n->member[m], &tg_contract_config[m]);
 }
 
 static bool is_null(const struct tg_normal *n, uint32_t node)
@@ -62,12 +56,12 @@ static void report(struct tg_normal *n, uint32_t node, const char *rule, struct 
 /* The value of an element's `key`, unless a `label` says it otherwise. */
 static void key_to_label(struct tg_normal *n, uint32_t element)
 {
-    uint32_t key = member(n, element, "key");
-    uint32_t label = member(n, element, "label");
-    uint32_t name;
+    uint32_t key = tg_doc_member(n->doc, element, TG_STR("key"));
+    uint32_t label, name;
 
     if (is_null(n, key))
         return;
+    label = tg_normal_value(n, TG_PARAMETER, element, TG_PARAMETER_LABEL);
     name = node_of(n, key)->parent;
     if (is_null(n, label)) {
         if (label != TG_NONE)
@@ -84,12 +78,12 @@ static void key_to_label(struct tg_normal *n, uint32_t element)
 
 static void all_keys(struct tg_normal *n)
 {
-    tg_normal_each(n, "parameter", key_to_label);
+    tg_normal_each(n, TG_PARAMETER, key_to_label);
 }
 
 static void number_to_string(struct tg_normal *n, uint32_t element)
 {
-    uint32_t value = member(n, element, "value");
+    uint32_t value = tg_normal_value(n, TG_PARAMETER, element, TG_PARAMETER_VALUE);
     struct tg_str text;
 
     if (value == TG_NONE || tg_doc_type(n->doc, value) != TG_NUMBER)
@@ -100,7 +94,7 @@ static void number_to_string(struct tg_normal *n, uint32_t element)
 
 static void all_numbers(struct tg_normal *n)
 {
-    tg_normal_each(n, "parameter", number_to_string);
+    tg_normal_each(n, TG_PARAMETER, number_to_string);
 }
 
 /* --- integers --- */
@@ -108,12 +102,9 @@ static void all_numbers(struct tg_normal *n)
 /* Only what is spelt as the contract wants the number: no sign, no zeros in front, in range. */
 static void string_to_integer(struct tg_normal *n)
 {
-    uint32_t members[TG_CONFIG_MEMBERS];
-
-    tg_contract_members(n->doc, n->config, members);
     for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++) {
         const struct tg_contract_member *row = &tg_contract_config[i];
-        uint32_t node = members[i];
+        uint32_t node = n->member[i];
         uint64_t value;
 
         if (row->type != TG_CONTRACT_INTEGER || node == TG_NONE ||
@@ -143,6 +134,8 @@ static void drop_response_member(struct tg_normal *n, uint32_t name,
         return; /* a create names the config in its body */
     if (!is_name || names_this_config(n, node_of(n, name)->child)) {
         tg_doc_remove(n->doc, name, n->why);
+        if (is_name)
+            n->member[TG_CONFIG_NAME] = TG_NONE;
         return;
     }
     report(n, name, "response_name",
@@ -171,13 +164,15 @@ static void drop_response_members(struct tg_normal *n)
 /* Gives a member a value where it has none. null and "" are there, but count as absent. */
 static void fill(struct tg_normal *n, const struct tg_contract_member *row, struct tg_str text)
 {
-    uint32_t node = member(n, n->config, row->name);
+    uint32_t node = tg_doc_member(n->doc, n->config, tg_str_of(row->name));
     enum tg_node_type type = row->type == TG_CONTRACT_INTEGER ? TG_NUMBER : TG_STRING;
 
-    if (node == TG_NONE)
+    if (node == TG_NONE) {
         tg_doc_add(n->doc, n->config, tg_str_of(row->name), type, text, n->why);
-    else if (absent(n, node, row))
+        tg_contract_members(n->doc, n->config, n->member);
+    } else if (tg_contract_absent(n->doc, node, row)) {
         tg_doc_replace(n->doc, node, type, text, n->why);
+    }
 }
 
 static void fill_defaults(struct tg_normal *n)
@@ -239,6 +234,7 @@ static void drop_nulls_in(struct tg_normal *n, uint32_t container)
 static void drop_nulls(struct tg_normal *n)
 {
     drop_nulls_in(n, n->config);
+    tg_contract_members(n->doc, n->config, n->member);
     if (tells_too_much(n))
         report(n, n->config, "limit", TG_STR("has too many nulls under long names: leave them out"),
                TG_STR("长名称之下的 null 过多: 应去掉"));
