@@ -139,6 +139,20 @@ enum tg_severity tg_contract_severity(const struct tg_contract_rule *rule,
 
 /* --- judging --- */
 
+/* What rules that walk over many members look for. One look at every member tells which of them
+ * have something to say about any; a config without fault costs no more than that. */
+enum tg_member_fault {
+    TG_FAULT_TYPE = 1 << 0,
+    TG_FAULT_RANGE = 1 << 1,
+    TG_FAULT_LENGTH = 1 << 2,
+    TG_FAULT_NAME = 1 << 3, /* in no table: its spelling, or unknown */
+    TG_FAULT_ANSWER = 1 << 4,
+    TG_FAULT_OBS_PATH = 1 << 5,
+    TG_FAULT_DATA_PATH = 1 << 6,
+    TG_FAULT_OBS_ASCII = 1 << 7,
+    TG_FAULT_SLASH = 1 << 8,
+};
+
 /* One config under judgement. */
 struct tg_judge {
     struct tg_request *request;
@@ -147,6 +161,7 @@ struct tg_judge {
     enum tg_contract_level level;
     const struct tg_contract_rule *rule;
     uint32_t member[TG_CONFIG_MEMBERS]; /* value nodes, or TG_NONE */
+    unsigned faults;                    /* enum tg_member_fault, or-ed: those of any member */
 };
 
 /* Judges the config of a request by all rules of a level; findings go to the report. */
@@ -174,6 +189,12 @@ void tg_judge_say(struct tg_judge *j, uint32_t node, const char *format, const c
  */
 void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const char *text,
                     const char *text_zh);
+
+/* Fills j->faults by one walk over all members. */
+void tg_judge_look(struct tg_judge *j);
+
+/* The faults of a member that is an OBS path and not absent. */
+unsigned tg_judge_path_faults(const struct tg_contract_member *member, struct tg_str path);
 
 /* The checks of the rules, by subject. contract_types.c: */
 void tg_check_type(struct tg_judge *j);

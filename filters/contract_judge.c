@@ -10,12 +10,13 @@ void tg_contract_judge(struct tg_request *r, enum tg_contract_level level)
     struct tg_judge j = {.request = r, .doc = r->doc, .config = r->config, .level = level};
 
     CHECK(r->doc != NULL && r->config < r->doc->count);
-    j.rule = tg_contract_rule("type");
     if (tg_doc_type(r->doc, r->config) != TG_OBJECT) {
+        j.rule = tg_contract_rule("type");
         tg_judge_say(&j, r->config, "must be an object", "必须是对象");
         return;
     }
     tg_contract_members(j.doc, j.config, j.member);
+    tg_judge_look(&j);
     for (j.rule = tg_contract_rules; j.rule->id != NULL; j.rule++)
         if (j.rule->check != NULL && tg_contract_severity(j.rule, level) != 0)
             j.rule->check(&j);

@@ -29,7 +29,8 @@ static uint32_t next_object(const struct tg_judge *j, uint32_t node)
 
 static uint32_t label_of(const struct tg_judge *j, uint32_t element)
 {
-    return tg_doc_member(j->doc, element, TG_STR("label"));
+    return tg_contract_value(j->doc, element, tg_contract_config[TG_PARAMETER].members,
+                             TG_PARAMETER_LABEL);
 }
 
 static bool label_text(const struct tg_judge *j, uint32_t element, struct tg_str *out)
@@ -89,14 +90,12 @@ struct source {
     bool obs, dataset;                                    /* it has members of that kind */
 };
 
-static uint32_t present(const struct tg_judge *j, uint32_t element, const char *name)
+static uint32_t present(const struct tg_judge *j, uint32_t element, enum tg_source_member member)
 {
-    const struct tg_contract_member *row =
-        tg_contract_find(tg_contract_config[TG_DATA_SOURCE].members, tg_str_of(name));
-    uint32_t node = tg_doc_member(j->doc, element, tg_str_of(name));
+    const struct tg_contract_member *members = tg_contract_config[TG_DATA_SOURCE].members;
+    uint32_t node = tg_contract_value(j->doc, element, members, member);
 
-    CHECK(row != NULL);
-    return tg_contract_absent(j->doc, node, row) ? TG_NONE : node;
+    return tg_contract_absent(j->doc, node, &members[member]) ? TG_NONE : node;
 }
 
 /* A type that is a string but neither word. */
@@ -133,10 +132,10 @@ static void check_dataset(struct tg_judge *j, uint32_t e, const struct source *s
 
 static void check_source(struct tg_judge *j, uint32_t e)
 {
-    struct source s = {present(j, e, "type"),
-                       present(j, e, "data_url"),
-                       present(j, e, "dataset_id"),
-                       present(j, e, "dataset_version"),
+    struct source s = {present(j, e, TG_SOURCE_TYPE),
+                       present(j, e, TG_SOURCE_DATA_URL),
+                       present(j, e, TG_SOURCE_DATASET_ID),
+                       present(j, e, TG_SOURCE_DATASET_VERSION),
                        false,
                        false};
 

@@ -3,6 +3,7 @@
 #include "contract.h"
 #include "image_ref.h"
 #include "obs_path.h"
+#include "utf8.h"
 
 enum { MAX_SHOWN = 1100 }; /* bytes of a path in a message: any legal path is shorter */
 
@@ -62,6 +63,41 @@ static void say_invalid(struct tg_judge *j, uint32_t node, struct tg_str path, c
                  TG_STR_ARG(part), why, why_zh);
 }
 
+/* --- what can be wrong with a path --- */
+
+static bool is_malformed(struct tg_str path)
+{
+    return tg_obs_path_check(path) != NULL;
+}
+
+static bool names_no_data(const struct tg_contract_member *member, struct tg_str path)
+{
+    return (member->flags & TG_CONTRACT_DATA) && tg_obs_path_key(path).n == 0 &&
+           !is_malformed(path);
+}
+
+/* In UTF-8 just the characters outside ASCII have more than one byte. */
+static bool has_wide(struct tg_str path)
+{
+    return tg_utf8_length(path) < path.n;
+}
+
+static bool lacks_slash(const struct tg_contract_member *member, struct tg_str path)
+{
+    return (member->flags & TG_CONTRACT_DIRECTORY) && path.p[path.n - 1] != '/';
+}
+
+unsigned tg_judge_path_faults(const struct tg_contract_member *member, struct tg_str path)
+{
+    CHECK(path.n > 0);
+    return (is_malformed(path) ? TG_FAULT_OBS_PATH : 0U) |
+           (names_no_data(member, path) ? TG_FAULT_DATA_PATH : 0U) |
+           (has_wide(path) ? TG_FAULT_OBS_ASCII : 0U) |
+           (lacks_slash(member, path) ? TG_FAULT_SLASH : 0U);
+}
+
+/* --- and how it is said --- */
+
 static void obs_path(struct tg_judge *j, uint32_t node, const struct tg_contract_member *member,
                      struct tg_str path)
 {
@@ -74,54 +110,54 @@ static void obs_path(struct tg_judge *j, uint32_t node, const struct tg_contract
 
 void tg_check_obs_path(struct tg_judge *j)
 {
-    each_path(j, obs_path);
+    if (j->faults & TG_FAULT_OBS_PATH)
+        each_path(j, obs_path);
 }
 
 static void data_path(struct tg_judge *j, uint32_t node, const struct tg_contract_member *member,
                       struct tg_str path)
 {
-    if (!(member->flags & TG_CONTRACT_DATA) || tg_obs_path_check(path) != NULL)
-        return;
-    if (tg_obs_path_key(path).n == 0)
+    if (names_no_data(member, path))
         say_invalid(j, node, path, "It must name a file or directory behind the bucket.",
                     "路径必须指向桶内的文件或目录。");
 }
 
 void tg_check_data_path(struct tg_judge *j)
 {
-    each_path(j, data_path);
+    if (j->faults & TG_FAULT_DATA_PATH)
+        each_path(j, data_path);
 }
 
 static void obs_ascii(struct tg_judge *j, uint32_t node, const struct tg_contract_member *member,
                       struct tg_str path)
 {
     (void)member;
-    for (size_t i = 0; i < path.n; i++) {
-        if ((unsigned char)path.p[i] < 0x80)
-            continue;
+    if (has_wide(path))
         say_invalid(j, node, path,
                     "It has characters outside ASCII, which not every part of the service takes.",
                     "路径包含非 ASCII 字符, 部分服务不支持。");
-        return;
-    }
 }
 
 void tg_check_obs_ascii(struct tg_judge *j)
 {
-    each_path(j, obs_ascii);
+    if (j->faults & TG_FAULT_OBS_ASCII)
+        each_path(j, obs_ascii);
 }
 
 static void slash(struct tg_judge *j, uint32_t node, const struct tg_contract_member *member,
                   struct tg_str path)
 {
-    if ((member->flags & TG_CONTRACT_DIRECTORY) && !tg_str_ends(path, TG_STR("/")))
+    if (lacks_slash(member, path))
         say_invalid(j, node, path, "A directory must end with \"/\".", "目录必须以 / 结尾。");
 }
 
 void tg_check_slash(struct tg_judge *j)
 {
-    each_path(j, slash);
+    if (j->faults & TG_FAULT_SLASH)
+        each_path(j, slash);
 }
+
+/* --- files and images --- */
 
 void tg_check_boot_file(struct tg_judge *j)
 {

@@ -46,7 +46,7 @@ static void each_member(struct tg_judge *j, member_check *check)
     each_member_of(j, j->config, tg_contract_config, check);
 }
 
-/* --- type --- */
+/* --- what can be wrong with a member --- */
 
 static const struct {
     enum tg_node_type node;
@@ -60,22 +60,96 @@ static const struct {
     [TG_CONTRACT_ARRAY] = {TG_ARRAY, "must be an array", "必须是数组"},
 };
 
-/* The spelling of a number that must be an integer: digits, with a minus where it is below zero. */
-static void check_spelling(struct tg_judge *j, uint32_t node)
+/* A number that is spelt as an integer must be: digits, with a minus where it is below zero. */
+static bool is_plain(struct tg_str number)
 {
-    struct tg_str text = tg_doc_text(j->doc, node);
+    for (size_t i = 0; i < number.n; i++)
+        if (number.p[i] == '.' || (number.p[i] | 0x20) == 'e')
+            return false;
+    return !tg_str_eq(number, TG_STR("-0"));
+}
 
-    CHECK(text.n > 0);
-    if (tg_str_eq(text, TG_STR("-0")))
-        tg_judge_say(j, node, "must be an integer: write 0, not -0",
-                     "必须是整数: 应写作 0, 而不是 -0");
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] != '.' && text.p[i] != 'e' && text.p[i] != 'E')
-            continue;
-        tg_judge_say(j, node, "must be an integer without fraction or exponent",
-                     "必须是整数, 不能带小数部分或指数");
+static bool has_other_elements(const struct tg_doc *d, uint32_t array)
+{
+    for (uint32_t e = d->node[array].child; e != TG_NONE; e = d->node[e].next)
+        if (tg_doc_type(d, e) != TG_OBJECT)
+            return true;
+    return false;
+}
+
+static bool has_wrong_type(const struct tg_doc *d, uint32_t value,
+                           const struct tg_contract_member *row)
+{
+    enum tg_node_type type = tg_doc_type(d, value);
+
+    if (row->type == TG_CONTRACT_ANY || type == TG_NULL)
+        return false;
+    return type != types[row->type].node ||
+           (type == TG_NUMBER && !is_plain(tg_doc_text(d, value))) ||
+           (row->type == TG_CONTRACT_OBJECTS && has_other_elements(d, value));
+}
+
+static bool is_out_of_range(const struct tg_doc *d, uint32_t value,
+                            const struct tg_contract_member *row)
+{
+    int64_t n;
+
+    return row->type == TG_CONTRACT_INTEGER && tg_doc_type(d, value) == TG_NUMBER &&
+           is_plain(tg_doc_text(d, value)) &&
+           (!tg_doc_integer(d, value, &n) || n < row->min || n > row->max);
+}
+
+/* There are no more characters than bytes in a string's text. */
+static bool is_too_long(const struct tg_doc *d, uint32_t value,
+                        const struct tg_contract_member *row)
+{
+    return row->type == TG_CONTRACT_STRING && row->max > 0 && tg_doc_type(d, value) == TG_STRING &&
+           tg_doc_text(d, value).n > (size_t)row->max &&
+           tg_utf8_length(tg_doc_string(d, value)) > (size_t)row->max;
+}
+
+/* A request that creates a config names it in its body. */
+static bool is_of_answers(const struct tg_judge *j, const struct tg_contract_member *row)
+{
+    return (row->flags & TG_CONTRACT_RESPONSE) &&
+           (row != &tg_contract_config[TG_CONFIG_NAME] || j->request->config_name.n > 0);
+}
+
+static void look(struct tg_judge *j, uint32_t name, const struct tg_contract_member *members,
+                 const struct tg_contract_member *row)
+{
+    const struct tg_doc *d = j->doc;
+    uint32_t value = d->node[name].child;
+
+    (void)members;
+    if (row == NULL) {
+        j->faults |= TG_FAULT_NAME;
         return;
     }
+    j->faults |= (is_of_answers(j, row) ? TG_FAULT_ANSWER : 0U) |
+                 (has_wrong_type(d, value, row) ? TG_FAULT_TYPE : 0U) |
+                 (is_out_of_range(d, value, row) ? TG_FAULT_RANGE : 0U) |
+                 (is_too_long(d, value, row) ? TG_FAULT_LENGTH : 0U);
+    if ((row->flags & TG_CONTRACT_OBS) && tg_doc_type(d, value) == TG_STRING &&
+        !tg_contract_absent(d, value, row))
+        j->faults |= tg_judge_path_faults(row, tg_doc_string(d, value));
+}
+
+void tg_judge_look(struct tg_judge *j)
+{
+    each_member(j, look);
+}
+
+/* --- type --- */
+
+static void say_spelling(struct tg_judge *j, uint32_t node)
+{
+    if (tg_str_eq(tg_doc_text(j->doc, node), TG_STR("-0")))
+        tg_judge_say(j, node, "must be an integer: write 0, not -0",
+                     "必须是整数: 应写作 0, 而不是 -0");
+    else
+        tg_judge_say(j, node, "must be an integer without fraction or exponent",
+                     "必须是整数, 不能带小数部分或指数");
 }
 
 static void check_elements(struct tg_judge *j, uint32_t array)
@@ -89,33 +163,25 @@ static void check_type(struct tg_judge *j, uint32_t name, const struct tg_contra
                        const struct tg_contract_member *row)
 {
     uint32_t value = j->doc->node[name].child;
-    enum tg_node_type type = tg_doc_type(j->doc, value);
 
     (void)members;
-    if (row == NULL || row->type == TG_CONTRACT_ANY || type == TG_NULL)
+    if (row == NULL || !has_wrong_type(j->doc, value, row))
         return;
-    if (type != types[row->type].node)
+    if (tg_doc_type(j->doc, value) != types[row->type].node)
         tg_judge_say(j, value, "%s%.0s", "%.0s%s", types[row->type].text, types[row->type].text_zh);
     else if (row->type == TG_CONTRACT_INTEGER)
-        check_spelling(j, value);
-    else if (row->type == TG_CONTRACT_OBJECTS)
+        say_spelling(j, value);
+    else
         check_elements(j, value);
 }
 
 void tg_check_type(struct tg_judge *j)
 {
-    each_member(j, check_type);
+    if (j->faults & TG_FAULT_TYPE)
+        each_member(j, check_type);
 }
 
 /* --- range --- */
-
-static bool is_plain(struct tg_str number)
-{
-    for (size_t i = 0; i < number.n; i++)
-        if (number.p[i] == '.' || (number.p[i] | 0x20) == 'e')
-            return false;
-    return !tg_str_eq(number, TG_STR("-0"));
-}
 
 static void check_range(struct tg_judge *j, uint32_t name, const struct tg_contract_member *members,
                         const struct tg_contract_member *row)
@@ -124,8 +190,7 @@ static void check_range(struct tg_judge *j, uint32_t name, const struct tg_contr
     int64_t value;
 
     (void)members;
-    if (row == NULL || row->type != TG_CONTRACT_INTEGER || tg_doc_type(j->doc, node) != TG_NUMBER ||
-        !is_plain(tg_doc_text(j->doc, node)))
+    if (row == NULL || !is_out_of_range(j->doc, node, row))
         return;
     CHECK(row->min <= row->max);
     if (!tg_doc_integer(j->doc, node, &value))
@@ -134,13 +199,14 @@ static void check_range(struct tg_judge *j, uint32_t name, const struct tg_contr
                      "必须在 %" PRId64 " 到 %" PRId64 " 之间 (64 位整数范围)", row->min, row->max);
     else if (value < row->min)
         tg_judge_say(j, node, "must be at least %" PRId64, "不能小于 %" PRId64, row->min);
-    else if (value > row->max)
+    else
         tg_judge_say(j, node, "must be at most %" PRId64, "不能大于 %" PRId64, row->max);
 }
 
 void tg_check_range(struct tg_judge *j)
 {
-    each_member(j, check_range);
+    if (j->faults & TG_FAULT_RANGE)
+        each_member(j, check_range);
 }
 
 /* --- length --- */
@@ -150,21 +216,18 @@ static void check_length(struct tg_judge *j, uint32_t name,
                          const struct tg_contract_member *row)
 {
     uint32_t value = j->doc->node[name].child;
-    size_t n;
 
     (void)members;
-    if (row == NULL || row->type != TG_CONTRACT_STRING || row->max == 0 ||
-        tg_doc_type(j->doc, value) != TG_STRING)
-        return;
-    n = tg_utf8_length(tg_doc_string(j->doc, value));
-    if (n > (size_t)row->max)
+    if (row != NULL && is_too_long(j->doc, value, row))
         tg_judge_say(j, value, "must have at most %" PRId64 " characters, has %zu",
-                     "不能超过 %" PRId64 " 个字符, 现有 %zu 个", row->max, n);
+                     "不能超过 %" PRId64 " 个字符, 现有 %zu 个", row->max,
+                     tg_utf8_length(tg_doc_string(j->doc, value)));
 }
 
 void tg_check_length(struct tg_judge *j)
 {
-    each_member(j, check_length);
+    if (j->faults & TG_FAULT_LENGTH)
+        each_member(j, check_length);
 }
 
 /* --- spelling --- */
@@ -217,17 +280,11 @@ static void check_spelling_of_name(struct tg_judge *j, uint32_t name,
 
 void tg_check_spelling(struct tg_judge *j)
 {
-    each_member(j, check_spelling_of_name);
+    if (j->faults & TG_FAULT_NAME)
+        each_member(j, check_spelling_of_name);
 }
 
 /* --- unknown --- */
-
-/* A request that creates a config names it in its body. */
-static bool is_known(const struct tg_judge *j, const struct tg_contract_member *row)
-{
-    return !(row->flags & TG_CONTRACT_RESPONSE) ||
-           (row == &tg_contract_config[TG_CONFIG_NAME] && j->request->config_name.n == 0);
-}
 
 /* True when the place is refused already, for a reason that says more. */
 static bool is_refused(const struct tg_judge *j, uint32_t node)
@@ -245,7 +302,7 @@ static void check_unknown(struct tg_judge *j, uint32_t name,
 {
     const char *near;
 
-    if (row != NULL && is_known(j, row))
+    if (row != NULL && !is_of_answers(j, row))
         return;
     if (!tg_judge_wants(j)) {
         tg_judge_say(j, name, "unknown", "未定义");
@@ -268,5 +325,6 @@ static void check_unknown(struct tg_judge *j, uint32_t name,
 
 void tg_check_unknown(struct tg_judge *j)
 {
-    each_member(j, check_unknown);
+    if (j->faults & (TG_FAULT_NAME | TG_FAULT_ANSWER))
+        each_member(j, check_unknown);
 }
