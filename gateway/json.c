@@ -73,7 +73,10 @@ struct verifier {
     struct tg_json_limits limits;
     uint32_t depth;
     enum why why;
-    struct tg_json_outline outline;
+    struct tg_json_outline *outline;
+    char *kept; /* the outline's bytes, places and how many: settled at the end */
+    uint32_t *place;
+    uint32_t n;
     uint8_t open[TG_JSON_MAX_DEPTH]; /* '{' or '[' */
 };
 
@@ -83,13 +86,21 @@ static bool failed(struct verifier *v, enum why why)
     return false;
 }
 
-/* The outline has room for all of the text. */
+/* Keeps one byte in the outline, which has room for all of the text. */
 static void keep(struct verifier *v, const unsigned char *p)
 {
-    struct tg_json_outline *o = &v->outline;
+    uint32_t n = v->n++;
 
-    o->text[o->n] = (char)*p;
-    o->offset[o->n++] = (uint32_t)(p - v->start);
+    v->place[n] = (uint32_t)(p - v->start);
+    v->kept[n] = (char)*p;
+}
+
+/* The first and the last byte of a string, number or word; they may be one. */
+static void keep_ends(struct verifier *v, const unsigned char *first, const unsigned char *last)
+{
+    keep(v, first);
+    if (last > first)
+        keep(v, last);
 }
 
 static void skip_space(struct verifier *v)
@@ -129,7 +140,7 @@ static bool escape(struct verifier *v)
 {
     int32_t code, low;
 
-    v->outline.escapes = true;
+    v->outline->escapes = true;
     if (v->end - v->p < 2)
         return failed(v, UNTERMINATED);
     switch (v->p[1]) {
@@ -173,27 +184,43 @@ static bool wide(struct verifier *v)
     return true;
 }
 
+/* How many bytes from here on stand for themselves. */
+static size_t plain(const struct verifier *v)
+{
+    return tg_json_plain((struct tg_str){(const char *)v->p, (size_t)(v->end - v->p)});
+}
+
+/* The rest of a string from a byte on that does not stand for itself. */
+static bool odd_string(struct verifier *v, const unsigned char *opening)
+{
+    for (;;) {
+        if (v->p == v->end) {
+            v->p = opening;
+            return failed(v, UNTERMINATED);
+        }
+        if (*v->p == '"')
+            break;
+        if (*v->p < ' ')
+            return failed(v, CONTROL);
+        if (*v->p == '\\' ? !escape(v) : !wide(v))
+            return false;
+        v->p += plain(v);
+    }
+    keep_ends(v, opening, v->p++);
+    return true;
+}
+
 /* v->p is at the opening quote; a failure points at the place, an unterminated string at its start.
  */
 static bool string(struct verifier *v)
 {
     const unsigned char *opening = v->p++;
 
-    for (;;) {
-        v->p += tg_json_plain((struct tg_str){(const char *)v->p, (size_t)(v->end - v->p)});
-        if (v->p == v->end) {
-            v->p = opening;
-            return failed(v, UNTERMINATED);
-        }
-        if (*v->p == '"') {
-            v->p++;
-            return true;
-        }
-        if (*v->p < ' ')
-            return failed(v, CONTROL);
-        if (*v->p == '\\' ? !escape(v) : !wide(v))
-            return false;
-    }
+    v->p += plain(v);
+    if (v->p == v->end || *v->p != '"')
+        return odd_string(v, opening);
+    keep_ends(v, opening, v->p++);
+    return true;
 }
 
 /* --- numbers and words --- */
@@ -236,6 +263,7 @@ static bool number(struct verifier *v)
             goto bad;
         digits(v);
     }
+    keep_ends(v, first, v->p - 1);
     return true;
 
 bad:
@@ -247,11 +275,12 @@ static bool word(struct verifier *v, const char *text, size_t n)
 {
     if ((size_t)(v->end - v->p) < n || memcmp(v->p, text, n) != 0)
         return failed(v, LITERAL);
+    keep_ends(v, v->p, v->p + n - 1);
     v->p += n;
     return true;
 }
 
-static bool scalar_text(struct verifier *v)
+static bool scalar(struct verifier *v)
 {
     switch (*v->p) {
     case '"':
@@ -270,19 +299,6 @@ static bool scalar_text(struct verifier *v)
     }
 }
 
-/* A string, number or word. Of its bytes the first and the last are kept. */
-static bool scalar(struct verifier *v)
-{
-    const unsigned char *first = v->p;
-
-    if (!scalar_text(v))
-        return false;
-    keep(v, first);
-    if (v->p - 1 > first)
-        keep(v, v->p - 1);
-    return true;
-}
-
 /* --- structure --- */
 
 /* Takes a bracket, colon or comma. */
@@ -293,7 +309,7 @@ static void take(struct verifier *v)
 
 static bool count(struct verifier *v)
 {
-    return ++v->outline.tokens <= v->limits.max_tokens || failed(v, TOO_MANY);
+    return ++v->outline->tokens <= v->limits.max_tokens || failed(v, TOO_MANY);
 }
 
 static bool name(struct verifier *v)
@@ -301,7 +317,7 @@ static bool name(struct verifier *v)
     skip_space(v);
     if (v->p == v->end || *v->p != '"')
         return failed(v, NAME);
-    if (!count(v) || !scalar(v))
+    if (!count(v) || !string(v))
         return false;
     skip_space(v);
     if (v->p == v->end || *v->p != ':')
@@ -318,8 +334,8 @@ static bool open_container(struct verifier *v, bool *empty)
     if (v->depth == v->limits.max_depth)
         return failed(v, TOO_DEEP);
     v->open[v->depth++] = kind;
-    if (v->depth > v->outline.depth)
-        v->outline.depth = v->depth;
+    if (v->depth > v->outline->depth)
+        v->outline->depth = v->depth;
     take(v);
     skip_space(v);
     *empty = v->p < v->end && *v->p == (kind == '{' ? '}' : ']');
@@ -361,7 +377,7 @@ static bool document(struct verifier *v)
 
         skip_space(v);
         if (v->p == v->end)
-            return failed(v, v->outline.tokens == 0 ? EMPTY : VALUE);
+            return failed(v, v->outline->tokens == 0 ? EMPTY : VALUE);
         if (!count(v))
             return false;
         if (*v->p == '{' || *v->p == '[') {
@@ -386,14 +402,20 @@ static bool verify(struct verifier *v, struct tg_str text)
     return document(v);
 }
 
-static struct tg_json_outline start_outline(size_t room)
+/* Room for all of a text: each of its bytes may be structure. */
+static void start_outline(struct tg_json_outline *o, size_t room)
 {
-    struct tg_json_outline o = {.n = 0};
-
-    o.offset = malloc(room * (sizeof(*o.offset) + sizeof(*o.text)) + 1);
-    CHECK(o.offset != NULL);
-    o.text = (char *)(o.offset + room);
-    return o;
+    o->text = o->small_text;
+    o->offset = o->small_offset;
+    o->n = o->tokens = o->depth = 0;
+    o->escapes = false;
+    o->heap = NULL;
+    if (room <= TG_JSON_SMALL)
+        return;
+    o->heap = malloc(room * (sizeof(*o->offset) + sizeof(*o->text)));
+    CHECK(o->heap != NULL);
+    o->offset = o->heap;
+    o->text = (char *)(o->heap + room);
 }
 
 bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
@@ -407,12 +429,16 @@ bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
     v.end = v.start + text.n;
     v.limits = *limits;
     v.depth = 0;
-    v.outline = start_outline(text.n);
+    v.outline = outline;
+    start_outline(outline, text.n);
+    v.kept = outline->text;
+    v.place = outline->offset;
+    v.n = 0;
     if (verify(&v, text)) {
-        *outline = v.outline;
+        outline->n = v.n;
         return true;
     }
-    tg_json_outline_end(&v.outline);
+    tg_json_outline_end(outline);
     *fault = (struct tg_json_fault){.kind = texts[v.why].kind,
                                     .offset = (uint32_t)(v.p - v.start),
                                     .message = texts[v.why].en,
@@ -422,59 +448,44 @@ bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
 
 void tg_json_outline_end(struct tg_json_outline *outline)
 {
-    free(outline->offset);
-    outline->offset = NULL;
+    free(outline->heap);
+    outline->heap = NULL;
     outline->text = NULL;
+    outline->offset = NULL;
     outline->n = 0;
 }
 
 /* --- jsmn --- */
 
-static enum tg_node_type type_of(const jsmntok_t *t, const jsmntok_t *parent, const char *text)
-{
-    switch (t->type) {
-    case JSMN_OBJECT:
-        return TG_OBJECT;
-    case JSMN_ARRAY:
-        return TG_ARRAY;
-    case JSMN_STRING:
-        return parent != NULL && parent->type == JSMN_OBJECT ? TG_NAME : TG_STRING;
-    case JSMN_PRIMITIVE:
-        break;
-    case JSMN_UNDEFINED:
-        TG_UNREACHABLE();
-    }
-    switch (text[t->start]) {
-    case 't':
-        return TG_TRUE;
-    case 'f':
-        return TG_FALSE;
-    case 'n':
-        return TG_NULL;
-    default:
-        return TG_NUMBER;
-    }
-}
+enum { FEW_TOKENS = 512 }; /* that take no memory of their own */
+
+/* What a value is, by its first byte. */
+static const uint8_t types[256] = {
+    ['{'] = TG_OBJECT, ['['] = TG_ARRAY, ['"'] = TG_STRING, ['-'] = TG_NUMBER,
+    ['t'] = TG_TRUE,   ['f'] = TG_FALSE, ['n'] = TG_NULL,   ['0' ... '9'] = TG_NUMBER,
+};
 
 /* A node as its token tells it, without its place among others. */
 static void make_node(struct tg_node *n, struct tg_str text, const struct tg_json_outline *o,
                       const jsmntok_t *t, const jsmntok_t *parent)
 {
     int quote = t->type == JSMN_STRING; /* jsmn leaves quotes out */
-    uint32_t start = o->offset[t->start - quote];
-    uint32_t len = o->offset[t->end - 1 + quote] + 1 - start;
+    const uint32_t *first = &o->offset[t->start - quote];
+    const uint32_t *last = &o->offset[t->end - 1 + quote];
+    uint32_t len = *last + 1 - *first;
+    bool is_name = parent != NULL && parent->type == JSMN_OBJECT;
 
     *n = (struct tg_node){
-        .text = text.p + start,
+        .text = text.p + *first,
         .len = len,
-        .offset = start,
+        .offset = *first,
         .span = len,
         .next = TG_NONE,
         .previous = TG_NONE,
         .child = TG_NONE,
         .parent = parent != NULL ? (uint32_t)t->parent : TG_NONE,
-        .type = (uint8_t)type_of(t, parent, o->text),
-        .escaped = quote && o->escapes && memchr(text.p + start, '\\', len) != NULL,
+        .type = is_name ? TG_NAME : types[(unsigned char)text.p[*first]],
+        .escaped = quote && o->escapes && memchr(text.p + *first, '\\', len) != NULL,
     };
 }
 
@@ -498,9 +509,12 @@ static void append_child(struct tg_node *node, uint32_t i, jsmntok_t *parent)
 
 void tg_json_nodes(struct tg_str text, const struct tg_json_outline *outline, struct tg_node *node)
 {
-    jsmntok_t *token = malloc(outline->tokens * sizeof(*token));
+    jsmntok_t few[FEW_TOKENS];
+    jsmntok_t *token = few;
     jsmn_parser parser;
 
+    if (outline->tokens > FEW_TOKENS)
+        token = malloc(outline->tokens * sizeof(*token));
     CHECK(token != NULL);
     jsmn_init(&parser);
     CHECK(jsmn_parse(&parser, outline->text, outline->n, token, outline->tokens) ==
@@ -514,5 +528,6 @@ void tg_json_nodes(struct tg_str text, const struct tg_json_outline *outline, st
         if (parent != NULL)
             append_child(node, i, parent);
     }
-    free(token);
+    if (token != few)
+        free(token);
 }

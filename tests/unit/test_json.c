@@ -307,14 +307,44 @@ static void limits_are_exact(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct tg_json_outline outline = {0};
+        struct tg_json_outline outline;
         struct tg_json_fault fault = {.offset = 0};
         bool ok = verify(rows[i].text, &rows[i].limits, &outline, &fault);
 
         assert_int_equal(ok, rows[i].kind == 0);
         assert_int_equal(fault.kind, rows[i].kind);
+        if (!ok)
+            continue;
         assert_int_equal(outline.tokens, rows[i].tokens);
         assert_int_equal(outline.depth, rows[i].depth);
+    }
+}
+
+/* Where memory is had from changes with the size; what is made of the text does not. */
+static void sizes_are_all_alike(void **state)
+{
+    static char text[2 * TG_JSON_SMALL];
+    static struct tg_node node[sizeof(text)];
+
+    (void)state;
+    for (size_t n = 1; n < sizeof(text); n += n < TG_JSON_SMALL - 8 ? 37 : 1) {
+        struct tg_json_outline outline;
+        struct tg_json_fault fault;
+        uint32_t numbers = (uint32_t)(n - 1) / 2; /* "[1,1,1]", blanks at the end */
+
+        memset(text, ' ', n);
+        for (size_t i = 0; i < 2 * numbers; i++)
+            text[i] = i == 0 ? '[' : i % 2 == 1 ? '1' : ',';
+        text[2 * numbers] = numbers > 0 ? ']' : '7';
+        assert_true(tg_json_verify((struct tg_str){text, n}, &limits, &outline, &fault));
+        assert_int_equal(outline.tokens, numbers + 1);
+        tg_json_nodes((struct tg_str){text, n}, &outline, node);
+        tg_json_outline_end(&outline);
+        assert_int_equal(node[numbers].offset, numbers > 0 ? 2 * numbers - 1 : 0);
+        assert_int_equal(node[numbers].index, numbers > 0 ? numbers - 1 : 0);
+        assert_int_equal(node[numbers].len, 1);
+        if (n > TG_JSON_SMALL + 8)
+            n += 501;
     }
 }
 
@@ -325,6 +355,7 @@ int main(void)
         cmocka_unit_test(bad_texts_are_refused_where_they_are_bad),
         cmocka_unit_test(no_prefix_of_a_container_is_taken),
         cmocka_unit_test(limits_are_exact),
+        cmocka_unit_test(sizes_are_all_alike),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
