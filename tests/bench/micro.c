@@ -73,6 +73,7 @@ struct bench {
     struct tg_audit *audit;
     struct tg_request request;
     struct tg_doc doc;
+    struct tg_chain walk;
     unsigned turn;
 };
 
@@ -148,12 +149,11 @@ static void start_request(struct bench *b, struct tg_arena *arena)
 }
 
 /* An audit log that goes nowhere: what is counted is the line, not the disk. */
-static void prepare_audit(struct bench *b)
+static void open_audit(struct bench *b)
 {
     void *conf = tg_arena_zalloc(&b->settled, 1, tg_audit_conf_size());
     struct tg_conf_table table = {tg_audit_directives, conf};
     struct tg_conf c;
-    struct tg_json_fault fault;
     const char *why = NULL;
 
     tg_conf_init(&c, &b->settled, "./");
@@ -164,11 +164,24 @@ static void prepare_audit(struct bench *b)
     CHECK(tg_audit_check(&c, conf));
     b->audit = tg_audit_open(conf, TG_STR("0"), &b->settled, &why);
     CHECK(b->audit != NULL);
+}
+
+/* The request a record is made of, but for its document. */
+static void prepare_record(struct bench *b)
+{
+    open_audit(b);
     read_head(b);
     start_request(b, &b->settled);
     b->request.route = TG_STR("/v1/{project_id}/training-job-configs/{config_name}");
     b->request.project_id = TG_STR(PROJECT);
     b->request.config_name = TG_STR("config1");
+}
+
+static void prepare_audit(struct bench *b)
+{
+    struct tg_json_fault fault;
+
+    prepare_record(b);
     CHECK(tg_doc_parse(&b->doc, &b->settled, b->example, &limits, &fault));
     b->request.doc = &b->doc;
 }
@@ -177,6 +190,22 @@ static void prepare_chain(struct bench *b)
 {
     prepare_settings(b);
     read_head(b);
+}
+
+/* What the chain leaves of the example: three changes, no violation. */
+static void prepare_changed(struct bench *b)
+{
+    const struct tg_location *location;
+    struct tg_no_route why;
+
+    prepare_settings(b);
+    prepare_record(b);
+    location = tg_settings_route(b->settings->servers, &b->request, &why);
+    CHECK(location != NULL);
+    tg_chain_begin(&b->walk, location, &b->request);
+    CHECK(tg_chain_run(&b->walk) == TG_NEXT);
+    CHECK(b->request.doc->nchanges == 3 && b->request.report.violations == 0);
+    CHECK(tg_request_forwarded_body(&b->request).n > b->example.n);
 }
 
 /* --- operations --- */
@@ -331,6 +360,7 @@ static const struct operation {
     {"document_edit", NULL, edit},
     {"chain", prepare_chain, chain},
     {"audit_record", prepare_audit, audit},
+    {"audit_record_changed", prepare_changed, audit},
     {"response_head", NULL, response},
     {"response_body", NULL, response_body},
 };
@@ -355,6 +385,7 @@ static void repeat(const struct operation *o, unsigned long n)
     while (n-- > 0)
         o->run(b);
     tg_json_outline_end(&b->outline);
+    tg_chain_done(&b->walk);
     tg_audit_close(b->audit);
     tg_settings_end(b->settings);
     tg_arena_end(&b->arena);
