@@ -8,6 +8,10 @@
 
 #include <stdlib.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 enum { BLOCK = 64 }; /* bytes of a SHA-256 block */
 
 /*
@@ -97,11 +101,34 @@ void tg_hmac_sha256(struct tg_str key, struct tg_str s, unsigned char out[TG_SHA
     tg_hash_end(h);
 }
 
+#ifdef __SSE2__
+/* The digits of sixteen numbers below sixteen. */
+static __m128i digits_of(__m128i halves)
+{
+    __m128i letters = _mm_cmpgt_epi8(halves, _mm_set1_epi8(9));
+
+    return _mm_add_epi8(_mm_add_epi8(halves, _mm_set1_epi8('0')),
+                        _mm_and_si128(letters, _mm_set1_epi8('a' - '0' - 10)));
+}
+#endif
+
 void tg_hex(const unsigned char *in, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";
+    size_t i = 0;
 
-    for (size_t i = 0; i < n; i++) {
+#ifdef __SSE2__
+    for (; n - i >= 16; i += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(in + i));
+        __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+        __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+        __m128i *to = (__m128i *)(void *)(out + 2 * i);
+
+        _mm_storeu_si128(to, digits_of(_mm_unpacklo_epi8(high, low)));
+        _mm_storeu_si128(to + 1, digits_of(_mm_unpackhi_epi8(high, low)));
+    }
+#endif
+    for (; i < n; i++) {
         out[2 * i] = digits[in[i] >> 4];
         out[2 * i + 1] = digits[in[i] & 15];
     }
