@@ -63,6 +63,17 @@ void tg_buf_u64(struct tg_buf *b, uint64_t value)
     tg_buf_add(b, (struct tg_str){digits + at, sizeof(digits) - at});
 }
 
+/* --- JSON strings --- */
+
+static size_t plain_bytes(struct tg_str s)
+{
+    size_t i = 0;
+
+    while (i < s.n && s.p[i] >= ' ' && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\\')
+        i++;
+    return i;
+}
+
 #ifdef __SSE2__
 /* A bit for each of sixteen bytes that does not stand for itself; signed comparison finds controls
  * and bytes above ASCII together. */
@@ -75,31 +86,69 @@ static unsigned special(__m128i c)
 
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(quotes, controls));
 }
-#endif
+
+static unsigned special16(const char *p)
+{
+    return special(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static __m128i load8(const char *p)
+{
+    return _mm_loadl_epi64((const __m128i *)(const void *)p);
+}
+
+static __m128i load4(const char *p)
+{
+    int32_t four;
+
+    memcpy(&four, p, sizeof(four));
+    return _mm_cvtsi32_si128(four);
+}
+
+/* Where the first special byte is; `mask` is of the first and the last `half` bytes of `s`, which
+ * may overlap. */
+static size_t plain_of_ends(struct tg_str s, unsigned half, unsigned mask)
+{
+    unsigned at;
+
+    if (mask == 0)
+        return s.n;
+    at = (unsigned)__builtin_ctz(mask);
+    return at < half ? at : s.n - 2 * half + at;
+}
+
+/* The last sixteen bytes overlap with those before: none is looked at alone. */
+static size_t plain_of_long(struct tg_str s)
+{
+    unsigned mask = 0;
+    size_t i = 0;
+
+    for (; s.n - i >= 16 && mask == 0; i += 16)
+        mask = special16(s.p + i);
+    if (mask == 0 && i < s.n) {
+        i = s.n;
+        mask = special16(s.p + i - 16);
+    }
+    return mask == 0 ? s.n : i - 16 + (size_t)__builtin_ctz(mask);
+}
 
 size_t tg_json_plain(struct tg_str s)
 {
-    size_t i = 0;
-
-#ifdef __SSE2__
-    for (; s.n - i >= 16; i += 16) {
-        unsigned mask = special(_mm_loadu_si128((const __m128i *)(const void *)(s.p + i)));
-
-        if (mask != 0)
-            return i + (size_t)__builtin_ctz(mask);
-    }
-    if (s.n - i >= 8) {
-        unsigned mask = special(_mm_loadl_epi64((const __m128i *)(const void *)(s.p + i))) & 0xff;
-
-        if (mask != 0)
-            return i + (size_t)__builtin_ctz(mask);
-        i += 8;
-    }
-#endif
-    while (i < s.n && s.p[i] >= ' ' && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\\')
-        i++;
-    return i;
+    if (s.n >= 16)
+        return plain_of_long(s);
+    if (s.n >= 8)
+        return plain_of_ends(s, 8, special(_mm_unpacklo_epi64(load8(s.p), load8(s.p + s.n - 8))));
+    if (s.n >= 4)
+        return plain_of_ends(s, 4,
+                             special(_mm_unpacklo_epi32(load4(s.p), load4(s.p + s.n - 4))) & 0xff);
+    return plain_bytes(s);
 }
+#else
+size_t tg_json_plain(struct tg_str s)
+{
+    return plain_bytes(s);
+}
+#endif
 
 static void add_escaped(struct tg_buf *b, uint32_t code)
 {
@@ -124,32 +173,42 @@ static void add_escaped(struct tg_buf *b, uint32_t code)
     }
 }
 
+/* What stands at the front of `s` as it is, or as the escape of one character; returns its length.
+ */
+static size_t add_some(struct tg_buf *b, struct tg_str s)
+{
+    size_t run = tg_json_plain(s);
+    uint32_t code;
+    size_t n;
+
+    if (run > 0) {
+        tg_buf_add(b, (struct tg_str){s.p, run});
+        return run;
+    }
+    n = tg_utf8_decode(s, &code);
+    if (n == 0) {
+        tg_buf_puts(b, "\xef\xbf\xbd");
+        return 1;
+    }
+    if (code < 0x20 || code == '"' || code == '\\' || (code >= 0x7f && code < 0xa0) ||
+        code == 0x2028 || code == 0x2029)
+        add_escaped(b, code);
+    else
+        tg_buf_add(b, (struct tg_str){s.p, n});
+    return n;
+}
+
+/* Nearly all strings have nothing to escape: one look, one copy. */
 void tg_buf_json(struct tg_buf *b, struct tg_str s)
 {
-    size_t i = 0;
+    size_t done = tg_json_plain(s);
+    char *p = tg_buf_room(b, done + 2);
 
-    tg_buf_putc(b, '"');
-    while (i < s.n) {
-        size_t run = tg_json_plain(tg_str_skip(s, i));
-        uint32_t code;
-        size_t n;
-
-        tg_buf_add(b, (struct tg_str){s.p + i, run});
-        i += run;
-        if (i == s.n)
-            break;
-        n = tg_utf8_decode(tg_str_skip(s, i), &code);
-        if (n == 0) {
-            tg_buf_puts(b, "\xef\xbf\xbd");
-            i++;
-            continue;
-        }
-        if (code < 0x20 || code == '"' || code == '\\' || (code >= 0x7f && code < 0xa0) ||
-            code == 0x2028 || code == 0x2029)
-            add_escaped(b, code);
-        else
-            tg_buf_add(b, (struct tg_str){s.p + i, n});
-        i += n;
-    }
+    p[0] = '"';
+    if (done > 0)
+        memcpy(p + 1, s.p, done);
+    b->n += done + 1;
+    while (done < s.n)
+        done += add_some(b, tg_str_skip(s, done));
     tg_buf_putc(b, '"');
 }
