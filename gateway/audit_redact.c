@@ -117,16 +117,31 @@ static bool matches(const struct tg_audit_conf *c, struct tg_str name)
     return false;
 }
 
+/* Where in the memo a name stands. Its first and last bytes tell it from nearly all others. */
+static size_t place_of(struct tg_str name)
+{
+    uint64_t first = (unsigned char)name.p[0];
+    uint64_t last = (unsigned char)name.p[name.n - 1];
+
+    if (name.n >= 8) {
+        memcpy(&first, name.p, 8);
+        memcpy(&last, name.p + name.n - 8, 8);
+    } else if (name.n >= 4) {
+        memcpy(&first, name.p, 4);
+        memcpy(&last, name.p + name.n - 4, 4);
+    }
+    /* the upper bits of a product depend on all bits of its factors */
+    return ((first + name.n) * 0x9e3779b97f4a7c15 ^ last * 0xc2b2ae3d27d4eb4f) >> 32 &
+           (TG_REDACT_MEMO - 1);
+}
+
 bool tg_redact_name(struct tg_redact *r, struct tg_str name)
 {
     struct tg_redact_memo *memo;
-    unsigned hash = (unsigned)name.n;
 
     if (name.n == 0 || name.n > TG_REDACT_NAME)
         return name.n > 0 && matches(r->conf, name);
-    for (size_t i = 0; i < name.n; i++)
-        hash = hash * 31 + (unsigned char)name.p[i];
-    memo = &r->memo[hash % TG_REDACT_MEMO];
+    memo = &r->memo[place_of(name)];
     if (memo->n != name.n || memcmp(memo->name, name.p, name.n) != 0) {
         memo->n = (uint8_t)name.n;
         memcpy(memo->name, name.p, name.n);
@@ -288,12 +303,13 @@ bool tg_redact_change(struct tg_redact *r, const struct tg_doc *doc, const struc
                       struct tg_redact_path *path)
 {
     uint32_t around[TG_JSON_MAX_DEPTH];
-    unsigned n = containers(doc, change->node, around);
     struct tg_str pointer = change->pointer;
     bool hidden = false;
+    unsigned n;
 
     if (level_is_enough(r, pointer))
         return true;
+    n = containers(doc, change->node, around);
     for (unsigned i = 0; i < n; i++) {
         struct tg_str segment;
 
@@ -396,14 +412,30 @@ static size_t string_length(struct tg_str s)
     return i < s.n ? i + 1 : s.n;
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* How much of `s` stands before white space between tokens, or its end. */
+static size_t until_space(struct tg_str s)
+{
+    size_t n = 0;
+
+    while (n < s.n && !is_space(s.p[n]))
+        n += s.p[n] == '"' ? string_length(tg_str_skip(s, n)) : 1;
+    return n;
+}
+
 void tg_redact_compact(struct tg_buf *out, struct tg_str json)
 {
     while (json.n > 0) {
-        size_t n = *json.p == '"' ? string_length(json) : 1;
+        size_t n = until_space(json);
 
-        if (n > 1 || memchr(" \t\r\n", *json.p, 4) == NULL)
-            tg_buf_add(out, (struct tg_str){json.p, n});
+        tg_buf_add(out, (struct tg_str){json.p, n});
         json = tg_str_skip(json, n);
+        while (json.n > 0 && is_space(*json.p))
+            json = tg_str_skip(json, 1);
     }
 }
 

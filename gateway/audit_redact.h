@@ -50,7 +50,7 @@ void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str valu
 bool tg_redact_pointer(struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer);
 
 /* The containers around the change that was looked at last, from the outside in, and whether their
- * places are hidden. Zeroed at the start. */
+ * places are hidden. `n` is 0 at the start. */
 struct tg_redact_path {
     struct {
         uint32_t node;
