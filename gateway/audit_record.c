@@ -180,36 +180,30 @@ const char *tg_audit_decision(const struct tg_audit_record *a)
 
 /* --- what the filters found and did --- */
 
-static void add_hash(struct tg_buf *out, struct tg_str name, struct tg_str body)
+static void add_digest(struct tg_buf *out, struct tg_str name,
+                       const unsigned char digest[TG_SHA256])
 {
-    unsigned char digest[TG_SHA256];
-
-    tg_hash_sha256(&body, 1, digest);
     tg_buf_add(out, name);
-    tg_buf_putc(out, '"');
-    tg_hex(digest, sizeof(digest), tg_buf_room(out, TG_SHA256_HEX));
+    tg_hex(digest, TG_SHA256, tg_buf_room(out, TG_SHA256_HEX + 1));
     out->n += TG_SHA256_HEX;
     tg_buf_putc(out, '"');
 }
 
-static void add_hashes(struct tg_buf *out, const struct tg_request *r)
+static void add_digests(struct tg_buf *out, const struct tg_request *r)
 {
-    size_t from = out->n;
-    size_t value = sizeof(",\"request.sha256\":") - 1;
+    unsigned char came[TG_SHA256];
+    unsigned char went[TG_SHA256];
+    bool refused = r->report.violations > 0 || r->error != TG_E_DONE;
 
     if (r->body.n == 0)
         return;
-    add_hash(out, TG_STR(",\"request.sha256\":"), r->body);
-    if (r->report.violations > 0 || r->error != TG_E_DONE)
-        return;
-    if (r->doc != NULL && r->doc->nchanges > 0) {
-        add_hash(out, TG_STR(",\"forwarded.sha256\":"), tg_request_forwarded_body(r));
-        return;
-    }
-    /* Forwarded as it came: the same digits again. */
-    tg_buf_add(out, TG_STR(",\"forwarded.sha256\":"));
-    tg_buf_room(out, TG_SHA256_HEX + 2);
-    tg_buf_add(out, (struct tg_str){out->p + from + value, TG_SHA256_HEX + 2});
+    if (refused)
+        tg_sha256(r->body, came);
+    else
+        tg_sha256_pair(r->body, tg_request_forwarded_body(r), came, went);
+    add_digest(out, TG_STR(",\"request.sha256\":\""), came);
+    if (!refused)
+        add_digest(out, TG_STR(",\"forwarded.sha256\":\""), went);
 }
 
 /* `test` with the value that was there. */
@@ -376,7 +370,7 @@ static void add_body(struct tg_redact *redact, struct tg_buf *out, const struct 
 static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
                             const struct tg_request *r)
 {
-    add_hashes(out, r);
+    add_digests(out, r);
     add_patch(redact, out, r);
     add_findings(redact, out, r, TG_VIOLATION, TG_STR(",\"violations\":["));
     add_findings(redact, out, r, TG_WARNING, TG_STR(",\"warnings\":["));

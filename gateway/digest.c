@@ -93,6 +93,34 @@ void tg_sha256(struct tg_str s, unsigned char out[TG_SHA256])
     tg_hash_sha256(&s, 1, out);
 }
 
+/* How many bytes in whole blocks both begin with. */
+static size_t shared_blocks(struct tg_str a, struct tg_str b)
+{
+    size_t most = a.n < b.n ? a.n : b.n;
+    size_t n = a.p == b.p ? most / BLOCK * BLOCK : 0;
+
+    while (most - n >= BLOCK && memcmp(a.p + n, b.p + n, BLOCK) == 0)
+        n += BLOCK;
+    return n;
+}
+
+void tg_sha256_pair(struct tg_str a, struct tg_str b, unsigned char out_a[TG_SHA256],
+                    unsigned char out_b[TG_SHA256])
+{
+    struct tg_str front = {a.p, shared_blocks(a, b)};
+    struct tg_str rest_a = {a.p + front.n, a.n - front.n};
+    struct tg_str rest_b = {b.p + front.n, b.n - front.n};
+    SHA256_CTX work, other;
+
+    CHECK(SHA256_Init(&work) == 1 && SHA256_Update(&work, front.p, front.n) == 1);
+    other = work;
+    finish(&work, &rest_a, 1, out_a);
+    if (tg_str_eq(rest_a, rest_b))
+        memcpy(out_b, out_a, TG_SHA256);
+    else
+        finish(&other, &rest_b, 1, out_b);
+}
+
 void tg_hmac_sha256(struct tg_str key, struct tg_str s, unsigned char out[TG_SHA256])
 {
     struct tg_hash *h = tg_hash_new(key);

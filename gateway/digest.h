@@ -9,6 +9,10 @@ enum { TG_SHA256 = 32, TG_SHA256_HEX = 64 };
 /* Puts the SHA-256 of `s` into `out`. */
 void tg_sha256(struct tg_str s, unsigned char out[TG_SHA256]);
 
+/* The same for two texts; what both begin with is hashed once. */
+void tg_sha256_pair(struct tg_str a, struct tg_str b, unsigned char out_a[TG_SHA256],
+                    unsigned char out_b[TG_SHA256]);
+
 /* Puts the HMAC-SHA256 of `s` under `key` into `out`. */
 void tg_hmac_sha256(struct tg_str key, struct tg_str s, unsigned char out[TG_SHA256]);
 

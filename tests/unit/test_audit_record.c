@@ -113,6 +113,41 @@ static void fields_are_told(void **state)
     end_scene(&s);
 }
 
+static bool has_digest(struct tg_str line, const char *name, struct tg_str of)
+{
+    unsigned char digest[TG_SHA256];
+    char member[128];
+    int n = snprintf(member, sizeof(member), "\"%s\":\"", name);
+
+    tg_sha256(of, digest);
+    tg_hex(digest, TG_SHA256, member + n);
+    member[n + TG_SHA256_HEX] = '\0';
+    return has(line, member);
+}
+
+/* Of the body as it came and as it went, also when these begin alike. */
+static void digests_are_of_what_came_and_went(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s;
+    struct tg_str line;
+
+    begin_scene(f, &s, "audit_log off;");
+    line = write_line(f, &s, false);
+    assert_true(has_digest(line, "request.sha256", s.request.body));
+    assert_true(has_digest(line, "forwarded.sha256", s.request.body));
+    tg_doc_replace(&s.doc, parameter_value(&s, 1), TG_STRING, TG_STR("\"other\""), "why");
+    assert_false(tg_str_eq(tg_request_forwarded_body(&s.request), s.request.body));
+    line = write_line(f, &s, false);
+    assert_true(has_digest(line, "request.sha256", s.request.body));
+    assert_true(has_digest(line, "forwarded.sha256", tg_request_forwarded_body(&s.request)));
+    s.request.error = TG_E_MEDIA_TYPE;
+    line = write_line(f, &s, false);
+    assert_true(has_digest(line, "request.sha256", s.request.body));
+    assert_false(has(line, "forwarded.sha256"));
+    end_scene(&s);
+}
+
 static void secrets_are_not_told(void **state)
 {
     static const char *const never[] = {token, "query-secret", "cookie-secret", "wJalrXUtn",
@@ -516,6 +551,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
     const struct CMUnitTest tests[] = {
         TEST(fields_are_told),
+        TEST(digests_are_of_what_came_and_went),
         TEST(secrets_are_not_told),
         TEST(messages_are_masked),
         TEST(places_are_hidden_by_level),

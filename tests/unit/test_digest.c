@@ -31,10 +31,35 @@ static void hex_is_what_printf_says(void **state)
         }
 }
 
+/* Texts that part at every place, or not at all, of equal and of different lengths. */
+static void a_pair_is_hashed_like_two(void **state)
+{
+    char a[200], b[200];
+    unsigned char got[2][TG_SHA256], want[2][TG_SHA256];
+
+    (void)state;
+    for (size_t n = 0; n <= sizeof(a); n += n < 66 ? 1 : 7)
+        for (size_t m = 0; m <= sizeof(b); m += m < 66 ? 1 : 11)
+            for (size_t part = 0; part <= m + 1; part += 1 + part / 4) {
+                struct tg_str left = {a, n};
+                struct tg_str right = {part <= m ? b : a, m};
+
+                memset(a, 'x', sizeof(a));
+                memset(b, 'x', sizeof(b));
+                if (part < m)
+                    b[part] = 'y';
+                tg_sha256_pair(left, right, got[0], got[1]);
+                tg_sha256(left, want[0]);
+                tg_sha256(right, want[1]);
+                assert_memory_equal(got, want, sizeof(got));
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hex_is_what_printf_says),
+        cmocka_unit_test(a_pair_is_hashed_like_two),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
