@@ -167,10 +167,20 @@ struct tg_judge {
 /* Judges the config of a request by all rules of a level; findings go to the report. */
 void tg_contract_judge(struct tg_request *r, enum tg_contract_level level);
 
-/* True when a node counts as absent: TG_NONE, null, or "" where the member has TG_CONTRACT_EMPTY
- * (contract section 2). */
-bool tg_contract_absent(const struct tg_doc *d, uint32_t node,
-                        const struct tg_contract_member *member);
+/* True when a node counts as absent: TG_NONE, null, or "" where `empty` (contract section 2). */
+static inline bool tg_contract_is_absent(const struct tg_doc *d, uint32_t node, bool empty)
+{
+    if (node == TG_NONE || tg_doc_type(d, node) == TG_NULL)
+        return true;
+    return empty && tg_doc_type(d, node) == TG_STRING && tg_doc_text(d, node).n == strlen("\"\"");
+}
+
+/* The same for the value of a member, "" being one with TG_CONTRACT_EMPTY. */
+static inline bool tg_contract_absent(const struct tg_doc *d, uint32_t node,
+                                      const struct tg_contract_member *member)
+{
+    return tg_contract_is_absent(d, node, (member->flags & TG_CONTRACT_EMPTY) != 0);
+}
 
 /* The same for a member of the judged config, turned around. */
 bool tg_judge_has(const struct tg_judge *j, enum tg_config_member member);

@@ -22,15 +22,6 @@ void tg_contract_judge(struct tg_request *r, enum tg_contract_level level)
             j.rule->check(&j);
 }
 
-bool tg_contract_absent(const struct tg_doc *d, uint32_t node,
-                        const struct tg_contract_member *member)
-{
-    if (node == TG_NONE || tg_doc_type(d, node) == TG_NULL)
-        return true;
-    return (member->flags & TG_CONTRACT_EMPTY) && tg_doc_type(d, node) == TG_STRING &&
-           tg_doc_text(d, node).n == strlen("\"\"");
-}
-
 bool tg_judge_has(const struct tg_judge *j, enum tg_config_member member)
 {
     CHECK(member < TG_CONFIG_MEMBERS);

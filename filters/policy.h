@@ -105,19 +105,6 @@ struct tg_policy_value {
 /* Takes a value. */
 typedef void tg_policy_value_hook(void *context, const struct tg_policy_value *value);
 
-/* True when `node`, to which a path leads (TG_NONE: nothing is there), counts as absent, as
- * tg_contract_absent() has it. */
-static inline bool tg_policy_path_absent(const struct tg_policy_path *path,
-                                         const struct tg_doc *doc, uint32_t node)
-{
-    const struct tg_node *n;
-
-    if (node == TG_NONE)
-        return true;
-    n = &doc->node[node];
-    return n->type == TG_NULL || (path->empty && n->type == TG_STRING && n->len == strlen("\"\""));
-}
-
 /* Calls the hook for each value the path leads to from `first`, the member of its first name
  * (TG_NONE: it is not there), and for what is missing. `config` is the config object. */
 void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc *doc,

@@ -145,7 +145,7 @@ static void judge_path(struct judging *j, const struct tg_policy_path *path)
     j->seen.obs = path->obs;
     if (!path->direct || !j->is_object)
         tg_policy_path_walk(path, j->doc, j->config, first, on_value, j);
-    else if (!tg_policy_path_absent(path, j->doc, first))
+    else if (!tg_contract_is_absent(j->doc, first, path->empty))
         judge_value(j, first);
     else
         judge_missing(

@@ -309,7 +309,7 @@ static bool selected(const struct walk *w, const struct tg_policy_step *step, ui
 static bool is_none(const struct walk *w, const struct tg_policy_step *step, uint32_t node)
 {
     if (step == w->last)
-        return tg_policy_path_absent(w->path, w->doc, node);
+        return tg_contract_is_absent(w->doc, node, w->path->empty);
     return node == TG_NONE || tg_doc_type(w->doc, node) == TG_NULL;
 }
 
