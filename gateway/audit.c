@@ -309,6 +309,14 @@ void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct t
     tg_audit_record_principal(&a->redact, out, r);
 }
 
+void tg_audit_tick(struct tg_audit *a)
+{
+    CHECK_MAGIC(a, MAGIC);
+    tg_callers_tick(a->redact.callers);
+    if (a->failing)
+        (void)tg_audit_flush(a);
+}
+
 bool tg_audit_wants_intent(const struct tg_audit *a)
 {
     CHECK_MAGIC(a, MAGIC);

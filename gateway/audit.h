@@ -67,6 +67,10 @@ const char *tg_audit_trouble(const struct tg_audit *a);
 /* Appends who calls, as the record's `principal` says it; nothing without credentials. */
 void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct tg_buf *out);
 
+/* To be called once a second: tries again to write what could not be written, and forgets secrets
+ * that are not needed any more. */
+void tg_audit_tick(struct tg_audit *a);
+
 /* True when the mode wants an intent record on disk before a byte goes upstream (`strict`). */
 bool tg_audit_wants_intent(const struct tg_audit *a);
 

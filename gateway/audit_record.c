@@ -95,7 +95,7 @@ void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
     if (r->credentials == TG_CRED_SIGNED)
         tg_buf_add(out, r->access_key);
     else if (r->credentials != 0 && r->credentials != TG_CRED_NONE)
-        tg_redact_digest(redact, out, told_token(r));
+        tg_redact_token(redact, out, told_token(r));
 }
 
 static void add_principal(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
@@ -106,8 +106,9 @@ static void add_principal(struct tg_redact *redact, struct tg_buf *out, const st
         add_text(out, TG_STR(",\"principal\":"), r->access_key);
         return;
     }
-    tg_buf_add(out, TG_STR(",\"principal\":"));
-    tg_redact_value(redact, out, told_token(r));
+    tg_buf_add(out, TG_STR(",\"principal\":\""));
+    tg_redact_token(redact, out, told_token(r));
+    tg_buf_putc(out, '"');
 }
 
 static void add_request(struct tg_redact *redact, struct tg_buf *out,

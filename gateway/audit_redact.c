@@ -10,10 +10,13 @@ void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf)
     CHECK(conf->checked);
     *r = (struct tg_redact){.conf = conf};
     r->hash = tg_hash_new((struct tg_str){(const char *)conf->salt, sizeof(conf->salt)});
+    r->callers = tg_callers_new();
 }
 
 void tg_redact_end(struct tg_redact *r)
 {
+    tg_callers_end(r->callers);
+    r->callers = NULL;
     tg_hash_end(r->hash);
     r->hash = NULL;
 }
@@ -337,6 +340,19 @@ void tg_redact_digest(struct tg_redact *r, struct tg_buf *out, struct tg_str val
     tg_buf_add(out, TG_STR("hmac-sha256:"));
     tg_hex(digest, SHOWN_HEX / 2, tg_buf_room(out, SHOWN_HEX));
     out->n += SHOWN_HEX;
+}
+
+void tg_redact_token(struct tg_redact *r, struct tg_buf *out, struct tg_str token)
+{
+    struct tg_str name = tg_callers_find(r->callers, token);
+    size_t start = out->n;
+
+    if (name.p != NULL) {
+        tg_buf_add(out, name);
+        return;
+    }
+    tg_redact_digest(r, out, token);
+    tg_callers_keep(r->callers, token, tg_str_skip(tg_buf_str(out), start));
 }
 
 void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str value)

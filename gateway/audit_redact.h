@@ -13,6 +13,7 @@
 #define TG_AUDIT_REDACT_H
 
 #include "audit_conf.h"
+#include "callers.h"
 #include "document.h"
 
 enum { TG_REDACT_MEMO = 256, TG_REDACT_NAME = 46 };
@@ -27,6 +28,7 @@ struct tg_redact_memo {
 struct tg_redact {
     const struct tg_audit_conf *conf; /* borrowed */
     struct tg_hash *hash;             /* keyed by the salt; owned */
+    struct tg_callers *callers;       /* tokens under that key; owned */
     struct tg_redact_memo memo[TG_REDACT_MEMO];
 };
 
@@ -43,7 +45,10 @@ bool tg_redact_secret_name(struct tg_str name);
 /* Appends "hmac-sha256:..." of `value`, without quotes. */
 void tg_redact_digest(struct tg_redact *r, struct tg_buf *out, struct tg_str value);
 
-/* The same as a JSON string. */
+/* The same for a client's token, which comes again and again. */
+void tg_redact_token(struct tg_redact *r, struct tg_buf *out, struct tg_str token);
+
+/* The same as tg_redact_digest(), as a JSON string. */
 void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str value);
 
 /* True when the value at an RFC 6901 pointer must not be told. `doc` may be NULL. */

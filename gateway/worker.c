@@ -253,8 +253,7 @@ static void on_beat(void *owner)
     if (w->slot != NULL)
         w->slot->beat = now;
     /* who is told that we are not ready sends nothing that would make us try again */
-    if (tg_audit_trouble(w->audit) != NULL)
-        (void)tg_audit_flush(w->audit);
+    tg_audit_tick(w->audit);
     give_memory_back(w);
     tg_timer_set(&w->beat, now, BEAT_US);
 }
