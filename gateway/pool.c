@@ -46,10 +46,10 @@ void *tg_pool_take(size_t n)
 
 void tg_pool_give(void *block)
 {
-    size_t size = block != NULL ? malloc_usable_size(block) / STEP : SIZES;
+    size_t size = block != NULL ? malloc_usable_size(block) / STEP : 0;
     struct block *b = block;
 
-    if (size >= SIZES || kept[size].n >= KEEP) {
+    if (size == 0 || size >= SIZES || kept[size].n >= KEEP) {
         free(block);
         return;
     }

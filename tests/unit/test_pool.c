@@ -69,11 +69,11 @@ const char *__asan_default_options(void)
 
 static void test_more_than_there_is(void **state)
 {
-    volatile size_t all = SIZE_MAX; /* the compiler knows better */
+    volatile size_t half = SIZE_MAX / 2; /* the compiler knows better */
 
     (void)state;
-    assert_null(tg_pool_take(all));
-    assert_null(tg_pool_take(all - 20));
+    assert_null(tg_pool_take(half));
+    assert_null(tg_pool_take(half - 20));
 }
 
 int main(void)
