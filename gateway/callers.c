@@ -64,24 +64,11 @@ static struct caller *place_of(struct tg_callers *c, struct tg_str token)
                   (TG_CALLERS - 1)];
 }
 
-/* Looks at every byte, whatever those before were. Both have at least a word. */
-static bool same(struct tg_str a, struct tg_str b)
-{
-    uint64_t differ = 0;
-
-    if (a.n != b.n)
-        return false;
-    for (size_t i = 0; i + sizeof(differ) <= a.n; i += sizeof(differ))
-        differ |= word_at(a.p + i) ^ word_at(b.p + i);
-    differ |= word_at(a.p + a.n - sizeof(differ)) ^ word_at(b.p + b.n - sizeof(differ));
-    return differ == 0;
-}
-
 struct tg_str tg_callers_find(struct tg_callers *c, struct tg_str token)
 {
     struct caller *e = place_of(c, token);
 
-    if (e == NULL || e->token == NULL || !same((struct tg_str){e->token, e->n}, token))
+    if (e == NULL || e->token == NULL || !tg_equal_secret((struct tg_str){e->token, e->n}, token))
         return (struct tg_str){NULL, 0};
     e->idle = 0;
     return (struct tg_str){e->name, e->name_n};

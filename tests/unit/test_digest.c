@@ -9,6 +9,7 @@
 #include "digest.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Every length there is a path of its own for, every byte in every place. */
 static void hex_is_what_printf_says(void **state)
@@ -55,11 +56,35 @@ static void a_pair_is_hashed_like_two(void **state)
             }
 }
 
+/* Every length around a word, every byte, every bit; memory of exactly the size. */
+static void test_equal_secret(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n <= 40; n++) {
+        char *a = malloc(n + (n == 0));
+        char *b = malloc(n + (n == 0));
+
+        memset(a, 'x', n);
+        memset(b, 'x', n);
+        assert_true(tg_equal_secret((struct tg_str){a, n}, (struct tg_str){b, n}));
+        for (size_t i = 0; i < 8 * n; i++) {
+            b[i / 8] = (char)(b[i / 8] ^ 1 << i % 8);
+            assert_false(tg_equal_secret((struct tg_str){a, n}, (struct tg_str){b, n}));
+            b[i / 8] = 'x';
+        }
+        if (n > 0)
+            assert_false(tg_equal_secret((struct tg_str){a, n}, (struct tg_str){b, n - 1}));
+        free(a);
+        free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hex_is_what_printf_says),
         cmocka_unit_test(a_pair_is_hashed_like_two),
+        cmocka_unit_test(test_equal_secret),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
