@@ -57,3 +57,16 @@ void tg_pool_give(void *block)
     kept[size].first = b;
     kept[size].n++;
 }
+
+void tg_pool_empty(void)
+{
+    for (size_t i = 0; i < SIZES; i++) {
+        while (kept[i].first != NULL) {
+            struct block *b = kept[i].first;
+
+            kept[i].first = b->next;
+            free(b);
+        }
+        kept[i].n = 0;
+    }
+}

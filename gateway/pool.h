@@ -14,4 +14,7 @@ void *tg_pool_take(size_t n);
 /* Gives a block of malloc() back, or keeps it. NULL is fine. */
 void tg_pool_give(void *block);
 
+/* Gives all that is kept back to malloc(). */
+void tg_pool_empty(void);
+
 #endif

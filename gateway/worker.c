@@ -6,6 +6,7 @@
 #include "digest.h"
 #include "exchange.h"
 #include "front.h"
+#include "pool.h"
 #include "upstream.h"
 
 #include <event2/dns.h>
@@ -240,6 +241,7 @@ static void give_memory_back(struct tg_worker *w)
     w->open_before = open;
     if (!at_rest || apart(open, w->settled) < MANY)
         return;
+    tg_pool_empty();
     malloc_trim(TRIM_PAD);
     w->settled = open;
     tg_log(TG_LOG_DEBUG, "worker", "free memory given back with %u connections", open);
