@@ -17,6 +17,7 @@ enum {
     FIRST_DELAY_US = 100000,
     MAX_DELAY_US = 10000000, /* at most this long */
     READY_US = 10000000,     /* how long a start may take */
+    RETIRE_US = 1000000,     /* how long an old worker may go on taking connections */
 };
 
 static const char *role(unsigned number)
@@ -114,6 +115,28 @@ static void mark_old(struct tg_crew *c)
             slot_of(c, p)->old = p->generation != c->generation || c->resting;
 }
 
+/* An old worker that may still take a connection, or NULL. */
+static const struct tg_process *unretired(struct tg_crew *c)
+{
+    for (struct tg_process *p = c->process; p < c->process + TG_CREW_SIZE; p++)
+        if (p->pid != 0 && p->generation != c->generation && slot_of(c, p) != NULL &&
+            __atomic_load_n(&slot_of(c, p)->ready, __ATOMIC_ACQUIRE))
+            return p;
+    return NULL;
+}
+
+static void await_retired(struct tg_crew *c)
+{
+    uint64_t deadline = tg_clock_mono_now() + RETIRE_US;
+    const struct tg_process *p;
+
+    while ((p = unretired(c)) != NULL && tg_clock_mono_now() < deadline)
+        poll(NULL, 0, 1);
+    if (p != NULL)
+        tg_log(TG_LOG_WARN, "master", "worker %u (process %d) may still take connections",
+               p->number, (int)p->pid);
+}
+
 bool tg_crew_start(struct tg_crew *c)
 {
     unsigned generation = ++c->generations;
@@ -137,6 +160,7 @@ bool tg_crew_start(struct tg_crew *c)
     c->resting = false;
     mark_old(c);
     tell_some(c, generation, true, SIGQUIT);
+    await_retired(c);
     return true;
 }
 

@@ -50,8 +50,9 @@ struct tg_crew {
 
 /*
  * Starts all processes of a new generation and waits, at most ten seconds, until each serves. Then
- * the generation is in force and older members are told to drain. On failure those it started are
- * ended, the older ones go on, and false is returned.
+ * the generation is in force and older members are told to drain; it waits, at most one second,
+ * until none of them takes connections any more. On failure those it started are ended, the older
+ * ones go on, and false is returned.
  */
 bool tg_crew_start(struct tg_crew *c);
 

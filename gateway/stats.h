@@ -72,7 +72,7 @@ struct tg_stats_name {
 struct tg_stats_slot {
     int32_t pid;
     uint32_t number;  /* of the worker */
-    uint32_t ready;   /* serves */
+    uint32_t ready;   /* takes connections */
     uint32_t old;     /* of an earlier configuration */
     uint64_t started; /* monotonic microseconds */
     uint64_t beat;    /* when it was last seen to turn its loop, monotonic microseconds */

@@ -321,6 +321,8 @@ void tg_worker_drain(struct tg_worker *w)
     tg_timer_set(&w->patience, tg_clock_mono_now(), w->settings->shutdown_timeout);
     for (struct tg_front *f = w->fronts; f != NULL; f = tg_front_next(f))
         tg_front_stop(f);
+    if (w->slot != NULL)
+        __atomic_store_n(&w->slot->ready, false, __ATOMIC_RELEASE);
 }
 
 static void abort_all(struct tg_worker *w)

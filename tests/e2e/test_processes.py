@@ -182,6 +182,29 @@ def test_a_kept_connection_meets_a_reload(origin, gateway):
         assert client.closed()
 
 
+def test_a_new_connection_meets_the_new_configuration(origin, gateway):
+    """From when a reload is done: then the old worker takes none any more."""
+    guard = gateway(origin(), locations=PASS)
+    for n in range(20):
+        edit(guard, PASS, PASS.replace("/ {", f"/old-{n} {{"))
+        assert send(guard, "reload").returncode == 0
+        assert ask(guard.port, request()).status == 404
+        edit(guard, f"/old-{n} {{", "/ {")
+        assert send(guard, "reload").returncode == 0
+        assert ask(guard.port, request()).status == 200
+
+
+def test_an_old_worker_that_hangs_does_not_hold_a_reload_up(origin, gateway):
+    """It is waited for, not for ever, and named."""
+    guard = gateway(origin(), locations=PASS)
+    old, = children(guard.process.pid)
+    os.kill(old, signal.SIGSTOP)
+    assert send(guard, "reload").returncode == 0
+    guard.wait_log(rf"\[warn\].*worker 0 \(process {old}\) may still take connections")
+    os.kill(old, signal.SIGCONT)
+    wait_gone(old)
+
+
 def test_an_idle_connection_meets_a_reload(origin, gateway):
     """It is ended, not reset, and its worker goes."""
     guard = gateway(origin(), locations=PASS)
