@@ -1,15 +1,12 @@
 #include "buf.h"
 
 #include "check.h"
+#include "sixteen.h"
 #include "utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 void tg_buf_end(struct tg_buf *b)
 {
@@ -75,23 +72,6 @@ static size_t plain_bytes(struct tg_str s)
 }
 
 #ifdef __SSE2__
-/* A bit for each of sixteen bytes that does not stand for itself; signed comparison finds controls
- * and bytes above ASCII together. */
-static unsigned special(__m128i c)
-{
-    __m128i quotes =
-        _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
-    __m128i controls =
-        _mm_or_si128(_mm_cmplt_epi8(c, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(c, _mm_set1_epi8(0x7f)));
-
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(quotes, controls));
-}
-
-static unsigned special16(const char *p)
-{
-    return special(_mm_loadu_si128((const __m128i *)(const void *)p));
-}
-
 static __m128i load8(const char *p)
 {
     return _mm_loadl_epi64((const __m128i *)(const void *)p);
@@ -120,16 +100,13 @@ static size_t plain_of_ends(struct tg_str s, unsigned half, unsigned mask)
 /* The last sixteen bytes overlap with those before: none is looked at alone. */
 static size_t plain_of_long(struct tg_str s)
 {
-    unsigned mask = 0;
-    size_t i = 0;
+    for (size_t i = 0; s.n - i >= 16; i += 16) {
+        unsigned n = tg_plain16(s.p + i);
 
-    for (; s.n - i >= 16 && mask == 0; i += 16)
-        mask = special16(s.p + i);
-    if (mask == 0 && i < s.n) {
-        i = s.n;
-        mask = special16(s.p + i - 16);
+        if (n < 16)
+            return i + n;
     }
-    return mask == 0 ? s.n : i - 16 + (size_t)__builtin_ctz(mask);
+    return s.n - 16 + tg_plain16(s.p + s.n - 16);
 }
 
 size_t tg_json_plain(struct tg_str s)
@@ -137,10 +114,11 @@ size_t tg_json_plain(struct tg_str s)
     if (s.n >= 16)
         return plain_of_long(s);
     if (s.n >= 8)
-        return plain_of_ends(s, 8, special(_mm_unpacklo_epi64(load8(s.p), load8(s.p + s.n - 8))));
+        return plain_of_ends(
+            s, 8, tg_sixteen_special(_mm_unpacklo_epi64(load8(s.p), load8(s.p + s.n - 8))));
     if (s.n >= 4)
-        return plain_of_ends(s, 4,
-                             special(_mm_unpacklo_epi32(load4(s.p), load4(s.p + s.n - 4))) & 0xff);
+        return plain_of_ends(
+            s, 4, tg_sixteen_special(_mm_unpacklo_epi32(load4(s.p), load4(s.p + s.n - 4))) & 0xff);
     return plain_bytes(s);
 }
 #else

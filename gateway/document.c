@@ -45,15 +45,16 @@ static void note(const struct tg_doc *d, struct repeated *all, uint32_t name)
     all->last = f;
 }
 
-static void find_repeated(const struct tg_doc *d, uint32_t object, struct repeated *all)
+static void find_repeated(const struct tg_doc *d, const struct tg_node *object,
+                          struct repeated *all)
 {
     struct tg_strset set;
     size_t members = 0;
 
-    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
+    for (uint32_t m = object->child; m != TG_NONE; m = d->node[m].next)
         members++;
     tg_strset_init(&set, d->arena, members);
-    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
+    for (uint32_t m = object->child; m != TG_NONE; m = d->node[m].next)
         if (!tg_strset_add(&set, tg_doc_string(d, m)))
             note(d, all, m);
 }
@@ -69,12 +70,12 @@ static bool stands_before(const struct tg_doc *d, uint32_t name)
 
 /* True when no name of an object stands twice, as far as that is seen without a set: the names are
  * few and have no escapes. Only those are compared whose length and first byte have been seen. */
-static bool all_differ(const struct tg_doc *d, uint32_t object)
+static bool all_differ(const struct tg_doc *d, const struct tg_node *object)
 {
     uint64_t seen = 0;
     unsigned members = 0;
 
-    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next) {
+    for (uint32_t m = object->child; m != TG_NONE; m = d->node[m].next) {
         const struct tg_node *n = &d->node[m];
         uint64_t bit = (uint64_t)1 << (((unsigned char)n->text[1] + 5 * n->len) & 63);
 
@@ -121,9 +122,9 @@ bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
     d->node = tg_arena_alloc(arena, d->cap * sizeof(*d->node));
     tg_json_nodes(text, &outline, d->node);
     tg_json_outline_end(&outline);
-    for (uint32_t i = 0; i < d->count; i++)
-        if (d->node[i].type == TG_OBJECT && !all_differ(d, i))
-            find_repeated(d, i, &all);
+    for (const struct tg_node *n = d->node, *end = n + d->count; n < end; n++)
+        if (n->type == TG_OBJECT && !all_differ(d, n))
+            find_repeated(d, n, &all);
     if (all.n == 0)
         return true;
     sort_repeated(&all);

@@ -1,6 +1,7 @@
 #include "json.h"
 
 #include "check.h"
+#include "sixteen.h"
 #include "utf8.h"
 
 #include <stdlib.h>
@@ -68,22 +69,28 @@ static const struct {
 
 struct verifier {
     const unsigned char *start;
-    const unsigned char *p;
     const unsigned char *end;
+    const unsigned char *fault; /* where it is */
+    enum why why;
     struct tg_json_limits limits;
     uint32_t depth;
-    enum why why;
+    uint32_t tokens;
     struct tg_json_outline *outline;
     char *kept; /* the outline's bytes, places and how many: settled at the end */
     uint32_t *place;
     uint32_t n;
-    uint8_t open[TG_JSON_MAX_DEPTH]; /* '{' or '[' */
+    uint8_t open[1 + TG_JSON_MAX_DEPTH]; /* '{' or '[' at each depth; 0 around the root */
 };
 
-static bool failed(struct verifier *v, enum why why)
+/*
+ * What reads a part of the text takes where it begins and returns where it ends; NULL after it told
+ * here what is wrong, and where.
+ */
+static const unsigned char *failed(struct verifier *v, const unsigned char *at, enum why why)
 {
+    v->fault = at;
     v->why = why;
-    return false;
+    return NULL;
 }
 
 /* Keeps one byte in the outline, which has room for all of the text. */
@@ -95,7 +102,7 @@ static void keep(struct verifier *v, const unsigned char *p)
     v->kept[n] = (char)*p;
 }
 
-/* The first and the last byte of a string, number or word; they may be one. */
+/* The first and the last byte of a number or word; they may be one. */
 static void keep_ends(struct verifier *v, const unsigned char *first, const unsigned char *last)
 {
     keep(v, first);
@@ -103,13 +110,39 @@ static void keep_ends(struct verifier *v, const unsigned char *first, const unsi
         keep(v, last);
 }
 
-static void skip_space(struct verifier *v)
+/* The quotes of a string. */
+static void keep_string(struct verifier *v, const unsigned char *opening,
+                        const unsigned char *closing)
 {
-    const unsigned char *p = v->p;
+    uint32_t n = v->n;
 
-    while (p < v->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+    v->place[n] = (uint32_t)(opening - v->start);
+    v->place[n + 1] = (uint32_t)(closing - v->start);
+    memcpy(v->kept + n, "\"\"", 2);
+    v->n = n + 2;
+}
+
+static bool is_space(unsigned char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Nothing, one blank or an indented line: the first two are told by themselves. */
+static inline const unsigned char *skip_space(const unsigned char *p, const unsigned char *end)
+{
+    unsigned n = 16;
+
+    if (p<end && * p> ' ')
+        return p;
+    if (end - p >= 2 && p[1] > ' ')
+        return p + is_space(*p);
+    for (; n == 16 && end - p >= 16; p += n)
+        n = tg_space16((const char *)p);
+    if (n < 16)
+        return p;
+    while (p < end && is_space(*p))
         p++;
-    v->p = p;
+    return p;
 }
 
 /* --- strings --- */
@@ -136,14 +169,14 @@ static int32_t hex4(const unsigned char *p, const unsigned char *end)
 }
 
 /* RFC 8259 section 7; a high surrogate must be followed by a low one (section 8.2). */
-static bool escape(struct verifier *v)
+static const unsigned char *escape(struct verifier *v, const unsigned char *p)
 {
     int32_t code, low;
 
     v->outline->escapes = true;
-    if (v->end - v->p < 2)
-        return failed(v, UNTERMINATED);
-    switch (v->p[1]) {
+    if (v->end - p < 2)
+        return failed(v, p, UNTERMINATED);
+    switch (p[1]) {
     case '"':
     case '\\':
     case '/':
@@ -152,253 +185,255 @@ static bool escape(struct verifier *v)
     case 'n':
     case 'r':
     case 't':
-        v->p += 2;
-        return true;
+        return p + 2;
     case 'u':
         break;
     default:
-        return failed(v, ESCAPE);
+        return failed(v, p, ESCAPE);
     }
-    code = hex4(v->p + 2, v->end);
+    code = hex4(p + 2, v->end);
     if (code < 0)
-        return failed(v, ESCAPE);
-    if (code < 0xd800 || code > 0xdfff) {
-        v->p += 6;
-        return true;
-    }
-    low = v->end - v->p >= 12 && v->p[6] == '\\' && v->p[7] == 'u' ? hex4(v->p + 8, v->end) : -1;
+        return failed(v, p, ESCAPE);
+    if (code < 0xd800 || code > 0xdfff)
+        return p + 6;
+    low = v->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8, v->end) : -1;
     if (code > 0xdbff || low < 0xdc00 || low > 0xdfff)
-        return failed(v, SURROGATE);
-    v->p += 12;
-    return true;
+        return failed(v, p, SURROGATE);
+    return p + 12;
 }
 
-static bool wide(struct verifier *v)
+static struct tg_str rest(const struct verifier *v, const unsigned char *p)
+{
+    return (struct tg_str){(const char *)p, (size_t)(v->end - p)};
+}
+
+static const unsigned char *wide(struct verifier *v, const unsigned char *p)
 {
     uint32_t code;
-    size_t n = tg_utf8_decode((struct tg_str){(const char *)v->p, (size_t)(v->end - v->p)}, &code);
+    size_t n = tg_utf8_decode(rest(v, p), &code);
 
-    if (n == 0)
-        return failed(v, NOT_UTF8);
-    v->p += n;
-    return true;
+    return n > 0 ? p + n : failed(v, p, NOT_UTF8);
 }
 
-/* How many bytes from here on stand for themselves. */
-static size_t plain(const struct verifier *v)
+/* Behind the bytes that stand for themselves. */
+static inline const unsigned char *skip_plain(const struct verifier *v, const unsigned char *p)
 {
-    return tg_json_plain((struct tg_str){(const char *)v->p, (size_t)(v->end - v->p)});
+    while (v->end - p >= 16) {
+        unsigned n = tg_plain16((const char *)p);
+
+        p += n;
+        if (n < 16)
+            return p;
+    }
+    return p + tg_json_plain(rest(v, p));
 }
 
-/* The rest of a string from a byte on that does not stand for itself. */
-static bool odd_string(struct verifier *v, const unsigned char *opening)
+/* The closing quote of a string, from a byte on that does not stand for itself. */
+static const unsigned char *odd_string(struct verifier *v, const unsigned char *opening,
+                                       const unsigned char *p)
 {
     for (;;) {
-        if (v->p == v->end) {
-            v->p = opening;
-            return failed(v, UNTERMINATED);
-        }
-        if (*v->p == '"')
-            break;
-        if (*v->p < ' ')
-            return failed(v, CONTROL);
-        if (*v->p == '\\' ? !escape(v) : !wide(v))
-            return false;
-        v->p += plain(v);
+        if (p == v->end)
+            return failed(v, opening, UNTERMINATED);
+        if (*p == '"')
+            return p;
+        if (*p < ' ')
+            return failed(v, p, CONTROL);
+        p = *p == '\\' ? escape(v, p) : wide(v, p);
+        if (p == NULL)
+            return NULL;
+        p = skip_plain(v, p);
     }
-    keep_ends(v, opening, v->p++);
-    return true;
 }
 
-/* v->p is at the opening quote; a failure points at the place, an unterminated string at its start.
- */
-static bool string(struct verifier *v)
+/* From the opening quote to the closing one. A failure points at the place, an unterminated string
+ * at its start. */
+static inline const unsigned char *string(struct verifier *v, const unsigned char *opening)
 {
-    const unsigned char *opening = v->p++;
+    const unsigned char *p = skip_plain(v, opening + 1);
 
-    v->p += plain(v);
-    if (v->p == v->end || *v->p != '"')
-        return odd_string(v, opening);
-    keep_ends(v, opening, v->p++);
-    return true;
+    return p < v->end && *p == '"' ? p : odd_string(v, opening, p);
 }
 
 /* --- numbers and words --- */
 
-static bool is_digit(const struct verifier *v)
+static bool is_digit(const struct verifier *v, const unsigned char *p)
 {
-    return v->p < v->end && *v->p >= '0' && *v->p <= '9';
+    return p < v->end && *p >= '0' && *p <= '9';
 }
 
-static void digits(struct verifier *v)
+static const unsigned char *digits(const struct verifier *v, const unsigned char *p)
 {
-    while (is_digit(v))
-        v->p++;
+    while (is_digit(v, p))
+        p++;
+    return p;
 }
 
 /* RFC 8259 section 6. */
-static bool number(struct verifier *v)
+static const unsigned char *number(struct verifier *v, const unsigned char *first)
 {
-    const unsigned char *first = v->p;
+    const unsigned char *p = first + (*first == '-');
 
-    v->p += *v->p == '-';
-    if (!is_digit(v))
-        goto bad;
-    if (*v->p == '0')
-        v->p++;
-    else
-        digits(v);
-    if (is_digit(v))
-        goto bad; /* a leading zero */
-    if (v->p < v->end && *v->p == '.') {
-        v->p++;
-        if (!is_digit(v))
-            goto bad;
-        digits(v);
+    if (!is_digit(v, p))
+        return failed(v, first, NUMBER);
+    p = *p == '0' ? p + 1 : digits(v, p);
+    if (is_digit(v, p))
+        return failed(v, first, NUMBER); /* a leading zero */
+    if (p < v->end && *p == '.') {
+        if (!is_digit(v, ++p))
+            return failed(v, first, NUMBER);
+        p = digits(v, p);
     }
-    if (v->p < v->end && (*v->p == 'e' || *v->p == 'E')) {
-        v->p++;
-        v->p += v->p < v->end && (*v->p == '+' || *v->p == '-');
-        if (!is_digit(v))
-            goto bad;
-        digits(v);
+    if (p < v->end && (*p | 0x20) == 'e') {
+        p++;
+        p += p < v->end && (*p == '+' || *p == '-');
+        if (!is_digit(v, p))
+            return failed(v, first, NUMBER);
+        p = digits(v, p);
     }
-    keep_ends(v, first, v->p - 1);
-    return true;
-
-bad:
-    v->p = first;
-    return failed(v, NUMBER);
+    keep_ends(v, first, p - 1);
+    return p;
 }
 
-static bool word(struct verifier *v, const char *text, size_t n)
+static const unsigned char *word(struct verifier *v, const unsigned char *p, struct tg_str text)
 {
-    if ((size_t)(v->end - v->p) < n || memcmp(v->p, text, n) != 0)
-        return failed(v, LITERAL);
-    keep_ends(v, v->p, v->p + n - 1);
-    v->p += n;
-    return true;
+    if (!tg_str_starts(rest(v, p), text))
+        return failed(v, p, LITERAL);
+    keep_ends(v, p, p + text.n - 1);
+    return p + text.n;
 }
 
-static bool scalar(struct verifier *v)
+static const unsigned char *scalar(struct verifier *v, const unsigned char *p)
 {
-    switch (*v->p) {
+    const unsigned char *closing;
+
+    switch (*p) {
     case '"':
-        return string(v);
+        closing = string(v, p);
+        if (closing == NULL)
+            return NULL;
+        keep_string(v, p, closing);
+        return closing + 1;
     case 't':
-        return word(v, "true", 4);
+        return word(v, p, TG_STR("true"));
     case 'f':
-        return word(v, "false", 5);
+        return word(v, p, TG_STR("false"));
     case 'n':
-        return word(v, "null", 4);
+        return word(v, p, TG_STR("null"));
     case '-':
     case '0' ... '9':
-        return number(v);
+        return number(v, p);
     default:
-        return failed(v, (*v->p | 0x20) >= 'a' && (*v->p | 0x20) <= 'z' ? LITERAL : VALUE);
+        return failed(v, p, (*p | 0x20) >= 'a' && (*p | 0x20) <= 'z' ? LITERAL : VALUE);
     }
 }
 
 /* --- structure --- */
 
 /* Takes a bracket, colon or comma. */
-static void take(struct verifier *v)
+static const unsigned char *take(struct verifier *v, const unsigned char *p)
 {
-    keep(v, v->p++);
+    keep(v, p);
+    return p + 1;
 }
 
-static bool count(struct verifier *v)
+static bool is_at(const struct verifier *v, const unsigned char *p, unsigned char c)
 {
-    return ++v->outline->tokens <= v->limits.max_tokens || failed(v, TOO_MANY);
+    return p < v->end && *p == c;
 }
 
-static bool name(struct verifier *v)
+/* A member's name with its colon. */
+static const unsigned char *name(struct verifier *v, const unsigned char *p)
 {
-    skip_space(v);
-    if (v->p == v->end || *v->p != '"')
-        return failed(v, NAME);
-    if (!count(v) || !string(v))
-        return false;
-    skip_space(v);
-    if (v->p == v->end || *v->p != ':')
-        return failed(v, COLON);
-    take(v);
-    return true;
+    const unsigned char *closing;
+
+    p = skip_space(p, v->end);
+    if (!is_at(v, p, '"'))
+        return failed(v, p, NAME);
+    if (++v->tokens > v->limits.max_tokens)
+        return failed(v, p, TOO_MANY);
+    closing = string(v, p);
+    if (closing == NULL)
+        return NULL;
+    keep_string(v, p, closing);
+    p = skip_space(closing + 1, v->end);
+    return is_at(v, p, ':') ? take(v, p) : failed(v, p, COLON);
+}
+
+static unsigned char closing_of(unsigned char kind)
+{
+    return kind == '{' ? '}' : ']';
 }
 
 /* Opens a container. *empty tells that it closed at once. */
-static bool open_container(struct verifier *v, bool *empty)
+static const unsigned char *open_container(struct verifier *v, const unsigned char *p, bool *empty)
 {
-    unsigned char kind = *v->p;
+    unsigned char kind = *p;
 
     if (v->depth == v->limits.max_depth)
-        return failed(v, TOO_DEEP);
-    v->open[v->depth++] = kind;
+        return failed(v, p, TOO_DEEP);
+    v->open[++v->depth] = kind;
     if (v->depth > v->outline->depth)
         v->outline->depth = v->depth;
-    take(v);
-    skip_space(v);
-    *empty = v->p < v->end && *v->p == (kind == '{' ? '}' : ']');
-    if (*empty) {
-        take(v);
-        v->depth--;
-    }
-    return *empty || kind == '[' || name(v);
+    p = skip_space(take(v, p), v->end);
+    *empty = is_at(v, p, closing_of(kind));
+    if (!*empty)
+        return p;
+    v->depth--;
+    return take(v, p);
 }
 
 /* Behind a value: closes containers until a comma announces the next value, or the root is done. */
-static bool close_containers(struct verifier *v, bool *done)
+static const unsigned char *close_containers(struct verifier *v, const unsigned char *p)
 {
-    for (;;) {
-        unsigned char kind;
+    for (; v->depth > 0; v->depth--) {
+        unsigned char kind = v->open[v->depth];
 
-        *done = v->depth == 0;
-        if (*done)
-            return true;
-        kind = v->open[v->depth - 1];
-        skip_space(v);
-        if (v->p < v->end && *v->p == ',') {
-            take(v);
-            return kind == '[' || name(v);
-        }
-        if (v->p == v->end || *v->p != (kind == '{' ? '}' : ']'))
-            return failed(v, kind == '{' ? IN_OBJECT : IN_ARRAY);
-        take(v);
-        v->depth--;
+        p = skip_space(p, v->end);
+        if (is_at(v, p, ','))
+            return take(v, p);
+        if (!is_at(v, p, closing_of(kind)))
+            return failed(v, p, kind == '{' ? IN_OBJECT : IN_ARRAY);
+        p = take(v, p);
     }
+    return p;
+}
+
+/* A value and what closes behind it; of a container only its beginning. */
+static const unsigned char *value(struct verifier *v, const unsigned char *p)
+{
+    bool closed = true;
+
+    p = skip_space(p, v->end);
+    if (p == v->end)
+        return failed(v, p, v->tokens == 0 ? EMPTY : VALUE);
+    if (++v->tokens > v->limits.max_tokens)
+        return failed(v, p, TOO_MANY);
+    p = *p == '{' || *p == '[' ? open_container(v, p, &closed) : scalar(v, p);
+    return p != NULL && closed ? close_containers(v, p) : p;
 }
 
 static bool document(struct verifier *v)
 {
-    bool done = false;
+    const unsigned char *p = v->start;
 
-    while (!done) {
-        bool closed = true;
-
-        skip_space(v);
-        if (v->p == v->end)
-            return failed(v, v->outline->tokens == 0 ? EMPTY : VALUE);
-        if (!count(v))
+    do {
+        if (v->open[v->depth] == '{' && (p = name(v, p)) == NULL)
             return false;
-        if (*v->p == '{' || *v->p == '[') {
-            if (!open_container(v, &closed))
-                return false;
-        } else if (!scalar(v)) {
+        p = value(v, p);
+        if (p == NULL)
             return false;
-        }
-        if (closed && !close_containers(v, &done))
-            return false;
-    }
-    skip_space(v);
-    return v->p == v->end || failed(v, BEHIND);
+    } while (v->depth > 0);
+    p = skip_space(p, v->end);
+    return p == v->end || failed(v, p, BEHIND);
 }
 
 static bool verify(struct verifier *v, struct tg_str text)
 {
-    if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
-        return failed(v, BOM);
-    if (text.n >= 2 && (memcmp(text.p, "\xff\xfe", 2) == 0 || memcmp(text.p, "\xfe\xff", 2) == 0))
-        return failed(v, UTF16);
+    if (tg_str_starts(text, TG_STR("\xef\xbb\xbf")))
+        return failed(v, v->start, BOM);
+    if (tg_str_starts(text, TG_STR("\xff\xfe")) || tg_str_starts(text, TG_STR("\xfe\xff")))
+        return failed(v, v->start, UTF16);
     return document(v);
 }
 
@@ -425,10 +460,12 @@ bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
 
     CHECK(text.n <= INT32_MAX);
     CHECK(limits->max_depth >= 1 && limits->max_depth <= TG_JSON_MAX_DEPTH);
-    v.start = v.p = (const unsigned char *)text.p;
+    v.start = (const unsigned char *)text.p;
     v.end = v.start + text.n;
     v.limits = *limits;
     v.depth = 0;
+    v.open[0] = 0;
+    v.tokens = 0;
     v.outline = outline;
     start_outline(outline, text.n);
     v.kept = outline->text;
@@ -436,11 +473,12 @@ bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
     v.n = 0;
     if (verify(&v, text)) {
         outline->n = v.n;
+        outline->tokens = v.tokens;
         return true;
     }
     tg_json_outline_end(outline);
     *fault = (struct tg_json_fault){.kind = texts[v.why].kind,
-                                    .offset = (uint32_t)(v.p - v.start),
+                                    .offset = (uint32_t)(v.fault - v.start),
                                     .message = texts[v.why].en,
                                     .message_zh = texts[v.why].zh};
     return false;
@@ -465,46 +503,52 @@ static const uint8_t types[256] = {
     ['t'] = TG_TRUE,   ['f'] = TG_FALSE, ['n'] = TG_NULL,   ['0' ... '9'] = TG_NUMBER,
 };
 
+/* Makes a node, which has no child yet, the last one of its parent. A token whose node is made is
+ * done with: its `end` is the last child from here on. */
+static inline void append_child(struct tg_node *node, uint32_t i, jsmntok_t *parent)
+{
+    struct tg_node *n = &node[i];
+    struct tg_node *in = &node[n->parent];
+    uint32_t previous = (uint32_t)parent->end;
+
+    parent->end = (int)i;
+    if (in->child == TG_NONE) {
+        in->child = i;
+        return;
+    }
+    n->previous = previous;
+    node[previous].next = i;
+    if (parent->type == JSMN_ARRAY)
+        n->index = node[previous].index + 1;
+}
+
 /* A node as its token tells it, without its place among others. */
-static void make_node(struct tg_node *n, struct tg_str text, const struct tg_json_outline *o,
-                      const jsmntok_t *t, const jsmntok_t *parent)
+static inline void make_node(struct tg_node *n, struct tg_str text, const struct tg_json_outline *o,
+                             const jsmntok_t *t, jsmntype_t parent)
 {
     int quote = t->type == JSMN_STRING; /* jsmn leaves quotes out */
-    const uint32_t *first = &o->offset[t->start - quote];
-    const uint32_t *last = &o->offset[t->end - 1 + quote];
-    uint32_t len = *last + 1 - *first;
-    bool is_name = parent != NULL && parent->type == JSMN_OBJECT;
+    uint32_t first = o->offset[t->start - quote];
+    uint32_t len = o->offset[t->end - 1 + quote] + 1 - first;
+    const char *p = text.p + first;
 
     *n = (struct tg_node){
-        .text = text.p + *first,
+        .text = p,
         .len = len,
-        .offset = *first,
+        .offset = first,
         .span = len,
         .next = TG_NONE,
         .previous = TG_NONE,
         .child = TG_NONE,
-        .parent = parent != NULL ? (uint32_t)t->parent : TG_NONE,
-        .type = is_name ? TG_NAME : types[(unsigned char)text.p[*first]],
-        .escaped = quote && o->escapes && memchr(text.p + *first, '\\', len) != NULL,
+        .parent = (uint32_t)t->parent,
+        .type = parent == JSMN_OBJECT ? TG_NAME : types[(unsigned char)*p],
     };
 }
 
-/* Makes a node the last child of its parent, whose token is done with: its `size` numbers the
- * children from here on, its `end` is the last one. */
-static void append_child(struct tg_node *node, uint32_t i, jsmntok_t *parent)
+static void find_escapes(struct tg_node *node, uint32_t n)
 {
-    struct tg_node *n = &node[i];
-
-    if (node[n->parent].child == TG_NONE) {
-        node[n->parent].child = i;
-        parent->size = -1;
-    } else {
-        n->previous = (uint32_t)parent->end;
-        node[n->previous].next = i;
-    }
-    if (parent->type == JSMN_ARRAY)
-        n->index = (uint32_t)++parent->size;
-    parent->end = (int)i;
+    for (; n > 0; n--, node++)
+        node->escaped = (node->type == TG_STRING || node->type == TG_NAME) &&
+                        memchr(node->text, '\\', node->len) != NULL;
 }
 
 void tg_json_nodes(struct tg_str text, const struct tg_json_outline *outline, struct tg_node *node)
@@ -519,15 +563,17 @@ void tg_json_nodes(struct tg_str text, const struct tg_json_outline *outline, st
     jsmn_init(&parser);
     CHECK(jsmn_parse(&parser, outline->text, outline->n, token, outline->tokens) ==
           (int)outline->tokens);
-    for (uint32_t i = 0; i < outline->tokens; i++) {
-        jsmntok_t *t = &token[i];
-        jsmntok_t *parent = t->parent >= 0 ? &token[t->parent] : NULL;
+    CHECK(token[0].parent == -1); /* TG_NONE */
+    make_node(node, text, outline, token, JSMN_UNDEFINED);
+    for (uint32_t i = 1; i < outline->tokens; i++) {
+        jsmntok_t *parent = &token[token[i].parent];
 
-        CHECK(t->parent < (int)i && (parent != NULL || i == 0));
-        make_node(&node[i], text, outline, t, parent);
-        if (parent != NULL)
-            append_child(node, i, parent);
+        CHECK((uint32_t)token[i].parent < i);
+        make_node(&node[i], text, outline, &token[i], parent->type);
+        append_child(node, i, parent);
     }
+    if (outline->escapes)
+        find_escapes(node, outline->tokens);
     if (token != few)
         free(token);
 }
