@@ -80,84 +80,29 @@ const struct tg_contract_member tg_contract_config[] = {
     [TG_CONFIG_NAME] = {"config_name", sizeof("config_name") - 1, TG_CONTRACT_STRING,
                         TG_CONTRACT_RESPONSE, 0, 0, NULL},
     /* other members that real clients send and the service takes */
-    STRING("pool_id", EMPTY, 0),
-    OTHER("volumes", ARRAY, NULL),
-    STRING("nas_type", EMPTY, 0),
-    STRING("nas_share_addr", EMPTY, 0),
-    STRING("nas_mount_path", EMPTY, 0),
-    OTHER("notification", ANY, NULL),
-    OTHER("create_version", ANY, NULL),
+    [TG_POOL_ID] = STRING("pool_id", EMPTY, 0),
+    [TG_VOLUMES] = OTHER("volumes", ARRAY, NULL),
+    [TG_NAS_TYPE] = STRING("nas_type", EMPTY, 0),
+    [TG_NAS_SHARE_ADDR] = STRING("nas_share_addr", EMPTY, 0),
+    [TG_NAS_MOUNT_PATH] = STRING("nas_mount_path", EMPTY, 0),
+    [TG_NOTIFICATION] = OTHER("notification", ANY, NULL),
+    [TG_CREATE_VERSION] = OTHER("create_version", ANY, NULL),
     /* members that only a GET answers with */
-    RESPONSE("is_success"),
-    RESPONSE("engine_type"),
-    RESPONSE("engine_name"),
-    RESPONSE("engine_version"),
-    RESPONSE("spec_code"),
-    RESPONSE("gpu_type"),
-    RESPONSE("gpu_num"),
-    RESPONSE("cpu"),
-    RESPONSE("core"),
-    RESPONSE("create_time"),
-    RESPONSE("dataset_name"),
-    RESPONSE("dataset_version_name"),
-    RESPONSE("pool_name"),
-    END,
+    [TG_IS_SUCCESS] = RESPONSE("is_success"),
+    [TG_ENGINE_TYPE] = RESPONSE("engine_type"),
+    [TG_ENGINE_NAME] = RESPONSE("engine_name"),
+    [TG_ENGINE_VERSION] = RESPONSE("engine_version"),
+    [TG_SPEC_CODE] = RESPONSE("spec_code"),
+    [TG_GPU_TYPE] = RESPONSE("gpu_type"),
+    [TG_GPU_NUM] = RESPONSE("gpu_num"),
+    [TG_CPU] = RESPONSE("cpu"),
+    [TG_CORE] = RESPONSE("core"),
+    [TG_CREATE_TIME] = RESPONSE("create_time"),
+    [TG_DATASET_NAME] = RESPONSE("dataset_name"),
+    [TG_DATASET_VERSION_NAME] = RESPONSE("dataset_version_name"),
+    [TG_POOL_NAME] = RESPONSE("pool_name"),
+    [TG_CONFIG_ROWS] = END,
 };
-
-const struct tg_contract_member *tg_contract_find(const struct tg_contract_member *members,
-                                                  struct tg_str name)
-{
-    CHECK(members != NULL);
-    for (; members->name != NULL; members++)
-        if (members->length == name.n && memcmp(members->name, name.p, name.n) == 0)
-            return members;
-    return NULL;
-}
-
-void tg_contract_remember(const struct tg_doc *d, const struct tg_contract_member *members,
-                          uint32_t name)
-{
-    const struct tg_contract_member *row = tg_contract_find(members, tg_doc_string(d, name));
-
-    d->node[name].row = row != NULL ? (uint16_t)(row - members + 1) : TG_CONTRACT_UNKNOWN;
-}
-
-uint32_t tg_contract_value(const struct tg_doc *d, uint32_t object,
-                           const struct tg_contract_member *members, unsigned row)
-{
-    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
-        if (tg_contract_row(d, members, m) == &members[row])
-            return d->node[m].child;
-    return TG_NONE;
-}
-
-void tg_contract_members(const struct tg_doc *d, uint32_t config,
-                         uint32_t member[TG_CONFIG_MEMBERS])
-{
-    CHECK(config < d->count && tg_doc_type(d, config) == TG_OBJECT);
-    for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++)
-        member[i] = TG_NONE;
-    for (uint32_t m = d->node[config].child; m != TG_NONE; m = d->node[m].next) {
-        const struct tg_contract_member *row = tg_contract_row(d, tg_contract_config, m);
-
-        if (row != NULL && row - tg_contract_config < TG_CONFIG_MEMBERS)
-            member[row - tg_contract_config] = d->node[m].child;
-    }
-}
-
-const char *tg_contract_nearest(const struct tg_contract_member *members, struct tg_str name)
-{
-    const char *names[64];
-    unsigned n = 0;
-
-    for (; members->name != NULL; members++) {
-        CHECK(n + 1 < sizeof(names) / sizeof(*names));
-        if (!(members->flags & TG_CONTRACT_RESPONSE))
-            names[n++] = members->name;
-    }
-    names[n] = NULL;
-    return tg_conf_nearest(name, names);
-}
 
 /* --- rules --- */
 

@@ -39,7 +39,7 @@ struct tg_contract_member {
     const struct tg_contract_member *members; /* NULL: not looked into */
 };
 
-/* The members the rules speak of; the numbers index tg_contract_config. */
+/* The members of a config, those the rules speak of first; the numbers index tg_contract_config. */
 enum tg_config_member {
     TG_CONFIG_DESC,
     TG_WORKER_SERVER_NUM,
@@ -59,7 +59,28 @@ enum tg_config_member {
     TG_USER_COMMAND,
     TG_FLAVOR,
     TG_CONFIG_NAME,
-    TG_CONFIG_MEMBERS /* how many have a number; more follow in the table */
+    TG_CONFIG_MEMBERS, /* how many the rules speak of; the table has more */
+    TG_POOL_ID = TG_CONFIG_MEMBERS,
+    TG_VOLUMES,
+    TG_NAS_TYPE,
+    TG_NAS_SHARE_ADDR,
+    TG_NAS_MOUNT_PATH,
+    TG_NOTIFICATION,
+    TG_CREATE_VERSION,
+    TG_IS_SUCCESS,
+    TG_ENGINE_TYPE,
+    TG_ENGINE_NAME,
+    TG_ENGINE_VERSION,
+    TG_SPEC_CODE,
+    TG_GPU_TYPE,
+    TG_GPU_NUM,
+    TG_CPU,
+    TG_CORE,
+    TG_CREATE_TIME,
+    TG_DATASET_NAME,
+    TG_DATASET_VERSION_NAME,
+    TG_POOL_NAME,
+    TG_CONFIG_ROWS
 };
 
 /* Those of an element of `parameter` and of `data_source`; the numbers index `members` of the row.
@@ -81,30 +102,44 @@ const struct tg_contract_member *tg_contract_find(const struct tg_contract_membe
 
 enum { TG_CONTRACT_UNKNOWN = UINT16_MAX }; /* what a node remembers of a name in no table */
 
-/* Looks a member's name up and has its node remember it; tg_contract_row() calls it. */
+/* Looks a member's name up and has its node remember it; tg_contract_number() calls it. */
 void tg_contract_remember(const struct tg_doc *d, const struct tg_contract_member *members,
                           uint32_t name);
 
-/* The row of a member's name, or NULL. The node remembers it, so that each name of a document is
- * looked up once; a name stands in objects of one table only. */
+/* The number of a member's name in its table plus 1, or TG_CONTRACT_UNKNOWN. The node remembers it,
+ * so that each name of a document is looked up once; a name stands in objects of one table only. */
+static inline unsigned tg_contract_number(const struct tg_doc *d,
+                                          const struct tg_contract_member *members, uint32_t name)
+{
+    CHECK(name < d->count);
+    if (d->node[name].row == 0)
+        tg_contract_remember(d, members, name);
+    return d->node[name].row;
+}
+
+/* The row of a member's name, or NULL. */
 static inline const struct tg_contract_member *
 tg_contract_row(const struct tg_doc *d, const struct tg_contract_member *members, uint32_t name)
 {
-    const struct tg_node *n = &d->node[name];
+    unsigned number = tg_contract_number(d, members, name);
 
-    CHECK(name < d->count && n->type == TG_NAME);
-    if (n->row == 0)
-        tg_contract_remember(d, members, name);
-    return n->row == TG_CONTRACT_UNKNOWN ? NULL : &members[n->row - 1];
+    return number == TG_CONTRACT_UNKNOWN ? NULL : &members[number - 1];
 }
 
 /* The value of the member an object has for a row of its table, or TG_NONE. */
 uint32_t tg_contract_value(const struct tg_doc *d, uint32_t object,
                            const struct tg_contract_member *members, unsigned row);
 
-/* The values of a config's members by number, TG_NONE for what is not there: one walk over them. */
-void tg_contract_members(const struct tg_doc *d, uint32_t config,
-                         uint32_t member[TG_CONFIG_MEMBERS]);
+/* What a config has of the contract's members. */
+struct tg_contract_view {
+    uint32_t value[TG_CONFIG_ROWS]; /* by the number of the member; TG_NONE: it is not there */
+    unsigned flags;                 /* enum tg_contract_flags of all members, or-ed */
+    bool unknown;                   /* it has members that are in no table */
+};
+
+/* The view of a config: one walk over its members, by the first who asks. The document keeps it
+ * until one of their names changes: who changes any asks again. */
+const struct tg_contract_view *tg_contract_members(struct tg_doc *d, uint32_t config);
 
 /* The name of a table's row that is nearest to `name`, or NULL when none is near. */
 const char *tg_contract_nearest(const struct tg_contract_member *members, struct tg_str name);
@@ -160,8 +195,9 @@ struct tg_judge {
     uint32_t config; /* an object */
     enum tg_contract_level level;
     const struct tg_contract_rule *rule;
-    uint32_t member[TG_CONFIG_MEMBERS]; /* value nodes, or TG_NONE */
-    unsigned faults;                    /* enum tg_member_fault, or-ed: those of any member */
+    const uint32_t *member; /* value nodes by number, or TG_NONE */
+    uint32_t present;       /* a bit for each of TG_CONFIG_MEMBERS that does not count as absent */
+    unsigned faults;        /* enum tg_member_fault, or-ed: those of any member */
 };
 
 /* Judges the config of a request by all rules of a level; findings go to the report. */
@@ -183,7 +219,10 @@ static inline bool tg_contract_absent(const struct tg_doc *d, uint32_t node,
 }
 
 /* The same for a member of the judged config, turned around. */
-bool tg_judge_has(const struct tg_judge *j, enum tg_config_member member);
+static inline bool tg_judge_has(const struct tg_judge *j, enum tg_config_member member)
+{
+    return (j->present >> member & 1) != 0;
+}
 
 /* Gives a member's string; false when it is absent or no string. */
 bool tg_judge_string(const struct tg_judge *j, enum tg_config_member member, struct tg_str *out);
@@ -200,7 +239,7 @@ void tg_judge_say(struct tg_judge *j, uint32_t node, const char *format, const c
 void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const char *text,
                     const char *text_zh);
 
-/* Fills j->faults by one walk over all members. */
+/* Fills j->faults and j->present by one walk over all members. */
 void tg_judge_look(struct tg_judge *j);
 
 /* The faults of a member that is an OBS path and not absent. */

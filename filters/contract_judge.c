@@ -10,22 +10,17 @@ void tg_contract_judge(struct tg_request *r, enum tg_contract_level level)
     struct tg_judge j = {.request = r, .doc = r->doc, .config = r->config, .level = level};
 
     CHECK(r->doc != NULL && r->config < r->doc->count);
+    CHECK(level >= TG_LAX && level <= TG_STRICT);
     if (tg_doc_type(r->doc, r->config) != TG_OBJECT) {
         j.rule = tg_contract_rule("type");
         tg_judge_say(&j, r->config, "must be an object", "必须是对象");
         return;
     }
-    tg_contract_members(j.doc, j.config, j.member);
+    j.member = tg_contract_members(j.doc, j.config)->value;
     tg_judge_look(&j);
     for (j.rule = tg_contract_rules; j.rule->id != NULL; j.rule++)
-        if (j.rule->check != NULL && tg_contract_severity(j.rule, level) != 0)
+        if (j.rule->check != NULL && j.rule->severity[level - 1] != '-')
             j.rule->check(&j);
-}
-
-bool tg_judge_has(const struct tg_judge *j, enum tg_config_member member)
-{
-    CHECK(member < TG_CONFIG_MEMBERS);
-    return !tg_contract_absent(j->doc, j->member[member], &tg_contract_config[member]);
 }
 
 bool tg_judge_string(const struct tg_judge *j, enum tg_config_member member, struct tg_str *out)

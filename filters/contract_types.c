@@ -115,24 +115,41 @@ static bool is_of_answers(const struct tg_judge *j, const struct tg_contract_mem
            (row != &tg_contract_config[TG_CONFIG_NAME] || j->request->config_name.n > 0);
 }
 
+/* Most members are strings where one belongs: neither type nor range can be wrong with them. */
+static unsigned string_faults(const struct tg_doc *d, uint32_t value,
+                              const struct tg_contract_member *row)
+{
+    unsigned faults = is_too_long(d, value, row) ? TG_FAULT_LENGTH : 0U;
+
+    if ((row->flags & TG_CONTRACT_OBS) && !tg_contract_absent(d, value, row))
+        faults |= tg_judge_path_faults(row, tg_doc_string(d, value));
+    return faults;
+}
+
+static unsigned value_faults(const struct tg_doc *d, uint32_t value,
+                             const struct tg_contract_member *row)
+{
+    if (row->type == TG_CONTRACT_STRING && tg_doc_type(d, value) == TG_STRING)
+        return string_faults(d, value, row);
+    return (has_wrong_type(d, value, row) ? TG_FAULT_TYPE : 0U) |
+           (is_out_of_range(d, value, row) ? TG_FAULT_RANGE : 0U);
+}
+
 static void look(struct tg_judge *j, uint32_t name, const struct tg_contract_member *members,
                  const struct tg_contract_member *row)
 {
-    const struct tg_doc *d = j->doc;
-    uint32_t value = d->node[name].child;
+    uint32_t value = j->doc->node[name].child;
 
-    (void)members;
     if (row == NULL) {
         j->faults |= TG_FAULT_NAME;
         return;
     }
-    j->faults |= (is_of_answers(j, row) ? TG_FAULT_ANSWER : 0U) |
-                 (has_wrong_type(d, value, row) ? TG_FAULT_TYPE : 0U) |
-                 (is_out_of_range(d, value, row) ? TG_FAULT_RANGE : 0U) |
-                 (is_too_long(d, value, row) ? TG_FAULT_LENGTH : 0U);
-    if ((row->flags & TG_CONTRACT_OBS) && tg_doc_type(d, value) == TG_STRING &&
-        !tg_contract_absent(d, value, row))
-        j->faults |= tg_judge_path_faults(row, tg_doc_string(d, value));
+    if (members == tg_contract_config && row < members + TG_CONFIG_MEMBERS &&
+        !tg_contract_absent(j->doc, value, row))
+        j->present |= (uint32_t)1 << (row - members);
+    if (is_of_answers(j, row))
+        j->faults |= TG_FAULT_ANSWER;
+    j->faults |= value_faults(j->doc, value, row);
 }
 
 void tg_judge_look(struct tg_judge *j)

@@ -199,7 +199,7 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
         return tg_reply(r, TG_E_SIGNED_REFUSED, NULL, NULL);
     if (tg_doc_type(r->doc, r->config) != TG_OBJECT)
         return TG_NEXT; /* left to the rules */
-    tg_contract_members(n.doc, n.config, n.member);
+    n.member = tg_contract_members(n.doc, n.config)->value;
     for (unsigned i = 0; i < TG_NORMAL_STEPS; i++) {
         n.why = tg_normal_steps[i].name;
         if (is_on(c, i))

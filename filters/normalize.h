@@ -19,7 +19,7 @@ struct tg_normal {
     struct tg_request *request;
     struct tg_doc *doc;
     uint32_t config;                          /* an object */
-    uint32_t member[TG_CONFIG_MEMBERS];       /* its values, or TG_NONE: each step keeps them so */
+    const uint32_t *member;                   /* its values, or TG_NONE: each step keeps them so */
     const char *why;                          /* the name of the step at work */
     const struct tg_normal_default *defaults; /* in the order written */
     unsigned ndefaults;

@@ -27,6 +27,12 @@ uint32_t tg_normal_value(const struct tg_normal *n, enum tg_config_member array,
     return tg_contract_value(n->doc, element, tg_contract_config[array].members, row);
 }
 
+/* Behind every change to the names of the config's members. */
+static void look_up(struct tg_normal *n)
+{
+    n->member = tg_contract_members(n->doc, n->config)->value;
+}
+
 static bool has(const struct tg_normal *n, enum tg_config_member m)
 {
     return !tg_contract_absent(n->doc, n->member[m], &tg_contract_config[m]);
@@ -134,8 +140,6 @@ static void drop_response_member(struct tg_normal *n, uint32_t name,
         return; /* a create names the config in its body */
     if (!is_name || names_this_config(n, node_of(n, name)->child)) {
         tg_doc_remove(n->doc, name, n->why);
-        if (is_name)
-            n->member[TG_CONFIG_NAME] = TG_NONE;
         return;
     }
     report(n, name, "response_name",
@@ -150,6 +154,8 @@ static void drop_response_members(struct tg_normal *n)
 {
     uint32_t next;
 
+    if (!(tg_contract_members(n->doc, n->config)->flags & TG_CONTRACT_RESPONSE))
+        return;
     for (uint32_t m = node_of(n, n->config)->child; m != TG_NONE; m = next) {
         const struct tg_contract_member *row = tg_contract_row(n->doc, tg_contract_config, m);
 
@@ -157,6 +163,7 @@ static void drop_response_members(struct tg_normal *n)
         if (row != NULL && (row->flags & TG_CONTRACT_RESPONSE))
             drop_response_member(n, m, row);
     }
+    look_up(n);
 }
 
 /* --- defaults --- */
@@ -169,7 +176,7 @@ static void fill(struct tg_normal *n, const struct tg_contract_member *row, stru
 
     if (node == TG_NONE) {
         tg_doc_add(n->doc, n->config, tg_str_of(row->name), type, text, n->why);
-        tg_contract_members(n->doc, n->config, n->member);
+        look_up(n);
     } else if (tg_contract_absent(n->doc, node, row)) {
         tg_doc_replace(n->doc, node, type, text, n->why);
     }
@@ -234,7 +241,7 @@ static void drop_nulls_in(struct tg_normal *n, uint32_t container)
 static void drop_nulls(struct tg_normal *n)
 {
     drop_nulls_in(n, n->config);
-    tg_contract_members(n->doc, n->config, n->member);
+    look_up(n);
     if (tells_too_much(n))
         report(n, n->config, "limit", TG_STR("has too many nulls under long names: leave them out"),
                TG_STR("长名称之下的 null 过多: 应去掉"));

@@ -277,7 +277,6 @@ struct tg_policy_set {
      * each row of the contract's table, then one for each first name that is not in it. */
     uint32_t *slots; /* scratch: the value in the request at hand, or TG_NONE */
     unsigned nslots;
-    unsigned nrows;
     unsigned nnames;
     struct tg_str *names;
     uint32_t *hash;     /* name numbers plus 1, 0 for none; open addressing */

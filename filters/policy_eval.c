@@ -22,35 +22,40 @@ uint32_t tg_policy_hash(struct tg_str name)
     return (uint32_t)(hash >> 32);
 }
 
-/* The slot of a member's name, or TG_NONE. */
-static uint32_t slot_of(const struct tg_policy_set *set, const struct tg_doc *doc, uint32_t name)
+/* The slot of a member that is in no table of the contract's, or TG_NONE. */
+static uint32_t slot_of(const struct tg_policy_set *set, struct tg_str name)
 {
-    const struct tg_contract_member *row = tg_contract_row(doc, tg_contract_config, name);
-    struct tg_str text;
-
-    if (row != NULL)
-        return (uint32_t)(row - tg_contract_config);
-    if (set->nnames == 0)
-        return TG_NONE;
-    text = tg_doc_string(doc, name);
-    for (uint32_t i = tg_policy_hash(text) & set->hash_mask; set->hash[i] != 0;
+    for (uint32_t i = tg_policy_hash(name) & set->hash_mask; set->hash[i] != 0;
          i = (i + 1) & set->hash_mask)
-        if (tg_str_eq(set->names[set->hash[i] - 1], text))
-            return set->nrows + set->hash[i] - 1;
+        if (tg_str_eq(set->names[set->hash[i] - 1], name))
+            return TG_CONFIG_ROWS + set->hash[i] - 1;
     return TG_NONE;
 }
 
-static void fill_slots(const struct tg_policy_set *set, const struct tg_doc *doc, uint32_t config)
+static void fill_named(const struct tg_policy_set *set, const struct tg_doc *doc, uint32_t config)
 {
-    memset(set->slots, 0xff, set->nslots * sizeof(*set->slots)); /* TG_NONE */
-    if (tg_doc_type(doc, config) != TG_OBJECT)
-        return;
     for (uint32_t m = doc->node[config].child; m != TG_NONE; m = doc->node[m].next) {
-        uint32_t slot = slot_of(set, doc, m);
+        uint32_t slot;
 
+        if (tg_contract_row(doc, tg_contract_config, m) != NULL)
+            continue;
+        slot = slot_of(set, tg_doc_string(doc, m));
         if (slot != TG_NONE)
             set->slots[slot] = doc->node[m].child;
     }
+}
+
+static void fill_slots(const struct tg_policy_set *set, struct tg_doc *doc, uint32_t config)
+{
+    const struct tg_contract_view *view;
+
+    memset(set->slots, 0xff, set->nslots * sizeof(*set->slots)); /* TG_NONE */
+    if (tg_doc_type(doc, config) != TG_OBJECT)
+        return;
+    view = tg_contract_members(doc, config);
+    memcpy(set->slots, view->value, sizeof(view->value));
+    if (view->unknown && set->nnames > 0)
+        fill_named(set, doc, config);
 }
 
 /* --- one check --- */

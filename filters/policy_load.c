@@ -297,10 +297,10 @@ static unsigned slot_of(struct tg_policy_set *set, struct tg_str name)
         return (unsigned)(row - tg_contract_config);
     for (; set->hash[i] != 0; i = (i + 1) & set->hash_mask)
         if (tg_str_eq(set->names[set->hash[i] - 1], name))
-            return set->nrows + set->hash[i] - 1;
+            return TG_CONFIG_ROWS + set->hash[i] - 1;
     set->names[set->nnames++] = name;
     set->hash[i] = set->nnames;
-    return set->nrows + set->nnames - 1;
+    return TG_CONFIG_ROWS + set->nnames - 1;
 }
 
 static void number_rule(struct tg_policy_set *set, struct tg_policy_rule *r)
@@ -329,15 +329,13 @@ static void number_all(struct tg_conf *c, struct tg_policy_set *set)
 
     while (size < n * 2)
         size *= 2;
-    while (tg_contract_config[set->nrows].name != NULL)
-        set->nrows++;
     set->hash_mask = size - 1;
     set->hash = tg_arena_zalloc(c->arena, size, sizeof(*set->hash));
     set->names = tg_arena_zalloc(c->arena, n, sizeof(*set->names));
     for (struct tg_policy *p = set->policies; p != NULL; p = p->next)
         for (struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
             number_rule(set, r);
-    set->nslots = set->nrows + set->nnames;
+    set->nslots = TG_CONFIG_ROWS + set->nnames;
     set->slots = tg_arena_zalloc(c->arena, set->nslots, sizeof(*set->slots));
 }
 

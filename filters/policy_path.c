@@ -282,10 +282,7 @@ static uint32_t member(const struct tg_doc *doc, uint32_t object, const struct t
 {
     if (name->row == NULL)
         return tg_doc_member(doc, object, name->text);
-    for (uint32_t m = doc->node[object].child; m != TG_NONE; m = doc->node[m].next)
-        if (tg_contract_row(doc, name->members, m) == name->row)
-            return doc->node[m].child;
-    return TG_NONE;
+    return tg_contract_value(doc, object, name->members, (unsigned)(name->row - name->members));
 }
 
 static bool selected(const struct walk *w, const struct tg_policy_step *step, uint32_t element)

@@ -1,16 +1,12 @@
 #include "arena.h"
 
-#include "check.h"
-
-#include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
     FIRST_CHUNK = 8192 - 64, /* bytes of data: what a PUT of the example with its rules needs */
-    KEPT = 65536,            /* largest chunk that outlives a reset */
-    ALIGN = alignof(max_align_t)
+    KEPT = 65536             /* largest chunk that outlives a reset */
 };
 
 struct tg_arena_chunk {
@@ -65,7 +61,7 @@ void tg_arena_reset(struct tg_arena *a)
 }
 
 /* Chunks double, so that a large document costs few of them. */
-static void grow(struct tg_arena *a, size_t n)
+void tg_arena_grow(struct tg_arena *a, size_t n)
 {
     size_t size = a->chunk == NULL ? FIRST_CHUNK : a->chunk->size * 2;
     struct tg_arena_chunk *c;
@@ -79,19 +75,6 @@ static void grow(struct tg_arena *a, size_t n)
     c->older = a->chunk;
     c->size = size;
     use_chunk(a, c);
-}
-
-void *tg_arena_alloc(struct tg_arena *a, size_t n)
-{
-    size_t rounded = (n + (ALIGN - 1)) & ~(size_t)(ALIGN - 1);
-    void *p;
-
-    CHECK(rounded >= n);
-    if ((size_t)(a->end - a->at) < rounded)
-        grow(a, rounded);
-    p = a->at;
-    a->at += rounded;
-    return p;
 }
 
 void *tg_arena_zalloc(struct tg_arena *a, size_t count, size_t size)

@@ -10,7 +10,10 @@
 #ifndef TG_ARENA_H
 #define TG_ARENA_H
 
+#include "check.h"
 #include "str.h"
+
+#include <stdalign.h>
 
 struct tg_arena_chunk;
 
@@ -29,8 +32,24 @@ void tg_arena_end(struct tg_arena *a);
 /* Forgets all allocations but keeps the largest chunk (up to 64 KB) for reuse. */
 void tg_arena_reset(struct tg_arena *a);
 
+enum { TG_ARENA_ALIGN = alignof(max_align_t) };
+
+/* Makes room for `n` bytes; tg_arena_alloc() calls it. */
+void tg_arena_grow(struct tg_arena *a, size_t n);
+
 /* `n` bytes, aligned for any type, not initialised. `n` may be 0. Never NULL. */
-void *tg_arena_alloc(struct tg_arena *a, size_t n);
+static inline void *tg_arena_alloc(struct tg_arena *a, size_t n)
+{
+    size_t rounded = (n + (TG_ARENA_ALIGN - 1)) & ~(size_t)(TG_ARENA_ALIGN - 1);
+    void *p;
+
+    CHECK(rounded >= n);
+    if ((size_t)(a->end - a->at) < rounded)
+        tg_arena_grow(a, rounded);
+    p = a->at;
+    a->at += rounded;
+    return p;
+}
 
 /* The same, zeroed; `count * size` that overflows is a bug and CHECKed. */
 void *tg_arena_zalloc(struct tg_arena *a, size_t count, size_t size);

@@ -75,6 +75,9 @@ struct tg_doc {
     unsigned nchanges;
     struct tg_str result; /* of tg_doc_result() after `rendered` changes */
     unsigned rendered;
+    uint32_t viewed; /* the object whose members filters have looked up; TG_NONE: forgotten, since
+                        one of their names changed */
+    void *view;      /* what they found; in the arena */
 };
 
 enum {

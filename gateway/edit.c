@@ -78,6 +78,13 @@ static void set_text(struct tg_doc *d, uint32_t node, struct tg_str text)
     mark_edited(d, node);
 }
 
+/* What was found among an object's members no longer is so. */
+static void forget_view(struct tg_doc *d, uint32_t object)
+{
+    if (d->viewed == object)
+        d->viewed = TG_NONE;
+}
+
 /* The text of a value as it is now; of a container with edits inside it has to be made. */
 static struct tg_str current_text(const struct tg_doc *d, uint32_t node)
 {
@@ -115,6 +122,7 @@ void tg_doc_rename(struct tg_doc *d, uint32_t name_node, struct tg_str new_name,
     c->old_text = current_text(d, d->node[name_node].child);
     set_text(d, name_node, quoted(d, new_name));
     d->node[name_node].row = 0;
+    forget_view(d, d->node[name_node].parent);
     c->to = tg_doc_pointer(d, name_node);
 }
 
@@ -126,6 +134,7 @@ void tg_doc_remove(struct tg_doc *d, uint32_t name_node, const char *why)
     CHECK(n->type == TG_NAME && n->child != TG_NONE);
     c->old_text = current_text(d, n->child);
     mark_edited(d, name_node);
+    forget_view(d, n->parent);
     n->removed = true;
     if (n->previous != TG_NONE)
         d->node[n->previous].next = n->next;
@@ -199,6 +208,7 @@ uint32_t tg_doc_add(struct tg_doc *d, uint32_t object, struct tg_str name, enum 
     CHECK(object < d->count && d->node[object].type == TG_OBJECT);
     CHECK(d->node[object].offset != TG_NONE);
     mark_edited(d, object);
+    forget_view(d, object);
     member = new_node(d, TG_NAME, quoted(d, name), object);
     value = new_node(d, type, tg_arena_dup(d->arena, new_text), member);
     d->node[member].child = value;
@@ -362,11 +372,11 @@ static char *render(const struct tg_doc *d, uint32_t node, char *out)
     for (uint32_t i = node; i < d->original && d->node[i].offset < to; i++) {
         const struct tg_node *e = &d->node[i];
 
-        if (e->offset < w.at)
-            continue; /* inside a member that was left out */
+        if (!e->edited || e->offset < w.at)
+            continue; /* as it was, or inside a member that was left out */
         if (e->removed) {
             skip_member(&w, i);
-        } else if (e->edited && !is_container(d, i)) {
+        } else if (!is_container(d, i)) {
             advance(&w, e->offset);
             put(&w, tg_doc_text(d, i));
             w.at = e->offset + e->span;
