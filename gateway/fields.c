@@ -10,7 +10,8 @@ enum { MAX_OPTIONS = 64 };
 #define TEXT  TG_CHAR_TEXT
 #define URI   TG_CHAR_TARGET
 #define PLAIN (TG_CHAR_TOKEN | TG_CHAR_TEXT | TG_CHAR_TARGET | TG_CHAR_HOST)
-#define DIGIT (PLAIN | TG_CHAR_HEX)
+#define NAME  (PLAIN | TG_CHAR_NAME)
+#define DIGIT (NAME | TG_CHAR_HEX)
 
 /* What is not named here (controls, DEL) belongs nowhere. */
 const uint8_t tg_chars[256] = {
@@ -23,7 +24,8 @@ const uint8_t tg_chars[256] = {
     ['(' ... ')'] = TEXT | URI,
     ['*' ... '+'] = TOKEN | TEXT | URI,
     [','] = TEXT | URI,
-    ['-' ... '.'] = PLAIN,
+    ['-'] = NAME,
+    ['.'] = PLAIN,
     ['/'] = TEXT | URI,
     ['0' ... '9'] = DIGIT,
     [':' ... ';'] = TEXT | URI,
@@ -32,13 +34,13 @@ const uint8_t tg_chars[256] = {
     ['>'] = TEXT,
     ['?' ... '@'] = TEXT | URI,
     ['A' ... 'F'] = DIGIT,
-    ['G' ... 'Z'] = PLAIN,
+    ['G' ... 'Z'] = NAME,
     ['[' ... ']'] = TEXT, /* [ \ ] */
     ['^'] = TOKEN | TEXT,
-    ['_'] = PLAIN,
+    ['_'] = NAME,
     ['`'] = TOKEN | TEXT,
     ['a' ... 'f'] = DIGIT,
-    ['g' ... 'z'] = PLAIN,
+    ['g' ... 'z'] = NAME,
     ['{'] = TEXT,
     ['|'] = TOKEN | TEXT,
     ['}'] = TEXT,

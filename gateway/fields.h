@@ -16,6 +16,7 @@ enum {
     TG_CHAR_HOST = 8,       /* names and IPv4 addresses: letters, digits, "-", ".", "_", "~" */
     TG_CHAR_UNRESERVED = 8, /* RFC 3986 section 2.3: the same set */
     TG_CHAR_HEX = 16,
+    TG_CHAR_NAME = 32, /* of a project or config: letters, digits, "-", "_" */
 };
 
 extern const uint8_t tg_chars[256];

@@ -12,13 +12,13 @@ enum { RETRY_AFTER_S = 1, MAX_WARNINGS = 20, MAX_SHOWN = 240 };
 static void add_allow(const struct tg_exchange *x, struct tg_buf *b)
 {
     size_t start = b->n;
-    struct tg_str values[8];
+    struct tg_str values[TG_TARGET_PARAMETERS];
     unsigned n;
     bool first = true;
 
     tg_buf_puts(b, "Allow: ");
     for (const struct tg_location *l = x->conn->server->locations; l != NULL; l = l->next) {
-        if (!tg_target_match(l->pattern, x->request.path, values, 8, &n))
+        if (!tg_target_match(&l->prepared, x->request.path, values, TG_TARGET_PARAMETERS, &n))
             continue;
         if (l->method.n == 0) {
             b->n = start;

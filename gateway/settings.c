@@ -246,12 +246,12 @@ static bool takes_method(const struct tg_location *l, const struct tg_request *r
 const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
                                             struct tg_no_route *why)
 {
-    struct tg_str values[TG_MAX_PARAMETERS];
+    struct tg_str values[TG_TARGET_PARAMETERS];
     unsigned n;
 
     *why = (struct tg_no_route){0};
     for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
-        if (tg_target_match(l->pattern, r->path, values, TG_MAX_PARAMETERS, &n)) {
+        if (tg_target_match(&l->prepared, r->path, values, TG_TARGET_PARAMETERS, &n)) {
             if (takes_method(l, r)) {
                 why->wrong_method = false;
                 take_values(r, l, values, n);

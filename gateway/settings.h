@@ -9,6 +9,7 @@
 #include "filter.h"
 #include "limit.h"
 #include "log.h"
+#include "target.h"
 
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -16,7 +17,6 @@
 enum {
     TG_MAX_ORIGINS = 64,          /* servers of one upstream */
     TG_MAX_FILTERS = 32,          /* that one process can know: built in and loaded */
-    TG_MAX_PARAMETERS = 8,        /* {name} segments of one pattern */
     TG_JUDGED_BODY_MAX = 1 << 20, /* bytes of a body that filters judge where
                                      client_max_body_size is 0 */
 };
@@ -86,8 +86,9 @@ enum tg_forwarded { TG_FORWARDED_OFF = 1, TG_FORWARDED_XFF, TG_FORWARDED_RFC7239
 struct tg_location {
     struct tg_str method; /* empty: any */
     struct tg_str
-        pattern;    /* as written, e.g. /v1/{project_id}/training-job-configs/{config_name} */
-    int project_id; /* which of the pattern's {name}s that is, or -1 */
+        pattern; /* as written, e.g. /v1/{project_id}/training-job-configs/{config_name} */
+    struct tg_target_pattern prepared; /* the same, to be matched */
+    int project_id;                    /* which of the pattern's {name}s that is, or -1 */
     int config_name;
     const char *file;
     unsigned line;

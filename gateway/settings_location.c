@@ -46,7 +46,7 @@ static struct tg_str next_segment(struct tg_str *rest)
  * of them are the two that are known. */
 static const char *take_parameters(struct tg_location *l)
 {
-    struct tg_str names[TG_MAX_PARAMETERS];
+    struct tg_str names[TG_TARGET_PARAMETERS];
     int n = 0;
 
     l->project_id = -1;
@@ -56,7 +56,7 @@ static const char *take_parameters(struct tg_location *l)
 
         if (tg_conf_parameter(segment) == 0)
             continue;
-        if (n == TG_MAX_PARAMETERS)
+        if (n == TG_TARGET_PARAMETERS)
             return "has more than 8 \"{name}\" segments";
         for (int i = 0; i < n; i++)
             if (tg_str_eq(names[i], segment))
@@ -116,6 +116,7 @@ bool tg_location_name(struct tg_conf *c, const struct tg_conf_item *item, struct
         tg_conf_error(c, item, "the path of \"location\" %s, got \"%s\"", why, l->pattern.p);
         return false;
     }
+    tg_target_prepare(l->pattern, &l->prepared);
     return true;
 }
 

@@ -205,39 +205,6 @@ static bool is_parameter(struct tg_str segment)
     return segment.n > 2 && segment.p[0] == '{' && segment.p[segment.n - 1] == '}';
 }
 
-static bool value_valid(struct tg_str value)
-{
-    if (value.n == 0 || value.n > MAX_VALUE)
-        return false;
-    for (size_t i = 0; i < value.n; i++)
-        if (!tg_char_is(value.p[i], TG_CHAR_UNRESERVED) || value.p[i] == '.' || value.p[i] == '~')
-            return false;
-    return true;
-}
-
-/* The whole path, segment by segment. */
-static bool match_segments(struct tg_str pattern, struct tg_str path, struct tg_str *values,
-                           unsigned max, unsigned *nvalues)
-{
-    struct tg_str want;
-    struct tg_str have;
-
-    while (next_segment(&pattern, &want)) {
-        if (!next_segment(&path, &have))
-            return false;
-        if (!is_parameter(want)) {
-            if (!tg_str_eq(want, have))
-                return false;
-            continue;
-        }
-        if (!value_valid(have))
-            return false;
-        if (*nvalues < max)
-            values[(*nvalues)++] = have;
-    }
-    return path.n == 0;
-}
-
 bool tg_target_has_parameters(struct tg_str pattern)
 {
     struct tg_str segment;
@@ -248,17 +215,58 @@ bool tg_target_has_parameters(struct tg_str pattern)
     return false;
 }
 
-bool tg_target_match(struct tg_str pattern, struct tg_str path, struct tg_str *values, unsigned max,
-                     unsigned *nvalues)
+void tg_target_prepare(struct tg_str text, struct tg_target_pattern *out)
 {
-    *nvalues = 0;
-    if (tg_target_has_parameters(pattern))
-        return match_segments(pattern, path, values, max, nvalues);
-    if (pattern.n > 0 && pattern.p[pattern.n - 1] == '/')
-        pattern.n--; /* "/" and "/v1/": the border is the next test's */
-    if (!tg_str_starts(path, pattern))
+    struct tg_str rest = text;
+    const char *literal = text.p;
+    struct tg_str segment;
+
+    out->nparameters = 0;
+    while (next_segment(&rest, &segment)) {
+        if (!is_parameter(segment))
+            continue;
+        CHECK(out->nparameters < TG_TARGET_PARAMETERS);
+        out->literal[out->nparameters++] = (struct tg_str){literal, (size_t)(segment.p - literal)};
+        literal = rest.p;
+    }
+    if (tg_str_ends(text, TG_STR("/")))
+        text.n--; /* "/" and "/v1/": the border is the next test's */
+    out->literal[out->nparameters] = (struct tg_str){literal, (size_t)(text.p + text.n - literal)};
+}
+
+/* Takes the value of a {name} off the path, and what must stand behind it. */
+static bool take_value(struct tg_str *path, struct tg_str behind, struct tg_str *value)
+{
+    size_t n = 0;
+
+    while (n < path->n && tg_char_is(path->p[n], TG_CHAR_NAME))
+        n++;
+    *value = (struct tg_str){path->p, n};
+    *path = tg_str_skip(*path, n);
+    if (n == 0 || n > MAX_VALUE || !tg_str_starts(*path, behind))
         return false;
-    return path.n == pattern.n || pattern.n == 0 || path.p[pattern.n] == '/';
+    *path = tg_str_skip(*path, behind.n);
+    return true;
+}
+
+bool tg_target_match(const struct tg_target_pattern *pattern, struct tg_str path,
+                     struct tg_str *values, unsigned max, unsigned *nvalues)
+{
+    struct tg_str value;
+
+    *nvalues = 0;
+    if (!tg_str_starts(path, pattern->literal[0]))
+        return false;
+    path = tg_str_skip(path, pattern->literal[0].n);
+    if (pattern->nparameters == 0)
+        return path.n == 0 || pattern->literal[0].n == 0 || path.p[0] == '/';
+    for (unsigned i = 1; i <= pattern->nparameters; i++) {
+        if (!take_value(&path, pattern->literal[i], &value))
+            return false;
+        if (*nvalues < max)
+            values[(*nvalues)++] = value;
+    }
+    return path.n == 0;
 }
 
 bool tg_target_resembles(struct tg_str pattern, struct tg_str path)

@@ -26,6 +26,17 @@
 bool tg_target_normalize(struct tg_str target, char *out, size_t cap, struct tg_str *path,
                          struct tg_str *query, bool *changed, const char **why);
 
+enum { TG_TARGET_PARAMETERS = 8 }; /* {name} segments of one pattern, at most */
+
+/* A pattern, ready to be matched; slices of its text. */
+struct tg_target_pattern {
+    struct tg_str literal[TG_TARGET_PARAMETERS + 1]; /* before each {name}, and behind the last */
+    unsigned nparameters;
+};
+
+/* Prepares a pattern with at most TG_TARGET_PARAMETERS {name} segments (CHECKed). */
+void tg_target_prepare(struct tg_str text, struct tg_target_pattern *out);
+
 /*
  * Matches a normalised path against a pattern. Without "{name}": prefix match at segment borders
  * ("/v1" and "/v1/" match "/v1" and "/v1/x", not "/v1x"; "/" matches all). With "{name}" segments:
@@ -33,8 +44,8 @@ bool tg_target_normalize(struct tg_str target, char *out, size_t cap, struct tg_
  * values (slices of `path`) go to values[0..] in order, at most `max`. ASCII letters compare
  * exactly. *nvalues means nothing when the answer is false.
  */
-bool tg_target_match(struct tg_str pattern, struct tg_str path, struct tg_str *values, unsigned max,
-                     unsigned *nvalues);
+bool tg_target_match(const struct tg_target_pattern *pattern, struct tg_str path,
+                     struct tg_str *values, unsigned max, unsigned *nvalues);
 
 /*
  * True when the path has the shape of a pattern with "{name}" segments, whatever the values and the

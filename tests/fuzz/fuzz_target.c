@@ -40,11 +40,14 @@ static void check_again(struct tg_str path)
 static void check_matches(struct tg_str path)
 {
     struct tg_str pattern = TG_STR("/v1/{project_id}/training-job-configs/{config_name}");
+    struct tg_target_pattern prepared;
     struct tg_str values[2];
     unsigned n = 0;
 
-    CHECK(tg_target_match(TG_STR("/"), path, values, 2, &n) && n == 0);
-    if (!tg_target_match(pattern, path, values, 2, &n))
+    tg_target_prepare(TG_STR("/"), &prepared);
+    CHECK(tg_target_match(&prepared, path, values, 2, &n) && n == 0);
+    tg_target_prepare(pattern, &prepared);
+    if (!tg_target_match(&prepared, path, values, 2, &n))
         return;
     CHECK(n == 2 && tg_target_resembles(pattern, path));
     CHECK(values[0].p == path.p + 4 && values[1].p + values[1].n == path.p + path.n);

@@ -255,6 +255,15 @@ static const struct match_case {
     {"/{a}", "/", false, false, ""},
     {"/{a}", "/x/y", false, false, ""},
     {"/{a}/{b}/{c}/{d}", "/1/2/3/4", true, true, "1,2,3"},
+    {"/{a}/{b}/{c}/{d}", "/1/2/3", false, false, ""},
+    {"/{a}/b", "/x/b", true, true, "x"},
+    {"/{a}/b", "/x/bc", false, false, ""},
+    {"/{a}/b", "/x/b/c", false, false, ""},
+    {"/{a}/b", "/x", false, false, ""},
+    {"/{a}/b/{c}", "/x/bc", false, false, ""},
+    {"/{a}/b/{c}", "/x/bc/y", false, false, ""},
+    {"/{a}/b/", "/x/b", true, true, "x"},
+    {"/v1/{}/{a}", "/v1/{}/x", true, true, "x"},
 };
 
 static void every_match(void **state)
@@ -267,8 +276,11 @@ static void every_match(void **state)
         struct tg_str values[3];
         unsigned n = 99;
         char joined[160] = "";
-        bool result = tg_target_match(pattern, path, values, COUNT(values), &n);
+        struct tg_target_pattern prepared;
+        bool result;
 
+        tg_target_prepare(pattern, &prepared);
+        result = tg_target_match(&prepared, path, values, COUNT(values), &n);
         for (unsigned v = 0; result && v < n; v++) {
             size_t at = strlen(joined);
 
