@@ -186,6 +186,9 @@ enum tg_member_fault {
     TG_FAULT_DATA_PATH = 1 << 6,
     TG_FAULT_OBS_ASCII = 1 << 7,
     TG_FAULT_SLASH = 1 << 8,
+    TG_FAULT_LABEL =
+        1 << 9, /* a parameter without a label that is a string, or with an empty one */
+    TG_FAULT_LABEL_TWICE = 1 << 10, /* two labels may be the same */
 };
 
 /* One config under judgement. */
@@ -242,8 +245,15 @@ void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const
 /* Fills j->faults and j->present by one walk over all members. */
 void tg_judge_look(struct tg_judge *j);
 
-/* The faults of a member that is an OBS path and not absent. */
-unsigned tg_judge_path_faults(const struct tg_contract_member *member, struct tg_str path);
+/* Fills in the faults of the labels of `parameter`. */
+void tg_judge_labels(struct tg_judge *j);
+
+enum { TG_NOTED_OBS_PATH = 1 }; /* what a node says of a string that is a well formed OBS path */
+
+/* The faults of a member that is an OBS path and not absent. Notes at the node when it is well
+ * formed. */
+unsigned tg_judge_path_faults(const struct tg_doc *d, uint32_t node,
+                              const struct tg_contract_member *member);
 
 /* The checks of the rules, by subject. contract_types.c: */
 void tg_check_type(struct tg_judge *j);

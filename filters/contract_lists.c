@@ -43,8 +43,32 @@ static bool label_text(const struct tg_judge *j, uint32_t element, struct tg_str
     return true;
 }
 
+/* Two labels that are the same set the same bit. */
+static uint64_t bit_of(struct tg_str label)
+{
+    return (uint64_t)1 << (((unsigned char)label.p[0] + 5 * label.n) & 63);
+}
+
+void tg_judge_labels(struct tg_judge *j)
+{
+    struct tg_str label;
+    uint64_t seen = 0;
+
+    for (uint32_t e = first_object(j, TG_PARAMETER); e != TG_NONE; e = next_object(j, e)) {
+        if (!label_text(j, e, &label) || label.n == 0) {
+            j->faults |= TG_FAULT_LABEL;
+            continue;
+        }
+        if (seen & bit_of(label))
+            j->faults |= TG_FAULT_LABEL_TWICE;
+        seen |= bit_of(label);
+    }
+}
+
 void tg_check_label_missing(struct tg_judge *j)
 {
+    if (!(j->faults & TG_FAULT_LABEL))
+        return;
     for (uint32_t e = first_object(j, TG_PARAMETER); e != TG_NONE; e = next_object(j, e)) {
         uint32_t label = label_of(j, e);
 
@@ -60,6 +84,8 @@ void tg_check_label_empty(struct tg_judge *j)
 {
     struct tg_str label;
 
+    if (!(j->faults & TG_FAULT_LABEL))
+        return;
     for (uint32_t e = first_object(j, TG_PARAMETER); e != TG_NONE; e = next_object(j, e))
         if (label_text(j, e, &label) && label.n == 0)
             tg_judge_say(j, label_of(j, e), "must not be empty", "不能为空");
@@ -71,10 +97,10 @@ void tg_check_label_twice(struct tg_judge *j)
     struct tg_str label;
     size_t n = 0;
 
+    if (!(j->faults & TG_FAULT_LABEL_TWICE))
+        return;
     for (uint32_t e = first_object(j, TG_PARAMETER); e != TG_NONE; e = next_object(j, e))
         n++;
-    if (n < 2)
-        return;
     tg_strset_init(&labels, j->request->arena, n);
     for (uint32_t e = first_object(j, TG_PARAMETER); e != TG_NONE; e = next_object(j, e))
         if (label_text(j, e, &label) && label.n > 0 && !tg_strset_add(&labels, label))

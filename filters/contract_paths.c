@@ -3,7 +3,6 @@
 #include "contract.h"
 #include "image_ref.h"
 #include "obs_path.h"
-#include "utf8.h"
 
 enum { MAX_SHOWN = 1100 }; /* bytes of a path in a message: any legal path is shorter */
 
@@ -76,10 +75,17 @@ static bool names_no_data(const struct tg_contract_member *member, struct tg_str
            !is_malformed(path);
 }
 
-/* In UTF-8 just the characters outside ASCII have more than one byte. */
+/* Characters outside ASCII: the first bit of all their bytes is set. */
 static bool has_wide(struct tg_str path)
 {
-    return tg_utf8_length(path) < path.n;
+    uint64_t all = 0;
+    size_t i = 0;
+
+    for (; path.n - i >= 8; i += 8)
+        all |= tg_str_word(path.p + i);
+    for (; i < path.n; i++)
+        all |= (unsigned char)path.p[i];
+    return (all & 0x8080808080808080) != 0;
 }
 
 static bool lacks_slash(const struct tg_contract_member *member, struct tg_str path)
@@ -87,13 +93,19 @@ static bool lacks_slash(const struct tg_contract_member *member, struct tg_str p
     return (member->flags & TG_CONTRACT_DIRECTORY) && path.p[path.n - 1] != '/';
 }
 
-unsigned tg_judge_path_faults(const struct tg_contract_member *member, struct tg_str path)
+unsigned tg_judge_path_faults(const struct tg_doc *d, uint32_t node,
+                              const struct tg_contract_member *member)
 {
+    struct tg_str path = tg_doc_string(d, node);
+    unsigned faults;
+
     CHECK(path.n > 0);
-    return (is_malformed(path) ? TG_FAULT_OBS_PATH : 0U) |
-           (names_no_data(member, path) ? TG_FAULT_DATA_PATH : 0U) |
-           (has_wide(path) ? TG_FAULT_OBS_ASCII : 0U) |
-           (lacks_slash(member, path) ? TG_FAULT_SLASH : 0U);
+    faults = (has_wide(path) ? TG_FAULT_OBS_ASCII : 0U) |
+             (lacks_slash(member, path) ? TG_FAULT_SLASH : 0U);
+    if (is_malformed(path))
+        return faults | TG_FAULT_OBS_PATH;
+    d->node[node].noted = TG_NOTED_OBS_PATH;
+    return faults | (names_no_data(member, path) ? TG_FAULT_DATA_PATH : 0U);
 }
 
 /* --- and how it is said --- */

@@ -122,7 +122,7 @@ static unsigned string_faults(const struct tg_doc *d, uint32_t value,
     unsigned faults = is_too_long(d, value, row) ? TG_FAULT_LENGTH : 0U;
 
     if ((row->flags & TG_CONTRACT_OBS) && !tg_contract_absent(d, value, row))
-        faults |= tg_judge_path_faults(row, tg_doc_string(d, value));
+        faults |= tg_judge_path_faults(d, value, row);
     return faults;
 }
 
@@ -155,6 +155,7 @@ static void look(struct tg_judge *j, uint32_t name, const struct tg_contract_mem
 void tg_judge_look(struct tg_judge *j)
 {
     each_member(j, look);
+    tg_judge_labels(j);
 }
 
 /* --- type --- */

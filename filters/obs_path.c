@@ -20,9 +20,25 @@ static const struct tg_obs_fault faults[] = {
               "桶名之后不能超过 1023 字节。"},
 };
 
+/* What a byte may be: anything else, what a bucket's name may have at its ends, a sign between
+ * names, the lead of a C1 control (U+0080 to U+009F), a control, not allowed. */
+enum { PLAIN, SMALL, SIGNS, LEADS, CONTROLS, BARRED };
+
+static const unsigned char kinds[256] = {
+    [0 ... 0x1f] = CONTROLS, [0x7f] = CONTROLS, [0xc2] = LEADS, [' '] = BARRED,
+    ['\''] = BARRED,         ['{'] = BARRED,    ['}'] = BARRED, ['['] = BARRED,
+    [']'] = BARRED,          ['/'] = SIGNS,     ['.'] = SIGNS,  ['a' ... 'z'] = SMALL,
+    ['0' ... '9'] = SMALL,
+};
+
+static unsigned kind_of(char c)
+{
+    return kinds[(unsigned char)c];
+}
+
 static bool is_lower_or_digit(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    return kind_of(c) == SMALL;
 }
 
 static bool is_bucket(struct tg_str name)
@@ -64,22 +80,12 @@ static bool is_address(struct tg_str name)
     return dots == 3 && digits > 0;
 }
 
-/* What a byte may be: the lead of a C1 control (U+0080 to U+009F), a control, not allowed, a sign
- * between names. */
-enum { LEADS = 1, CONTROLS, BARRED, SIGNS };
-
-static const unsigned char kinds[256] = {
-    [0 ... 0x1f] = CONTROLS, [0x7f] = CONTROLS, [0xc2] = LEADS, [' '] = BARRED,
-    ['\''] = BARRED,         ['{'] = BARRED,    ['}'] = BARRED, ['['] = BARRED,
-    [']'] = BARRED,          ['/'] = SIGNS,     ['.'] = SIGNS,
-};
-
 static const struct tg_obs_fault *check_characters(struct tg_str path)
 {
     for (size_t i = 0; i < path.n; i++) {
-        unsigned char kind = kinds[(unsigned char)path.p[i]];
+        unsigned kind = kind_of(path.p[i]);
 
-        if (kind == 0 || kind == SIGNS)
+        if (kind <= SIGNS)
             continue;
         if (kind == CONTROLS ||
             (kind == LEADS && i + 1 < path.n && (unsigned char)path.p[i + 1] < 0xa0))
@@ -139,18 +145,20 @@ static size_t simple_bucket_length(struct tg_str path)
 static bool is_simple(struct tg_str path)
 {
     size_t bucket = simple_bucket_length(path);
-    bool sign = true; /* what stands before was one */
+    size_t sign = bucket + 1; /* where the last one stands */
 
     if (bucket < 3 || bucket > 63 || path.n > bucket + 2 + TG_OBS_MAX_KEY)
         return false;
     if (path.n > bucket + 1 && path.p[bucket + 1] != '/')
         return false;
     for (size_t i = bucket + 2; i < path.n; i++) {
-        unsigned char kind = kinds[(unsigned char)path.p[i]];
+        unsigned kind = kind_of(path.p[i]);
 
-        if (kind != 0 && (kind != SIGNS || sign))
+        if (kind <= SMALL)
+            continue;
+        if (kind != SIGNS || i == sign + 1)
             return false;
-        sign = kind != 0;
+        sign = i;
     }
     return true;
 }

@@ -124,6 +124,7 @@ struct tg_policy_seen {
     enum tg_node_type type;
     struct tg_str text; /* of a string unescaped, else JSON text */
     bool obs;           /* an OBS path */
+    bool well_formed;   /* and known to be a well formed one */
     uint32_t *spare;    /* steps that patterns may take for all values of a check (pattern.h) */
 };
 

@@ -60,6 +60,14 @@ static void fill_slots(const struct tg_policy_set *set, struct tg_doc *doc, uint
 
 /* --- one check --- */
 
+/* What a check came upon. */
+enum {
+    FOUND_VALUE = 1 << 0,
+    FOUND_MISSING = 1 << 1, /* then `first_missing` is set */
+    FOUND_FAILURE = 1 << 2,
+    FOUND_ERROR = 1 << 3, /* what could not be judged */
+};
+
 /* What is the same for all rules, then what belongs to one check. */
 struct judging {
     const struct tg_policy_set *set;
@@ -70,11 +78,8 @@ struct judging {
 
     const struct tg_policy_check *check;
     struct tg_policy_seen seen; /* the value at hand */
-    unsigned values;
-    uint32_t spare; /* steps that its patterns may still take (pattern.h) */
-    bool failed;
-    bool broken;
-    bool missing; /* `first_missing` is set */
+    unsigned found;             /* FOUND_..., or-ed */
+    uint32_t spare;             /* steps that its patterns may still take (pattern.h) */
     struct tg_policy_value first_missing;
 };
 
@@ -84,8 +89,7 @@ static void fail(struct judging *j, enum tg_rule_result result, const struct tg_
     struct tg_policy_outcome *o = j->outcome;
 
     CHECK(result == TG_RULE_FAIL || result == TG_RULE_ERROR);
-    j->failed = j->failed || result == TG_RULE_FAIL;
-    j->broken = j->broken || result == TG_RULE_ERROR;
+    j->found |= result == TG_RULE_FAIL ? FOUND_FAILURE : FOUND_ERROR;
     if (o->nfaults < TG_POLICY_MAX_SEEN)
         o->faults[o->nfaults++] = (struct tg_policy_fault){test, value};
 }
@@ -95,6 +99,7 @@ static void look_at(struct judging *j, uint32_t node)
     j->seen.type = tg_doc_type(j->doc, node);
     j->seen.text =
         j->seen.type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node);
+    j->seen.well_formed = j->doc->node[node].noted == TG_NOTED_OBS_PATH;
 }
 
 /* One fault per value: its first test that does not pass. */
@@ -103,7 +108,7 @@ static void judge_value(struct judging *j, uint32_t node)
     const struct tg_policy_test *t = j->check->absent;
     enum tg_rule_result result = TG_RULE_FAIL;
 
-    j->values++;
+    j->found |= FOUND_VALUE;
     if (t == NULL) {
         look_at(j, node);
         for (t = j->check->tests; t != NULL; t = t->next)
@@ -116,9 +121,9 @@ static void judge_value(struct judging *j, uint32_t node)
 
 static void judge_missing(struct judging *j, struct tg_policy_value value)
 {
-    if (!j->missing)
+    if (!(j->found & FOUND_MISSING))
         j->first_missing = value;
-    j->missing = true;
+    j->found |= FOUND_MISSING;
     if (j->check->required != NULL && j->check->npaths == 1)
         fail(j, TG_RULE_FAIL, j->check->required, value);
 }
@@ -157,28 +162,29 @@ static void judge_path(struct judging *j, const struct tg_policy_path *path)
             j, (struct tg_policy_value){TG_FOUND_MISSING, j->config, path->steps[0].name.text});
 }
 
+/* One of several paths is enough for what is required. */
+static void judge_required(struct judging *j, const struct tg_policy_check *check)
+{
+    if (check->required != NULL &&
+        (j->found & (FOUND_VALUE | FOUND_FAILURE | FOUND_MISSING)) == FOUND_MISSING)
+        fail(j, TG_RULE_FAIL, check->required, j->first_missing);
+}
+
 static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy_check *check)
 {
-    const struct tg_policy_path *path = check->paths;
-    unsigned left = check->npaths;
-
-    CHECK(left > 0 && check->tests != NULL);
+    CHECK(check->npaths > 0 && check->tests != NULL);
     j->check = check;
-    j->values = 0;
+    j->found = 0;
     j->spare = TG_PATTERN_STEPS;
-    j->failed = false;
-    j->broken = false;
-    j->missing = false;
-    do
-        judge_path(j, path++);
-    while (--left > 0);
-    if (check->npaths > 1 && check->required != NULL && j->values == 0 && !j->failed && j->missing)
-        fail(j, TG_RULE_FAIL, check->required, j->first_missing);
-    if (j->failed)
-        return TG_RULE_FAIL;
-    if (j->broken)
-        return TG_RULE_ERROR;
-    return j->values > 0 || check->absent != NULL ? TG_RULE_PASS : TG_RULE_SKIP;
+    judge_path(j, check->paths);
+    if (check->npaths > 1) {
+        for (unsigned i = 1; i < check->npaths; i++)
+            judge_path(j, &check->paths[i]);
+        judge_required(j, check);
+    }
+    if (j->found & (FOUND_FAILURE | FOUND_ERROR))
+        return j->found & FOUND_FAILURE ? TG_RULE_FAIL : TG_RULE_ERROR;
+    return (j->found & FOUND_VALUE) || check->absent != NULL ? TG_RULE_PASS : TG_RULE_SKIP;
 }
 
 /* --- one rule --- */

@@ -139,7 +139,7 @@ static enum tg_rule_result judge_max_length(const struct tg_policy_test *t,
  * could be another place. */
 static bool has_beginning(const struct tg_policy_seen *s)
 {
-    return is_text(s) && (!s->obs || tg_obs_path_check(s->text) == NULL);
+    return is_text(s) && (!s->obs || s->well_formed || tg_obs_path_check(s->text) == NULL);
 }
 
 static enum tg_rule_result judge_prefix(const struct tg_policy_test *t,

@@ -9,7 +9,8 @@
 
 enum {
     ROOM_FOR_ADDED = 16,
-    FEW_MEMBERS = 32 /* of an object whose names are compared with each other */
+    FEW_MEMBERS = 32, /* of an object whose names are compared with each other */
+    SHORT_NAME = 32   /* bytes: shorter ones are copied one by one */
 };
 
 /* --- reading --- */
@@ -259,28 +260,32 @@ static void put(struct pointer *p, struct tg_str s)
         memcpy(p->end - p->n, s.p, s.n);
 }
 
+static void put_byte(struct pointer *p, char c)
+{
+    if (++p->n <= p->room)
+        p->end[-(ptrdiff_t)p->n] = c;
+}
+
 static void put_name(struct pointer *p, struct tg_str name)
 {
-    if (memchr(name.p, '~', name.n) == NULL && memchr(name.p, '/', name.n) == NULL) {
+    if (name.n > SHORT_NAME && memchr(name.p, '~', name.n) == NULL &&
+        memchr(name.p, '/', name.n) == NULL) {
         put(p, name);
         return;
     }
     for (size_t i = name.n; i-- > 0;) {
-        if (name.p[i] == '~')
-            put(p, TG_STR("~0"));
-        else if (name.p[i] == '/')
-            put(p, TG_STR("~1"));
-        else
-            put(p, (struct tg_str){name.p + i, 1});
+        bool special = name.p[i] == '~' || name.p[i] == '/';
+
+        if (special)
+            put_byte(p, name.p[i] == '~' ? '0' : '1');
+        put_byte(p, special ? '~' : name.p[i]);
     }
 }
 
 static void put_index(struct pointer *p, uint32_t index)
 {
     do {
-        char digit = (char)('0' + index % 10);
-
-        put(p, (struct tg_str){&digit, 1});
+        put_byte(p, (char)('0' + index % 10));
         index /= 10;
     } while (index != 0);
 }
@@ -298,7 +303,7 @@ static size_t put_pointer(const struct tg_doc *d, uint32_t node, char *end, size
             put_name(&p, tg_doc_string(d, node));
         else
             put_index(&p, d->node[node].index);
-        put(&p, TG_STR("/"));
+        put_byte(&p, '/');
     }
     return p.n;
 }

@@ -45,6 +45,7 @@ struct tg_node {
     bool escaped;    /* a string or name with a backslash in its text */
     bool edited;     /* has another text than the client wrote; a container: has an edit inside */
     bool removed;    /* a name that is no longer linked */
+    uint8_t noted;   /* what a filter found out about the text of a value; 0: nothing */
 };
 
 /* One applied change, as RFC 6902 will tell it. */

@@ -74,6 +74,8 @@ static void set_text(struct tg_doc *d, uint32_t node, struct tg_str text)
     n->text = text.p;
     n->len = (uint32_t)text.n;
     n->escaped = (n->type == TG_STRING || n->type == TG_NAME) && has_backslash(text);
+    n->row = 0;
+    n->noted = 0;
     d->growth += text.n;
     mark_edited(d, node);
 }
@@ -121,7 +123,6 @@ void tg_doc_rename(struct tg_doc *d, uint32_t name_node, struct tg_str new_name,
     CHECK(d->node[name_node].type == TG_NAME);
     c->old_text = current_text(d, d->node[name_node].child);
     set_text(d, name_node, quoted(d, new_name));
-    d->node[name_node].row = 0;
     forget_view(d, d->node[name_node].parent);
     c->to = tg_doc_pointer(d, name_node);
 }
@@ -360,6 +361,20 @@ static struct addition *additions(const struct tg_doc *d, uint32_t from, uint32_
     return all;
 }
 
+/* What was edited itself, not only something inside it. */
+static void write_edited(struct writer *w, uint32_t node)
+{
+    const struct tg_node *n = &w->d->node[node];
+
+    if (n->removed) {
+        skip_member(w, node);
+    } else if (!is_container(w->d, node)) {
+        advance(w, n->offset);
+        put(w, tg_doc_text(w->d, node));
+        w->at = n->offset + n->span;
+    }
+}
+
 /* Writes a node of the client's text as it will be sent; returns where it ends. */
 static char *render(const struct tg_doc *d, uint32_t node, char *out)
 {
@@ -368,20 +383,11 @@ static char *render(const struct tg_doc *d, uint32_t node, char *out)
     size_t n;
     struct addition *all = additions(d, from, to, &n);
     struct writer w = {d, out, from, all, all + n};
+    const struct tg_node *end = &d->node[d->original];
 
-    for (uint32_t i = node; i < d->original && d->node[i].offset < to; i++) {
-        const struct tg_node *e = &d->node[i];
-
-        if (!e->edited || e->offset < w.at)
-            continue; /* as it was, or inside a member that was left out */
-        if (e->removed) {
-            skip_member(&w, i);
-        } else if (!is_container(d, i)) {
-            advance(&w, e->offset);
-            put(&w, tg_doc_text(d, i));
-            w.at = e->offset + e->span;
-        }
-    }
+    for (const struct tg_node *e = &d->node[node]; e < end && e->offset < to; e++)
+        if (e->edited && e->offset >= w.at) /* else inside a member that was left out */
+            write_edited(&w, (uint32_t)(e - d->node));
     advance(&w, to);
     return w.out;
 }
