@@ -18,9 +18,12 @@ void tg_contract_judge(struct tg_request *r, enum tg_contract_level level)
     }
     j.member = tg_contract_members(j.doc, j.config)->value;
     tg_judge_look(&j);
-    for (j.rule = tg_contract_rules; j.rule->id != NULL; j.rule++)
-        if (j.rule->check != NULL && j.rule->severity[level - 1] != '-')
-            j.rule->check(&j);
+    for (const struct tg_contract_rule *rule = tg_contract_rules; rule->id != NULL; rule++) {
+        if (rule->check == NULL || rule->severity[level - 1] == '-')
+            continue;
+        j.rule = rule;
+        rule->check(&j);
+    }
 }
 
 bool tg_judge_string(const struct tg_judge *j, enum tg_config_member member, struct tg_str *out)

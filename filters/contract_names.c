@@ -59,46 +59,64 @@ static bool is_named(const struct tg_contract_member *row, struct tg_str name)
     return row->length == name.n && tg_str_same(row->name, name.p, name.n);
 }
 
-static const struct tg_contract_member *find_in_config(struct tg_str name)
+static unsigned number_in_config(struct tg_str name)
 {
-    const struct tg_contract_member *row;
+    unsigned row;
 
     if (name.n < 2)
-        return NULL;
-    row = &tg_contract_config[slots[SLOT(name.n, (unsigned char)name.p[1],
-                                         (unsigned char)name.p[name.n - 2])]];
-    return is_named(row, name) ? row : NULL;
+        return TG_CONTRACT_UNKNOWN;
+    row = slots[SLOT(name.n, (unsigned char)name.p[1], (unsigned char)name.p[name.n - 2])];
+    return is_named(&tg_contract_config[row], name) ? row + 1 : TG_CONTRACT_UNKNOWN;
+}
+
+/* The number of a row plus 1, or TG_CONTRACT_UNKNOWN. */
+static inline unsigned number_of(const struct tg_contract_member *members, struct tg_str name)
+{
+    CHECK(members != NULL);
+    if (members == tg_contract_config)
+        return number_in_config(name);
+    for (unsigned row = 0; members[row].name != NULL; row++)
+        if (is_named(&members[row], name))
+            return row + 1;
+    return TG_CONTRACT_UNKNOWN;
 }
 
 const struct tg_contract_member *tg_contract_find(const struct tg_contract_member *members,
                                                   struct tg_str name)
 {
-    CHECK(members != NULL);
-    if (members == tg_contract_config)
-        return find_in_config(name);
-    for (; members->name != NULL; members++)
-        if (is_named(members, name))
-            return members;
-    return NULL;
+    unsigned number = number_of(members, name);
+
+    return number == TG_CONTRACT_UNKNOWN ? NULL : &members[number - 1];
 }
 
 void tg_contract_remember(const struct tg_doc *d, const struct tg_contract_member *members,
                           uint32_t name)
 {
-    const struct tg_contract_member *row = tg_contract_find(members, tg_doc_string(d, name));
-
     CHECK(d->node[name].type == TG_NAME);
-    d->node[name].row = row != NULL ? (uint16_t)(row - members + 1) : TG_CONTRACT_UNKNOWN;
+    d->node[name].row = (uint16_t)number_of(members, tg_doc_string(d, name));
 }
 
 /* --- members --- */
 
+/* The same for an object with names that are not looked up yet; so each is only once. */
+static __attribute__((cold)) uint32_t first_value(const struct tg_doc *d, uint32_t object,
+                                                  const struct tg_contract_member *members,
+                                                  unsigned row)
+{
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
+        (void)tg_contract_number(d, members, m);
+    return tg_contract_value(d, object, members, row);
+}
+
 uint32_t tg_contract_value(const struct tg_doc *d, uint32_t object,
                            const struct tg_contract_member *members, unsigned row)
 {
-    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
-        if (tg_contract_number(d, members, m) == row + 1)
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next) {
+        if (d->node[m].row == row + 1)
             return d->node[m].child;
+        if (d->node[m].row == 0)
+            return first_value(d, object, members, row);
+    }
     return TG_NONE;
 }
 
@@ -121,14 +139,14 @@ const struct tg_contract_view *tg_contract_members(struct tg_doc *d, uint32_t co
         return d->view;
     view = new_view(d);
     for (uint32_t m = d->node[config].child; m != TG_NONE; m = d->node[m].next) {
-        const struct tg_contract_member *row = tg_contract_row(d, tg_contract_config, m);
+        unsigned number = tg_contract_number(d, tg_contract_config, m);
 
-        if (row == NULL) {
+        if (number == TG_CONTRACT_UNKNOWN) {
             view->unknown = true;
             continue;
         }
-        view->value[row - tg_contract_config] = d->node[m].child;
-        view->flags |= row->flags;
+        view->value[number - 1] = d->node[m].child;
+        view->flags |= tg_contract_config[number - 1].flags;
     }
     d->view = view;
     d->viewed = config;

@@ -50,6 +50,7 @@ struct tg_policy_name {
     struct tg_str text;
     const struct tg_contract_member *row;     /* NULL: not in them, or not looked up */
     const struct tg_contract_member *members; /* the table that `row` stands in */
+    unsigned number;                          /* of the row in the table */
 };
 
 struct tg_policy_step {

@@ -49,7 +49,8 @@ static void fill_slots(const struct tg_policy_set *set, struct tg_doc *doc, uint
 {
     const struct tg_contract_view *view;
 
-    memset(set->slots, 0xff, set->nslots * sizeof(*set->slots)); /* TG_NONE */
+    if (tg_doc_type(doc, config) != TG_OBJECT || set->nnames > 0)
+        memset(set->slots, 0xff, set->nslots * sizeof(*set->slots)); /* TG_NONE */
     if (tg_doc_type(doc, config) != TG_OBJECT)
         return;
     view = tg_contract_members(doc, config);
@@ -96,10 +97,13 @@ static void fail(struct judging *j, enum tg_rule_result result, const struct tg_
 
 static void look_at(struct judging *j, uint32_t node)
 {
-    j->seen.type = tg_doc_type(j->doc, node);
-    j->seen.text =
-        j->seen.type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node);
+    enum tg_node_type type = tg_doc_type(j->doc, node);
+    struct tg_str text =
+        type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node);
+
     j->seen.well_formed = j->doc->node[node].noted == TG_NOTED_OBS_PATH;
+    j->seen.type = type;
+    j->seen.text = text;
 }
 
 /* One fault per value: its first test that does not pass. */
@@ -172,16 +176,17 @@ static void judge_required(struct judging *j, const struct tg_policy_check *chec
 
 static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy_check *check)
 {
-    CHECK(check->npaths > 0 && check->tests != NULL);
+    const struct tg_policy_path *path = check->paths, *end = path + check->npaths;
+
+    CHECK(path < end && check->tests != NULL);
     j->check = check;
     j->found = 0;
     j->spare = TG_PATTERN_STEPS;
-    judge_path(j, check->paths);
-    if (check->npaths > 1) {
-        for (unsigned i = 1; i < check->npaths; i++)
-            judge_path(j, &check->paths[i]);
+    do
+        judge_path(j, path++);
+    while (path < end);
+    if (check->npaths > 1)
         judge_required(j, check);
-    }
     if (j->found & (FOUND_FAILURE | FOUND_ERROR))
         return j->found & FOUND_FAILURE ? TG_RULE_FAIL : TG_RULE_ERROR;
     return (j->found & FOUND_VALUE) || check->absent != NULL ? TG_RULE_PASS : TG_RULE_SKIP;

@@ -137,6 +137,7 @@ static void find_row(struct tg_policy_name *name, const struct tg_contract_membe
 {
     name->row = tg_contract_find(members, name->text);
     name->members = members;
+    name->number = name->row != NULL ? (unsigned)(name->row - members) : 0;
 }
 
 /* Checks the names of a path against the contract's table, and has them remember their rows. */
@@ -282,7 +283,7 @@ static uint32_t member(const struct tg_doc *doc, uint32_t object, const struct t
 {
     if (name->row == NULL)
         return tg_doc_member(doc, object, name->text);
-    return tg_contract_value(doc, object, name->members, (unsigned)(name->row - name->members));
+    return tg_contract_value(doc, object, name->members, name->number);
 }
 
 static bool selected(const struct walk *w, const struct tg_policy_step *step, uint32_t element)
@@ -337,6 +338,17 @@ static void visit(const struct walk *w, const struct tg_policy_step *step, uint3
     tell(w, TG_FOUND_MISSING, parent, step->name.text);
 }
 
+/* Most paths end with a member of an element. */
+static void visit_member(const struct walk *w, const struct tg_policy_step *step, uint32_t element)
+{
+    uint32_t node = member(w->doc, element, &step->name);
+
+    if (step == w->last && step->select == TG_SELECT_NONE && !is_none(w, step, node))
+        tell_value(w, node);
+    else
+        visit(w, step, element, node);
+}
+
 static void visit_elements(const struct walk *w, const struct tg_policy_step *step, uint32_t parent,
                            uint32_t array)
 {
@@ -355,7 +367,7 @@ static void visit_elements(const struct walk *w, const struct tg_policy_step *st
         else if (tg_doc_type(w->doc, e) != TG_OBJECT)
             tell_other(w, e);
         else
-            visit(w, step + 1, e, member(w->doc, e, &step[1].name));
+            visit_member(w, step + 1, e);
     }
     if (!some)
         tell(w, TG_FOUND_MISSING, parent, step->name.text);

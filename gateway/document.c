@@ -248,24 +248,30 @@ bool tg_doc_integer(const struct tg_doc *d, uint32_t node, int64_t *out)
 
 /* A pointer is written from its end, which is found on the way up. */
 struct pointer {
-    char *end;
-    size_t room; /* bytes before `end` */
-    size_t n;    /* bytes of the pointer; those that find no room are counted only */
+    char *at;    /* the next byte goes before it */
+    char *start; /* of the room */
+    size_t over; /* bytes that found no room */
 };
-
-static void put(struct pointer *p, struct tg_str s)
-{
-    p->n += s.n;
-    if (p->n <= p->room && s.n > 0)
-        memcpy(p->end - p->n, s.p, s.n);
-}
 
 static void put_byte(struct pointer *p, char c)
 {
-    if (++p->n <= p->room)
-        p->end[-(ptrdiff_t)p->n] = c;
+    if (p->at > p->start)
+        *--p->at = c;
+    else
+        p->over++;
 }
 
+static void put(struct pointer *p, struct tg_str s)
+{
+    if ((size_t)(p->at - p->start) < s.n) {
+        p->over += s.n;
+        return;
+    }
+    p->at -= s.n;
+    memcpy(p->at, s.p, s.n);
+}
+
+/* Short names take no call. */
 static void put_name(struct pointer *p, struct tg_str name)
 {
     if (name.n > SHORT_NAME && memchr(name.p, '~', name.n) == NULL &&
@@ -274,11 +280,13 @@ static void put_name(struct pointer *p, struct tg_str name)
         return;
     }
     for (size_t i = name.n; i-- > 0;) {
-        bool special = name.p[i] == '~' || name.p[i] == '/';
+        char c = name.p[i];
 
-        if (special)
-            put_byte(p, name.p[i] == '~' ? '0' : '1');
-        put_byte(p, special ? '~' : name.p[i]);
+        if (c == '~' || c == '/') {
+            put_byte(p, c == '~' ? '0' : '1');
+            c = '~';
+        }
+        put_byte(p, c);
     }
 }
 
@@ -293,7 +301,7 @@ static void put_index(struct pointer *p, uint32_t index)
 /* Returns the length of the pointer, which may be more than there is room for. */
 static size_t put_pointer(const struct tg_doc *d, uint32_t node, char *end, size_t room)
 {
-    struct pointer p = {end, room, 0};
+    struct pointer p = {end, end - room, 0};
 
     for (uint32_t parent; (parent = d->node[node].parent) != TG_NONE; node = parent) {
         /* a member's value adds nothing to its name */
@@ -305,7 +313,7 @@ static size_t put_pointer(const struct tg_doc *d, uint32_t node, char *end, size
             put_index(&p, d->node[node].index);
         put_byte(&p, '/');
     }
-    return p.n;
+    return (size_t)(end - p.at) + p.over;
 }
 
 struct tg_str tg_doc_pointer(const struct tg_doc *d, uint32_t node)

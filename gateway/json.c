@@ -111,8 +111,8 @@ static void keep_ends(struct verifier *v, const unsigned char *first, const unsi
 }
 
 /* The quotes of a string. */
-static void keep_string(struct verifier *v, const unsigned char *opening,
-                        const unsigned char *closing)
+static inline void keep_string(struct verifier *v, const unsigned char *opening,
+                               const unsigned char *closing)
 {
     uint32_t n = v->n;
 
@@ -127,22 +127,22 @@ static bool is_space(unsigned char c)
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-/* Nothing, one blank or an indented line: the first two are told by themselves. */
-static inline const unsigned char *skip_space(const unsigned char *p, const unsigned char *end)
+/* One blank and an indented line are each told by themselves. */
+static const unsigned char *skip_blank(const unsigned char *p, const unsigned char *end)
 {
-    unsigned n = 16;
-
-    if (p<end && * p> ' ')
-        return p;
-    if (end - p >= 2 && p[1] > ' ')
-        return p + is_space(*p);
-    for (; n == 16 && end - p >= 16; p += n)
-        n = tg_space16((const char *)p);
-    if (n < 16)
-        return p;
+    if (end - p >= 16) {
+        if (p[1] > ' ')
+            return p + is_space(*p);
+        p += tg_space16((const char *)p);
+    }
     while (p < end && is_space(*p))
         p++;
     return p;
+}
+
+static inline const unsigned char *skip_space(const unsigned char *p, const unsigned char *end)
+{
+    return p<end && * p> ' ' ? p : skip_blank(p, end);
 }
 
 /* --- strings --- */
@@ -522,13 +522,13 @@ static inline void append_child(struct tg_node *node, uint32_t i, jsmntok_t *par
         n->index = node[previous].index + 1;
 }
 
-/* A node as its token tells it, without its place among others. */
-static inline void make_node(struct tg_node *n, struct tg_str text, const struct tg_json_outline *o,
+/* A node as its token tells it, without its place among others. `offset` is the outline's. */
+static inline void make_node(struct tg_node *n, struct tg_str text, const uint32_t *offset,
                              const jsmntok_t *t, jsmntype_t parent)
 {
     int quote = t->type == JSMN_STRING; /* jsmn leaves quotes out */
-    uint32_t first = o->offset[t->start - quote];
-    uint32_t len = o->offset[t->end - 1 + quote] + 1 - first;
+    uint32_t first = offset[t->start - quote];
+    uint32_t len = offset[t->end - 1 + quote] + 1 - first;
     const char *p = text.p + first;
 
     *n = (struct tg_node){
@@ -556,24 +556,25 @@ void tg_json_nodes(struct tg_str text, const struct tg_json_outline *outline, st
     jsmntok_t few[FEW_TOKENS];
     jsmntok_t *token = few;
     jsmn_parser parser;
+    const uint32_t *offset = outline->offset;
+    const uint32_t n = outline->tokens;
 
-    if (outline->tokens > FEW_TOKENS)
-        token = malloc(outline->tokens * sizeof(*token));
+    if (n > FEW_TOKENS)
+        token = malloc(n * sizeof(*token));
     CHECK(token != NULL);
     jsmn_init(&parser);
-    CHECK(jsmn_parse(&parser, outline->text, outline->n, token, outline->tokens) ==
-          (int)outline->tokens);
+    CHECK(jsmn_parse(&parser, outline->text, outline->n, token, n) == (int)n);
     CHECK(token[0].parent == -1); /* TG_NONE */
-    make_node(node, text, outline, token, JSMN_UNDEFINED);
-    for (uint32_t i = 1; i < outline->tokens; i++) {
+    make_node(node, text, offset, token, JSMN_UNDEFINED);
+    for (uint32_t i = 1; i < n; i++) {
         jsmntok_t *parent = &token[token[i].parent];
 
         CHECK((uint32_t)token[i].parent < i);
-        make_node(&node[i], text, outline, &token[i], parent->type);
+        make_node(&node[i], text, offset, &token[i], parent->type);
         append_child(node, i, parent);
     }
     if (outline->escapes)
-        find_escapes(node, outline->tokens);
+        find_escapes(node, n);
     if (token != few)
         free(token);
 }
