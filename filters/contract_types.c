@@ -126,35 +126,42 @@ static unsigned string_faults(const struct tg_doc *d, uint32_t value,
     return faults;
 }
 
-static unsigned value_faults(const struct tg_doc *d, uint32_t value,
-                             const struct tg_contract_member *row)
+static unsigned member_faults(const struct tg_judge *j, uint32_t value,
+                              const struct tg_contract_member *row)
 {
+    const struct tg_doc *d = j->doc;
+    unsigned answer = is_of_answers(j, row) ? TG_FAULT_ANSWER : 0U;
+
     if (row->type == TG_CONTRACT_STRING && tg_doc_type(d, value) == TG_STRING)
-        return string_faults(d, value, row);
-    return (has_wrong_type(d, value, row) ? TG_FAULT_TYPE : 0U) |
+        return answer | string_faults(d, value, row);
+    return answer | (has_wrong_type(d, value, row) ? TG_FAULT_TYPE : 0U) |
            (is_out_of_range(d, value, row) ? TG_FAULT_RANGE : 0U);
 }
 
 static void look(struct tg_judge *j, uint32_t name, const struct tg_contract_member *members,
                  const struct tg_contract_member *row)
 {
-    uint32_t value = j->doc->node[name].child;
-
-    if (row == NULL) {
-        j->faults |= TG_FAULT_NAME;
-        return;
-    }
-    if (members == tg_contract_config && row < members + TG_CONFIG_MEMBERS &&
-        !tg_contract_absent(j->doc, value, row))
-        j->present |= (uint32_t)1 << (row - members);
-    if (is_of_answers(j, row))
-        j->faults |= TG_FAULT_ANSWER;
-    j->faults |= value_faults(j->doc, value, row);
+    (void)members;
+    j->faults |= row != NULL ? member_faults(j, j->doc->node[name].child, row) : TG_FAULT_NAME;
 }
 
 void tg_judge_look(struct tg_judge *j)
 {
-    each_member(j, look);
+    const struct tg_contract_view *view = tg_contract_members(j->doc, j->config);
+
+    j->faults = view->unknown ? TG_FAULT_NAME : 0U;
+    for (unsigned i = 0; i < TG_CONFIG_ROWS; i++) {
+        const struct tg_contract_member *row = &tg_contract_config[i];
+        uint32_t value = view->value[i];
+
+        if (value == TG_NONE)
+            continue;
+        if (i < TG_CONFIG_MEMBERS && !tg_contract_absent(j->doc, value, row))
+            j->present |= (uint32_t)1 << i;
+        j->faults |= member_faults(j, value, row);
+        if (row->members != NULL)
+            look_into(j, value, row, look);
+    }
     tg_judge_labels(j);
 }
 

@@ -23,6 +23,8 @@ static void drop_scheme(struct tg_normal *n, uint32_t node)
     if (node == TG_NONE || tg_doc_type(n->doc, node) != TG_STRING)
         return;
     value = tg_doc_string(n->doc, node);
+    if (value.n > 0 && value.p[0] == '/')
+        return; /* most are paths already */
     text = tg_doc_text(n->doc, node);
     for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
         size_t chars = schemes[i].n;

@@ -176,15 +176,16 @@ static void judge_required(struct judging *j, const struct tg_policy_check *chec
 
 static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy_check *check)
 {
-    const struct tg_policy_path *path = check->paths, *end = path + check->npaths;
+    const struct tg_policy_path *path = check->paths;
+    unsigned left = check->npaths;
 
-    CHECK(path < end && check->tests != NULL);
+    CHECK(left > 0 && check->tests != NULL);
     j->check = check;
     j->found = 0;
     j->spare = TG_PATTERN_STEPS;
     do
         judge_path(j, path++);
-    while (path < end);
+    while (--left > 0);
     if (check->npaths > 1)
         judge_required(j, check);
     if (j->found & (FOUND_FAILURE | FOUND_ERROR))

@@ -196,7 +196,7 @@ bool tg_doc_is(const struct tg_doc *d, uint32_t node, struct tg_str value)
 
     CHECK(node < d->count && (n->type == TG_STRING || n->type == TG_NAME));
     if (!n->escaped)
-        return tg_str_eq((struct tg_str){p, (size_t)(end - p)}, value);
+        return n->len == value.n + 2 && tg_str_same(p, value.p, value.n);
     while (p < end) {
         char c[4];
         char *to = c;
