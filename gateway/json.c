@@ -67,18 +67,28 @@ static const struct {
     [TOO_MANY] = {TG_JSON_TOKENS, "there are more values than allowed", "值的数量超过限制"},
 };
 
+/*
+ * What is rare has a state of its own. No function that is called for it sees the verifier, whose
+ * members therefore live in registers.
+ */
+struct trouble {
+    const unsigned char *end; /* of the text */
+    const unsigned char *at;  /* where the fault is */
+    enum why why;
+    bool escapes; /* some string or name has a backslash */
+};
+
 struct verifier {
     const unsigned char *start;
     const unsigned char *end;
-    const unsigned char *fault; /* where it is */
-    enum why why;
     struct tg_json_limits limits;
     uint32_t depth;
+    uint32_t deepest;
     uint32_t tokens;
-    struct tg_json_outline *outline;
-    char *kept; /* the outline's bytes, places and how many: settled at the end */
+    char *kept; /* the outline's bytes, places and how many */
     uint32_t *place;
     uint32_t n;
+    struct trouble *trouble;
     uint8_t open[1 + TG_JSON_MAX_DEPTH]; /* '{' or '[' at each depth; 0 around the root */
 };
 
@@ -86,10 +96,10 @@ struct verifier {
  * What reads a part of the text takes where it begins and returns where it ends; NULL after it told
  * here what is wrong, and where.
  */
-static const unsigned char *failed(struct verifier *v, const unsigned char *at, enum why why)
+static const unsigned char *failed(struct trouble *t, const unsigned char *at, enum why why)
 {
-    v->fault = at;
-    v->why = why;
+    t->at = at;
+    t->why = why;
     return NULL;
 }
 
@@ -169,13 +179,13 @@ static int32_t hex4(const unsigned char *p, const unsigned char *end)
 }
 
 /* RFC 8259 section 7; a high surrogate must be followed by a low one (section 8.2). */
-static const unsigned char *escape(struct verifier *v, const unsigned char *p)
+static const unsigned char *escape(struct trouble *t, const unsigned char *p)
 {
     int32_t code, low;
 
-    v->outline->escapes = true;
-    if (v->end - p < 2)
-        return failed(v, p, UNTERMINATED);
+    t->escapes = true;
+    if (t->end - p < 2)
+        return failed(t, p, UNTERMINATED);
     switch (p[1]) {
     case '"':
     case '\\':
@@ -189,60 +199,60 @@ static const unsigned char *escape(struct verifier *v, const unsigned char *p)
     case 'u':
         break;
     default:
-        return failed(v, p, ESCAPE);
+        return failed(t, p, ESCAPE);
     }
-    code = hex4(p + 2, v->end);
+    code = hex4(p + 2, t->end);
     if (code < 0)
-        return failed(v, p, ESCAPE);
+        return failed(t, p, ESCAPE);
     if (code < 0xd800 || code > 0xdfff)
         return p + 6;
-    low = v->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8, v->end) : -1;
+    low = t->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8, t->end) : -1;
     if (code > 0xdbff || low < 0xdc00 || low > 0xdfff)
-        return failed(v, p, SURROGATE);
+        return failed(t, p, SURROGATE);
     return p + 12;
 }
 
-static struct tg_str rest(const struct verifier *v, const unsigned char *p)
+static struct tg_str rest(const unsigned char *p, const unsigned char *end)
 {
-    return (struct tg_str){(const char *)p, (size_t)(v->end - p)};
+    return (struct tg_str){(const char *)p, (size_t)(end - p)};
 }
 
-static const unsigned char *wide(struct verifier *v, const unsigned char *p)
+static const unsigned char *wide(struct trouble *t, const unsigned char *p)
 {
     uint32_t code;
-    size_t n = tg_utf8_decode(rest(v, p), &code);
+    size_t n = tg_utf8_decode(rest(p, t->end), &code);
 
-    return n > 0 ? p + n : failed(v, p, NOT_UTF8);
+    return n > 0 ? p + n : failed(t, p, NOT_UTF8);
 }
 
 /* Behind the bytes that stand for themselves. */
-static inline const unsigned char *skip_plain(const struct verifier *v, const unsigned char *p)
+static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
 {
-    while (v->end - p >= 16) {
+    while (end - p >= 16) {
         unsigned n = tg_plain16((const char *)p);
 
         p += n;
         if (n < 16)
             return p;
     }
-    return p + tg_json_plain(rest(v, p));
+    return p + tg_json_plain(rest(p, end));
 }
 
 /* The closing quote of a string, from a byte on that does not stand for itself. */
-static const unsigned char *odd_string(struct verifier *v, const unsigned char *opening,
+static const unsigned char *odd_string(struct trouble *t, const unsigned char *opening,
                                        const unsigned char *p)
 {
     for (;;) {
-        if (p == v->end)
-            return failed(v, opening, UNTERMINATED);
+        if (p == t->end)
+            return failed(t, opening, UNTERMINATED);
         if (*p == '"')
             return p;
         if (*p < ' ')
-            return failed(v, p, CONTROL);
-        p = *p == '\\' ? escape(v, p) : wide(v, p);
+            return failed(t, p, CONTROL);
+        p = *p == '\\' ? escape(t, p) : wide(t, p);
         if (p == NULL)
             return NULL;
-        p = skip_plain(v, p);
+        p = skip_plain(p, t->end);
     }
 }
 
@@ -250,82 +260,87 @@ static const unsigned char *odd_string(struct verifier *v, const unsigned char *
  * at its start. */
 static inline const unsigned char *string(struct verifier *v, const unsigned char *opening)
 {
-    const unsigned char *p = skip_plain(v, opening + 1);
+    const unsigned char *p = skip_plain(opening + 1, v->end);
 
-    return p < v->end && *p == '"' ? p : odd_string(v, opening, p);
+    return p < v->end && *p == '"' ? p : odd_string(v->trouble, opening, p);
 }
 
 /* --- numbers and words --- */
 
-static bool is_digit(const struct verifier *v, const unsigned char *p)
+static bool is_digit(const struct trouble *t, const unsigned char *p)
 {
-    return p < v->end && *p >= '0' && *p <= '9';
+    return p < t->end && *p >= '0' && *p <= '9';
 }
 
-static const unsigned char *digits(const struct verifier *v, const unsigned char *p)
+static const unsigned char *digits(const struct trouble *t, const unsigned char *p)
 {
-    while (is_digit(v, p))
+    while (is_digit(t, p))
         p++;
     return p;
 }
 
 /* RFC 8259 section 6. */
-static const unsigned char *number(struct verifier *v, const unsigned char *first)
+static const unsigned char *number(struct trouble *t, const unsigned char *first)
 {
     const unsigned char *p = first + (*first == '-');
 
-    if (!is_digit(v, p))
-        return failed(v, first, NUMBER);
-    p = *p == '0' ? p + 1 : digits(v, p);
-    if (is_digit(v, p))
-        return failed(v, first, NUMBER); /* a leading zero */
-    if (p < v->end && *p == '.') {
-        if (!is_digit(v, ++p))
-            return failed(v, first, NUMBER);
-        p = digits(v, p);
+    if (!is_digit(t, p))
+        return failed(t, first, NUMBER);
+    p = *p == '0' ? p + 1 : digits(t, p);
+    if (is_digit(t, p))
+        return failed(t, first, NUMBER); /* a leading zero */
+    if (p < t->end && *p == '.') {
+        if (!is_digit(t, ++p))
+            return failed(t, first, NUMBER);
+        p = digits(t, p);
     }
-    if (p < v->end && (*p | 0x20) == 'e') {
+    if (p < t->end && (*p | 0x20) == 'e') {
         p++;
-        p += p < v->end && (*p == '+' || *p == '-');
-        if (!is_digit(v, p))
-            return failed(v, first, NUMBER);
-        p = digits(v, p);
+        p += p < t->end && (*p == '+' || *p == '-');
+        if (!is_digit(t, p))
+            return failed(t, first, NUMBER);
+        p = digits(t, p);
     }
-    keep_ends(v, first, p - 1);
     return p;
 }
 
-static const unsigned char *word(struct verifier *v, const unsigned char *p, struct tg_str text)
+static const unsigned char *word(struct trouble *t, const unsigned char *p, struct tg_str text)
 {
-    if (!tg_str_starts(rest(v, p), text))
-        return failed(v, p, LITERAL);
-    keep_ends(v, p, p + text.n - 1);
+    if (!tg_str_starts(rest(p, t->end), text))
+        return failed(t, p, LITERAL);
     return p + text.n;
 }
 
-static const unsigned char *scalar(struct verifier *v, const unsigned char *p)
+static const unsigned char *number_or_word(struct trouble *t, const unsigned char *p)
 {
-    const unsigned char *closing;
-
     switch (*p) {
-    case '"':
-        closing = string(v, p);
-        if (closing == NULL)
-            return NULL;
-        keep_string(v, p, closing);
-        return closing + 1;
     case 't':
-        return word(v, p, TG_STR("true"));
+        return word(t, p, TG_STR("true"));
     case 'f':
-        return word(v, p, TG_STR("false"));
+        return word(t, p, TG_STR("false"));
     case 'n':
-        return word(v, p, TG_STR("null"));
+        return word(t, p, TG_STR("null"));
     case '-':
     case '0' ... '9':
-        return number(v, p);
+        return number(t, p);
     default:
-        return failed(v, p, (*p | 0x20) >= 'a' && (*p | 0x20) <= 'z' ? LITERAL : VALUE);
+        return failed(t, p, (*p | 0x20) >= 'a' && (*p | 0x20) <= 'z' ? LITERAL : VALUE);
     }
+}
+
+static const unsigned char *scalar(struct verifier *v, const unsigned char *first)
+{
+    bool quoted = *first == '"';
+    const unsigned char *p = quoted ? string(v, first) : number_or_word(v->trouble, first);
+
+    if (p == NULL)
+        return NULL;
+    if (quoted) {
+        keep_string(v, first, p);
+        return p + 1;
+    }
+    keep_ends(v, first, p - 1);
+    return p;
 }
 
 /* --- structure --- */
@@ -349,15 +364,15 @@ static const unsigned char *name(struct verifier *v, const unsigned char *p)
 
     p = skip_space(p, v->end);
     if (!is_at(v, p, '"'))
-        return failed(v, p, NAME);
+        return failed(v->trouble, p, NAME);
     if (++v->tokens > v->limits.max_tokens)
-        return failed(v, p, TOO_MANY);
+        return failed(v->trouble, p, TOO_MANY);
     closing = string(v, p);
     if (closing == NULL)
         return NULL;
     keep_string(v, p, closing);
     p = skip_space(closing + 1, v->end);
-    return is_at(v, p, ':') ? take(v, p) : failed(v, p, COLON);
+    return is_at(v, p, ':') ? take(v, p) : failed(v->trouble, p, COLON);
 }
 
 static unsigned char closing_of(unsigned char kind)
@@ -371,10 +386,10 @@ static const unsigned char *open_container(struct verifier *v, const unsigned ch
     unsigned char kind = *p;
 
     if (v->depth == v->limits.max_depth)
-        return failed(v, p, TOO_DEEP);
+        return failed(v->trouble, p, TOO_DEEP);
     v->open[++v->depth] = kind;
-    if (v->depth > v->outline->depth)
-        v->outline->depth = v->depth;
+    if (v->depth > v->deepest)
+        v->deepest = v->depth;
     p = skip_space(take(v, p), v->end);
     *empty = is_at(v, p, closing_of(kind));
     if (!*empty)
@@ -393,7 +408,7 @@ static const unsigned char *close_containers(struct verifier *v, const unsigned 
         if (is_at(v, p, ','))
             return take(v, p);
         if (!is_at(v, p, closing_of(kind)))
-            return failed(v, p, kind == '{' ? IN_OBJECT : IN_ARRAY);
+            return failed(v->trouble, p, kind == '{' ? IN_OBJECT : IN_ARRAY);
         p = take(v, p);
     }
     return p;
@@ -406,9 +421,9 @@ static const unsigned char *value(struct verifier *v, const unsigned char *p)
 
     p = skip_space(p, v->end);
     if (p == v->end)
-        return failed(v, p, v->tokens == 0 ? EMPTY : VALUE);
+        return failed(v->trouble, p, v->tokens == 0 ? EMPTY : VALUE);
     if (++v->tokens > v->limits.max_tokens)
-        return failed(v, p, TOO_MANY);
+        return failed(v->trouble, p, TOO_MANY);
     p = *p == '{' || *p == '[' ? open_container(v, p, &closed) : scalar(v, p);
     return p != NULL && closed ? close_containers(v, p) : p;
 }
@@ -425,15 +440,15 @@ static bool document(struct verifier *v)
             return false;
     } while (v->depth > 0);
     p = skip_space(p, v->end);
-    return p == v->end || failed(v, p, BEHIND);
+    return p == v->end || failed(v->trouble, p, BEHIND);
 }
 
 static bool verify(struct verifier *v, struct tg_str text)
 {
     if (tg_str_starts(text, TG_STR("\xef\xbb\xbf")))
-        return failed(v, v->start, BOM);
+        return failed(v->trouble, v->start, BOM);
     if (tg_str_starts(text, TG_STR("\xff\xfe")) || tg_str_starts(text, TG_STR("\xfe\xff")))
-        return failed(v, v->start, UTF16);
+        return failed(v->trouble, v->start, UTF16);
     return document(v);
 }
 
@@ -456,31 +471,32 @@ static void start_outline(struct tg_json_outline *o, size_t room)
 bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
                     struct tg_json_outline *outline, struct tg_json_fault *fault)
 {
+    struct trouble t = {.end = (const unsigned char *)text.p + text.n};
     struct verifier v;
 
     CHECK(text.n <= INT32_MAX);
     CHECK(limits->max_depth >= 1 && limits->max_depth <= TG_JSON_MAX_DEPTH);
-    v.start = (const unsigned char *)text.p;
-    v.end = v.start + text.n;
-    v.limits = *limits;
-    v.depth = 0;
-    v.open[0] = 0;
-    v.tokens = 0;
-    v.outline = outline;
     start_outline(outline, text.n);
+    v.start = (const unsigned char *)text.p;
+    v.end = t.end;
+    v.limits = *limits;
+    v.depth = v.deepest = v.tokens = v.n = 0;
     v.kept = outline->text;
     v.place = outline->offset;
-    v.n = 0;
+    v.trouble = &t;
+    v.open[0] = 0;
     if (verify(&v, text)) {
         outline->n = v.n;
         outline->tokens = v.tokens;
+        outline->depth = v.deepest;
+        outline->escapes = t.escapes;
         return true;
     }
     tg_json_outline_end(outline);
-    *fault = (struct tg_json_fault){.kind = texts[v.why].kind,
-                                    .offset = (uint32_t)(v.fault - v.start),
-                                    .message = texts[v.why].en,
-                                    .message_zh = texts[v.why].zh};
+    *fault = (struct tg_json_fault){.kind = texts[t.why].kind,
+                                    .offset = (uint32_t)(t.at - v.start),
+                                    .message = texts[t.why].en,
+                                    .message_zh = texts[t.why].zh};
     return false;
 }
 
