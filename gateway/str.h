@@ -34,13 +34,17 @@ static inline bool tg_str_eq(struct tg_str a, struct tg_str b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-/* The same without regard to ASCII case (the locale is always "C"). */
+/* True when `n` bytes (at least one) are the same without regard to ASCII case; tg_str_ieq() calls
+ * it. */
+bool tg_str_alike(const char *a, const char *b, size_t n);
+
+/* The same as tg_str_eq() without regard to ASCII case. */
 static inline bool tg_str_ieq(struct tg_str a, struct tg_str b)
 {
     if (a.n != b.n || a.n == 0)
         return a.n == b.n;
     /* most differ in their first letter: no call for them */
-    return ((a.p[0] ^ b.p[0]) & ~0x20) == 0 && strncasecmp(a.p, b.p, a.n) == 0;
+    return ((a.p[0] ^ b.p[0]) & ~0x20) == 0 && tg_str_alike(a.p, b.p, a.n);
 }
 
 /* True when `s` begins with `prefix`. */
