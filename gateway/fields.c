@@ -305,10 +305,13 @@ static const char *read_connection(struct tg_str value, struct tg_steer *out)
     while (tg_fields_next(&value, &option)) {
         if (!tg_chars_are(option, TG_CHAR_TOKEN))
             return "malformed Connection field";
+        if (tg_str_ieq(option, TG_STR("keep-alive"))) {
+            out->keep_alive = true; /* the field of that name never goes on */
+            continue;
+        }
+        out->names_fields = true;
         if (tg_str_ieq(option, TG_STR("close")))
             out->close = true;
-        else if (tg_str_ieq(option, TG_STR("keep-alive")))
-            out->keep_alive = true;
         else if (tg_str_ieq(option, TG_STR("host")) || tg_str_ieq(option, TG_STR("content-length")))
             return "Connection names a field that is not the connection's";
     }

@@ -73,6 +73,7 @@ struct tg_steer {
     unsigned options;                    /* elements of all Connection fields */
     bool close;                          /* Connection: close */
     bool keep_alive;                     /* Connection: keep-alive */
+    bool names_fields;                   /* it has other options, which name fields */
 };
 
 /*

@@ -3,22 +3,20 @@
 /* --- without regard to case --- */
 
 /* Eight bytes at once, in any byte order: they may differ in the bit of the case alone, and only
- * where they are letters. */
-static bool words_alike(uint64_t a, uint64_t b)
+ * where they are letters. Rare, and kept out of its caller's loop: names are spelt as usual. */
+__attribute__((noinline)) static bool words_alike(uint64_t a, uint64_t b)
 {
     const uint64_t ones = 0x0101010101010101U;
     uint64_t differ = a ^ b;
     uint64_t low = (a | ones * 0x20) & ones * 0x7f; /* lower case, without the upper half */
-    uint64_t letters;                               /* the upper bit of a byte: it is one */
+    uint64_t letters =                              /* the upper bit of a byte: it is one */
+        (low + ones * (0x80 - 'a')) & ~(low + ones * (0x7f - 'z')) & ~a;
 
-    if (differ == 0)
-        return true;
-    letters = (low + ones * (0x80 - 'a')) & ~(low + ones * (0x7f - 'z')) & ~a;
     return (differ & ~(ones * 0x20)) == 0 && (differ << 2 & ~letters) == 0;
 }
 
 /* Up to eight bytes in one word: the first and the last ones, which may overlap. */
-static uint64_t word_of(const char *p, size_t n)
+static inline uint64_t word_of(const char *p, size_t n)
 {
     uint32_t first = (unsigned char)*p;
     uint32_t last = (unsigned char)p[n - 1];
@@ -36,14 +34,17 @@ bool tg_str_alike(const char *a, const char *b, size_t n)
 {
     uint64_t x, y;
 
-    if (n < sizeof(x))
-        return words_alike(word_of(a, n), word_of(b, n));
-    for (size_t at = 0; at < n; at += sizeof(x)) {
-        if (n - at < sizeof(x))
-            at = n - sizeof(x); /* the last ones once more, instead of fewer */
-        memcpy(&x, a + at, sizeof(x));
-        memcpy(&y, b + at, sizeof(y));
-        if (!words_alike(x, y))
+    if (n < sizeof(x)) {
+        x = word_of(a, n);
+        y = word_of(b, n);
+        return x == y || words_alike(x, y);
+    }
+    for (size_t left = n; left > 0; left -= sizeof(x)) {
+        if (left < sizeof(x))
+            left = sizeof(x); /* the first ones once more, instead of fewer */
+        memcpy(&x, a + left - sizeof(x), sizeof(x));
+        memcpy(&y, b + left - sizeof(y), sizeof(y));
+        if (x != y && !words_alike(x, y))
             return false;
     }
     return true;

@@ -124,12 +124,33 @@ static void others_than_tchar_are_found_in_any_name(void **state)
             }
 }
 
+/* Only what Connection names beside keep-alive has to be looked for among the fields. */
+static void options_that_name_fields(void **state)
+{
+    static const struct {
+        const char *value;
+        bool names;
+    } rows[] = {{"keep-alive", false},        {" , Keep-Alive,keep-alive", false}, {"close", true},
+                {"keep-alive, x-mine", true}, {"x-mine,keep-alive", true},         {"", false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct tg_field field = {TG_STR("connection"), tg_str_of(rows[i].value)};
+        struct tg_steer steer;
+
+        assert_null(tg_fields_steer(&field, 1, &steer));
+        if (steer.names_fields != rows[i].names)
+            fail_msg("%s", rows[i].value);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(end_is_found_in_any_text),
         cmocka_unit_test(controls_are_found_in_any_value),
         cmocka_unit_test(others_than_tchar_are_found_in_any_name),
+        cmocka_unit_test(options_that_name_fields),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
