@@ -15,19 +15,12 @@ __attribute__((noinline)) static bool words_alike(uint64_t a, uint64_t b)
     return (differ & ~(ones * 0x20)) == 0 && (differ << 2 & ~letters) == 0;
 }
 
-/* Up to eight bytes in one word: the first and the last ones, which may overlap. */
-static inline uint64_t word_of(const char *p, size_t n)
+/* Fewer than eight bytes in one word. */
+static uint64_t word_of(const char *p, size_t n)
 {
-    uint32_t first = (unsigned char)*p;
-    uint32_t last = (unsigned char)p[n - 1];
+    struct tg_str_words w = tg_str_words((struct tg_str){p, n});
 
-    if (n >= 4) {
-        memcpy(&first, p, 4);
-        memcpy(&last, p + n - 4, 4);
-    } else {
-        first |= (uint32_t)(unsigned char)p[n / 2] << 8;
-    }
-    return (uint64_t)last << 32 | first;
+    return w.last << 32 | w.first;
 }
 
 bool tg_str_alike(const char *a, const char *b, size_t n)

@@ -76,6 +76,37 @@ static inline struct tg_str tg_str_trim(struct tg_str s)
     return s;
 }
 
+/* The first and the last eight bytes of a slice, which may overlap; fewer of a shorter one. With
+ * the length they tell all slices of up to sixteen bytes apart. */
+struct tg_str_words {
+    uint64_t first;
+    uint64_t last;
+};
+
+/* The slice must not be empty. */
+static inline struct tg_str_words tg_str_words(struct tg_str s)
+{
+    struct tg_str_words w = {(unsigned char)s.p[0], (unsigned char)s.p[s.n - 1]};
+
+    if (s.n >= 8) {
+        memcpy(&w.first, s.p, 8);
+        memcpy(&w.last, s.p + s.n - 8, 8);
+    } else if (s.n >= 4) {
+        memcpy(&w.first, s.p, 4);
+        memcpy(&w.last, s.p + s.n - 4, 4);
+    } else {
+        w.first |= (uint64_t)(unsigned char)s.p[s.n / 2] << 8;
+    }
+    return w;
+}
+
+/* A hash of them: their bytes tell most names apart. */
+static inline uint32_t tg_str_words_hash(struct tg_str_words w, size_t n)
+{
+    /* the upper bits of a product depend on all bits of its factors */
+    return (uint32_t)(((w.first + n) * 0x9e3779b97f4a7c15 ^ w.last * 0xc2b2ae3d27d4eb4f) >> 32);
+}
+
 /*
  * Reads `s` as an unsigned decimal number without sign, blanks or leading zeros (except "0").
  * Returns false, and leaves *out alone, when it is anything else or does not fit in 64 bits.

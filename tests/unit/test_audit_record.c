@@ -374,6 +374,8 @@ static void names_match_by_word(void **state)
         {"training_select_of_the_model", false},
         {"is_my_pwd_ok", true},
         {"is_my_pad_ok", false},
+        {"pwd", true},
+        {"pad", false},
     };
     struct fixture *f = *state;
     struct tg_redact redact;
