@@ -374,3 +374,21 @@ bool tg_fields_version(struct tg_str text, unsigned *major, unsigned *minor)
     *minor = text.p[7] > '1' ? 1 : (unsigned)(text.p[7] - '0');
     return true;
 }
+
+/* --- writing --- */
+
+void tg_fields_add(struct tg_buf *out, struct tg_str name, struct tg_str value)
+{
+    char *p = tg_buf_room(out, name.n + value.n + 4);
+
+    memcpy(p, name.p, name.n);
+    p += name.n;
+    *p++ = ':';
+    *p++ = ' ';
+    if (value.n > 0)
+        memcpy(p, value.p, value.n);
+    p += value.n;
+    *p++ = '\r';
+    *p = '\n';
+    out->n += name.n + value.n + 4;
+}
