@@ -45,22 +45,68 @@ void tg_buf_printf(struct tg_buf *b, const char *format, ...)
     b->n += (size_t)n;
 }
 
+/* --- numbers --- */
+
+/* How many decimal digits a number has. */
+static inline unsigned digits_of(uint64_t value)
+{
+    /* those of ten, but for the first one: 0 has a digit, too */
+    static const uint64_t powers[20] = {0,
+                                        10,
+                                        100,
+                                        1000,
+                                        10000,
+                                        100000,
+                                        1000000,
+                                        10000000,
+                                        100000000,
+                                        1000000000,
+                                        10000000000,
+                                        100000000000,
+                                        1000000000000,
+                                        10000000000000,
+                                        100000000000000,
+                                        1000000000000000,
+                                        10000000000000000,
+                                        100000000000000000,
+                                        1000000000000000000,
+                                        10000000000000000000U};
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
+    unsigned n = bits * 1233 >> 12; /* times log10(2): right, or one too few */
+
+    return n + (value >= powers[n]);
+}
+
+static void write_digits(char *end, uint64_t value)
+{
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233"
+        "34353637383940414243444546474849505152535455565758596061626364656667"
+        "6869707172737475767778798081828384858687888990919293949596979899";
+
+    for (; value >= 100; value /= 100)
+        memcpy(end -= 2, pairs + 2 * (value % 100), 2);
+    if (value >= 10)
+        memcpy(end - 2, pairs + 2 * value, 2);
+    else
+        end[-1] = (char)('0' + value);
+}
+
+/* The rare case is a call of its own, so that the usual one has no registers to save. */
+__attribute__((noinline)) static void u64_grown(struct tg_buf *b, uint64_t value)
+{
+    tg_buf_grow(b, 20);
+    tg_buf_u64(b, value);
+}
+
 void tg_buf_u64(struct tg_buf *b, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-
-    while (value >= 100) {
-        uint64_t rest = value % 100;
-
-        value /= 100;
-        digits[--at] = (char)('0' + rest % 10);
-        digits[--at] = (char)('0' + rest / 10);
+    if (b->cap - b->n < 20) {
+        u64_grown(b, value);
+        return;
     }
-    if (value >= 10)
-        digits[--at] = (char)('0' + value % 10);
-    digits[--at] = (char)('0' + (value >= 10 ? value / 10 : value));
-    tg_buf_add(b, (struct tg_str){digits + at, sizeof(digits) - at});
+    b->n += digits_of(value);
+    write_digits(b->p + b->n, value);
 }
 
 /* --- JSON strings --- */

@@ -118,21 +118,30 @@ static void others_are_escaped(void **state)
     tg_buf_end(&b);
 }
 
+static void printed(struct tg_buf *b, uint64_t value)
+{
+    char want[32];
+
+    snprintf(want, sizeof(want), "%" PRIu64, value);
+    b->n = 0;
+    tg_buf_u64(b, value);
+    assert_true(tg_str_eq(tg_buf_str(b), tg_str_of(want)));
+}
+
 static void numbers_are_decimal(void **state)
 {
     struct tg_buf b = {0};
-    char want[32];
+    uint64_t power = 1; /* of ten */
 
     (void)state;
     for (unsigned shift = 0; shift < 64; shift++)
         for (int off = -1; off <= 1; off++) {
-            uint64_t value = (UINT64_C(1) << shift) * 10 / 9 + (uint64_t)off;
-
-            snprintf(want, sizeof(want), "%" PRIu64, value);
-            b.n = 0;
-            tg_buf_u64(&b, value);
-            assert_true(tg_str_eq(tg_buf_str(&b), tg_str_of(want)));
+            printed(&b, (UINT64_C(1) << shift) * 10 / 9 + (uint64_t)off);
+            printed(&b, (UINT64_C(1) << shift) + (uint64_t)off);
         }
+    for (unsigned digits = 1; digits <= 20; digits++, power *= 10)
+        for (int off = -1; off <= 1; off++)
+            printed(&b, power + (uint64_t)off);
     tg_buf_end(&b);
 }
 
