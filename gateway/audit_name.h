@@ -42,7 +42,7 @@ struct tg_name_memo {
     struct tg_str_words words;
     uint8_t n; /* 0: unused */
     uint8_t facts;
-    char middle[TG_NAME_KEPT - 16]; /* of a longer name than the words hold */
+    char name[TG_NAME_KEPT];
 };
 
 /* The names of late: the same few come with every request. */
