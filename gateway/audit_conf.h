@@ -32,7 +32,7 @@ struct tg_audit_conf {
     int64_t rotate;        /* bytes after which a file is rotated; 0: never */
     int64_t keep;          /* rotated files that stay */
     int body;              /* enum tg_audit_body */
-    struct tg_str *redact; /* patterns, audit_redact.h */
+    struct tg_str *redact; /* patterns, audit_name.h */
     unsigned nredact;
     struct tg_str key_file;            /* empty: none */
     struct tg_str key;                 /* its bytes; empty: plain SHA-256 chain */

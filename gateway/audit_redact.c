@@ -11,6 +11,7 @@ void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf)
     *r = (struct tg_redact){.conf = conf};
     r->hash = tg_hash_new((struct tg_str){(const char *)conf->salt, sizeof(conf->salt)});
     r->callers = tg_callers_new();
+    tg_names_init(&r->names, conf);
 }
 
 void tg_redact_end(struct tg_redact *r)
@@ -23,134 +24,9 @@ void tg_redact_end(struct tg_redact *r)
 
 /* --- names --- */
 
-static unsigned char lower(char c)
-{
-    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
-
-static bool is_upper(char c)
-{
-    return c >= 'A' && c <= 'Z';
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c)
-{
-    return (lower(c) >= 'a' && lower(c) <= 'z') || (unsigned char)c >= 0x80;
-}
-
-/* A pattern with stars against a whole name. One star is tried at a time, so the work is bounded by
- * the product of both lengths. */
-static bool glob(struct tg_str pattern, struct tg_str name)
-{
-    size_t p = 0;
-    size_t n = 0;
-    size_t star = SIZE_MAX;
-    size_t from = 0;
-
-    while (n < name.n) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = p++;
-            from = n;
-        } else if (p < pattern.n && lower(pattern.p[p]) == lower(name.p[n])) {
-            p++;
-            n++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            n = ++from;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.n && pattern.p[p] == '*')
-        p++;
-    return p == pattern.n;
-}
-
-/* True when a new word begins at `i`: fooBar has it at B, HTTPToken at T. */
-static bool word_starts(struct tg_str s, size_t i)
-{
-    if (!is_upper(s.p[i]))
-        return false;
-    return !is_upper(s.p[i - 1]) || (i + 1 < s.n && is_letter(s.p[i + 1]) && !is_upper(s.p[i + 1]));
-}
-
-/* Takes the next word off `*rest`, without digits at its end; false when there is none. */
-static bool next_word(struct tg_str *rest, struct tg_str *word)
-{
-    size_t n = 1;
-
-    while (rest->n > 0 && !is_letter(*rest->p))
-        *rest = tg_str_skip(*rest, 1);
-    if (rest->n == 0)
-        return false;
-    while (n < rest->n && (is_letter(rest->p[n]) || is_digit(rest->p[n])) && !word_starts(*rest, n))
-        n++;
-    *word = (struct tg_str){rest->p, n};
-    *rest = tg_str_skip(*rest, n);
-    while (is_digit(word->p[word->n - 1]))
-        word->n--;
-    return true;
-}
-
-static bool matches_word(const struct tg_audit_conf *c, struct tg_str word)
-{
-    for (unsigned i = 0; i < c->nredact; i++)
-        if (c->redact[i].n == word.n && lower(*c->redact[i].p) == lower(*word.p) &&
-            tg_str_ieq(c->redact[i], word))
-            return true;
-    return false;
-}
-
-static bool matches(const struct tg_audit_conf *c, struct tg_str name)
-{
-    struct tg_str rest = name;
-    struct tg_str word;
-
-    while (next_word(&rest, &word))
-        if (matches_word(c, word))
-            return true;
-    for (unsigned i = 0; i < c->nredact; i++)
-        if (glob(c->redact[i], name))
-            return true;
-    return false;
-}
-
-/* Where in the memo a name stands. Its first and last bytes tell it from nearly all others. */
-static size_t place_of(struct tg_str name)
-{
-    uint64_t first = (unsigned char)name.p[0];
-    uint64_t last = (unsigned char)name.p[name.n - 1];
-
-    if (name.n >= 8) {
-        memcpy(&first, name.p, 8);
-        memcpy(&last, name.p + name.n - 8, 8);
-    } else if (name.n >= 4) {
-        memcpy(&first, name.p, 4);
-        memcpy(&last, name.p + name.n - 4, 4);
-    }
-    /* the upper bits of a product depend on all bits of its factors */
-    return ((first + name.n) * 0x9e3779b97f4a7c15 ^ last * 0xc2b2ae3d27d4eb4f) >> 32 &
-           (TG_REDACT_MEMO - 1);
-}
-
 bool tg_redact_name(struct tg_redact *r, struct tg_str name)
 {
-    struct tg_redact_memo *memo;
-
-    if (name.n == 0 || name.n > TG_REDACT_NAME)
-        return name.n > 0 && matches(r->conf, name);
-    memo = &r->memo[place_of(name)];
-    if (memo->n != name.n || memcmp(memo->name, name.p, name.n) != 0) {
-        memo->n = (uint8_t)name.n;
-        memcpy(memo->name, name.p, name.n);
-        memo->match = matches(r->conf, name);
-    }
-    return memo->match;
+    return (tg_names_look(&r->names, name) & TG_NAME_MATCHES) != 0;
 }
 
 bool tg_redact_secret_name(struct tg_str name)
@@ -163,27 +39,16 @@ bool tg_redact_secret_name(struct tg_str name)
         patterns[conf.nredact] = tg_str_of(tg_audit_default_redact[conf.nredact]);
         conf.nredact++;
     }
-    return name.n > 0 && matches(&conf, name);
+    return tg_name_matches(&conf, name);
 }
 
 /* --- places --- */
 
-/* The members whose value is the name of what the member `value` beside them holds. */
-static const struct tg_str naming[] = {{"label", 5}, {"key", 3}, {"name", 4}};
-
-static bool is_naming(struct tg_str name)
-{
-    for (size_t i = 0; i < sizeof(naming) / sizeof(*naming); i++)
-        if (tg_str_eq(name, naming[i]))
-            return true;
-    return false;
-}
-
 /* True when the member `value` of this object goes by a name that matches. */
 static bool value_is_named(struct tg_redact *r, const struct tg_doc *doc, uint32_t object)
 {
-    for (size_t i = 0; i < sizeof(naming) / sizeof(*naming); i++) {
-        uint32_t node = tg_doc_member(doc, object, naming[i]);
+    for (size_t i = 0; i < TG_NAMING_MEMBERS; i++) {
+        uint32_t node = tg_doc_member(doc, object, tg_naming_members[i]);
 
         if (node != TG_NONE && tg_doc_type(doc, node) == TG_STRING &&
             tg_redact_name(r, tg_doc_string(doc, node)))
@@ -192,16 +57,16 @@ static bool value_is_named(struct tg_redact *r, const struct tg_doc *doc, uint32
     return false;
 }
 
-/* True when the member's value must not be told because of names alone. `named` is whether the
- * object has a naming member. */
+/* True when the value of a member must not be told because of names alone; `facts` of its own. */
 static bool member_hidden(struct tg_redact *r, const struct tg_doc *doc, uint32_t object,
-                          struct tg_str name)
+                          unsigned facts)
 {
-    if (is_naming(name) && tg_doc_member(doc, object, TG_STR("value")) != TG_NONE)
+    if ((facts & (TG_NAME_MATCHES | TG_NAME_NAMES | TG_NAME_VALUE)) == 0)
+        return false; /* so are most */
+    if ((facts & TG_NAME_NAMES) != 0 && tg_doc_member(doc, object, TG_STR("value")) != TG_NONE)
         return false;
-    if (tg_redact_name(r, name))
-        return true;
-    return tg_str_eq(name, TG_STR("value")) && value_is_named(r, doc, object);
+    return (facts & TG_NAME_MATCHES) != 0 ||
+           ((facts & TG_NAME_VALUE) != 0 && value_is_named(r, doc, object));
 }
 
 /* Takes the first segment off a pointer. Pointers with escapes name no place we know: their text
@@ -252,7 +117,7 @@ static bool level_hides(struct tg_str pointer)
         if (within > 0 || tg_str_eq(segment, TG_STR("parameter")))
             within++;
     }
-    return within > 0 && !(within == 3 && is_naming(segment));
+    return within > 0 && !(within == 3 && tg_name_is_naming(segment));
 }
 
 static bool level_is_enough(const struct tg_redact *r, struct tg_str pointer)
@@ -265,9 +130,11 @@ static bool level_is_enough(const struct tg_redact *r, struct tg_str pointer)
 static bool segment_hidden(struct tg_redact *r, const struct tg_doc *doc, uint32_t node,
                            struct tg_str segment)
 {
+    unsigned facts = tg_names_look(&r->names, segment);
+
     if (node != TG_NONE && tg_doc_type(doc, node) == TG_OBJECT)
-        return member_hidden(r, doc, node, segment);
-    return !is_naming(segment) && tg_redact_name(r, segment);
+        return member_hidden(r, doc, node, facts);
+    return (facts & (TG_NAME_NAMES | TG_NAME_MATCHES)) == TG_NAME_MATCHES;
 }
 
 bool tg_redact_pointer(struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer)
@@ -472,7 +339,7 @@ static void add_parameter(struct tg_buf *out, const struct tg_doc *doc, uint32_t
         struct tg_str name = tg_doc_string(doc, m);
         uint32_t value = doc->node[m].child;
 
-        if (!is_naming(name) || tg_doc_type(doc, value) != TG_STRING)
+        if (!tg_name_is_naming(name) || tg_doc_type(doc, value) != TG_STRING)
             continue;
         add_comma(out, '{');
         tg_buf_json(out, name);
@@ -493,19 +360,47 @@ static void add_parameters(struct tg_buf *out, const struct tg_doc *doc, uint32_
 
 /* One member at level metadata, where a config may stand within another object; true when that is
  * all there is to tell. */
-static bool add_metadata(struct tg_buf *out, const struct tg_doc *doc, struct tg_str name,
+static bool add_metadata(struct tg_buf *out, const struct tg_doc *doc, unsigned facts,
                          uint32_t value)
 {
-    if (tg_str_eq(name, TG_STR("user_command")))
-        return true;
-    if (!tg_str_eq(name, TG_STR("parameter")))
-        return false;
-    if (tg_doc_type(doc, value) == TG_ARRAY) {
+    if ((facts & TG_NAME_PARAMETER) != 0 && tg_doc_type(doc, value) == TG_ARRAY) {
         add_comma(out, '{');
         tg_buf_puts(out, "\"parameter\":");
         add_parameters(out, doc, value);
     }
-    return true;
+    return (facts & (TG_NAME_PARAMETER | TG_NAME_COMMAND)) != 0;
+}
+
+/* The name of a member with its colon, and the comma before it. */
+static void add_name(struct tg_buf *out, struct tg_str name, bool plain)
+{
+    char *p;
+
+    add_comma(out, '{');
+    if (!plain) {
+        tg_buf_json(out, name);
+        tg_buf_putc(out, ':');
+        return;
+    }
+    p = tg_buf_room(out, name.n + 3);
+    *p++ = '"';
+    memcpy(p, name.p, name.n);
+    p[name.n] = '"';
+    p[name.n + 1] = ':';
+    out->n += name.n + 3;
+}
+
+static void add_container(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
+                          uint32_t node);
+
+/* Most values are no containers: no call for them. */
+static inline void add_value(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
+                             uint32_t node)
+{
+    if (tg_doc_type(doc, node) == TG_OBJECT || tg_doc_type(doc, node) == TG_ARRAY)
+        add_container(r, out, doc, node);
+    else
+        tg_buf_add(out, tg_doc_text(doc, node));
 }
 
 static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
@@ -515,18 +410,17 @@ static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg
 
     for (uint32_t m = doc->node[object].child; m != TG_NONE; m = doc->node[m].next) {
         struct tg_str name = tg_doc_string(doc, m);
+        unsigned facts = tg_names_look(&r->names, name);
         uint32_t value = doc->node[m].child;
 
         CHECK(value != TG_NONE);
-        if (brief && add_metadata(out, doc, name, value))
+        if (brief && add_metadata(out, doc, facts, value))
             continue;
-        add_comma(out, '{');
-        tg_buf_json(out, name);
-        tg_buf_putc(out, ':');
-        if (member_hidden(r, doc, object, name))
+        add_name(out, name, (facts & TG_NAME_IS_PLAIN) != 0);
+        if (member_hidden(r, doc, object, facts))
             tg_redact_value(r, out, tg_doc_text(doc, value));
         else
-            tg_redact_body(r, out, doc, value);
+            add_value(r, out, doc, value);
     }
 }
 
@@ -535,26 +429,26 @@ static void add_elements(struct tg_redact *r, struct tg_buf *out, const struct t
 {
     for (uint32_t e = doc->node[array].child; e != TG_NONE; e = doc->node[e].next) {
         add_comma(out, '[');
-        tg_redact_body(r, out, doc, e);
+        add_value(r, out, doc, e);
     }
+}
+
+static void add_container(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
+                          uint32_t node)
+{
+    bool object = tg_doc_type(doc, node) == TG_OBJECT;
+
+    tg_buf_putc(out, object ? '{' : '[');
+    if (object)
+        add_members(r, out, doc, node);
+    else
+        add_elements(r, out, doc, node);
+    tg_buf_putc(out, object ? '}' : ']');
 }
 
 void tg_redact_body(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
                     uint32_t node)
 {
     CHECK(r->conf->body != TG_AUDIT_BODY_NONE);
-    switch (tg_doc_type(doc, node)) {
-    case TG_OBJECT:
-        tg_buf_putc(out, '{');
-        add_members(r, out, doc, node);
-        tg_buf_putc(out, '}');
-        break;
-    case TG_ARRAY:
-        tg_buf_putc(out, '[');
-        add_elements(r, out, doc, node);
-        tg_buf_putc(out, ']');
-        break;
-    default:
-        tg_buf_add(out, tg_doc_text(doc, node));
-    }
+    add_value(r, out, doc, node);
 }

@@ -3,33 +3,21 @@
  * a pattern of audit_redact become "hmac-sha256:" and 32 hex digits: equal values can be seen to be
  * equal, none can be recovered. The same holds for what the body level leaves out.
  *
- * A pattern without '*' matches a whole word of a name, or the whole name; words end at everything
- * but letters and digits and where a capital follows a small letter, and digits at a word's end do
- * not count: "token" matches auth_token, authToken and TOKEN2, not tokenizer. A pattern with '*'
- * matches the whole name. In an object with a member label, key or name, that member's value is a
- * name too: it decides about the member `value` and is itself never hidden.
+ * In an object with a member label, key or name, that member's value is a name too: it decides
+ * about the member `value` and is itself never hidden.
  */
 #ifndef TG_AUDIT_REDACT_H
 #define TG_AUDIT_REDACT_H
 
-#include "audit_conf.h"
+#include "audit_name.h"
 #include "callers.h"
 #include "document.h"
-
-enum { TG_REDACT_MEMO = 256, TG_REDACT_NAME = 46 };
-
-/* What a name came to: the same few names come with every request. */
-struct tg_redact_memo {
-    uint8_t n; /* 0: unused */
-    bool match;
-    char name[TG_REDACT_NAME];
-};
 
 struct tg_redact {
     const struct tg_audit_conf *conf; /* borrowed */
     struct tg_hash *hash;             /* keyed by the salt; owned */
     struct tg_callers *callers;       /* tokens under that key; owned */
-    struct tg_redact_memo memo[TG_REDACT_MEMO];
+    struct tg_names names;            /* of members, as judged by the settings */
 };
 
 /* Makes the rules of checked settings ready. End it with tg_redact_end(). */

@@ -2,7 +2,11 @@
 
 #include "check.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#else
 #include <endian.h>
+#endif
 
 enum { MAX_OPTIONS = 64 };
 
@@ -50,11 +54,15 @@ const uint8_t tg_chars[256] = {
 
 bool tg_chars_are(struct tg_str s, unsigned class)
 {
+    const unsigned char *p = (const unsigned char *)s.p;
     unsigned common = class;
+    size_t i = 0;
 
     /* No early exit: what is read here is nearly always good, and short. */
-    for (size_t i = 0; i < s.n; i++)
-        common &= tg_chars[(unsigned char)s.p[i]];
+    for (; s.n - i >= 4; i += 4)
+        common &= tg_chars[p[i]] & tg_chars[p[i + 1]] & tg_chars[p[i + 2]] & tg_chars[p[i + 3]];
+    for (; i < s.n; i++)
+        common &= tg_chars[p[i]];
     return common == class;
 }
 
@@ -65,11 +73,65 @@ int tg_hex_value(char c)
     return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
+/* --- sixteen bytes at once --- */
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+static bytes16 load16(const char *p)
+{
+    bytes16 bytes;
+
+    memcpy(&bytes, p, sizeof(bytes));
+    return bytes;
+}
+
+/* A bit for each byte that a comparison holds for. */
+static unsigned mask_of(bytes16 hits)
+{
+#ifdef __SSE2__
+    return (unsigned)_mm_movemask_epi8((__m128i)hits);
+#else
+    unsigned mask = 0;
+    uint64_t half;
+
+    for (unsigned i = 0; i < 2; i++) {
+        memcpy(&half, (const char *)&hits + 8 * i, sizeof(half));
+        half = le64toh(half) & 0x8040201008040201U; /* of each byte its own bit */
+        mask |= (unsigned)(half * 0x0101010101010101U >> 56) << 8 * i;
+    }
+    return mask;
+#endif
+}
+
+/* --- the end of a head --- */
+
+/* A bit for each of 32 bytes that is a CR. */
+static uint64_t returns32(const char *p)
+{
+    return mask_of((bytes16)(load16(p) == '\r')) |
+           (uint64_t)mask_of((bytes16)(load16(p + 16) == '\r')) << 16;
+}
+
+/* Moves over what has no two CR at a distance of two, as the end of a head has, so that not every
+ * line is looked at for itself. */
+static size_t skip_lines(struct tg_str in, size_t at)
+{
+    while (in.n - at >= 64) {
+        uint64_t mask = returns32(in.p + at) | returns32(in.p + at + 32) << 32;
+
+        if ((mask & mask >> 2) != 0)
+            break;
+        at += 62;
+    }
+    return at;
+}
+
 size_t tg_fields_end(struct tg_str in, size_t start, size_t *scanned)
 {
-    size_t at = *scanned > start ? *scanned : start;
+    size_t at = *scanned > start + 3 ? *scanned - 3 : start; /* it may have begun there */
 
-    CHECK(at <= in.n);
+    CHECK(at <= in.n && *scanned <= in.n);
+    at = skip_lines(in, at);
     while (at < in.n) {
         const char *lf = memchr(in.p + at, '\n', in.n - at);
 
@@ -104,48 +166,19 @@ const char *tg_fields_suspect(struct tg_str in, size_t from)
     return NULL;
 }
 
-/* Eight bytes at once: zero, or a word whose lowest bit set is in the first byte below 0x20 or DEL
- * (the usual "has less" trick: bits above a true hit may be wrong, below it they are not). */
-static uint64_t find_control(const char *p)
-{
-    const uint64_t ones = 0x0101010101010101U;
-    uint64_t word;
-    uint64_t del;
-
-    memcpy(&word, p, sizeof(word));
-    word = le64toh(word);
-    del = word ^ (ones * 0x7f);
-    return (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & (ones * 0x80);
-}
-
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-typedef uint64_t words2 __attribute__((vector_size(16)));
-
-/* The same of sixteen, without the place: tokens are long and have none. */
-static bool has_control(const char *p)
-{
-    bytes16 bytes;
-    words2 hits;
-
-    memcpy(&bytes, p, sizeof(bytes));
-    hits = (words2)((bytes < 0x20) | (bytes == 0x7f));
-    return (hits[0] | hits[1]) != 0;
-}
-
 /* Behind the last byte that may stand in a field value. The section ends with a CRLF, so the search
  * ends inside it. */
 static const char *skip_text(const char *p, const char *end)
 {
-    while (end - p >= 16 && !has_control(p))
-        p += 16;
-    while (end - p >= 8) {
-        uint64_t hit = find_control(p);
+    while (end - p >= 16) {
+        bytes16 bytes = load16(p);
+        unsigned controls = mask_of((bytes16)(bytes < 0x20) | (bytes16)(bytes == 0x7f));
 
-        if (hit == 0) {
-            p += 8;
+        if (controls == 0) {
+            p += 16;
             continue;
         }
-        p += __builtin_ctzll(hit) / 8;
+        p += __builtin_ctz(controls);
         if (*p != '\t')
             return p;
         p++;
@@ -153,6 +186,22 @@ static const char *skip_text(const char *p, const char *end)
     while (tg_char_is(*p, TG_CHAR_TEXT))
         p++;
     CHECK(p < end);
+    return p;
+}
+
+/* The same for a field name: nearly all are letters and '-'. */
+static const char *skip_name(const char *p, const char *end)
+{
+    unsigned others = 0;
+
+    while (others == 0 && end - p >= 16) {
+        bytes16 bytes = load16(p);
+
+        others = mask_of((bytes16)((bytes | 0x20) - 'a' > 'z' - 'a') & (bytes16)(bytes != '-'));
+        p += others != 0 ? __builtin_ctz(others) : 16;
+    }
+    while (tg_char_is(*p, TG_CHAR_TOKEN))
+        p++;
     return p;
 }
 
@@ -174,10 +223,8 @@ static const char *name_trouble(const char *p, const char *colon)
 static const char *read_line(const char *p, const char *end, struct tg_field *field,
                              const char **why)
 {
-    const char *at = p;
+    const char *at = skip_name(p, end);
 
-    while (tg_char_is(*at, TG_CHAR_TOKEN))
-        at++;
     if (at == p || *at != ':') {
         *why = name_trouble(p, at);
         return NULL;
@@ -260,22 +307,26 @@ static const char *read_connection(struct tg_str value, struct tg_steer *out)
     while (tg_fields_next(&value, &option)) {
         if (!tg_chars_are(option, TG_CHAR_TOKEN))
             return "malformed Connection field";
+        if (tg_str_ieq(option, TG_STR("keep-alive"))) {
+            out->keep_alive = true; /* the field of that name never goes on */
+            continue;
+        }
+        out->names_fields = true;
         if (tg_str_ieq(option, TG_STR("close")))
             out->close = true;
-        else if (tg_str_ieq(option, TG_STR("keep-alive")))
-            out->keep_alive = true;
         else if (tg_str_ieq(option, TG_STR("host")) || tg_str_ieq(option, TG_STR("content-length")))
             return "Connection names a field that is not the connection's";
     }
     return NULL;
 }
 
+/* As they are usually spelt, which compares fastest. */
 static const struct tg_str names[TG_STEER_COUNT] = {
-    [TG_STEER_HOST] = {"host", 4},
-    [TG_STEER_LENGTH] = {"content-length", 14},
-    [TG_STEER_CODING] = {"transfer-encoding", 17},
-    [TG_STEER_CONNECTION] = {"connection", 10},
-    [TG_STEER_EXPECT] = {"expect", 6},
+    [TG_STEER_HOST] = {"Host", 4},
+    [TG_STEER_LENGTH] = {"Content-Length", 14},
+    [TG_STEER_CODING] = {"Transfer-Encoding", 17},
+    [TG_STEER_CONNECTION] = {"Connection", 10},
+    [TG_STEER_EXPECT] = {"Expect", 6},
 };
 
 /* Which of the names has this length, plus one; most fields end their search here. */
@@ -324,4 +375,22 @@ bool tg_fields_version(struct tg_str text, unsigned *major, unsigned *minor)
     *major = (unsigned)(text.p[5] - '0');
     *minor = text.p[7] > '1' ? 1 : (unsigned)(text.p[7] - '0');
     return true;
+}
+
+/* --- writing --- */
+
+void tg_fields_add(struct tg_buf *out, struct tg_str name, struct tg_str value)
+{
+    char *p = tg_buf_room(out, name.n + value.n + 4);
+
+    memcpy(p, name.p, name.n);
+    p += name.n;
+    *p++ = ':';
+    *p++ = ' ';
+    if (value.n > 0)
+        memcpy(p, value.p, value.n);
+    p += value.n;
+    *p++ = '\r';
+    *p = '\n';
+    out->n += name.n + value.n + 4;
 }

@@ -6,6 +6,7 @@
 #ifndef TG_FIELDS_H
 #define TG_FIELDS_H
 
+#include "buf.h"
 #include "guard.h"
 
 /* Character classes, bits of tg_chars[]. */
@@ -74,6 +75,7 @@ struct tg_steer {
     unsigned options;                    /* elements of all Connection fields */
     bool close;                          /* Connection: close */
     bool keep_alive;                     /* Connection: keep-alive */
+    bool names_fields;                   /* it has other options, which name fields */
 };
 
 /*
@@ -102,5 +104,8 @@ bool tg_fields_length(struct tg_str value, uint64_t *length);
  * section 2.5). Returns false when the form is wrong.
  */
 bool tg_fields_version(struct tg_str text, unsigned *major, unsigned *minor);
+
+/* Appends a field line. */
+void tg_fields_add(struct tg_buf *out, struct tg_str name, struct tg_str value);
 
 #endif

@@ -1,6 +1,7 @@
 /* The request on its way to the upstream: connection, head, body, and when to try again. */
 #include "check.h"
 #include "exchange.h"
+#include "fields.h"
 
 #include <event2/buffer.h>
 #include <stdio.h>
@@ -50,22 +51,6 @@ static bool is_ours(const struct tg_exchange *x, struct tg_str name)
     }
 }
 
-static void add_field(struct tg_buf *b, struct tg_str name, struct tg_str value)
-{
-    char *p = tg_buf_room(b, name.n + value.n + 4);
-
-    memcpy(p, name.p, name.n);
-    p += name.n;
-    *p++ = ':';
-    *p++ = ' ';
-    if (value.n > 0)
-        memcpy(p, value.p, value.n);
-    p += value.n;
-    *p++ = '\r';
-    *p = '\n';
-    b->n += name.n + value.n + 4;
-}
-
 static void add_client_fields(const struct tg_exchange *x, struct tg_buf *b)
 {
     const struct tg_request *r = &x->request;
@@ -75,11 +60,11 @@ static void add_client_fields(const struct tg_exchange *x, struct tg_buf *b)
 
         if (is_ours(x, name) || (r->set_fields != NULL && is_set_by_filter(r, name)))
             continue;
-        add_field(b, name, r->fields[i].value);
+        tg_fields_add(b, name, r->fields[i].value);
     }
     for (const struct tg_set_field *s = r->set_fields; s != NULL; s = s->next)
         if (s->field.value.n > 0)
-            add_field(b, s->field.name, s->field.value);
+            tg_fields_add(b, s->field.name, s->field.value);
 }
 
 /* A signature covers the Host it was made for (contract section 6); else the upstream's own. */
@@ -90,9 +75,9 @@ static void add_host(const struct tg_exchange *x, struct tg_buf *b)
     uint16_t usual = conf->tls ? 443 : 80;
 
     if (x->request.credentials == TG_CRED_SIGNED && x->host.n > 0) {
-        add_field(b, TG_STR("Host"), x->host);
+        tg_fields_add(b, TG_STR("Host"), x->host);
     } else if (conf->host.n > 0) {
-        add_field(b, TG_STR("Host"), conf->host);
+        tg_fields_add(b, TG_STR("Host"), conf->host);
     } else {
         bool v6 = origin->literal && memchr(origin->host.p, ':', origin->host.n) != NULL;
 
@@ -164,7 +149,7 @@ static struct iovec build_head(const struct tg_exchange *x)
     tg_buf_puts(b, " HTTP/1.1\r\n");
     add_host(x, b);
     add_client_fields(x, b);
-    add_field(b, TG_STR("X-Request-Id"), r->request_id);
+    tg_fields_add(b, TG_STR("X-Request-Id"), r->request_id);
     add_forwarded(x, b);
     add_framing(x, b);
     tg_buf_puts(b, "\r\n");

@@ -308,6 +308,7 @@ static bool read_fields(struct tg_str section, const struct tg_guard_limits *lim
     why = tg_fields_steer(head->fields, head->nfields, &steer);
     if (why != NULL)
         return refuse_bad(r, why);
+    head->names_fields = steer.names_fields;
     /* RFC 9112 section 9.3: close wins; HTTP/1.0 has to ask for more. */
     head->keep_alive = !steer.close && (head->minor > 0 || steer.keep_alive);
     return read_host(&steer, head, r) && decide_framing(&steer, head, r) &&
@@ -427,7 +428,7 @@ bool tg_guard_hop_by_hop(struct tg_str name, struct tg_str connection)
 
     if (never_goes_on(name))
         return true;
-    while (tg_fields_next(&connection, &option))
+    while (connection.n > 0 && tg_fields_next(&connection, &option))
         if (tg_str_ieq(name, option))
             return true;
     return false;

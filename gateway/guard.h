@@ -42,6 +42,7 @@ struct tg_head {
     bool keep_alive;      /* what the client wants, RFC 9112 section 9.3 */
     bool expect_continue; /* the client waits for 100 before it sends the body */
     bool is_head;         /* method HEAD */
+    bool names_fields;    /* Connection names fields that end here, beside Keep-Alive */
     struct tg_field fields[TG_GUARD_MAX_FIELDS];
     unsigned nfields;
 };
@@ -60,7 +61,8 @@ enum tg_parse tg_guard_head(struct tg_str in, const struct tg_guard_limits *limi
 
 /* True for a field that must not be forwarded: RFC 9110 section 7.6.1 (Connection and what it
  * names, Keep-Alive, Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade) and Proxy-*
- * credentials. `connection` is the list of Connection values joined by commas, or empty. */
+ * credentials. `connection` is the list of Connection values joined by commas, or empty:
+ * "keep-alive" alone may be left out. */
 bool tg_guard_hop_by_hop(struct tg_str name, struct tg_str connection);
 
 #endif

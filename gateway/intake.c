@@ -20,13 +20,18 @@ static struct tg_exchange *attach(struct tg_conn *c)
     return x;
 }
 
-/* Slices of the head point into the read buffer: the copy of these bytes is in the arena. What the
- * guard made up itself ("/" for an empty path) stays where it is. */
+/* Slices of the head point into the read buffer: the copy of these bytes is in the arena. */
 static struct tg_str moved(struct tg_str s, struct tg_str from, const char *to)
+{
+    return (struct tg_str){to + (s.p - from.p), s.n};
+}
+
+/* What the guard made up itself ("/" for an empty path) stays where it is. */
+static struct tg_str moved_if_inside(struct tg_str s, struct tg_str from, const char *to)
 {
     bool inside = s.p >= from.p && s.p + s.n <= from.p + from.n;
 
-    return inside ? (struct tg_str){to + (s.p - from.p), s.n} : s;
+    return inside ? moved(s, from, to) : s;
 }
 
 /* Two of them are none (Trace Context section 3.2). */
@@ -39,8 +44,8 @@ static void read_trace(struct tg_exchange *x, struct tg_str value)
     x->trace_id = trace.trace_id;
 }
 
-/* The fields the gateway itself looks at, in one pass. */
-static void look_at_fields(struct tg_exchange *x)
+/* The fields the gateway itself looks at, in one pass. `named`: some are named in Connection. */
+static void look_at_fields(struct tg_exchange *x, bool named)
 {
     struct tg_request *r = &x->request;
     struct tg_buf *connection = &x->worker->build;
@@ -49,7 +54,7 @@ static void look_at_fields(struct tg_exchange *x)
     for (unsigned i = 0; i < r->nfields; i++) {
         const struct tg_field *f = &r->fields[i];
 
-        if (f->name.n == 10 && tg_str_ieq(f->name, TG_STR("Connection"))) {
+        if (named && tg_str_ieq(f->name, TG_STR("Connection"))) {
             tg_buf_add(connection, f->value);
             tg_buf_putc(connection, ',');
         } else if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("X-Request-Id")))
@@ -87,9 +92,10 @@ static struct tg_field *copy_head(struct tg_exchange *x, const struct tg_head *h
     r->fields = fields;
     r->nfields = head->nfields;
     r->method = moved(head->method, raw, to);
-    r->target = head->target.n == 1 && head->target.p[0] == '*' ? TG_STR("*")
-                                                                : moved(head->target, raw, to);
-    x->host = moved(head->authority, raw, to);
+    r->target = head->target.n == 1 && head->target.p[0] == '*'
+                    ? TG_STR("*")
+                    : moved_if_inside(head->target, raw, to);
+    x->host = moved_if_inside(head->authority, raw, to);
     x->framing = head->framing;
     x->length = head->length;
     x->minor = head->minor;
@@ -173,13 +179,19 @@ static const char *find_ambiguity(const struct tg_request *r)
         {{"X-HTTP-Method", 13}, 0, "X-HTTP-Method is not supported"},
         {{"X-Method-Override", 17}, 0, "X-Method-Override is not supported"},
     };
-    enum { TOKEN = 1 }; /* its row */
+    enum { TOKEN = 1 };                                                 /* its row */
+    const unsigned lengths = 1U << 12 | 1U << 13 | 1U << 17 | 1U << 22; /* of names in the table */
     unsigned seen[sizeof(rows) / sizeof(*rows)] = {0};
 
-    for (unsigned i = 0; i < r->nfields; i++)
+    for (unsigned i = 0; i < r->nfields; i++) {
+        struct tg_str name = r->fields[i].name;
+
+        if (name.n > 22 || (lengths >> name.n & 1) == 0)
+            continue;
         for (size_t row = 0; row < sizeof(rows) / sizeof(*rows); row++)
-            if (tg_str_ieq(r->fields[i].name, rows[row].name) && ++seen[row] > rows[row].most)
+            if (tg_str_ieq(name, rows[row].name) && ++seen[row] > rows[row].most)
                 return rows[row].why;
+    }
     if (r->credentials == TG_CRED_SIGNED && seen[TOKEN] > 0)
         return "a signature and an X-Auth-Token field, which may be of two callers";
     return NULL;
@@ -199,7 +211,7 @@ bool tg_exchange_new(struct tg_conn *c, const struct tg_head *head, struct tg_st
     struct tg_field *fields = copy_head(x, head, raw);
     const char *why;
 
-    look_at_fields(x);
+    look_at_fields(x, head->names_fields);
     drop_hop_by_hop(x, fields);
     name_request(x);
     tg_request_identify(&x->request);

@@ -152,7 +152,7 @@ static const unsigned char *skip_blank(const unsigned char *p, const unsigned ch
 
 static inline const unsigned char *skip_space(const unsigned char *p, const unsigned char *end)
 {
-    return p<end && * p> ' ' ? p : skip_blank(p, end);
+    return p < end && p[0] > ' ' ? p : skip_blank(p, end);
 }
 
 /* --- strings --- */

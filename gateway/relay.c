@@ -1,6 +1,7 @@
 /* The upstream's answer on its way to the client: head checked and cleaned, body as it comes. */
 #include "check.h"
 #include "exchange.h"
+#include "fields.h"
 
 #include <stdio.h>
 
@@ -34,10 +35,7 @@ static void add_fields(const struct tg_response *in, struct tg_buf *b, struct he
             facts->json = is_json(f->value);
         else if (f->name.n == 16 && tg_str_ieq(f->name, TG_STR("Content-Encoding")))
             facts->encoded = true;
-        tg_buf_add(b, f->name);
-        tg_buf_puts(b, ": ");
-        tg_buf_add(b, f->value);
-        tg_buf_puts(b, "\r\n");
+        tg_fields_add(b, f->name, f->value);
     }
 }
 
@@ -66,11 +64,8 @@ static void build_head(struct tg_exchange *x, const struct tg_response *in)
     tg_buf_add(b, in->reason);
     tg_buf_puts(b, "\r\n");
     add_fields(in, b, &facts);
-    if (!facts.has_request_id) {
-        tg_buf_puts(b, "X-Request-Id: ");
-        tg_buf_add(b, x->request.request_id);
-        tg_buf_puts(b, "\r\n");
-    }
+    if (!facts.has_request_id)
+        tg_fields_add(b, TG_STR("X-Request-Id"), x->request.request_id);
     tg_reply_notes(x, b);
     if (x->relay_framing == TG_FRAMING_CHUNKED)
         tg_buf_puts(b, "Transfer-Encoding: chunked\r\n");

@@ -1,6 +1,7 @@
 /* The gateway's own answers (contract section 5), and what it adds to relayed ones. */
 #include "check.h"
 #include "exchange.h"
+#include "fields.h"
 #include "target.h"
 
 #include <stdio.h>
@@ -112,13 +113,6 @@ static void set_error(struct tg_exchange *x)
         r->error_detail = x->end_detail;
 }
 
-static void add_id(const struct tg_exchange *x, struct tg_buf *b)
-{
-    tg_buf_puts(b, "X-Request-Id: ");
-    tg_buf_add(b, x->request.request_id);
-    tg_buf_puts(b, "\r\n");
-}
-
 /* `keep`: the connection goes on. Ends the head. */
 static void add_connection(const struct tg_exchange *x, struct tg_buf *b, bool keep)
 {
@@ -131,7 +125,7 @@ static void add_head(const struct tg_exchange *x, struct tg_buf *b, size_t lengt
 {
     tg_buf_printf(b, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
                   x->status, tg_reason_phrase(x->status), length);
-    add_id(x, b);
+    tg_fields_add(b, TG_STR("X-Request-Id"), x->request.request_id);
     if (x->end == TG_E_METHOD)
         add_allow(x, b);
     if (x->status == 429 || x->status == 503)
@@ -148,7 +142,7 @@ void tg_reply_options(struct tg_exchange *x)
     CHECK(x->conn != NULL && !x->response_started);
     b->n = 0;
     tg_buf_puts(b, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
-    add_id(x, b);
+    tg_fields_add(b, TG_STR("X-Request-Id"), x->request.request_id);
     add_allow(x, b);
     add_connection(x, b, x->keep_alive && x->body_complete);
     x->status = 200;

@@ -92,7 +92,8 @@ static const char *read_fields(struct tg_str section, bool head_request, struct 
         return why;
     if (steer.count[TG_STEER_CONNECTION] > 1)
         return "more than one Connection field";
-    out->connection = steer.value[TG_STEER_CONNECTION];
+    out->connection =
+        steer.names_fields ? steer.value[TG_STEER_CONNECTION] : (struct tg_str){NULL, 0};
     why = decide_framing(&steer, head_request, out);
     if (why != NULL)
         return why;

@@ -13,7 +13,8 @@ struct tg_response {
     bool keep_alive;         /* the connection may be used again after this answer */
     struct tg_field fields[TG_GUARD_MAX_FIELDS];
     unsigned nfields;
-    struct tg_str connection; /* value of the Connection field; more than one is BAD */
+    struct tg_str
+        connection; /* value of the Connection field when it names fields; more than one is BAD */
 };
 
 /*

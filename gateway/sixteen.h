@@ -9,15 +9,15 @@
 #include <emmintrin.h>
 
 /* A bit for each of sixteen bytes that does not stand for itself in a JSON string, see
- * tg_json_plain(). Signed comparison finds controls and bytes above ASCII together. */
+ * tg_json_plain(). Signed comparison finds controls and bytes above ASCII together, and DEL with
+ * them when all are counted on. */
 static inline unsigned tg_sixteen_special(__m128i c)
 {
     __m128i quotes =
         _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('"')), _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
-    __m128i controls =
-        _mm_or_si128(_mm_cmplt_epi8(c, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(c, _mm_set1_epi8(0x7f)));
+    __m128i printable = _mm_cmpgt_epi8(_mm_add_epi8(c, _mm_set1_epi8(1)), _mm_set1_epi8(' '));
 
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(quotes, controls));
+    return (unsigned)_mm_movemask_epi8(_mm_andnot_si128(quotes, printable)) ^ 0xffff;
 }
 
 static inline __m128i tg_sixteen_load(const char *p)

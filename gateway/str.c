@@ -1,5 +1,50 @@
 #include "str.h"
 
+/* --- without regard to case --- */
+
+/* Eight bytes at once, in any byte order: they may differ in the bit of the case alone, and only
+ * where they are letters. Rare, and kept out of its caller's loop: names are spelt as usual. */
+__attribute__((noinline)) static bool words_alike(uint64_t a, uint64_t b)
+{
+    const uint64_t ones = 0x0101010101010101U;
+    uint64_t differ = a ^ b;
+    uint64_t low = (a | ones * 0x20) & ones * 0x7f; /* lower case, without the upper half */
+    uint64_t letters =                              /* the upper bit of a byte: it is one */
+        (low + ones * (0x80 - 'a')) & ~(low + ones * (0x7f - 'z')) & ~a;
+
+    return (differ & ~(ones * 0x20)) == 0 && (differ << 2 & ~letters) == 0;
+}
+
+/* Fewer than eight bytes in one word. */
+static uint64_t word_of(const char *p, size_t n)
+{
+    struct tg_str_words w = tg_str_words((struct tg_str){p, n});
+
+    return w.last << 32 | w.first;
+}
+
+bool tg_str_alike(const char *a, const char *b, size_t n)
+{
+    uint64_t x, y;
+
+    if (n < sizeof(x)) {
+        x = word_of(a, n);
+        y = word_of(b, n);
+        return x == y || words_alike(x, y);
+    }
+    for (size_t left = n; left > 0; left -= sizeof(x)) {
+        if (left < sizeof(x))
+            left = sizeof(x); /* the first ones once more, instead of fewer */
+        memcpy(&x, a + left - sizeof(x), sizeof(x));
+        memcpy(&y, b + left - sizeof(y), sizeof(y));
+        if (x != y && !words_alike(x, y))
+            return false;
+    }
+    return true;
+}
+
+/* --- numbers and distances --- */
+
 bool tg_str_u64(struct tg_str s, uint64_t *out)
 {
     uint64_t value = 0;

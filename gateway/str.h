@@ -69,13 +69,17 @@ static inline bool tg_str_eq(struct tg_str a, struct tg_str b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-/* The same without regard to ASCII case (the locale is always "C"). */
+/* True when `n` bytes (at least one) are the same without regard to ASCII case; tg_str_ieq() calls
+ * it. */
+bool tg_str_alike(const char *a, const char *b, size_t n);
+
+/* The same as tg_str_eq() without regard to ASCII case. */
 static inline bool tg_str_ieq(struct tg_str a, struct tg_str b)
 {
     if (a.n != b.n || a.n == 0)
         return a.n == b.n;
     /* most differ in their first letter: no call for them */
-    return ((a.p[0] ^ b.p[0]) & ~0x20) == 0 && strncasecmp(a.p, b.p, a.n) == 0;
+    return ((a.p[0] ^ b.p[0]) & ~0x20) == 0 && tg_str_alike(a.p, b.p, a.n);
 }
 
 /* True when `s` begins with `prefix`. */
@@ -105,6 +109,37 @@ static inline struct tg_str tg_str_trim(struct tg_str s)
     while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
         s.n--;
     return s;
+}
+
+/* The first and the last eight bytes of a slice, which may overlap; fewer of a shorter one. With
+ * the length they tell all slices of up to sixteen bytes apart. */
+struct tg_str_words {
+    uint64_t first;
+    uint64_t last;
+};
+
+/* The slice must not be empty. */
+static inline struct tg_str_words tg_str_words(struct tg_str s)
+{
+    struct tg_str_words w = {(unsigned char)s.p[0], (unsigned char)s.p[s.n - 1]};
+
+    if (s.n >= 8) {
+        memcpy(&w.first, s.p, 8);
+        memcpy(&w.last, s.p + s.n - 8, 8);
+    } else if (s.n >= 4) {
+        memcpy(&w.first, s.p, 4);
+        memcpy(&w.last, s.p + s.n - 4, 4);
+    } else {
+        w.first |= (uint64_t)(unsigned char)s.p[s.n / 2] << 8;
+    }
+    return w;
+}
+
+/* A hash of them: their bytes tell most names apart. */
+static inline uint32_t tg_str_words_hash(struct tg_str_words w, size_t n)
+{
+    /* the upper bits of a product depend on all bits of its factors */
+    return (uint32_t)(((w.first + n) * 0x9e3779b97f4a7c15 ^ w.last * 0xc2b2ae3d27d4eb4f) >> 32);
 }
 
 /*

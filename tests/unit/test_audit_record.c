@@ -374,6 +374,8 @@ static void names_match_by_word(void **state)
         {"training_select_of_the_model", false},
         {"is_my_pwd_ok", true},
         {"is_my_pad_ok", false},
+        {"pwd", true},
+        {"pad", false},
     };
     struct fixture *f = *state;
     struct tg_redact redact;
@@ -386,6 +388,17 @@ static void names_match_by_word(void **state)
             fail_msg("%s", rows[row].name);
     }
     tg_redact_end(&redact);
+}
+
+/* There are two lists of them. */
+static void naming_members(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TG_NAMING_MEMBERS; i++)
+        assert_true(tg_name_is_naming(tg_naming_members[i]));
+    assert_false(tg_name_is_naming(TG_STR("names")));
+    assert_false(tg_name_is_naming(TG_STR("kay")));
+    assert_false(tg_name_is_naming(TG_STR("")));
 }
 
 static void compact_text_keeps_strings(void **state)
@@ -558,6 +571,7 @@ int main(void)
         TEST(changes_are_hidden_like_places),
         TEST(a_patch_takes_linear_time),
         TEST(names_match_by_word),
+        TEST(naming_members),
         TEST(compact_text_keeps_strings),
         TEST(a_parameter_name_is_shown),
         TEST(equal_tokens_look_equal),

@@ -61,6 +61,29 @@ static void plain_strings_are_copied(void **state)
     tg_buf_end(&b);
 }
 
+/* What is copied with a special byte before it was seen is written over. */
+static void a_quote_is_escaped_wherever_it_stands(void **state)
+{
+    struct tg_buf b = {0};
+
+    (void)state;
+    for (size_t n = 1; n <= LONGEST; n++)
+        for (size_t at = 0; at < n; at++) {
+            char *p = letters(n);
+
+            p[at] = '"';
+            tg_buf_end(&b);
+            tg_buf_json(&b, (struct tg_str){p, n});
+            assert_int_equal(b.n, n + 3);
+            assert_memory_equal(b.p + 1, p, at);
+            assert_memory_equal(b.p + 1 + at, "\\\"", 2);
+            assert_memory_equal(b.p + 3 + at, p + at + 1, n - at - 1);
+            assert_true(b.p[0] == '"' && b.p[n + 2] == '"');
+            free(p);
+        }
+    tg_buf_end(&b);
+}
+
 static void others_are_escaped(void **state)
 {
     static const struct {
@@ -95,21 +118,30 @@ static void others_are_escaped(void **state)
     tg_buf_end(&b);
 }
 
+static void printed(struct tg_buf *b, uint64_t value)
+{
+    char want[32];
+
+    snprintf(want, sizeof(want), "%" PRIu64, value);
+    b->n = 0;
+    tg_buf_u64(b, value);
+    assert_true(tg_str_eq(tg_buf_str(b), tg_str_of(want)));
+}
+
 static void numbers_are_decimal(void **state)
 {
     struct tg_buf b = {0};
-    char want[32];
+    uint64_t power = 1; /* of ten */
 
     (void)state;
     for (unsigned shift = 0; shift < 64; shift++)
         for (int off = -1; off <= 1; off++) {
-            uint64_t value = (UINT64_C(1) << shift) * 10 / 9 + (uint64_t)off;
-
-            snprintf(want, sizeof(want), "%" PRIu64, value);
-            b.n = 0;
-            tg_buf_u64(&b, value);
-            assert_true(tg_str_eq(tg_buf_str(&b), tg_str_of(want)));
+            printed(&b, (UINT64_C(1) << shift) * 10 / 9 + (uint64_t)off);
+            printed(&b, (UINT64_C(1) << shift) + (uint64_t)off);
         }
+    for (unsigned digits = 1; digits <= 20; digits++, power *= 10)
+        for (int off = -1; off <= 1; off++)
+            printed(&b, power + (uint64_t)off);
     tg_buf_end(&b);
 }
 
@@ -118,6 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_ends_at_the_first_special_byte),
         cmocka_unit_test(plain_strings_are_copied),
+        cmocka_unit_test(a_quote_is_escaped_wherever_it_stands),
         cmocka_unit_test(others_are_escaped),
         cmocka_unit_test(numbers_are_decimal),
     };
