@@ -115,7 +115,7 @@ bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
     struct tg_json_outline outline;
     struct repeated all = {0};
 
-    *d = (struct tg_doc){.arena = arena, .text = text, .viewed = TG_NONE};
+    *d = (struct tg_doc){.arena = arena, .text = text, .viewed = TG_NONE, .first_edited = TG_NONE};
     if (!tg_json_verify(text, limits, &outline, fault))
         return false;
     d->count = d->original = outline.tokens;

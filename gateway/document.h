@@ -70,6 +70,8 @@ struct tg_doc {
     uint32_t count;
     uint32_t cap;
     uint32_t original;         /* how many nodes the text has */
+    uint32_t first_edited;     /* no node before it was edited itself, */
+    uint32_t last_edited;      /* nor one behind it */
     size_t growth;             /* bytes the edits can add, at most */
     struct tg_change *changes; /* in the order they were made */
     struct tg_change *last_change;

@@ -18,11 +18,15 @@ static bool is_container(const struct tg_doc *d, uint32_t node)
 /* Also tells the containers around that there is an edit inside; stops where that is known. */
 static void mark_edited(struct tg_doc *d, uint32_t node)
 {
+    d->first_edited = node < d->first_edited ? node : d->first_edited;
+    d->last_edited = node > d->last_edited ? node : d->last_edited;
     for (uint32_t n = node; n != TG_NONE; n = d->node[n].parent) {
+        bool container = is_container(d, n);
+
         CHECK(!d->node[n].removed);
-        if (is_container(d, n) && d->node[n].edited)
+        if (container && d->node[n].edited)
             return;
-        if (is_container(d, n) || n == node)
+        if (container || n == node)
             d->node[n].edited = true;
     }
 }
@@ -383,11 +387,16 @@ static char *render(const struct tg_doc *d, uint32_t node, char *out)
     size_t n;
     struct addition *all = additions(d, from, to, &n);
     struct writer w = {d, out, from, all, all + n};
-    const struct tg_node *end = &d->node[d->original];
+    uint32_t first = node > d->first_edited ? node : d->first_edited;
 
-    for (const struct tg_node *e = &d->node[node]; e < end && e->offset < to; e++)
+    for (uint32_t i = first; i < d->original && i <= d->last_edited; i++) {
+        const struct tg_node *e = &d->node[i];
+
+        if (e->offset >= to)
+            break;
         if (e->edited && e->offset >= w.at) /* else inside a member that was left out */
-            write_edited(&w, (uint32_t)(e - d->node));
+            write_edited(&w, i);
+    }
     advance(&w, to);
     return w.out;
 }
