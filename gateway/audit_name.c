@@ -108,11 +108,12 @@ bool tg_name_matches(const struct tg_audit_conf *c, struct tg_str name)
 
 const struct tg_str tg_naming_members[TG_NAMING_MEMBERS] = {{"label", 5}, {"key", 3}, {"name", 4}};
 
-/* The same list, compared without a call. */
 bool tg_name_is_naming(struct tg_str name)
 {
-    return tg_str_eq(name, TG_STR("label")) || tg_str_eq(name, TG_STR("key")) ||
-           tg_str_eq(name, TG_STR("name"));
+    for (size_t i = 0; i < TG_NAMING_MEMBERS; i++)
+        if (tg_str_eq(name, tg_naming_members[i]))
+            return true;
+    return false;
 }
 
 /* --- what is known of names --- */
