@@ -1,6 +1,6 @@
 /* `json`: the body as a document. Everything behind it relies on exact JSON. */
-#include "check.h"
-#include "contract.h"
+#include "base/check.h"
+#include "contract/contract.h"
 
 struct json_conf {
     int64_t max_depth;

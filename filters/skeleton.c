@@ -4,7 +4,7 @@
  *
  * To build one in, call the struct tg_filter_<name> and add a line to filters/table.c.
  */
-#include "filter.h"
+#include "chain/filter.h"
 
 /* One per location; the inner block starts with a copy of the outer one's. */
 struct skeleton_conf {

@@ -1,5 +1,5 @@
 /* `validate`: judges the normalized config by the contract's rules. */
-#include "contract.h"
+#include "contract/contract.h"
 
 struct validate_conf {
     int level; /* enum tg_contract_level */

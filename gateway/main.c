@@ -1,11 +1,11 @@
 /* The command line: the server's options as nginx has them, and the commands that need no server.
  */
-#include "commands.h"
-#include "control.h"
-#include "master.h"
-#include "pattern.h"
-#include "tls.h"
-#include "worker.h"
+#include "cli/commands.h"
+#include "net/tls.h"
+#include "policy/pattern.h"
+#include "process/control.h"
+#include "process/master.h"
+#include "process/worker.h"
 
 #include <errno.h>
 #include <getopt.h>

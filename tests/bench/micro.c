@@ -3,16 +3,16 @@
  * Counting instructions for N and 2N leaves those of N operations (check_micro does that).
  * `micro` alone lists the operations.
  */
-#include "audit.h"
-#include "chain.h"
-#include "check.h"
-#include "chunk.h"
-#include "guard.h"
-#include "json.h"
-#include "outcome.h"
-#include "response.h"
-#include "settings.h"
-#include "target.h"
+#include "audit/audit.h"
+#include "base/check.h"
+#include "chain/chain.h"
+#include "exchange/outcome.h"
+#include "http/chunked.h"
+#include "http/request_head.h"
+#include "http/response_head.h"
+#include "http/target.h"
+#include "settings/settings.h"
+#include "json/verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ static const char configuration[] =
 enum { EXAMPLE_MAX = 4096, CHUNKS = 8, CHUNK = 1024 };
 
 static const struct tg_json_limits limits = {64, 10000};
-static const struct tg_guard_limits head_limits = {32768, 32768, 32768, 100};
+static const struct tg_request_head_limits head_limits = {32768, 32768, 32768, 100};
 
 /* What the operations work on. */
 struct bench {
@@ -66,8 +66,8 @@ struct bench {
     char example_bytes[EXAMPLE_MAX];
     char chunks[CHUNKS * (CHUNK + 16)];
     size_t chunks_len;
-    struct tg_head head;
-    struct tg_response response;
+    struct tg_request_head head;
+    struct tg_response_head response;
     struct tg_json_outline outline;
     struct tg_settings *settings;
     struct tg_audit *audit;
@@ -129,8 +129,8 @@ static void read_head(struct bench *b)
     enum tg_error error;
     const char *why = NULL;
 
-    CHECK(tg_guard_head(TG_STR(request_head), &head_limits, &scanned, &b->head, &used, &error,
-                        &why) == TG_PARSE_DONE);
+    CHECK(tg_request_head_parse(TG_STR(request_head), &head_limits, &scanned, &b->head, &used,
+                                &error, &why) == TG_PARSE_DONE);
 }
 
 /* The request of `request_head` with the example as body, in the arena of the operation. */
@@ -216,8 +216,8 @@ static void response(struct bench *b)
     size_t used;
     const char *why = NULL;
 
-    CHECK(tg_response_head(TG_STR(response_head), 32768, false, &scanned, &b->response, &used,
-                           &why) == TG_PARSE_DONE);
+    CHECK(tg_response_head_parse(TG_STR(response_head), 32768, false, &scanned, &b->response, &used,
+                                 &why) == TG_PARSE_DONE);
 }
 
 static void response_body(struct bench *b)
@@ -232,16 +232,16 @@ static void response_body(struct bench *b)
 
 static void read_chunks(struct bench *b)
 {
-    struct tg_chunk chunk;
+    struct tg_chunked chunk;
     struct tg_str left = {b->chunks, b->chunks_len};
     struct tg_str data;
     size_t used;
     const char *why = NULL;
     enum tg_parse parse = TG_PARSE_MORE;
 
-    tg_chunk_init(&chunk);
+    tg_chunked_init(&chunk);
     while (parse == TG_PARSE_MORE) {
-        parse = tg_chunk_read(&chunk, left, &data, &used, &why);
+        parse = tg_chunked_read(&chunk, left, &data, &used, &why);
         left = tg_str_skip(left, used);
     }
     CHECK(parse == TG_PARSE_DONE && left.n == 0);

@@ -108,7 +108,7 @@ def test_the_table_is_large():
 
 @pytest.mark.parametrize("number", [n for n in NUMBERS if "authorization" not in CASES[n]],
                          ids=ids)
-def test_eval(evaluated, number):
+def test_evaluator(evaluated, number):
     """`eval` finds what the table says, where the table says, and forwards what it says."""
     case, done = CASES[number], evaluated[number]
     assert listed(done["findings"]) == sorted(case["expected"], key=str)

@@ -267,7 +267,7 @@ def test_terminal_is_safe(tmp_path):
 
 # --- formats for machines ------------------------------------------------------------------------
 
-def test_json(files):
+def test_verify(files):
     """The findings with their places, both languages, and a summary."""
     done = run("eval", "--output", "json", files).json
     by_name = {Path(b["file"]).stem: b for b in done["bodies"]}

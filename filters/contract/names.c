@@ -1,0 +1,168 @@
+/* Looking names up in the contract's tables, and a config's members in its document. */
+#include "base/check.h"
+#include "config/conf.h"
+#include "contract/contract.h"
+
+/* --- names --- */
+
+/*
+ * Where a config's name stands in its table, by its length and two of its letters: no two names
+ * have one slot, as a test shows. A slot that no name has tells the first row: its name is another
+ * one too.
+ */
+#define SLOT(length, second, last_but_one)                                                         \
+    ((5U * (unsigned)(length) + 9U * ((unsigned)(second) + (unsigned)(last_but_one))) & 127U)
+
+static const uint8_t slots[128] = {
+    [SLOT(11, 'o', 's')] = TG_CONFIG_DESC,
+    [SLOT(17, 'o', 'u')] = TG_WORKER_SERVER_NUM,
+    [SLOT(7, 'p', 'r')] = TG_APP_URL,
+    [SLOT(13, 'o', 'r')] = TG_BOOT_FILE_URL,
+    [SLOT(8, 'o', 'i')] = TG_MODEL_ID,
+    [SLOT(9, 'a', 'e')] = TG_PARAMETER,
+    [SLOT(7, 'p', 'i')] = TG_SPEC_ID,
+    [SLOT(8, 'a', 'r')] = TG_DATA_URL,
+    [SLOT(10, 'a', 'i')] = TG_DATASET_ID,
+    [SLOT(18, 'a', 'i')] = TG_DATASET_VERSION_ID,
+    [SLOT(11, 'a', 'c')] = TG_DATA_SOURCE,
+    [SLOT(9, 'n', 'i')] = TG_ENGINE_ID,
+    [SLOT(9, 'r', 'r')] = TG_TRAIN_URL,
+    [SLOT(7, 'o', 'r')] = TG_LOG_URL,
+    [SLOT(14, 's', 'r')] = TG_USER_IMAGE_URL,
+    [SLOT(12, 's', 'n')] = TG_USER_COMMAND,
+    [SLOT(6, 'l', 'o')] = TG_FLAVOR,
+    [SLOT(11, 'o', 'm')] = TG_CONFIG_NAME,
+    [SLOT(7, 'o', 'i')] = TG_POOL_ID,
+    [SLOT(7, 'o', 'e')] = TG_VOLUMES,
+    [SLOT(8, 'a', 'p')] = TG_NAS_TYPE,
+    [SLOT(14, 'a', 'd')] = TG_NAS_SHARE_ADDR,
+    [SLOT(14, 'a', 't')] = TG_NAS_MOUNT_PATH,
+    [SLOT(12, 'o', 'o')] = TG_NOTIFICATION,
+    [SLOT(14, 'r', 'o')] = TG_CREATE_VERSION,
+    [SLOT(10, 's', 's')] = TG_IS_SUCCESS,
+    [SLOT(11, 'n', 'p')] = TG_ENGINE_TYPE,
+    [SLOT(11, 'n', 'm')] = TG_ENGINE_NAME,
+    [SLOT(14, 'n', 'o')] = TG_ENGINE_VERSION,
+    [SLOT(9, 'p', 'd')] = TG_SPEC_CODE,
+    [SLOT(8, 'p', 'p')] = TG_GPU_TYPE,
+    [SLOT(7, 'p', 'u')] = TG_GPU_NUM,
+    [SLOT(3, 'p', 'p')] = TG_CPU,
+    [SLOT(4, 'o', 'r')] = TG_CORE,
+    [SLOT(11, 'r', 'm')] = TG_CREATE_TIME,
+    [SLOT(12, 'a', 'm')] = TG_DATASET_NAME,
+    [SLOT(20, 'a', 'm')] = TG_DATASET_VERSION_NAME,
+    [SLOT(9, 'o', 'm')] = TG_POOL_NAME,
+};
+
+static bool is_named(const struct tg_contract_member *row, struct tg_str name)
+{
+    return row->length == name.n && tg_str_same(row->name, name.p, name.n);
+}
+
+static unsigned number_in_config(struct tg_str name)
+{
+    unsigned row;
+
+    if (name.n < 2)
+        return TG_CONTRACT_UNKNOWN;
+    row = slots[SLOT(name.n, (unsigned char)name.p[1], (unsigned char)name.p[name.n - 2])];
+    return is_named(&tg_contract_config[row], name) ? row + 1 : TG_CONTRACT_UNKNOWN;
+}
+
+/* The number of a row plus 1, or TG_CONTRACT_UNKNOWN. */
+static inline unsigned number_of(const struct tg_contract_member *members, struct tg_str name)
+{
+    CHECK(members != NULL);
+    if (members == tg_contract_config)
+        return number_in_config(name);
+    for (unsigned row = 0; members[row].name != NULL; row++)
+        if (is_named(&members[row], name))
+            return row + 1;
+    return TG_CONTRACT_UNKNOWN;
+}
+
+const struct tg_contract_member *tg_contract_find(const struct tg_contract_member *members,
+                                                  struct tg_str name)
+{
+    unsigned number = number_of(members, name);
+
+    return number == TG_CONTRACT_UNKNOWN ? NULL : &members[number - 1];
+}
+
+void tg_contract_remember(const struct tg_doc *d, const struct tg_contract_member *members,
+                          uint32_t name)
+{
+    CHECK(d->node[name].type == TG_NAME);
+    d->node[name].row = (uint16_t)number_of(members, tg_doc_string(d, name));
+}
+
+/* --- members --- */
+
+/* The same for an object with names that are not looked up yet; so each is only once. */
+static __attribute__((cold)) uint32_t first_value(const struct tg_doc *d, uint32_t object,
+                                                  const struct tg_contract_member *members,
+                                                  unsigned row)
+{
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
+        (void)tg_contract_number(d, members, m);
+    return tg_contract_value(d, object, members, row);
+}
+
+uint32_t tg_contract_value(const struct tg_doc *d, uint32_t object,
+                           const struct tg_contract_member *members, unsigned row)
+{
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next) {
+        if (d->node[m].row == row + 1)
+            return d->node[m].child;
+        if (d->node[m].row == 0)
+            return first_value(d, object, members, row);
+    }
+    return TG_NONE;
+}
+
+static struct tg_contract_view *new_view(struct tg_doc *d)
+{
+    struct tg_contract_view *view = tg_arena_alloc(d->arena, sizeof(*view));
+
+    memset(view->value, 0xff, sizeof(view->value)); /* TG_NONE */
+    view->flags = 0;
+    view->unknown = false;
+    return view;
+}
+
+const struct tg_contract_view *tg_contract_members(struct tg_doc *d, uint32_t config)
+{
+    struct tg_contract_view *view;
+
+    CHECK(config < d->count && tg_doc_type(d, config) == TG_OBJECT);
+    if (d->viewed == config)
+        return d->view;
+    view = new_view(d);
+    for (uint32_t m = d->node[config].child; m != TG_NONE; m = d->node[m].next) {
+        unsigned number = tg_contract_number(d, tg_contract_config, m);
+
+        if (number == TG_CONTRACT_UNKNOWN) {
+            view->unknown = true;
+            continue;
+        }
+        view->value[number - 1] = d->node[m].child;
+        view->flags |= tg_contract_config[number - 1].flags;
+    }
+    d->view = view;
+    d->viewed = config;
+    return view;
+}
+
+const char *tg_contract_nearest(const struct tg_contract_member *members, struct tg_str name)
+{
+    const char *names[64];
+    unsigned n = 0;
+
+    for (; members->name != NULL; members++) {
+        CHECK(n + 1 < sizeof(names) / sizeof(*names));
+        if (!(members->flags & TG_CONTRACT_RESPONSE))
+            names[n++] = members->name;
+    }
+    names[n] = NULL;
+    return tg_conf_nearest(name, names);
+}

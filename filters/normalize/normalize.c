@@ -1,0 +1,221 @@
+/*
+ * `normalize`: repairs what can be repaired without guessing. Here are its directives;
+ * steps.c has the steps, signed.c what becomes of signed requests.
+ */
+#include "normalize/internal.h"
+
+#include "base/check.h"
+
+enum { PRESERVE = 1, REFUSE };
+
+struct normalize_conf {
+    uint8_t choice[TG_NORMAL_STEPS]; /* 0: as the table says, else 1 on, 2 off */
+    const struct tg_normal_default *defaults;
+    unsigned ndefaults;
+    int aksk;
+};
+
+static const char *const aksk_words[] = {"preserve", "refuse", NULL};
+static const char *const flag_words[] = {"on", "off", NULL};
+static const char own_row[] = "normalize_default"; /* a step without a switch */
+
+/* --- directives --- */
+
+static bool set_normalize(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                          const struct tg_directive *d)
+{
+    struct normalize_conf *conf = target;
+    const char *names[TG_NORMAL_STEPS + 1];
+    unsigned n = 0;
+    int choice;
+
+    (void)d;
+    if (!tg_conf_word(c, item, item->args[2], flag_words, &choice))
+        return false;
+    for (unsigned i = 0; i < TG_NORMAL_STEPS; i++) {
+        const char *name = tg_normal_steps[i].name;
+
+        if (strcmp(name, own_row) == 0)
+            continue;
+        if (tg_str_eq(item->args[1], tg_str_of(name))) {
+            conf->choice[i] = (uint8_t)choice;
+            return true;
+        }
+        names[n++] = name;
+    }
+    names[n] = NULL;
+    tg_conf_unknown(c, item, "normalization", item->args[1], names);
+    return false;
+}
+
+static bool check_default(struct tg_conf *c, const struct tg_conf_item *item,
+                          const struct tg_contract_member *row)
+{
+    struct tg_str value = item->args[2];
+    bool integer = row->type == TG_CONTRACT_INTEGER;
+    struct tg_request none = {
+        .arena = c->arena, .project_id = TG_STR("x"), .config_name = TG_STR("x")};
+    struct tg_str text;
+    uint64_t number;
+
+    if ((row->type != TG_CONTRACT_STRING && !integer) || (row->flags & TG_CONTRACT_RESPONSE))
+        tg_conf_error(c, item, "\"normalize_default\" cannot set \"%s\"", row->name);
+    else if (!tg_normal_expand(&none, value, &text))
+        tg_conf_error(c, item,
+                      "\"normalize_default\" knows {project_id} and {config_name}, got \"%s\"",
+                      value.p);
+    else if (integer && (!tg_str_u64(text, &number) || number > INT64_MAX))
+        tg_conf_error(c, item, "\"normalize_default\" takes an integer for \"%s\", got \"%s\"",
+                      row->name, value.p);
+    else
+        return true;
+    return false;
+}
+
+/* Into a copy: the outer block's list stays as it is. A member named again has the inner value. */
+static void add_default(struct tg_conf *c, struct normalize_conf *conf,
+                        const struct tg_contract_member *row, struct tg_str value)
+{
+    struct tg_normal_default *all = tg_arena_alloc(c->arena, (conf->ndefaults + 1) * sizeof(*all));
+    unsigned at = 0;
+
+    if (conf->ndefaults > 0)
+        memcpy(all, conf->defaults, conf->ndefaults * sizeof(*all));
+    while (at < conf->ndefaults && all[at].member != row)
+        at++;
+    all[at] = (struct tg_normal_default){row, value};
+    conf->defaults = all;
+    if (at == conf->ndefaults)
+        conf->ndefaults++;
+}
+
+static bool set_default(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                        const struct tg_directive *d)
+{
+    struct normalize_conf *conf = target;
+    const struct tg_contract_member *row = tg_contract_find(tg_contract_config, item->args[1]);
+    const char *names[64];
+    unsigned n = 0;
+
+    (void)d;
+    if (row == NULL) {
+        for (row = tg_contract_config; row->name != NULL; row++)
+            names[n++] = row->name;
+        CHECK(n < sizeof(names) / sizeof(*names));
+        names[n] = NULL;
+        tg_conf_unknown(c, item, "member", item->args[1], names);
+        return false;
+    }
+    if (!check_default(c, item, row))
+        return false;
+    add_default(c, conf, row, item->args[2]);
+    return true;
+}
+
+static const struct tg_directive directives[] = {
+    {.name = "normalize",
+     .contexts = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
+     .kind = TG_CONF_CUSTOM,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = 2,
+     .syntax = "NAME on | off",
+     .help = "Switches one normalization. On unless switched off: key_to_label, number_to_string, "
+             "string_to_integer, drop_response_members, obs_scheme. Off unless switched on: "
+             "directory_slash, engine_default, drop_nulls.",
+     .set = set_normalize},
+    {.name = "normalize_default",
+     .contexts = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
+     .kind = TG_CONF_CUSTOM,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = 2,
+     .syntax = "MEMBER VALUE",
+     .help = "Adds a member to configs in which it is absent, null or \"\". {project_id} and "
+             "{config_name} in the value are those of the request's path; where the path has none "
+             "of that name, nothing is added.",
+     .set = set_default},
+    {.name = "aksk",
+     .contexts = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
+     .kind = TG_CONF_ENUM,
+     .offset = offsetof(struct normalize_conf, aksk),
+     .words = aksk_words,
+     .fallback = "preserve",
+     .syntax = "preserve | refuse",
+     .help = "What becomes of requests that are signed with AK and SK. preserve: forwarded as they "
+             "are, refused when they need a change, which would break the signature. refuse: none "
+             "is accepted."},
+    {.name = NULL},
+};
+
+bool tg_normal_expand(const struct tg_request *r, struct tg_str text, struct tg_str *out)
+{
+    const struct {
+        struct tg_str name, value;
+    } names[] = {{TG_STR("{project_id}"), r->project_id},
+                 {TG_STR("{config_name}"), r->config_name}};
+    struct tg_buf b = {0};
+    bool known = true;
+
+    while (text.n > 0 && known) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < 2 && n == 0; i++) {
+            if (!tg_str_starts(text, names[i].name))
+                continue;
+            n = names[i].name.n;
+            tg_buf_add(&b, names[i].value);
+            known = names[i].value.n > 0;
+        }
+        if (n == 0 && text.p[0] == '{')
+            known = false;
+        else if (n == 0)
+            tg_buf_putc(&b, text.p[n++]);
+        text = tg_str_skip(text, n);
+    }
+    *out = tg_arena_dup(r->arena, tg_buf_str(&b));
+    tg_buf_end(&b);
+    return known;
+}
+
+/* --- the filter --- */
+
+static bool is_on(const struct normalize_conf *c, unsigned step)
+{
+    CHECK(step < TG_NORMAL_STEPS);
+    return c->choice[step] == 0 ? tg_normal_steps[step].on : c->choice[step] == 1;
+}
+
+static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *state)
+{
+    const struct normalize_conf *c = conf;
+    struct tg_normal n = {.request = r, .doc = r->doc, .config = r->config};
+
+    (void)state;
+    CHECK(r->doc != NULL);
+    n.defaults = c->defaults;
+    n.ndefaults = c->ndefaults;
+    if (c->aksk == REFUSE && r->credentials == TG_CRED_SIGNED)
+        return tg_reply(r, TG_E_SIGNED_REFUSED, NULL, NULL);
+    if (tg_doc_type(r->doc, r->config) != TG_OBJECT)
+        return TG_NEXT; /* left to the rules */
+    n.member = tg_contract_members(n.doc, n.config)->value;
+    for (unsigned i = 0; i < TG_NORMAL_STEPS; i++) {
+        n.why = tg_normal_steps[i].name;
+        if (is_on(c, i))
+            tg_normal_steps[i].run(&n);
+    }
+    tg_normal_forbidden(r);
+    /* violations are told together with those of the filters behind */
+    return TG_NEXT;
+}
+
+const struct tg_filter tg_filter_normalize = {
+    .abi = TG_FILTER_ABI,
+    .name = "normalize",
+    .help = "Repairs what real clients get wrong and what can be repaired without guessing.",
+    .traits = TG_NEEDS_DOCUMENT | TG_CHANGES_BODY,
+    .directives = directives,
+    .conf_size = sizeof(struct normalize_conf),
+    .on_request = on_request,
+};

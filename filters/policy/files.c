@@ -1,0 +1,129 @@
+/* The files of a policy set: found by patterns, sorted, read whole. */
+#include "base/check.h"
+#include "policy/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct names {
+    const char **at;
+    unsigned n;
+};
+
+static bool is_test(const char *name)
+{
+    return tg_str_ends(tg_str_of(name), TG_STR(".test.conf"));
+}
+
+/* Adds the files of one pattern. */
+static bool expand(struct tg_conf *c, const struct tg_conf_item *at, struct tg_str pattern,
+                   struct names *out)
+{
+    glob_t found;
+    unsigned before = out->n;
+    int rc = glob(tg_conf_path(c, pattern).p, GLOB_ERR | GLOB_NOSORT, NULL, &found);
+    const char **more;
+
+    CHECK(rc != GLOB_NOSPACE);
+    if (rc == GLOB_ABORTED) {
+        tg_conf_error(c, at, "cannot read the files of \"%s\": %s", pattern.p, strerror(errno));
+        return false;
+    }
+    more = tg_arena_zalloc(c->arena, out->n + found.gl_pathc, sizeof(*more));
+    for (unsigned i = 0; i < out->n; i++)
+        more[i] = out->at[i];
+    out->at = more;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        if (!is_test(found.gl_pathv[i]))
+            more[out->n++] = tg_arena_dup(c->arena, tg_str_of(found.gl_pathv[i])).p;
+    globfree(&found);
+    if (out->n == before)
+        tg_conf_error(c, at, "no policy file matches \"%s\"", pattern.p);
+    return out->n > before;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void sort(struct names *names)
+{
+    unsigned n = 0;
+
+    if (names->n > 0)
+        qsort(names->at, names->n, sizeof(*names->at), by_name);
+    for (unsigned i = 0; i < names->n; i++)
+        if (n == 0 || strcmp(names->at[n - 1], names->at[i]) != 0)
+            names->at[n++] = names->at[i];
+    names->n = n;
+}
+
+/* NULL, or why not. */
+static const char *read_all(struct tg_arena *arena, int fd, struct tg_str *out)
+{
+    struct stat st;
+    char *text;
+    size_t n = 0;
+
+    if (fstat(fd, &st) != 0)
+        return strerror(errno);
+    if (!S_ISREG(st.st_mode))
+        return "it is not a regular file";
+    if (st.st_size > TG_CONF_MAX_FILE)
+        return "it is larger than 4m";
+    text = tg_arena_alloc(arena, (size_t)st.st_size);
+    while (n < (size_t)st.st_size) {
+        ssize_t got = read(fd, text + n, (size_t)st.st_size - n);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return strerror(errno);
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    *out = (struct tg_str){text, n};
+    return NULL;
+}
+
+const char *tg_policy_read_file(struct tg_arena *arena, const char *name, struct tg_str *out)
+{
+    /* O_NONBLOCK: opening a FIFO would wait for its writer. */
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    const char *why = fd < 0 ? strerror(errno) : read_all(arena, fd, out);
+
+    if (fd >= 0)
+        close(fd);
+    return why;
+}
+
+bool tg_policy_files(struct tg_conf *c, const struct tg_conf_item *at, const struct tg_str *globs,
+                     unsigned nglobs, struct tg_policy_file **files, unsigned *nfiles)
+{
+    struct names names = {NULL, 0};
+    bool ok = true;
+
+    for (unsigned i = 0; i < nglobs; i++)
+        ok = expand(c, at, globs[i], &names) && ok;
+    sort(&names);
+    *files = tg_arena_zalloc(c->arena, names.n, sizeof(**files));
+    *nfiles = 0;
+    for (unsigned i = 0; i < names.n; i++) {
+        struct tg_policy_file *file = &(*files)[*nfiles];
+        const char *why = tg_policy_read_file(c->arena, names.at[i], &file->text);
+
+        file->name = names.at[i];
+        if (why == NULL)
+            (*nfiles)++;
+        else
+            tg_conf_error(c, at, "cannot read \"%s\": %s", names.at[i], why);
+        ok = ok && why == NULL;
+    }
+    return ok;
+}

@@ -1,0 +1,328 @@
+/* Which requests a policy or an exception is about: project, name, caller. */
+#include "base/check.h"
+#include "policy/policy.h"
+
+#include <arpa/inet.h>
+
+/* Cheapest first: that is the order in which a list is tried. */
+static const struct {
+    const char *name;
+    enum tg_policy_subject subject;
+} subjects[] = {
+    {"project_id", TG_MATCH_PROJECT},  {"config_name", TG_MATCH_CONFIG},
+    {"principal", TG_MATCH_PRINCIPAL}, {"client", TG_MATCH_CLIENT},
+    {"header", TG_MATCH_HEADER},
+};
+
+enum { SUBJECTS = sizeof(subjects) / sizeof(*subjects) };
+
+/* --- reading --- */
+
+static bool read_subject(struct tg_conf *c, const struct tg_conf_item *item,
+                         struct tg_policy_match *m)
+{
+    const char *names[SUBJECTS + 1] = {NULL};
+
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        names[i] = subjects[i].name;
+        if (tg_str_eq(item->args[1], tg_str_of(names[i])))
+            m->subject = subjects[i].subject;
+    }
+    if (m->subject == 0)
+        tg_conf_unknown(c, item, "subject of \"match\"", item->args[1], names);
+    return m->subject != 0;
+}
+
+static bool read_pattern(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
+                         struct tg_policy_match *m)
+{
+    char why[TG_PATTERN_WHY];
+    size_t offset;
+
+    if (m->subject == TG_MATCH_CLIENT) {
+        tg_conf_error(c, item, "\"match client\" takes addresses, no pattern");
+        return false;
+    }
+    m->pattern = tg_pattern_new(text, TG_PATTERN_MUST_NOT, why, &offset);
+    if (m->pattern == NULL)
+        tg_conf_error(c, item, "\"%s\" does not compile: %s at offset %zu", text.p, why, offset);
+    return m->pattern != NULL;
+}
+
+/* An address as the 16 bytes of IPv6; *bits is how many of them a network may use. */
+static bool read_address(const char *text, struct in6_addr *out, unsigned *bits)
+{
+    struct in_addr v4;
+
+    *bits = 128;
+    if (inet_pton(AF_INET6, text, out) == 1)
+        return true;
+    if (inet_pton(AF_INET, text, &v4) != 1)
+        return false;
+    *bits = 32;
+    memset(out->s6_addr, 0, 10);
+    memset(out->s6_addr + 10, 0xff, 2);
+    memcpy(out->s6_addr + 12, &v4, 4);
+    return true;
+}
+
+static bool same_network(const struct in6_addr *a, const struct in6_addr *b, unsigned bits)
+{
+    unsigned whole = bits / 8;
+    unsigned mask = 0xffU << (8 - bits % 8) & 0xff;
+
+    CHECK(bits <= 128);
+    if (memcmp(a->s6_addr, b->s6_addr, whole) != 0)
+        return false;
+    return bits % 8 == 0 || ((a->s6_addr[whole] ^ b->s6_addr[whole]) & mask) == 0;
+}
+
+/* NULL, or what is wrong with ADDRESS or ADDRESS/BITS. */
+static const char *read_network(struct tg_str text, struct tg_policy_network *out)
+{
+    char address[INET6_ADDRSTRLEN];
+    const char *slash = memchr(text.p, '/', text.n);
+    size_t n = slash != NULL ? (size_t)(slash - text.p) : text.n;
+    struct in6_addr zeroed;
+    unsigned most;
+    uint64_t bits;
+
+    if (n >= sizeof(address))
+        return "is no address";
+    memcpy(address, text.p, n);
+    address[n] = '\0';
+    if (!read_address(address, &out->address, &most))
+        return "is no address";
+    bits = most;
+    if (slash != NULL && (!tg_str_u64(tg_str_skip(text, n + 1), &bits) || bits > most))
+        return "has no legal prefix length";
+    out->bits = (unsigned)bits + 128 - most;
+    zeroed = out->address;
+    for (unsigned i = out->bits; i < 128; i++)
+        zeroed.s6_addr[i / 8] &= (uint8_t) ~(0x80U >> i % 8);
+    return memcmp(&zeroed, &out->address, sizeof(zeroed)) == 0 ? NULL
+                                                               : "has bits behind its prefix";
+}
+
+static bool read_networks(struct tg_conf *c, const struct tg_conf_item *item,
+                          struct tg_policy_match *m)
+{
+    bool ok = true;
+
+    m->networks = tg_arena_zalloc(c->arena, m->nvalues, sizeof(*m->networks));
+    for (unsigned i = 0; i < m->nvalues; i++) {
+        const char *why = read_network(m->values[i], &m->networks[i]);
+
+        if (why == NULL)
+            continue;
+        tg_conf_error(c, item, "\"%s\" %s", m->values[i].p, why);
+        ok = false;
+    }
+    return ok;
+}
+
+/* What stands behind the subject (and the header's name): values, or "~" and a pattern. */
+static bool read_values(struct tg_conf *c, const struct tg_conf_item *item, unsigned from,
+                        struct tg_policy_match *m)
+{
+    unsigned n = item->nargs > from ? item->nargs - from : 0;
+    bool pattern = n > 0 && tg_str_eq(item->args[from], TG_STR("~"));
+
+    if (n == 0 || (pattern && n != 2)) {
+        tg_conf_error(c, item, "\"match %s\" takes values, or \"~\" and one pattern",
+                      item->args[1].p);
+        return false;
+    }
+    if (pattern)
+        return read_pattern(c, item, item->args[from + 1], m);
+    m->nvalues = n;
+    m->values = tg_arena_zalloc(c->arena, n, sizeof(*m->values));
+    for (unsigned i = 0; i < n; i++)
+        m->values[i] = item->args[from + i];
+    return m->subject != TG_MATCH_CLIENT || read_networks(c, item, m);
+}
+
+/* The order of trying: literals before patterns, then as the table has them. */
+static unsigned cost(const struct tg_policy_match *m)
+{
+    return (m->pattern != NULL ? SUBJECTS + 1 : 0) + (unsigned)m->subject;
+}
+
+bool tg_policy_match_read(struct tg_conf *c, const struct tg_conf_item *item,
+                          struct tg_policy_match **list)
+{
+    struct tg_policy_match *m = tg_arena_zalloc(c->arena, 1, sizeof(*m));
+    unsigned from = 2;
+
+    CHECK(item->nargs >= 3);
+    m->item = item;
+    if (!read_subject(c, item, m))
+        return false;
+    if (m->subject == TG_MATCH_HEADER)
+        m->header = item->args[from++];
+    if (!read_values(c, item, from, m))
+        return false;
+    while (*list != NULL && cost(*list) <= cost(m))
+        list = &(*list)->next;
+    m->next = *list;
+    *list = m;
+    return true;
+}
+
+void tg_policy_match_end(struct tg_policy_match *list)
+{
+    for (; list != NULL; list = list->next) {
+        tg_pattern_end(list->pattern);
+        list->pattern = NULL;
+    }
+}
+
+/* --- lists that no request meets --- */
+
+/* What the router takes for {project_id} and {config_name} (contract section 1). */
+static bool is_segment(struct tg_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char ch = s.p[i];
+
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+              ch == '_' || ch == '-'))
+            return false;
+    }
+    return s.n >= 1 && s.n <= 64;
+}
+
+static bool has_value(const struct tg_policy_match *m, struct tg_str value)
+{
+    for (unsigned i = 0; i < m->nvalues; i++)
+        if (tg_str_eq(m->values[i], value))
+            return true;
+    return false;
+}
+
+/* True when two literal matches of one subject have no value in common. A request has one project
+ * and one config; it may have two principals. */
+static bool exclude(const struct tg_policy_match *a, const struct tg_policy_match *b)
+{
+    if (a->subject != b->subject || a->subject > TG_MATCH_CONFIG || a->nvalues == 0 ||
+        b->nvalues == 0)
+        return false;
+    for (unsigned i = 0; i < a->nvalues; i++)
+        if (has_value(b, a->values[i]))
+            return false;
+    return true;
+}
+
+void tg_policy_match_check(struct tg_conf *c, const struct tg_policy_match *list)
+{
+    for (const struct tg_policy_match *m = list; m != NULL; m = m->next) {
+        if (m->subject <= TG_MATCH_CONFIG)
+            for (unsigned i = 0; i < m->nvalues; i++)
+                if (!is_segment(m->values[i]))
+                    tg_conf_warn(c, m->item, "no request has the %s \"%s\"",
+                                 subjects[m->subject - 1].name, m->values[i].p);
+        for (const struct tg_policy_match *o = list; o != m; o = o->next)
+            if (exclude(o, m))
+                tg_conf_warn(c, m->item, "no request meets both this and the \"match\" in %s:%u,",
+                             o->item->file, o->item->line);
+    }
+}
+
+/* --- matching --- */
+
+static enum tg_pattern_result match_text(const struct tg_policy_match *m, struct tg_str text)
+{
+    uint32_t spare = TG_PATTERN_STEPS;
+
+    if (m->pattern != NULL)
+        return tg_pattern_match(m->pattern, text, &spare);
+    return has_value(m, text) ? TG_PATTERN_YES : TG_PATTERN_NO;
+}
+
+static enum tg_pattern_result match_client(const struct tg_policy_match *m, struct tg_str text)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr client;
+    unsigned bits;
+
+    if (text.n == 0 || text.n >= sizeof(address))
+        return TG_PATTERN_NO;
+    memcpy(address, text.p, text.n);
+    address[text.n] = '\0';
+    if (!read_address(address, &client, &bits))
+        return TG_PATTERN_NO;
+    for (unsigned i = 0; i < m->nvalues; i++)
+        if (same_network(&client, &m->networks[i].address, m->networks[i].bits))
+            return TG_PATTERN_YES;
+    return TG_PATTERN_NO;
+}
+
+/* Any field of the name will do. */
+static enum tg_pattern_result match_header(const struct tg_policy_match *m,
+                                           const struct tg_request *r)
+{
+    enum tg_pattern_result result = TG_PATTERN_NO;
+
+    for (unsigned i = 0; i < r->nfields; i++) {
+        enum tg_pattern_result one;
+
+        if (!tg_str_ieq(r->fields[i].name, m->header))
+            continue;
+        one = match_text(m, r->fields[i].value);
+        if (one == TG_PATTERN_YES)
+            return one;
+        if (one == TG_PATTERN_ERROR)
+            result = one;
+    }
+    return result;
+}
+
+/* Whoever has no credentials is nobody, also for a pattern that matches everything. The name of a
+ * proven certificate stands behind "tls:", which no access key begins with: one that does claims to
+ * be what it is not. */
+static enum tg_pattern_result match_principal(const struct tg_policy_match *m, struct tg_request *r)
+{
+    const struct tg_str prefix = TG_STR("tls:");
+    struct tg_str claimed = tg_request_principal(r);
+    enum tg_pattern_result result = TG_PATTERN_NO;
+
+    if (claimed.n > 0 && !tg_str_starts(claimed, prefix))
+        result = match_text(m, claimed);
+    if (result != TG_PATTERN_NO || r->tls_principal.n == 0)
+        return result;
+    return match_text(
+        m, tg_arena_printf(r->arena, "%.*s%.*s", TG_STR_ARG(prefix), TG_STR_ARG(r->tls_principal)));
+}
+
+static enum tg_pattern_result match_one(const struct tg_policy_match *m, struct tg_request *r)
+{
+    switch (m->subject) {
+    case TG_MATCH_PROJECT:
+        return match_text(m, r->project_id);
+    case TG_MATCH_CONFIG:
+        return match_text(m, r->config_name);
+    case TG_MATCH_PRINCIPAL:
+        return match_principal(m, r);
+    case TG_MATCH_CLIENT:
+        return match_client(m, r->client_address);
+    case TG_MATCH_HEADER:
+        return match_header(m, r);
+    }
+    TG_UNREACHABLE();
+}
+
+enum tg_pattern_result tg_policy_match_request(const struct tg_policy_match *list,
+                                               struct tg_request *r)
+{
+    enum tg_pattern_result result = TG_PATTERN_YES;
+
+    for (; list != NULL; list = list->next) {
+        enum tg_pattern_result one = match_one(list, r);
+
+        if (one == TG_PATTERN_NO)
+            return one;
+        if (one == TG_PATTERN_ERROR)
+            result = one;
+    }
+    return result;
+}

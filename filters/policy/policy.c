@@ -1,0 +1,118 @@
+/*
+ * The filter `policy`: judges the normalized document by the organisation's policies and never
+ * changes it. conf/policies/README.md teaches the language.
+ */
+#include "base/check.h"
+#include "policy/internal.h"
+
+bool tg_set_policies(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                     const struct tg_directive *d)
+{
+    (void)c;
+    (void)d;
+    ((struct tg_policy_conf *)target)->item = item;
+    return true;
+}
+
+/* A set, and the locations whose `policies` name the same files. */
+struct tg_policy_shared {
+    const struct tg_conf_item *item; /* the first of their lines */
+    struct tg_policy_set *set;       /* NULL when it could not be loaded */
+    unsigned users;
+    struct tg_policy_shared *next;
+};
+
+static bool same_arguments(const struct tg_conf_item *a, const struct tg_conf_item *b)
+{
+    unsigned i = 1;
+
+    while (i < a->nargs && i < b->nargs && tg_str_eq(a->args[i], b->args[i]))
+        i++;
+    return i == a->nargs && i == b->nargs;
+}
+
+/* What a line names: loaded, and complained about, for the first that names it. */
+static struct tg_policy_shared *shared(struct tg_conf *c, const struct tg_conf_item *item)
+{
+    void **list = tg_conf_shared(c, tg_policy_directives);
+    struct tg_policy_shared *s = *list;
+
+    while (s != NULL && !same_arguments(s->item, item))
+        s = s->next;
+    if (s == NULL) {
+        s = tg_arena_zalloc(c->arena, 1, sizeof(*s));
+        s->item = item;
+        s->set = tg_policy_load(c, item, item->args + 1, item->nargs - 1);
+        s->next = *list;
+        *list = s;
+    }
+    s->users++;
+    return s;
+}
+
+static bool load(struct tg_conf *c, const struct tg_conf_item *location, void *conf)
+{
+    struct tg_policy_conf *p = conf;
+
+    p->shared = NULL;
+    if (p->item == NULL) {
+        tg_conf_error(c, location, "filter \"policy\" has no \"policies\"");
+        return false;
+    }
+    p->shared = shared(c, p->item);
+    return p->shared->set != NULL;
+}
+
+static void unload(void *conf)
+{
+    struct tg_policy_conf *p = conf;
+
+    if (p->shared != NULL && --p->shared->users == 0)
+        tg_policy_end(p->shared->set);
+    p->shared = NULL;
+}
+
+static enum tg_verdict judge(struct tg_request *r, const void *conf, void *state)
+{
+    const struct tg_policy_set *set = tg_policy_set_of(conf);
+    unsigned violations = r->report.violations;
+
+    (void)state;
+    CHECK(set != NULL);
+    r->report.policy_revision = set->revision;
+    tg_policy_eval(set, r, tg_policy_report, r);
+    return r->report.violations > violations ? tg_refuse(r) : TG_NEXT;
+}
+
+static void dump(const void *conf, struct tg_buf *out)
+{
+    const struct tg_policy_set *set = tg_policy_set_of(conf);
+
+    CHECK(set != NULL);
+    tg_buf_printf(out, "# policy revision %.*s, rules: %u\n", TG_STR_ARG(set->revision),
+                  set->nrules);
+    for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
+        tg_buf_printf(out, "# exception %s expires %s%s\n", e->name.p, e->expires.p,
+                      tg_policy_exception_holds(e) ? "" : ", has expired");
+}
+
+const struct tg_policy_set *tg_policy_set_of(const void *conf)
+{
+    const struct tg_policy_shared *s = ((const struct tg_policy_conf *)conf)->shared;
+
+    return s != NULL ? s->set : NULL;
+}
+
+const struct tg_filter tg_filter_policy = {
+    .abi = TG_FILTER_ABI,
+    .name = "policy",
+    .help =
+        "Judges the normalized body by the organisation's policies, see conf/policies/README.md.",
+    .traits = TG_NEEDS_DOCUMENT | TG_JUDGES_BODY,
+    .directives = tg_policy_directives,
+    .conf_size = sizeof(struct tg_policy_conf),
+    .on_load = load,
+    .on_unload = unload,
+    .on_request = judge,
+    .on_dump = dump,
+};

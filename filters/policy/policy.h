@@ -1,0 +1,358 @@
+/*
+ * Organisation policy: what conf/policies/README.md describes, from text to verdict. Policies are
+ * read once (tg_policy_load), then judge requests without changing anything but the report
+ * (tg_policy_eval). Traffic, `eval`, `test` and `replay` share both.
+ *
+ *   policy.c          the filter
+ *   load.c     files, the blocks `policy` and `exception`, what only the whole set shows
+ *   rule.c     the blocks `rule` and `any_of`
+ *   path.c     where a rule looks: paths to values
+ *   test.c     the words that judge one value
+ *   match.c    which requests a policy or an exception is about
+ *   eval.c     all rules over one request
+ *   message.c  what a client and the audit log are told
+ */
+#ifndef TG_POLICY_H
+#define TG_POLICY_H
+
+#include "chain/filter.h"
+#include "policy/decimal.h"
+#include "policy/pattern.h"
+
+#include <netinet/in.h>
+
+enum tg_policy_mode { TG_POLICY_DENY = 1, TG_POLICY_WARN, TG_POLICY_DRYRUN };
+
+/* What a rule that could not be judged does to a request. */
+enum tg_policy_on_error { TG_POLICY_ERROR_ALLOW = 1, TG_POLICY_ERROR_DENY };
+
+/* The words of the modes, NULL-terminated, and the word of one. */
+extern const char *const tg_policy_modes[];
+const char *tg_policy_mode_word(int mode);
+
+/* The word of a result: "pass", "fail", "warn", "skip", "error". */
+const char *tg_policy_result_word(enum tg_rule_result result);
+
+/* --- where: paths (path.c) --- */
+
+enum { TG_POLICY_MAX_STEPS = 8 };
+
+enum tg_policy_select {
+    TG_SELECT_NONE = 1, /* NAME */
+    TG_SELECT_ALL,      /* NAME[*] */
+    TG_SELECT_WHERE     /* NAME[MEMBER=VALUE] */
+};
+
+struct tg_contract_member;
+
+/* A member as a path names it, with its row of the contract's tables, where it has one. */
+struct tg_policy_name {
+    struct tg_str text;
+    const struct tg_contract_member *row;     /* NULL: not in them, or not looked up */
+    const struct tg_contract_member *members; /* the table that `row` stands in */
+    unsigned number;                          /* of the row in the table */
+};
+
+struct tg_policy_step {
+    struct tg_policy_name name;
+    enum tg_policy_select select;
+    struct tg_policy_name where_name;
+    struct tg_str where_value;
+};
+
+enum tg_policy_types {
+    TG_TYPE_TEXT = 1 << 0,
+    TG_TYPE_NUMBER = 1 << 1,
+    TG_TYPE_BOOLEAN = 1 << 2,
+    TG_TYPE_CONTAINER = 1 << 3,
+    TG_TYPE_ANY = 15
+};
+
+struct tg_policy_path {
+    unsigned slot; /* of the first name, in the set's slots */
+    unsigned nsteps;
+    const struct tg_policy_step *steps;
+    const struct tg_contract_member *leaf; /* the member it ends with; NULL: an element, or not in
+                                              the contract's table */
+    unsigned types;     /* enum tg_policy_types, or-ed: what the contract says stands there */
+    bool direct;        /* it leads to a member of the config itself and no further */
+    bool empty;         /* where it leads, "" counts as absent */
+    bool obs;           /* it leads to an OBS path */
+    bool response;      /* only answers have it; a request's is dropped before policy sees it */
+    const char *is;     /* `types` in words */
+    struct tg_str text; /* as written */
+};
+
+/*
+ * Reads a path. Unless `unknown`, each of its names must be a member of the contract's table.
+ * Records a problem at `item` and returns false.
+ */
+bool tg_policy_path_read(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
+                         bool unknown, struct tg_policy_path *out);
+
+/* What a path leads to in one document. */
+enum tg_policy_found {
+    TG_FOUND_VALUE = 1, /* a value */
+    TG_FOUND_MISSING,   /* nothing where `required` wants something */
+    TG_FOUND_OTHER      /* something of another type stands in the way: never passes */
+};
+
+struct tg_policy_value {
+    enum tg_policy_found found;
+    uint32_t node;      /* the value, or what stands in the way; for MISSING the nearest parent */
+    struct tg_str name; /* MISSING: what the parent lacks, may be empty */
+};
+
+/* Takes a value. */
+typedef void tg_policy_value_hook(void *context, const struct tg_policy_value *value);
+
+/* Calls the hook for each value the path leads to from `first`, the member of its first name
+ * (TG_NONE: it is not there), and for what is missing. `config` is the config object. */
+void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc *doc,
+                         uint32_t config, uint32_t first, tg_policy_value_hook *hook,
+                         void *context);
+
+/* --- what: tests (test.c) --- */
+
+struct tg_policy_operand {
+    struct tg_str text;
+    struct tg_decimal number;
+    bool is_number;
+};
+
+/* A value as tests see it. */
+struct tg_policy_seen {
+    enum tg_node_type type;
+    struct tg_str text; /* of a string unescaped, else JSON text */
+    bool obs;           /* an OBS path */
+    bool well_formed;   /* and known to be a well formed one */
+    uint32_t *spare;    /* steps that patterns may take for all values of a check (pattern.h) */
+};
+
+struct tg_policy_test;
+
+/* PASS, FAIL or ERROR for one value. */
+typedef enum tg_rule_result tg_policy_judge(const struct tg_policy_test *t,
+                                            const struct tg_policy_seen *s);
+
+/* One test word with its operands. */
+struct tg_policy_test {
+    tg_policy_judge *run; /* NULL: `required` and `absent`, which are about being there */
+    struct tg_policy_test *next;
+    struct tg_policy_operand *operands;
+    struct tg_pattern **pattern; /* one for each operand of matches, not_matches */
+    unsigned noperands;
+    int64_t length; /* min_length, max_length */
+    const struct tg_policy_word *word;
+    const struct tg_conf_item *item;
+};
+
+/* Reads a test word (CHECKed: it is one) with its operands and puts it at the end of the list.
+ * Records problems; NULL then. */
+struct tg_policy_test *tg_policy_test_read(struct tg_conf *c, const struct tg_conf_item *item,
+                                           struct tg_policy_test **list);
+
+/* Frees the patterns of a list of tests. */
+void tg_policy_tests_end(struct tg_policy_test *tests);
+
+/* True when it is the test of that word. */
+bool tg_policy_test_is(const struct tg_policy_test *t, const char *word);
+
+/* True when nothing is both (min and max, or min_length and max_length). */
+bool tg_policy_range_is_empty(const struct tg_policy_test *least,
+                              const struct tg_policy_test *most);
+
+/* False after it recorded that a test cannot apply to what a path leads to. Sets *can_fail unless
+ * the test holds for everything that may stand there. */
+bool tg_policy_test_fits(struct tg_conf *c, const struct tg_policy_test *t,
+                         const struct tg_policy_path *path, bool *can_fail);
+
+/* Appends what the test wants: "must be at most 4", "不得大于 4". */
+void tg_policy_test_words(const struct tg_policy_test *t, bool chinese, struct tg_buf *out);
+
+/* --- which requests: matches (match.c) --- */
+
+enum tg_policy_subject {
+    TG_MATCH_PROJECT = 1,
+    TG_MATCH_CONFIG,
+    TG_MATCH_PRINCIPAL,
+    TG_MATCH_CLIENT,
+    TG_MATCH_HEADER,
+};
+
+struct tg_policy_network {
+    struct in6_addr address; /* IPv4 as ::ffff:a.b.c.d */
+    unsigned bits;           /* of the 128 */
+};
+
+/* One `match`. All of a list must hold; of one match's values any. */
+struct tg_policy_match {
+    enum tg_policy_subject subject;
+    struct tg_str header;
+    struct tg_str *values;
+    unsigned nvalues;
+    struct tg_policy_network *networks; /* nvalues of them, for CLIENT */
+    struct tg_pattern *pattern;         /* instead of values */
+    const struct tg_conf_item *item;
+    struct tg_policy_match *next; /* cheapest first */
+};
+
+/* Reads a `match` into a list. Records problems and returns false. */
+bool tg_policy_match_read(struct tg_conf *c, const struct tg_conf_item *item,
+                          struct tg_policy_match **list);
+
+/* Warns when no request can meet all of a list. */
+void tg_policy_match_check(struct tg_conf *c, const struct tg_policy_match *list);
+
+/* Frees the patterns of a list. */
+void tg_policy_match_end(struct tg_policy_match *list);
+
+/* YES when every match of the list holds (an empty list always does); ERROR when that is not known
+ * because a pattern hit its limit. */
+enum tg_pattern_result tg_policy_match_request(const struct tg_policy_match *list,
+                                               struct tg_request *r);
+
+/* --- the set --- */
+
+/* Tests over one or several paths: a rule's own, or those of an any_of group. */
+struct tg_policy_check {
+    const struct tg_conf_item *item;
+    struct tg_policy_path *paths;
+    unsigned npaths;
+    const struct tg_policy_test *required; /* or NULL */
+    const struct tg_policy_test *absent;
+    struct tg_policy_test *tests; /* all, in the order written */
+    struct tg_policy_check *next;
+};
+
+struct tg_policy_exception;
+
+/* One exception a rule is named in. */
+struct tg_policy_waiver {
+    const struct tg_policy_exception *exception;
+    struct tg_policy_waiver *next;
+};
+
+struct tg_policy_rule {
+    struct tg_str name;
+    const struct tg_conf_item *item;
+    int mode; /* enum tg_policy_mode; the policy's when the rule has none of its own */
+    struct tg_str message;
+    struct tg_str message_zh;
+    struct tg_policy_check *checks;
+    struct tg_policy_waiver *waivers;
+    unsigned number; /* among all rules of the set, from 0 */
+    struct tg_policy_rule *next;
+};
+
+struct tg_policy {
+    struct tg_str name;
+    struct tg_str description;
+    const struct tg_conf_item *item;
+    int mode;     /* enum tg_policy_mode */
+    int on_error; /* enum tg_policy_on_error */
+    struct tg_policy_match *matches;
+    struct tg_policy_rule *rules;
+    struct tg_policy *next;
+};
+
+struct tg_policy_exception {
+    struct tg_str name;
+    const struct tg_conf_item *item;
+    struct tg_str policy;
+    const struct tg_conf_item *rules; /* the `rule` line: its arguments */
+    struct tg_policy_match *matches;
+    struct tg_str owner;
+    struct tg_str ticket;
+    struct tg_str expires; /* YYYY-MM-DD: the last day, in UTC, on which it holds */
+    int64_t expires_at;    /* the first microsecond since 1970 at which it does not */
+    struct tg_policy_exception *next;
+};
+
+struct tg_policy_set {
+    struct tg_policy *policies;             /* in the order of the files, sorted by name */
+    struct tg_policy_exception *exceptions; /* the same */
+    unsigned nrules;
+    struct tg_str revision; /* hex SHA-256 of the texts of all files in their order */
+
+    /* The values that paths begin at, so that a request's members are looked at once: a slot for
+     * each row of the contract's table, then one for each first name that is not in it. */
+    uint32_t *slots; /* scratch: the value in the request at hand, or TG_NONE */
+    unsigned nslots;
+    unsigned nnames;
+    struct tg_str *names;
+    uint32_t *hash;     /* name numbers plus 1, 0 for none; open addressing */
+    uint32_t hash_mask; /* its size less 1 */
+};
+
+/* The rows of the policy language; they also stand in the table of the filter. */
+extern const struct tg_directive tg_policy_directives[];
+
+/*
+ * Reads the files that `globs` (relative ones start at c->prefix) name, except those whose name
+ * ends in ".test.conf". All problems of all files are recorded; `at` is where the globs stand, may
+ * be NULL. Returns NULL after an error. Memory comes from c->arena; end patterns with
+ * tg_policy_end() before the arena goes.
+ */
+struct tg_policy_set *tg_policy_load(struct tg_conf *c, const struct tg_conf_item *at,
+                                     const struct tg_str *globs, unsigned nglobs);
+
+/* Frees what does not live in the arena. NULL is fine. */
+void tg_policy_end(struct tg_policy_set *set);
+
+/* Reads YYYY-MM-DD into the seconds since 1970 at which it begins in UTC; false when it is anything
+ * else, no day of the calendar, or before 1970. */
+bool tg_policy_read_day(struct tg_str s, int64_t *seconds);
+
+/* Reads a regular file of at most 4 MB into the arena. NULL, or why not. (files.c) */
+const char *tg_policy_read_file(struct tg_arena *arena, const char *name, struct tg_str *out);
+
+/* True until the end of its last day. */
+bool tg_policy_exception_holds(const struct tg_policy_exception *e);
+
+/* A hash of a name, for the set's table of names. */
+uint32_t tg_policy_hash(struct tg_str name);
+
+/* The policy or rule of that name, or NULL. */
+const struct tg_policy *tg_policy_find(const struct tg_policy_set *set, struct tg_str name);
+const struct tg_policy_rule *tg_policy_rule_find(const struct tg_policy *policy,
+                                                 struct tg_str name);
+
+/* --- judging (eval.c) --- */
+
+enum { TG_POLICY_MAX_SEEN = 10 }; /* failing values of one rule that are told one by one */
+
+/* What one rule says about a request. */
+struct tg_policy_outcome {
+    const struct tg_policy *policy;
+    const struct tg_policy_rule *rule;
+    enum tg_rule_result result;                  /* WARN instead of FAIL for mode warn */
+    const struct tg_policy_exception *exception; /* that made it SKIP, or NULL */
+    bool denies;                                 /* the request is to be refused for it */
+    bool warns;                                  /* the client is to be told */
+    struct tg_policy_fault {
+        const struct tg_policy_test *test; /* NULL: another type stood in the way */
+        struct tg_policy_value value;
+    } faults[TG_POLICY_MAX_SEEN]; /* of a rule that did not hold, the exception aside */
+    unsigned nfaults;
+};
+
+/* Takes the outcome of each rule of each policy that the request is matched by; valid until the
+ * hook returns. */
+typedef void tg_policy_hook(void *context, const struct tg_policy_outcome *outcome);
+
+/*
+ * Judges the request's document, all rules of all policies in order. The clock is
+ * tg_clock_wall_now(). Uses scratch memory of the set: one thread at a time.
+ */
+void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_policy_hook *hook,
+                    void *context);
+
+/* The set that a location's configuration of the filter holds, or NULL. (policy.c) */
+const struct tg_policy_set *tg_policy_set_of(const void *conf);
+
+/* A tg_policy_hook with a struct tg_request as context: adds findings and results to its report.
+ * (message.c) */
+void tg_policy_report(void *context, const struct tg_policy_outcome *outcome);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * The process that answers questions about the gateway, on the addresses of the `admin` block:
+ *
+ *   GET  /healthz       the process is alive
+ *   GET  /readyz        200 when requests can be served, else 503; ?verbose lists the checks
+ *   GET  /metrics       Prometheus text
+ *   GET  /status        JSON: processes and totals
+ *   GET  /config        the configuration in force, secrets masked
+ *   GET  /policies      JSON: policies, rules and exceptions of each location
+ *   GET  /certs         JSON: certificates and when they end
+ *   POST /reload        as signal HUP; 200, or 500 with what is wrong
+ *   POST /drain         as signal QUIT
+ *   POST /log-level     ?level=debug for all workers; ?level=configured ends that
+ *
+ * POST is for unix sockets alone: who may connect there is a matter of file permissions. It is
+ * libevent's own HTTP server: no traffic for the API comes near it.
+ */
+#ifndef TG_ADMIN_H
+#define TG_ADMIN_H
+
+#include "settings/settings.h"
+#include "shm/stats.h"
+
+#include <event2/event.h>
+
+struct tg_admin;
+
+/* What the admin process asks the master for, one byte each, over a pipe. */
+enum tg_order { TG_ORDER_RELOAD = 'r', TG_ORDER_DRAIN = 'q' };
+
+/*
+ * Listens on the sockets of settings->admin_listens. `orders` is the pipe to the master. Reads the
+ * certificates' files now: as long as it is allowed to. Settings and stats outlive the result.
+ */
+struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stats *stats,
+                              int orders);
+
+/* Its loop, for signals. */
+struct event_base *tg_admin_base(const struct tg_admin *a);
+
+/* Runs until tg_admin_stop(), or, after tg_admin_drain(), until every answer is out. */
+void tg_admin_run(struct tg_admin *a);
+void tg_admin_stop(struct tg_admin *a);
+void tg_admin_drain(struct tg_admin *a);
+
+/* Frees everything. */
+void tg_admin_end(struct tg_admin *a);
+
+/* --- pages (pages.c) --- */
+
+/* Appends the exceptions of all policies as Prometheus text: when each expires, and whether it
+ * holds now. One that several locations load is told once, by its earliest end. */
+void tg_admin_exceptions(const struct tg_settings *settings, struct tg_buf *out);
+
+/* Appends the JSON of /policies and of /certs. */
+void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out);
+void tg_admin_certs(const struct tg_settings *settings, struct tg_buf *out);
+
+#endif

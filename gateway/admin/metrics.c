@@ -1,0 +1,359 @@
+/* What the counters look like to who asks: Prometheus text, JSON, readiness. */
+#include "shm/stats.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+enum { BEAT_LATE_US = 15000000 }; /* a worker that turned no loop for so long hangs */
+
+void tg_stats_family(struct tg_buf *out, const char *name, const char *type, const char *help)
+{
+    tg_buf_printf(out, "# HELP trainguard_%s %s\n# TYPE trainguard_%s %s\n", name, help, name,
+                  type);
+}
+
+static void single(struct tg_buf *out, const char *name, const char *type, const char *help,
+                   uint64_t value)
+{
+    tg_stats_family(out, name, type, help);
+    tg_buf_printf(out, "trainguard_%s %lu\n", name, value);
+}
+
+void tg_stats_label(struct tg_buf *out, const char *name, struct tg_str value)
+{
+    tg_buf_printf(out, "%s=\"", name);
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '\\' || value.p[i] == '"')
+            tg_buf_putc(out, '\\');
+        if (value.p[i] == '\n')
+            tg_buf_puts(out, "\\n");
+        else
+            tg_buf_putc(out, value.p[i]);
+    }
+    tg_buf_putc(out, '"');
+}
+
+static struct tg_str route_name(const struct tg_stats *s, unsigned i)
+{
+    return i == 0 ? TG_STR("other") : tg_str_of(s->route[i]);
+}
+
+static void histogram(struct tg_buf *out, const char *name, struct tg_str route,
+                      const struct tg_stats_histogram *h)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < TG_STATS_BUCKETS; i++) {
+        n += h->bucket[i];
+        tg_buf_printf(out, "trainguard_%s_bucket{", name);
+        if (route.n > 0) {
+            tg_stats_label(out, "route", route);
+            tg_buf_putc(out, ',');
+        }
+        if (i < TG_STATS_BUCKETS - 1)
+            tg_buf_printf(out, "le=\"%g\"} %lu\n", (double)tg_stats_bounds[i] / 1e6, n);
+        else
+            tg_buf_printf(out, "le=\"+Inf\"} %lu\n", n);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        tg_buf_printf(out, "trainguard_%s_%s", name, i == 0 ? "sum" : "count");
+        if (route.n > 0) {
+            tg_buf_putc(out, '{');
+            tg_stats_label(out, "route", route);
+            tg_buf_putc(out, '}');
+        }
+        if (i == 0)
+            tg_buf_printf(out, " %.6f\n", (double)h->sum_us / 1e6);
+        else
+            tg_buf_printf(out, " %lu\n", n);
+    }
+}
+
+static void requests(const struct tg_stats *s, const struct tg_stats_counts *c, struct tg_buf *out)
+{
+    tg_stats_family(out, "http_requests_total", "counter", "Requests that ended.");
+    for (unsigned r = 0; r < s->routes; r++)
+        for (unsigned d = 0; d < TG_STATS_DECISIONS; d++)
+            for (unsigned k = 0; k < TG_STATS_CLASSES; k++) {
+                if (c->requests[r][d][k] == 0)
+                    continue;
+                tg_buf_puts(out, "trainguard_http_requests_total{");
+                tg_stats_label(out, "route", route_name(s, r));
+                tg_buf_printf(out, ",decision=\"%s\",", tg_stats_decisions[d]);
+                if (k == 0)
+                    tg_buf_puts(out, "status_class=\"none\"} ");
+                else
+                    tg_buf_printf(out, "status_class=\"%uxx\"} ", k);
+                tg_buf_printf(out, "%lu\n", c->requests[r][d][k]);
+            }
+    tg_stats_family(out, "http_request_duration_seconds", "histogram",
+                    "From the first byte of a request to the end of its answer.");
+    for (unsigned r = 0; r < s->routes; r++)
+        if (r == 0 || c->duration[r].sum_us > 0)
+            histogram(out, "http_request_duration_seconds", route_name(s, r), &c->duration[r]);
+}
+
+static bool of_upstream(enum tg_error e)
+{
+    return e >= TG_E_UPSTREAM_RESOLVE && e <= TG_E_READ_TIMEOUT;
+}
+
+static void ends(const struct tg_stats_counts *c, struct tg_buf *out)
+{
+    tg_stats_family(out, "http_request_ends_total", "counter", "Requests by why they ended.");
+    for (unsigned e = 0; e < TG_E_COUNT; e++)
+        tg_buf_printf(out, "trainguard_http_request_ends_total{end=\"%s\"} %lu\n",
+                      tg_error_info(e)->word, c->ends[e]);
+    tg_stats_family(out, "upstream_errors_total", "counter",
+                    "Requests the upstream failed, by how.");
+    for (unsigned e = 0; e < TG_E_COUNT; e++)
+        if (of_upstream(e))
+            tg_buf_printf(out, "trainguard_upstream_errors_total{kind=\"%s\"} %lu\n",
+                          tg_error_info(e)->word, c->ends[e]);
+}
+
+/* The parts of a policy result's name. */
+static void policy_labels(struct tg_buf *out, const char *text)
+{
+    static const char *const parts[] = {"policy", "rule", "result", "mode"};
+    struct tg_str rest = tg_str_of(text);
+
+    for (unsigned i = 0; i < 4; i++) {
+        const char *end = memchr(rest.p, '\n', rest.n);
+        struct tg_str part = {rest.p, end != NULL ? (size_t)(end - rest.p) : rest.n};
+
+        if (i > 0)
+            tg_buf_putc(out, ',');
+        tg_stats_label(out, parts[i], part);
+        rest = tg_str_skip(rest, end != NULL ? part.n + 1 : part.n);
+    }
+}
+
+static void names(const struct tg_stats_slot *sum, enum tg_stats_what what, const char *name,
+                  const char *key, const char *help, struct tg_buf *out)
+{
+    tg_stats_family(out, name, "counter", help);
+    for (unsigned i = 0; i < TG_STATS_NAMES; i++) {
+        if (sum->names[i].what != what)
+            continue;
+        tg_buf_printf(out, "trainguard_%s{", name);
+        if (what == TG_STATS_POLICY)
+            policy_labels(out, sum->names[i].text);
+        else
+            tg_stats_label(out, key, tg_str_of(sum->names[i].text));
+        tg_buf_printf(out, "} %lu\n", sum->names[i].n);
+    }
+}
+
+static void limited(const struct tg_stats_counts *c, struct tg_buf *out)
+{
+    static const char *const words[] = {
+        [TG_LIMIT_REQ] = "req", [TG_LIMIT_CONN] = "conn", [TG_LIMIT_IN_FLIGHT] = "in_flight"};
+
+    tg_stats_family(out, "limited_total", "counter",
+                    "Requests beyond a limit; dry_run ones were served.");
+    for (unsigned k = 1; k < TG_LIMIT_KINDS; k++)
+        for (unsigned dry = 0; dry < 2; dry++)
+            tg_buf_printf(out, "trainguard_limited_total{limit=\"%s\",dry_run=\"%s\"} %lu\n",
+                          words[k], dry != 0 ? "true" : "false", c->limited[k][dry]);
+}
+
+static void audit(const struct tg_stats_slot *sum, struct tg_buf *out)
+{
+    const struct tg_stats_counts *c = &sum->counts;
+
+    single(out, "audit_events_total", "counter", "Records told to the audit log.", c->audit_events);
+    tg_stats_family(out, "audit_events_dropped_total", "counter",
+                    "Records that were lost, by why.");
+    tg_buf_printf(out, "trainguard_audit_events_dropped_total{reason=\"queue_full\"} %lu\n",
+                  c->audit_dropped_queue);
+    tg_buf_printf(out, "trainguard_audit_events_dropped_total{reason=\"too_long\"} %lu\n",
+                  c->audit_dropped_size);
+    single(out, "audit_write_errors_total", "counter", "Writes, syncs and opens that failed.",
+           c->audit_write_errors);
+    single(out, "audit_queued_bytes", "gauge", "Bytes that wait to be written.",
+           sum->gauges.audit_queued);
+}
+
+static unsigned live(const struct tg_stats *s, bool ready_only)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < TG_STATS_SLOTS; i++)
+        n += s->slot[i].pid > 0 && (!ready_only || (s->slot[i].ready && !s->slot[i].old));
+    return n;
+}
+
+static void process(const struct tg_stats *s, const struct tg_stats_slot *sum, struct tg_buf *out)
+{
+    tg_stats_family(out, "build_info", "gauge", "The version that runs.");
+    tg_buf_puts(out, "trainguard_build_info{version=\"" TG_VERSION "\"} 1\n");
+    single(out, "start_time_seconds", "gauge", "When the master started, since 1970.",
+           (uint64_t)(s->started / 1000000));
+    single(out, "workers", "gauge", "Workers that serve the configuration in force.",
+           live(s, true));
+    single(out, "workers_draining", "gauge", "Workers of earlier configurations.",
+           live(s, false) - live(s, true));
+    single(out, "worker_restarts_total", "counter", "Workers that died and were replaced.",
+           s->restarts);
+    tg_stats_family(out, "config_reloads_total", "counter", "Reloads by what came of them.");
+    tg_buf_printf(out, "trainguard_config_reloads_total{result=\"done\"} %lu\n", s->reloads[1]);
+    tg_buf_printf(out, "trainguard_config_reloads_total{result=\"failed\"} %lu\n", s->reloads[0]);
+    single(out, "config_last_reload_successful", "gauge", "1 unless the last reload failed.",
+           s->answers == 0 || s->answered_well);
+    single(out, "connections_accepted_total", "counter", "Connections of clients.",
+           sum->counts.accepted);
+    single(out, "connections", "gauge", "Connections of clients that are open.",
+           sum->gauges.connections);
+    single(out, "http_requests_in_flight", "gauge", "Requests under way.", sum->gauges.exchanges);
+    single(out, "upstream_connections", "gauge", "Connections to upstreams that are open.",
+           sum->gauges.peers);
+    single(out, "http_request_body_bytes_total", "counter", "Bytes of request bodies.",
+           sum->counts.bytes_in);
+    single(out, "http_response_body_bytes_total", "counter", "Bytes of answers' bodies.",
+           sum->counts.bytes_out);
+}
+
+void tg_stats_metrics(const struct tg_stats *s, struct tg_buf *out)
+{
+    struct tg_stats_slot *sum = malloc(sizeof(*sum));
+
+    CHECK(sum != NULL);
+    tg_stats_sum(s, sum);
+    process(s, sum, out);
+    requests(s, &sum->counts, out);
+    ends(&sum->counts, out);
+    tg_stats_family(out, "filters_duration_seconds", "histogram", "Time spent in filters.");
+    histogram(out, "filters_duration_seconds", TG_STR(""), &sum->counts.filters);
+    tg_stats_family(out, "upstream_response_duration_seconds", "histogram",
+                    "From the request sent to the head of the upstream's answer.");
+    histogram(out, "upstream_response_duration_seconds", TG_STR(""), &sum->counts.upstream);
+    names(sum, TG_STATS_NORMALIZATION, "normalizations_total", "name",
+          "Changes made to request bodies.", out);
+    names(sum, TG_STATS_VIOLATION, "violations_total", "rule", "Mistakes found in requests.", out);
+    names(sum, TG_STATS_POLICY, "policy_results_total", "",
+          "Results of policy rules that did not simply pass.", out);
+    single(out, "metric_names_lost_total", "counter",
+           "Normalizations, violations and results not counted by name: too many, or too long.",
+           sum->counts.names_lost);
+    limited(&sum->counts, out);
+    audit(sum, out);
+    free(sum);
+}
+
+/* --- JSON --- */
+
+static void add_process(const struct tg_stats_slot *p, uint64_t now, struct tg_buf *out)
+{
+    tg_buf_printf(out,
+                  "{\"worker\":%u,\"pid\":%d,\"state\":\"%s\",\"uptime_seconds\":%lu,"
+                  "\"connections\":%lu,\"requests_in_flight\":%lu,\"upstream_connections\":%lu,"
+                  "\"audit_trouble\":",
+                  p->number, p->pid,
+                  p->old     ? "draining"
+                  : p->ready ? "serving"
+                             : "starting",
+                  (now - p->started) / 1000000, p->gauges.connections, p->gauges.exchanges,
+                  p->gauges.peers);
+    tg_buf_json(out, tg_str_of(p->trouble));
+    tg_buf_putc(out, '}');
+}
+
+static void add_time(struct tg_buf *out, const char *name, int64_t us)
+{
+    char text[TG_CLOCK_TEXT];
+
+    if (us == 0) {
+        tg_buf_printf(out, "\"%s\":null,", name);
+        return;
+    }
+    tg_clock_text(us, text);
+    tg_buf_printf(out, "\"%s\":\"%s\",", name, text);
+}
+
+static void add_totals(const struct tg_stats_counts *c, struct tg_buf *out)
+{
+    uint64_t n[TG_STATS_DECISIONS] = {0};
+
+    for (unsigned r = 0; r < TG_STATS_ROUTES; r++)
+        for (unsigned d = 0; d < TG_STATS_DECISIONS; d++)
+            for (unsigned k = 0; k < TG_STATS_CLASSES; k++)
+                n[d] += c->requests[r][d][k];
+    tg_buf_puts(out, "\"requests\":{");
+    for (unsigned d = 0; d < TG_STATS_DECISIONS; d++)
+        tg_buf_printf(out, "%s\"%s\":%lu", d > 0 ? "," : "", tg_stats_decisions[d], n[d]);
+    tg_buf_puts(out, "},\"ends\":{");
+    for (unsigned e = 0; e < TG_E_COUNT; e++)
+        tg_buf_printf(out, "%s\"%s\":%lu", e > 0 ? "," : "", tg_error_info(e)->word, c->ends[e]);
+    tg_buf_puts(out, "}}\n");
+}
+
+void tg_stats_status(const struct tg_stats *s, struct tg_buf *out)
+{
+    struct tg_stats_slot *sum = malloc(sizeof(*sum));
+    const char *comma = "";
+
+    CHECK(sum != NULL);
+    tg_stats_sum(s, sum);
+    tg_buf_puts(out, "{\"version\":\"" TG_VERSION "\",");
+    add_time(out, "started", s->started);
+    add_time(out, "reloaded", s->reloaded);
+    tg_buf_printf(out,
+                  "\"generation\":%lu,\"reloads_failed\":%lu,\"worker_restarts\":%lu,"
+                  "\"draining\":%s,\"workers\":[",
+                  s->generation, s->reloads[0], s->restarts, s->draining ? "true" : "false");
+    for (unsigned i = 0; i < TG_STATS_SLOTS; i++)
+        if (s->slot[i].pid > 0) {
+            tg_buf_puts(out, comma);
+            add_process(&s->slot[i], tg_clock_mono_now(), out);
+            comma = ",";
+        }
+    tg_buf_puts(out, "],");
+    add_totals(&sum->counts, out);
+    free(sum);
+}
+
+/* --- readiness --- */
+
+static bool check(struct tg_buf *out, const char *what, bool good, const char *why)
+{
+    tg_buf_printf(out, "[%c] %s%s%s\n", good ? '+' : '-', what, good ? " ok" : ": ",
+                  good ? "" : why);
+    return good;
+}
+
+bool tg_stats_turning(const struct tg_stats *s)
+{
+    uint64_t now = tg_clock_mono_now();
+
+    for (unsigned i = 0; i < TG_STATS_SLOTS; i++) {
+        const struct tg_stats_slot *p = &s->slot[i];
+        uint64_t beat = p->beat;
+
+        if (p->pid > 0 && !p->old && now > beat + BEAT_LATE_US)
+            return false;
+    }
+    return true;
+}
+
+/* The first trouble of an audit log, or "". */
+static const char *audit_trouble(const struct tg_stats *s)
+{
+    for (unsigned i = 0; i < TG_STATS_SLOTS; i++)
+        if (s->slot[i].pid > 0 && !s->slot[i].old && s->slot[i].trouble[0] != '\0')
+            return s->slot[i].trouble;
+    return "";
+}
+
+bool tg_stats_ready(const struct tg_stats *s, struct tg_buf *out)
+{
+    const char *trouble = audit_trouble(s);
+    bool good = check(out, "serving", !s->draining, "the gateway is shutting down");
+
+    good &= check(out, "workers", live(s, true) > 0, "no worker is ready");
+    good &= check(out, "event loops", tg_stats_turning(s), "a worker does not turn its loop");
+    good &= check(out, "audit log", trouble[0] == '\0', trouble);
+    return good;
+}

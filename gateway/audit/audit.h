@@ -1,0 +1,111 @@
+/*
+ * The audit log: one JSON object per line for every request, whatever became of it. This header is
+ * all the rest of the gateway knows about it.
+ */
+#ifndef TG_AUDIT_H
+#define TG_AUDIT_H
+
+#include "chain/request.h"
+#include "config/conf.h"
+
+/* The facts of one exchange, filled by the exchange when it ends. Slices live until the call
+ * returns. */
+struct tg_audit_record {
+    int64_t time; /* wall clock at the first byte of the request, microseconds */
+    const struct tg_request *request; /* never NULL; fields that are not known are empty */
+    struct tg_str trace_id;
+    enum tg_error end;        /* why the exchange ended */
+    struct tg_str end_detail; /* the error log's words, may be empty */
+    int status;               /* sent to the client; 0 when none was */
+    int upstream_status;      /* 0: no answer came */
+    struct tg_str upstream_address;
+    struct tg_str upstream_error_code; /* from the body of an answer with is_success: false */
+    bool upstream_failed;              /* is_success: false was seen */
+    uint64_t bytes_in;                 /* request body, decoded */
+    uint64_t bytes_out;                /* response body */
+    uint64_t duration_us;              /* whole exchange */
+    uint64_t filter_us;                /* chain */
+    uint64_t connect_us;               /* resolution, TCP, TLS; 0 on a kept-alive connection */
+    uint64_t upstream_us;              /* request sent to response head */
+};
+
+struct tg_audit;
+
+/* The file the log is written to, or NULL when it goes elsewhere. */
+const char *tg_audit_file(const void *conf);
+
+/* Settings, made by tg_audit_directives in the main block. */
+extern const struct tg_directive tg_audit_directives[];
+size_t tg_audit_conf_size(void);
+
+/*
+ * Opens the log of one worker (`stream` is its own id: "0", "1", ...) and writes the start record,
+ * which names the stream before it. `conf` has passed tg_audit_check() and outlives the result. The
+ * process must ignore SIGPIPE and SIGXFSZ. On failure returns NULL and fills *why (static or errno
+ * text in `arena`).
+ */
+struct tg_audit *tg_audit_open(const void *conf, struct tg_str stream, struct tg_arena *arena,
+                               const char **why);
+
+/* Finishes the settings after their directives were applied (defaults, key file; before workers are
+ * made, since they share what is drawn here) and checks what tg_audit_open() would find (directory,
+ * permission). Records problems and returns false. Makes no file. */
+bool tg_audit_check(struct tg_conf *c, void *conf);
+
+/* Writes the stop record, flushes, closes. What cannot be written now is lost, and the error log
+ * says how much. NULL is fine. */
+void tg_audit_close(struct tg_audit *a);
+
+/* False while the log cannot be written and the mode promises that nothing goes unrecorded: new
+ * requests get TG_E_AUDIT. Tries again by itself (at most once a second). */
+bool tg_audit_ready(struct tg_audit *a);
+
+/* Why the log cannot be written now ("audit.jsonl: No space left on device"), or NULL. In `batch`
+ * too. Valid until the next call on the log. */
+const char *tg_audit_trouble(const struct tg_audit *a);
+
+/* Appends who calls, as the record's `principal` says it; nothing without credentials. */
+void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct tg_buf *out);
+
+/* To be called once a second: tries again to write what could not be written, and forgets secrets
+ * that are not needed any more. */
+void tg_audit_tick(struct tg_audit *a);
+
+/* True when the mode wants an intent record on disk before a byte goes upstream (`strict`). */
+bool tg_audit_wants_intent(const struct tg_audit *a);
+
+/*
+ * Queues the record that a request is about to go upstream / that a long answer is about to go to
+ * the client / that an exchange ended. While the log cannot be written, what ended with TG_E_AUDIT
+ * is dropped when 8 MB wait, and counted; other records in `batch` when 16 MB wait. In the other
+ * modes no other record is ever dropped: nothing may go upstream unless tg_audit_ready().
+ */
+void tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *record);
+void tg_audit_answer(struct tg_audit *a, const struct tg_audit_record *record);
+void tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *record);
+
+/*
+ * Hands all queued lines to the sink: one write (and in `strict` one fdatasync) for all of them.
+ * The worker calls it once per turn of its loop, before the last bytes of the turn's answers are
+ * sent. Returns false when they could not be written; they stay queued. After a failure it tries at
+ * most once a second.
+ */
+bool tg_audit_flush(struct tg_audit *a);
+
+/* Flushes, then opens the file again under its name (USR1). No line is lost: what is queued goes to
+ * the old file, or to the new one when the old one takes nothing more. */
+void tg_audit_reopen(struct tg_audit *a);
+
+struct tg_audit_counts {
+    uint64_t events;        /* intents, answers and outcomes told to the log */
+    uint64_t dropped_queue; /* of them lost because the queue was full */
+    uint64_t dropped_size;  /* of them lost because a sink takes no line that long (syslog) */
+    uint64_t write_errors;  /* writes, syncs and opens that failed */
+    uint64_t flushes;       /* writes to the sink */
+    uint64_t queued;        /* bytes that wait now */
+};
+
+/* Fills *out with the counts since tg_audit_open(). */
+void tg_audit_count(const struct tg_audit *a, struct tg_audit_counts *out);
+
+#endif

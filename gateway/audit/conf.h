@@ -1,0 +1,50 @@
+/*
+ * The settings of the audit log (directives audit_log, audit_body, audit_redact, audit_key_file) as
+ * conf.c leaves them. Only the audit_*.c files and their tests read them.
+ */
+#ifndef TG_AUDIT_CONF_H
+#define TG_AUDIT_CONF_H
+
+#include "base/crypto.h"
+#include "config/conf.h"
+
+enum tg_audit_mode { TG_AUDIT_BATCH = 1, TG_AUDIT_BLOCKING, TG_AUDIT_STRICT };
+
+enum tg_audit_target {
+    TG_AUDIT_OFF = 1,
+    TG_AUDIT_FILE, /* a path: regular file, /dev/stdout, /dev/stderr, a FIFO */
+    TG_AUDIT_SYSLOG_UNIX,
+    TG_AUDIT_SYSLOG_UDP,
+    TG_AUDIT_SYSLOG_TCP,
+};
+
+/* What a record tells of the body. */
+enum tg_audit_body { TG_AUDIT_BODY_NONE = 1, TG_AUDIT_BODY_METADATA, TG_AUDIT_BODY_FULL };
+
+/* Zeroed settings are the defaults once tg_audit_check() has run. */
+struct tg_audit_conf {
+    int target;            /* enum tg_audit_target */
+    struct tg_str text;    /* audit_log's first argument as written */
+    struct tg_str path;    /* file or unix socket, NUL-terminated */
+    struct tg_str host;    /* syslog over UDP and TCP, NUL-terminated */
+    struct tg_str port;    /* the same */
+    int mode;              /* enum tg_audit_mode */
+    int64_t rotate;        /* bytes after which a file is rotated; 0: never */
+    int64_t keep;          /* rotated files that stay */
+    int body;              /* enum tg_audit_body */
+    struct tg_str *redact; /* patterns, secret_names.h */
+    unsigned nredact;
+    struct tg_str key_file;            /* empty: none */
+    struct tg_str key;                 /* its bytes; empty: plain SHA-256 chain */
+    unsigned char salt[TG_SHA256];     /* keys principals and redacted values */
+    bool checked;                      /* tg_audit_check() has run */
+    const struct tg_conf_item *log_at; /* where audit_log stands; NULL: nowhere */
+    const struct tg_conf_item *key_at; /* the same of audit_key_file */
+};
+
+enum { TG_AUDIT_DEFAULT_REDACT = 64 }; /* at most */
+
+/* The name patterns that hold when audit_redact is not given; ends with NULL. */
+extern const char *const tg_audit_default_redact[];
+
+#endif

@@ -1,0 +1,442 @@
+/*
+ * The members of a record. This runs for every request: fixed texts are copied whole, numbers are
+ * written without printf.
+ */
+#include "audit/record.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+
+enum { MAX_CODE = 64 }; /* bytes of an upstream's error code that are told */
+
+/* --- the beginning of a line --- */
+
+void tg_audit_head_init(struct tg_audit_head *h, struct tg_str stream)
+{
+    *h = (struct tg_audit_head){.stream = stream, .second = -1};
+}
+
+/* "2026-01-02T03:04:05" once per second, the rest for every line. */
+static void add_time(struct tg_audit_head *h, struct tg_buf *out, int64_t time)
+{
+    char *p = tg_buf_room(out, TG_CLOCK_TEXT);
+    unsigned us = (unsigned)(time % 1000000);
+
+    CHECK(time >= 0);
+    if (time / 1000000 != h->second) {
+        tg_clock_text(time - us, h->time);
+        h->second = time / 1000000;
+    }
+    memcpy(p, h->time, TG_CLOCK_TEXT - 1);
+    for (char *digit = p + 25; us > 0; us /= 10)
+        *digit-- = (char)('0' + us % 10);
+    out->n += TG_CLOCK_TEXT - 1;
+}
+
+void tg_audit_head_add(struct tg_audit_head *h, struct tg_buf *out, int64_t time, uint64_t seq,
+                       const char *event)
+{
+    tg_buf_add(out, TG_STR("{\"time\":\""));
+    add_time(h, out, time);
+    tg_buf_add(out, TG_STR("\",\"stream\":\""));
+    tg_buf_add(out, h->stream);
+    tg_buf_add(out, TG_STR("\",\"seq\":"));
+    tg_buf_u64(out, seq);
+    tg_buf_add(out, TG_STR(",\"event\":\""));
+    tg_buf_puts(out, event);
+    tg_buf_putc(out, '"');
+}
+
+/* --- members --- */
+
+/* A text member; nothing when it is empty. `name` is the member's name as `,"name":`. */
+static void add_text(struct tg_buf *out, struct tg_str name, struct tg_str value)
+{
+    if (value.n == 0)
+        return;
+    tg_buf_add(out, name);
+    tg_buf_json(out, value);
+}
+
+static void add_number(struct tg_buf *out, struct tg_str name, uint64_t value)
+{
+    tg_buf_add(out, name);
+    tg_buf_u64(out, value);
+}
+
+/* The path alone: a query can hold secrets. A request that was refused before its path was
+ * normalised has only what the client wrote. */
+static struct tg_str told_path(const struct tg_request *r)
+{
+    struct tg_str path = r->path.n > 0 ? r->path : r->target;
+    size_t n = 0;
+
+    while (n < path.n && path.p[n] != '?' && path.p[n] != '#')
+        n++;
+    return (struct tg_str){path.p, n};
+}
+
+/* The part of the credentials that tells one caller from another. */
+static struct tg_str told_token(const struct tg_request *r)
+{
+    struct tg_str value;
+
+    if (r->credentials == TG_CRED_TOKEN)
+        return tg_request_field(r, TG_STR("X-Auth-Token"));
+    value = tg_request_field(r, TG_STR("Authorization"));
+    if (r->credentials == TG_CRED_BEARER && value.n > 7)
+        return tg_str_trim(tg_str_skip(value, 7));
+    return value;
+}
+
+void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
+                               const struct tg_request *r)
+{
+    if (r->credentials == TG_CRED_SIGNED)
+        tg_buf_add(out, r->access_key);
+    else if (r->credentials != 0 && r->credentials != TG_CRED_NONE)
+        tg_redact_token(redact, out, told_token(r));
+}
+
+static void add_principal(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
+{
+    if (r->credentials == 0 || r->credentials == TG_CRED_NONE)
+        return;
+    if (r->credentials == TG_CRED_SIGNED) {
+        add_text(out, TG_STR(",\"principal\":"), r->access_key);
+        return;
+    }
+    tg_buf_add(out, TG_STR(",\"principal\":\""));
+    tg_redact_token(redact, out, told_token(r));
+    tg_buf_putc(out, '"');
+}
+
+static void add_request(struct tg_redact *redact, struct tg_buf *out,
+                        const struct tg_audit_record *a)
+{
+    const struct tg_request *r = a->request;
+
+    add_text(out, TG_STR(",\"request_id\":"), r->request_id);
+    add_text(out, TG_STR(",\"trace_id\":"), a->trace_id);
+    add_text(out, TG_STR(",\"client.address\":"), r->client_address);
+    add_text(out, TG_STR(",\"http.request.method\":"), r->method);
+    add_text(out, TG_STR(",\"url.path\":"), told_path(r));
+    add_text(out, TG_STR(",\"http.route\":"), r->route);
+    add_text(out, TG_STR(",\"project_id\":"), r->project_id);
+    add_text(out, TG_STR(",\"config_name\":"), r->config_name);
+    add_text(out, TG_STR(",\"user_agent.original\":"), tg_request_field(r, TG_STR("User-Agent")));
+    add_principal(redact, out, r);
+    add_text(out, TG_STR(",\"tls.principal\":"), r->tls_principal);
+}
+
+/* --- decision --- */
+
+/* What an error row says about the request itself. Rows that are not here mean trouble that is not
+ * the request's: "error". */
+static const struct {
+    enum tg_error error;
+    const char *decision;
+} decisions[] = {
+    {TG_E_BAD_REQUEST, "invalid"},     {TG_E_URI_TOO_LONG, "invalid"},
+    {TG_E_HEAD_TOO_LARGE, "invalid"},  {TG_E_EXPECTATION, "invalid"},
+    {TG_E_NOT_IMPLEMENTED, "invalid"}, {TG_E_VERSION, "invalid"},
+    {TG_E_NOT_FOUND, "invalid"},       {TG_E_METHOD, "invalid"},
+    {TG_E_BODY_TOO_LARGE, "invalid"},  {TG_E_LENGTH_REQUIRED, "invalid"},
+    {TG_E_MEDIA_TYPE, "invalid"},      {TG_E_ENCODING, "invalid"},
+    {TG_E_NOT_JSON, "invalid"},        {TG_E_MISSING, "invalid"},
+    {TG_E_INVALID, "invalid"},         {TG_E_OBS_PATH, "invalid"},
+    {TG_E_SIGNED_CHANGE, "invalid"},   {TG_E_CLIENT_TLS, "invalid"},
+    {TG_E_PROXY_HEADER, "invalid"},    {TG_E_POLICY, "deny"},
+    {TG_E_SIGNED_REFUSED, "deny"},     {TG_E_LIMITED, "deny"},
+};
+
+static const char *decision_of_error(enum tg_error error)
+{
+    for (size_t i = 0; i < sizeof(decisions) / sizeof(*decisions); i++)
+        if (decisions[i].error == error)
+            return decisions[i].decision;
+    return "error";
+}
+
+static bool denied_by_policy(const struct tg_report *report)
+{
+    for (const struct tg_finding *f = report->first; f != NULL; f = f->next)
+        if (f->severity == TG_VIOLATION && f->error == TG_E_POLICY)
+            return true;
+    return false;
+}
+
+const char *tg_audit_decision(const struct tg_audit_record *a)
+{
+    const struct tg_request *r = a->request;
+
+    if (r->report.violations > 0)
+        return denied_by_policy(&r->report) ? "deny" : "invalid";
+    if (r->error != TG_E_DONE)
+        return decision_of_error(r->error);
+    if (a->end != TG_E_DONE)
+        return decision_of_error(a->end);
+    return r->report.warnings > 0 ? "warn" : "allow";
+}
+
+/* --- what the filters found and did --- */
+
+static void add_digest(struct tg_buf *out, struct tg_str name,
+                       const unsigned char digest[TG_SHA256])
+{
+    tg_buf_add(out, name);
+    tg_hex(digest, TG_SHA256, tg_buf_room(out, TG_SHA256_HEX + 1));
+    out->n += TG_SHA256_HEX;
+    tg_buf_putc(out, '"');
+}
+
+static void add_digests(struct tg_buf *out, const struct tg_request *r)
+{
+    unsigned char came[TG_SHA256];
+    unsigned char went[TG_SHA256];
+    bool refused = r->report.violations > 0 || r->error != TG_E_DONE;
+
+    if (r->body.n == 0)
+        return;
+    if (refused)
+        tg_sha256(r->body, came);
+    else
+        tg_sha256_pair(r->body, tg_request_forwarded_body(r), came, went);
+    add_digest(out, TG_STR(",\"request.sha256\":\""), came);
+    if (!refused)
+        add_digest(out, TG_STR(",\"forwarded.sha256\":\""), went);
+}
+
+/* `test` with the value that was there. */
+static void add_test(struct tg_buf *out, const struct tg_change *c)
+{
+    tg_buf_add(out, TG_STR("{\"op\":\"test\",\"path\":"));
+    tg_buf_json(out, c->pointer);
+    tg_buf_add(out, TG_STR(",\"value\":"));
+    tg_redact_compact(out, c->old_text);
+    tg_buf_add(out, TG_STR("},"));
+}
+
+/* One change as RFC 6902 has it, with one member more, `why`, which that allows (section 4). */
+static void add_change(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
+                       const struct tg_change *c, struct tg_redact_path *path)
+{
+    static const char *const ops[] = {[TG_CHANGE_REPLACE] = "replace",
+                                      [TG_CHANGE_RENAME] = "move",
+                                      [TG_CHANGE_REMOVE] = "remove",
+                                      [TG_CHANGE_ADD] = "add"};
+    bool hide = tg_redact_change(redact, r->doc, c, path) || c->old_text.n > 4096 ||
+                (c->old_text.n > 0 && (*c->old_text.p == '{' || *c->old_text.p == '['));
+
+    CHECK(c->op >= TG_CHANGE_REPLACE && c->op <= TG_CHANGE_ADD);
+    if (c->op != TG_CHANGE_ADD && !hide) /* nobody could test a hidden value */
+        add_test(out, c);
+    tg_buf_add(out, TG_STR("{\"op\":\""));
+    tg_buf_puts(out, ops[c->op]);
+    tg_buf_putc(out, '"');
+    add_text(out, TG_STR(",\"from\":"),
+             c->op == TG_CHANGE_RENAME ? c->pointer : (struct tg_str){NULL, 0});
+    tg_buf_add(out, TG_STR(",\"path\":"));
+    tg_buf_json(out, c->op == TG_CHANGE_RENAME ? c->to : c->pointer);
+    if (c->op == TG_CHANGE_REPLACE || c->op == TG_CHANGE_ADD) {
+        tg_buf_add(out, TG_STR(",\"value\":"));
+        if (hide)
+            tg_redact_value(redact, out, c->new_text);
+        else
+            tg_redact_compact(out, c->new_text);
+    }
+    tg_buf_add(out, TG_STR(",\"why\":"));
+    tg_buf_json(out, tg_str_of(c->why));
+    tg_buf_putc(out, '}');
+}
+
+static void add_patch(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
+{
+    struct tg_redact_path path; /* two kilobytes: not cleared, only its count */
+
+    if (r->doc == NULL || r->doc->nchanges == 0)
+        return;
+    path.n = 0;
+    tg_buf_add(out, TG_STR(",\"patch\":["));
+    for (const struct tg_change *c = r->doc->changes; c != NULL; c = c->next) {
+        if (c != r->doc->changes)
+            tg_buf_putc(out, ',');
+        add_change(redact, out, r, c, &path);
+    }
+    tg_buf_putc(out, ']');
+}
+
+static void add_finding(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
+                        const struct tg_finding *f)
+{
+    tg_buf_add(out, TG_STR("{\"pointer\":"));
+    tg_buf_json(out, f->pointer);
+    add_text(out, TG_STR(",\"rule\":"), tg_str_of(f->rule));
+    add_text(out, TG_STR(",\"policy\":"), f->policy);
+    add_text(out, TG_STR(",\"code\":"), tg_str_of(tg_error_info(f->error)->code));
+    tg_buf_add(out, TG_STR(",\"message\":"));
+    tg_redact_message(redact, out, f->message, r->doc, f->pointer);
+    tg_buf_putc(out, '}');
+}
+
+static void add_findings(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
+                         enum tg_severity severity, struct tg_str name)
+{
+    bool some = false;
+
+    for (const struct tg_finding *f = r->report.first; f != NULL; f = f->next) {
+        if (f->severity != severity)
+            continue;
+        if (some)
+            tg_buf_putc(out, ',');
+        else
+            tg_buf_add(out, name);
+        some = true;
+        add_finding(redact, out, r, f);
+    }
+    if (some)
+        tg_buf_putc(out, ']');
+}
+
+static const char *const result_words[] = {
+    [TG_RULE_PASS] = "pass", [TG_RULE_FAIL] = "fail",   [TG_RULE_WARN] = "warn",
+    [TG_RULE_SKIP] = "skip", [TG_RULE_ERROR] = "error",
+};
+
+static void add_results(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
+{
+    bool some = false;
+
+    for (const struct tg_policy_result *p = r->report.results; p != NULL; p = p->next) {
+        CHECK(p->result >= TG_RULE_PASS && p->result <= TG_RULE_ERROR);
+        if (p->result == TG_RULE_PASS && p->exception.n == 0)
+            continue;
+        tg_buf_puts(out, some ? "," : ",\"policy.results\":[");
+        some = true;
+        tg_buf_add(out, TG_STR("{\"policy\":"));
+        tg_buf_json(out, p->policy);
+        tg_buf_add(out, TG_STR(",\"rule\":"));
+        tg_buf_json(out, p->rule);
+        tg_buf_add(out, TG_STR(",\"result\":\""));
+        tg_buf_puts(out, result_words[p->result]);
+        tg_buf_putc(out, '"');
+        add_text(out, TG_STR(",\"mode\":"), p->mode);
+        add_text(out, TG_STR(",\"exception\":"), p->exception);
+        if (p->message.n > 0) {
+            add_text(out, TG_STR(",\"pointer\":"), p->pointer);
+            tg_buf_add(out, TG_STR(",\"message\":"));
+            tg_redact_message(redact, out, p->message, r->doc, p->pointer);
+        }
+        tg_buf_putc(out, '}');
+    }
+    if (some)
+        tg_buf_putc(out, ']');
+}
+
+/* True when an earlier result used the same exception. */
+static bool told_before(const struct tg_report *report, const struct tg_policy_result *p)
+{
+    for (const struct tg_policy_result *e = report->results; e != p; e = e->next)
+        if (tg_str_eq(e->exception, p->exception))
+            return true;
+    return false;
+}
+
+static void add_exceptions(struct tg_buf *out, const struct tg_report *report)
+{
+    bool some = false;
+
+    for (const struct tg_policy_result *p = report->results; p != NULL; p = p->next) {
+        if (p->exception.n == 0 || told_before(report, p))
+            continue;
+        tg_buf_puts(out, some ? "," : ",\"exceptions\":[");
+        some = true;
+        tg_buf_json(out, p->exception);
+    }
+    if (some)
+        tg_buf_putc(out, ']');
+}
+
+static void add_body(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
+{
+    if (r->doc == NULL || redact->conf->body == TG_AUDIT_BODY_NONE ||
+        tg_doc_type(r->doc, 0) != TG_OBJECT)
+        return;
+    if (redact->conf->body == TG_AUDIT_BODY_FULL)
+        tg_buf_add(out, TG_STR(",\"request.body_full\":true"));
+    tg_buf_add(out, TG_STR(",\"request.body\":"));
+    tg_redact_body(redact, out, r->doc, 0);
+}
+
+static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
+                            const struct tg_request *r)
+{
+    add_digests(out, r);
+    add_patch(redact, out, r);
+    add_findings(redact, out, r, TG_VIOLATION, TG_STR(",\"violations\":["));
+    add_findings(redact, out, r, TG_WARNING, TG_STR(",\"warnings\":["));
+    add_text(out, TG_STR(",\"policy.revision\":"), r->report.policy_revision);
+    add_results(redact, out, r);
+    add_exceptions(out, &r->report);
+    add_body(redact, out, r);
+}
+
+/* --- how it went --- */
+
+/* An error code comes from the upstream's body: told when it looks like one. */
+static bool is_code(struct tg_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '.' || c == '_' || c == '-'))
+            return false;
+    }
+    return s.n <= MAX_CODE;
+}
+
+static void add_upstream(struct tg_buf *out, const struct tg_audit_record *a)
+{
+    if (a->upstream_status > 0)
+        add_number(out, TG_STR(",\"upstream.status_code\":"), (uint64_t)a->upstream_status);
+    add_text(out, TG_STR(",\"upstream.address\":"), a->upstream_address);
+    if (a->upstream_failed)
+        tg_buf_add(out, TG_STR(",\"upstream.failed\":true"));
+    if (is_code(a->upstream_error_code))
+        add_text(out, TG_STR(",\"upstream.error_code\":"), a->upstream_error_code);
+    else
+        tg_buf_add(out, TG_STR(",\"upstream.error_code\":\"(unreadable)\""));
+}
+
+static void add_numbers(struct tg_buf *out, const struct tg_audit_record *a)
+{
+    add_number(out, TG_STR(",\"bytes.in\":"), a->bytes_in);
+    add_number(out, TG_STR(",\"bytes.out\":"), a->bytes_out);
+    add_number(out, TG_STR(",\"duration_us\":"), a->duration_us);
+    add_number(out, TG_STR(",\"filter_us\":"), a->filter_us);
+    add_number(out, TG_STR(",\"connect_us\":"), a->connect_us);
+    add_number(out, TG_STR(",\"upstream_us\":"), a->upstream_us);
+}
+
+void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
+                         const struct tg_audit_record *a, bool under_way)
+{
+    CHECK(a->request != NULL);
+    add_request(redact, out, a);
+    tg_buf_add(out, TG_STR(",\"decision\":\""));
+    tg_buf_puts(out, tg_audit_decision(a));
+    tg_buf_putc(out, '"');
+    if (!under_way) {
+        tg_buf_add(out, TG_STR(",\"end\":\""));
+        tg_buf_puts(out, tg_error_info(a->end)->word);
+        tg_buf_putc(out, '"');
+        add_text(out, TG_STR(",\"end_detail\":"), a->end_detail);
+    }
+    if (a->status > 0)
+        add_number(out, TG_STR(",\"http.response.status_code\":"), (uint64_t)a->status);
+    add_chain_facts(redact, out, a->request);
+    add_upstream(out, a);
+    if (!under_way)
+        add_numbers(out, a);
+}

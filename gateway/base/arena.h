@@ -1,0 +1,67 @@
+/*
+ * An arena: many small allocations, one release. Three of them exist in the gateway, one per
+ * lifetime: configuration, connection, exchange. A pointer never goes from a longer life to a
+ * shorter one.
+ *
+ * It has no ceiling: what is put into it is bounded by the limits on the input it is made from, as
+ * there are for heads, bodies, their values and files. An arena never returns NULL; out of memory
+ * ends the process.
+ */
+#ifndef TG_BASE_ARENA_H
+#define TG_BASE_ARENA_H
+
+#include "base/check.h"
+#include "base/str.h"
+
+#include <stdalign.h>
+
+struct tg_arena_chunk;
+
+struct tg_arena {
+    struct tg_arena_chunk *chunk; /* newest first; owned */
+    char *at;                     /* next free byte of the newest chunk */
+    char *end;
+};
+
+/* Makes an empty arena. Allocates nothing yet. End it with tg_arena_end(). */
+void tg_arena_init(struct tg_arena *a);
+
+/* Frees all memory. The arena is as after tg_arena_init(). */
+void tg_arena_end(struct tg_arena *a);
+
+/* Forgets all allocations but keeps the largest chunk (up to 64 KB) for reuse. */
+void tg_arena_reset(struct tg_arena *a);
+
+enum { TG_ARENA_ALIGN = alignof(max_align_t) };
+
+/* Makes room for `n` bytes; tg_arena_alloc() calls it. */
+void tg_arena_grow(struct tg_arena *a, size_t n);
+
+/* `n` bytes, aligned for any type, not initialised. `n` may be 0. Never NULL. */
+static inline void *tg_arena_alloc(struct tg_arena *a, size_t n)
+{
+    size_t rounded = (n + (TG_ARENA_ALIGN - 1)) & ~(size_t)(TG_ARENA_ALIGN - 1);
+    void *p;
+
+    CHECK(rounded >= n);
+    if ((size_t)(a->end - a->at) < rounded)
+        tg_arena_grow(a, rounded);
+    p = a->at;
+    a->at += rounded;
+    return p;
+}
+
+/* The same, zeroed; `count * size` that overflows is a bug and CHECKed. */
+void *tg_arena_zalloc(struct tg_arena *a, size_t count, size_t size);
+
+/* A copy of `s`, with a NUL behind it that does not count. */
+struct tg_str tg_arena_dup(struct tg_arena *a, struct tg_str s);
+
+/* A copy of `s` between double quotes, with a NUL behind it that does not count. */
+struct tg_str tg_arena_quote(struct tg_arena *a, struct tg_str s);
+
+/* A formatted string, with a NUL behind it that does not count. */
+struct tg_str tg_arena_printf(struct tg_arena *a, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,56 @@
+#include "base/clock.h"
+
+#include "base/check.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t frozen;
+
+static int64_t read_clock(clockid_t id)
+{
+    struct timespec t;
+
+    CHECK(clock_gettime(id, &t) == 0);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+uint64_t tg_clock_mono_now(void)
+{
+    return (uint64_t)read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t tg_clock_wall_now(void)
+{
+    return frozen != 0 ? frozen : read_clock(CLOCK_REALTIME);
+}
+
+void tg_clock_freeze(int64_t us)
+{
+    frozen = us;
+}
+
+static void digits(char *out, unsigned value, int n)
+{
+    while (n-- > 0) {
+        out[n] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
+void tg_clock_text(int64_t us, char out[TG_CLOCK_TEXT])
+{
+    time_t seconds = (time_t)(us / 1000000);
+    struct tm t;
+
+    CHECK(us >= 0 && gmtime_r(&seconds, &t) != NULL && t.tm_year < 8100);
+    memcpy(out, "0000-00-00T00:00:00.000000Z", TG_CLOCK_TEXT);
+    digits(out, (unsigned)t.tm_year + 1900, 4);
+    digits(out + 5, (unsigned)t.tm_mon + 1, 2);
+    digits(out + 8, (unsigned)t.tm_mday, 2);
+    digits(out + 11, (unsigned)t.tm_hour, 2);
+    digits(out + 14, (unsigned)t.tm_min, 2);
+    digits(out + 17, (unsigned)t.tm_sec, 2);
+    digits(out + 20, (unsigned)(us % 1000000), 6);
+}

@@ -1,0 +1,21 @@
+/* Time. Two clocks: monotonic for durations and deadlines, wall for what people read. */
+#ifndef TG_BASE_CLOCK_H
+#define TG_BASE_CLOCK_H
+
+#include <stdint.h>
+
+enum { TG_CLOCK_TEXT = 28 }; /* bytes of "2026-01-02T03:04:05.678901Z" with its NUL */
+
+/* Microseconds of the monotonic clock, read now. */
+uint64_t tg_clock_mono_now(void);
+
+/* Microseconds since 1970 UTC, read now; or the time tg_clock_freeze() set. */
+int64_t tg_clock_wall_now(void);
+
+/* Stops the wall clock at `us` (tests, `--now` of the command line); 0 lets it run again. */
+void tg_clock_freeze(int64_t us);
+
+/* Writes RFC 3339 text in UTC with microseconds and a NUL. Years 1970 to 9999. */
+void tg_clock_text(int64_t us, char out[TG_CLOCK_TEXT]);
+
+#endif

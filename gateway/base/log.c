@@ -1,0 +1,96 @@
+#include "base/log.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static struct {
+    int fd;
+    enum tg_log_level level;
+    uint64_t errors;
+} sink = {STDERR_FILENO, TG_LOG_NOTICE, 0};
+
+static const char *const names[] = {
+    [TG_LOG_EMERG] = "emerg", [TG_LOG_ALERT] = "alert", [TG_LOG_CRIT] = "crit",
+    [TG_LOG_ERROR] = "error", [TG_LOG_WARN] = "warn",   [TG_LOG_NOTICE] = "notice",
+    [TG_LOG_INFO] = "info",   [TG_LOG_DEBUG] = "debug",
+};
+
+const char *tg_log_level_name(enum tg_log_level level)
+{
+    CHECK(level >= TG_LOG_EMERG && level <= TG_LOG_DEBUG);
+    return names[level];
+}
+
+bool tg_log_open(const char *path)
+{
+    int fd =
+        path == NULL ? STDERR_FILENO : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+
+    if (fd < 0)
+        return false;
+    if (sink.fd != STDERR_FILENO)
+        close(sink.fd);
+    sink.fd = fd;
+    return true;
+}
+
+void tg_log_level(enum tg_log_level level)
+{
+    CHECK(level >= TG_LOG_EMERG && level <= TG_LOG_DEBUG);
+    sink.level = level;
+}
+
+bool tg_log_wants(enum tg_log_level level)
+{
+    return level <= sink.level;
+}
+
+/* Control characters become '?': a value from outside cannot start a line of its own. */
+static void flatten(char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c < 0x20 || c == 0x7f)
+            text[i] = '?';
+    }
+}
+
+void tg_log(enum tg_log_level level, const char *unit, const char *format, ...)
+{
+    char line[4096];
+    char when[TG_CLOCK_TEXT];
+    int saved = errno;
+    size_t n;
+    int more;
+    va_list args;
+
+    if (level <= TG_LOG_ERROR)
+        sink.errors++;
+    if (level > sink.level)
+        return;
+    tg_clock_text(tg_clock_wall_now(), when);
+    more = snprintf(line, sizeof(line), "%s [%s] %d %s: ", when, names[level], (int)getpid(), unit);
+    CHECK(more > 0 && (size_t)more < sizeof(line));
+    n = (size_t)more;
+    va_start(args, format);
+    more = vsnprintf(line + n, sizeof(line) - n, format, args);
+    va_end(args);
+    if (more > 0)
+        n = n + (size_t)more < sizeof(line) - 1 ? n + (size_t)more : sizeof(line) - 2;
+    flatten(line, n);
+    line[n++] = '\n';
+    (void)!write(sink.fd, line, n);
+    errno = saved;
+}
+
+uint64_t tg_log_errors(void)
+{
+    return sink.errors;
+}

@@ -1,0 +1,48 @@
+/*
+ * The error log: one line per event, written where the fact is known, and not again by callers.
+ * Lines look like
+ *     2026-01-02T03:04:05.678901Z [warn] 4711 upstream: connection refused by 10.0.0.1:443, while
+ *     connecting to the upstream, request 7f3c...
+ * Text from outside is escaped: one event is always one line. The log is the one mutable global.
+ */
+#ifndef TG_BASE_LOG_H
+#define TG_BASE_LOG_H
+
+#include "base/str.h"
+
+enum tg_log_level {
+    TG_LOG_EMERG = 1,
+    TG_LOG_ALERT,
+    TG_LOG_CRIT,
+    TG_LOG_ERROR,
+    TG_LOG_WARN,
+    TG_LOG_NOTICE,
+    TG_LOG_INFO,
+    TG_LOG_DEBUG
+};
+
+/* The word for a level, as in the configuration ("emerg" ... "debug"). */
+const char *tg_log_level_name(enum tg_log_level level);
+
+/*
+ * Sends lines to a file, which it appends to or makes (NULL: standard error), and closes the one it
+ * opened before. False with errno, and nothing changes, when the file cannot be opened. Before the
+ * first call: standard error, notice.
+ */
+bool tg_log_open(const char *path);
+
+/* Writes lines of `level` and more severe ones. */
+void tg_log_level(enum tg_log_level level);
+
+/* True when a line of that level would be written; for work only the line needs. */
+bool tg_log_wants(enum tg_log_level level);
+
+/* Writes one line. `unit` names the part that noticed ("guard", "upstream", ...). errno survives.
+ */
+void tg_log(enum tg_log_level level, const char *unit, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* How many lines of level error or worse were written since start. */
+uint64_t tg_log_errors(void);
+
+#endif

@@ -1,0 +1,76 @@
+#include "base/utf8.h"
+
+#include "base/check.h"
+
+size_t tg_utf8_decode(struct tg_str s, uint32_t *code)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char lead;
+    size_t n;
+    uint32_t value;
+
+    if (s.n == 0)
+        return 0;
+    lead = (unsigned char)s.p[0];
+    if (lead < 0x80) {
+        *code = lead;
+        return 1;
+    }
+    n = lead >= 0xf0 && lead < 0xf8 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 0;
+    if (n == 0 || lead >= 0xf8 || s.n < n)
+        return 0;
+    value = lead & (0x7fU >> n);
+    for (size_t i = 1; i < n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if ((c & 0xc0) != 0x80)
+            return 0;
+        value = value << 6 | (c & 0x3fU);
+    }
+    if (value < least[n] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
+        return 0;
+    *code = value;
+    return n;
+}
+
+size_t tg_utf8_encode(uint32_t code, char out[4])
+{
+    CHECK(code <= 0x10ffff && !(code >= 0xd800 && code < 0xe000));
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (char)(0xc0 | code >> 6);
+        out[1] = (char)(0x80 | (code & 0x3f));
+        return 2;
+    }
+    if (code < 0x10000) {
+        out[0] = (char)(0xe0 | code >> 12);
+        out[1] = (char)(0x80 | (code >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (code & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | code >> 18);
+    out[1] = (char)(0x80 | (code >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (code >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (code & 0x3f));
+    return 4;
+}
+
+size_t tg_utf8_length(struct tg_str s)
+{
+    const uint64_t ones = 0x0101010101010101;
+    size_t count = s.n, i = 0;
+
+    /* eight bytes at a time, less those that continue a character: 10xxxxxx */
+    for (; s.n - i >= 8; i += 8) {
+        uint64_t word;
+
+        memcpy(&word, s.p + i, 8);
+        count -= (size_t)(((word >> 7 & ~word >> 6 & ones) * ones) >> 56);
+    }
+    for (; i < s.n; i++)
+        count -= ((unsigned char)s.p[i] & 0xc0) == 0x80;
+    return count;
+}

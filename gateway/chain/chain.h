@@ -1,0 +1,38 @@
+/*
+ * Walks one request through the filters of its location, without any socket: the exchange and
+ * `trainguard eval` use the same walker. The walker owns the position; filters never call each
+ * other. on_done runs exactly once for each filter whose on_request ran.
+ */
+#ifndef TG_CHAIN_H
+#define TG_CHAIN_H
+
+#include "settings/settings.h"
+
+enum { TG_CHAIN_MAX_TURNS = 64 }; /* calls of one filter that waits and wakes; then it FAILs */
+
+struct tg_chain {
+    const struct tg_location *location; /* NULL before begin and after done */
+    struct tg_request *request;
+    unsigned at;                 /* index into location->filters of the filter to call next */
+    unsigned entered;            /* how many filters' on_request ran */
+    unsigned turns;              /* of the current filter */
+    void *state[TG_MAX_FILTERS]; /* by position; in the request's arena */
+};
+
+/* Starts at the first filter of a location. Allocates states from the request's arena. */
+void tg_chain_begin(struct tg_chain *c, const struct tg_location *location,
+                    struct tg_request *request);
+
+/*
+ * Calls filters until one does not say TG_NEXT, or all have. Returns TG_NEXT when the request
+ * passed all of them, TG_WAIT (call again when resumed; request->waiting says why), TG_REPLY, or
+ * TG_FAIL. A request with violations in its report never passes: when no filter refused it, the
+ * walker does, behind the last one.
+ */
+enum tg_verdict tg_chain_run(struct tg_chain *c);
+
+/* Runs on_done in reverse order for the filters entered. Harmless before begin and when repeated.
+ */
+void tg_chain_done(struct tg_chain *c);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * The one header a filter includes. A filter is one constant struct tg_filter; filters/README.md
+ * teaches it, filters/skeleton.c is the one to copy. Filters never call each other and never touch
+ * a socket: the core walks the chain in the order of the configuration.
+ */
+#ifndef TG_CHAIN_FILTER_H
+#define TG_CHAIN_FILTER_H
+
+#include "chain/request.h"
+#include "config/conf.h"
+
+/* Raised whenever a struct or function in this header, or one it includes, changes its meaning. A
+ * module built against another number is not loaded. */
+enum { TG_FILTER_ABI = 1 };
+
+/* What a hook wants next. The first value is 1: a forgotten `return 0` is caught. */
+enum tg_verdict {
+    TG_NEXT = 1, /* go on with the next filter */
+    TG_WAIT,     /* call again when resumed; only as `return tg_wait(...)` */
+    TG_REPLY,    /* answer the client; only as `return tg_reply(...)` or tg_refuse() */
+    TG_FAIL      /* the filter broke; only as `return tg_fail(...)`; a 500 */
+};
+
+/* What a filter relies on and does; the order is checked against it when the file is loaded. */
+enum tg_filter_traits {
+    TG_NEEDS_DOCUMENT = 1 << 0, /* must stand behind a filter with TG_GIVES_DOCUMENT */
+    TG_GIVES_DOCUMENT = 1 << 1,
+    TG_CHANGES_BODY = 1 << 2, /* must stand before every filter with TG_JUDGES_BODY */
+    TG_JUDGES_BODY = 1 << 3,
+    TG_SIGNS = 1 << 4, /* must be last */
+};
+
+struct tg_filter {
+    unsigned abi; /* TG_FILTER_ABI */
+    const char *name;
+    const char *help;                      /* one sentence for the reference */
+    unsigned traits;                       /* enum tg_filter_traits, or-ed */
+    const struct tg_directive *directives; /* rows for TG_IN_LOCATION etc., or NULL */
+    size_t conf_size;  /* bytes of configuration per location; copied from the outer block */
+    size_t state_size; /* bytes of zeroed state per exchange */
+
+    /* Once per location that uses the filter, after its directives are set: compile, load files.
+     * Records problems with tg_conf_error(), each once for all locations that share it (see
+     * tg_conf_shared()), and returns false. May be NULL. */
+    bool (*on_load)(struct tg_conf *c, const struct tg_conf_item *location, void *conf);
+
+    /* Undoes on_load when the configuration goes. Must cope with a conf on_load failed on. */
+    void (*on_unload)(void *conf);
+
+    /* The whole request is there. Called again after tg_resume() when it returned TG_WAIT. */
+    enum tg_verdict (*on_request)(struct tg_request *r, const void *conf, void *state);
+
+    /* Exactly once when on_request ran, whatever became of the exchange. May be NULL. */
+    void (*on_done)(struct tg_request *r, const void *conf, void *state);
+
+    /* Appends what was loaded, for -T: comment lines ("# ...\n"). May be NULL. */
+    void (*on_dump)(const void *conf, struct tg_buf *out);
+};
+
+/* `return tg_reply(r, TG_E_..., "detail", "中文")`: refuse with a row of errors.h. The details may
+ * be NULL: then the row's own text. They must live as long as the request. */
+enum tg_verdict tg_reply(struct tg_request *r, enum tg_error error, const char *detail,
+                         const char *detail_zh);
+
+/* `return tg_refuse(r)`: refuse with the violations of r->report (CHECKed: there is one). */
+enum tg_verdict tg_refuse(struct tg_request *r);
+
+/* `return tg_fail(r, "detail")`: the filter itself broke. */
+enum tg_verdict tg_fail(struct tg_request *r, const char *detail);
+
+/* `return tg_wait(r, "asking the key server", 500)`: why, for the log, and how long at most (ms, at
+ * least 1). Whoever wakes the request keeps tg_request_handle() and calls tg_resume(). */
+enum tg_verdict tg_wait(struct tg_request *r, const char *why, unsigned ms);
+
+/* Names a request to a callback that may come late. A stale ticket does nothing. */
+struct tg_worker;
+struct tg_request_handle {
+    struct tg_worker *worker;
+    uint32_t slot;
+    uint32_t generation;
+};
+struct tg_request_handle tg_request_handle(const struct tg_request *r);
+
+/* Calls the waiting filter again. Returns false when the request is gone or does not wait. */
+bool tg_resume(struct tg_request_handle ticket);
+
+/* The worker's event loop, for timers and sockets of a filter's own (libevent). NULL in `eval`. */
+struct event_base;
+struct event_base *tg_request_loop(const struct tg_request *r);
+
+/* Sets (or, with an empty value, removes) a field of the forwarded request. Strings are copied. */
+void tg_request_set_field(struct tg_request *r, struct tg_str name, struct tg_str value);
+
+/* --- the table of known filters (filters/table.c) and modules --- */
+
+/* Built-in filters, NULL-terminated. */
+extern const struct tg_filter *const tg_builtin_filters[];
+
+/* Number of known filters, and the i-th: built-in ones first, then loaded modules. */
+unsigned tg_filter_count(void);
+const struct tg_filter *tg_filter_at(unsigned i);
+
+/* The index of a filter by name, or -1. */
+int tg_filter_index(struct tg_str name);
+
+/*
+ * Loads a shared object that exports `const struct tg_filter tg_module_filter`. Returns NULL on
+ * success, else why not (static or in `arena`): not found, no such symbol, another ABI number, a
+ * name that is taken. Modules stay loaded until the process ends.
+ */
+const char *tg_filter_load_module(struct tg_arena *arena, const char *path);
+
+#endif

@@ -1,0 +1,49 @@
+#include "chain/report.h"
+
+#include "base/check.h"
+
+void tg_report_init(struct tg_report *r, struct tg_arena *arena)
+{
+    *r = (struct tg_report){.arena = arena};
+}
+
+void tg_report_add(struct tg_report *r, const struct tg_finding *f)
+{
+    struct tg_finding *copy;
+    unsigned *count = f->severity == TG_VIOLATION ? &r->violations : &r->warnings;
+
+    CHECK(f->severity == TG_WARNING || f->severity == TG_VIOLATION);
+    CHECK(f->error > TG_E_DONE && f->error < TG_E_COUNT && f->rule != NULL);
+    if (++*count > TG_MAX_FINDINGS)
+        return;
+    copy = tg_arena_alloc(r->arena, sizeof(*copy));
+    *copy = *f;
+    copy->next = NULL;
+    if (r->last != NULL)
+        r->last->next = copy;
+    else
+        r->first = copy;
+    r->last = copy;
+}
+
+const struct tg_finding *tg_report_violation(const struct tg_report *r)
+{
+    const struct tg_finding *f = r->first;
+
+    while (f != NULL && f->severity != TG_VIOLATION)
+        f = f->next;
+    return f;
+}
+
+void tg_report_result(struct tg_report *r, const struct tg_policy_result *p)
+{
+    struct tg_policy_result *copy = tg_arena_alloc(r->arena, sizeof(*copy));
+
+    *copy = *p;
+    copy->next = NULL;
+    if (r->last_result != NULL)
+        r->last_result->next = copy;
+    else
+        r->results = copy;
+    r->last_result = copy;
+}

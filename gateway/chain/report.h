@@ -1,0 +1,65 @@
+/*
+ * What the filters found out about one request: violations (refuse), warnings (tell the client),
+ * and the results of policy rules. One report feeds the client's answer, the audit record, the
+ * metrics and every output of the command line.
+ */
+#ifndef TG_CHAIN_REPORT_H
+#define TG_CHAIN_REPORT_H
+
+#include "base/arena.h"
+#include "http/errors.h"
+
+enum tg_severity { TG_WARNING = 1, TG_VIOLATION };
+
+enum { TG_MAX_FINDINGS = 200 }; /* kept of each severity; more are counted */
+
+struct tg_finding {
+    enum tg_severity severity;
+    const char *rule;      /* stable id, e.g. "type", "obs_path"; a policy rule's name */
+    struct tg_str policy;  /* name of the policy, empty for the contract's rules */
+    enum tg_error error;   /* gives status and API code */
+    struct tg_str pointer; /* RFC 6901 into the document; "" is the whole */
+    uint32_t offset;       /* in the client's text; UINT32_MAX when there is no place */
+    struct tg_str message; /* English, e.g. "must be a string" */
+    struct tg_str message_zh;
+    struct tg_finding *next;
+};
+
+enum tg_rule_result { TG_RULE_PASS = 1, TG_RULE_FAIL, TG_RULE_WARN, TG_RULE_SKIP, TG_RULE_ERROR };
+
+/* One policy rule that did not simply pass or skip. */
+struct tg_policy_result {
+    struct tg_str policy;
+    struct tg_str rule;
+    enum tg_rule_result result;
+    struct tg_str mode;      /* deny, warn, dryrun */
+    struct tg_str exception; /* the exception that switched it off, or empty */
+    struct tg_str pointer;   /* RFC 6901, of the first value that did not hold */
+    struct tg_str message;   /* English, about that value */
+    struct tg_policy_result *next;
+};
+
+struct tg_report {
+    struct tg_arena *arena; /* borrowed */
+    struct tg_finding *first;
+    struct tg_finding *last;
+    unsigned violations; /* all, also those not kept */
+    unsigned warnings;
+    struct tg_str policy_revision; /* hex SHA-256, empty without a policy */
+    struct tg_policy_result *results;
+    struct tg_policy_result *last_result;
+};
+
+/* Starts an empty report whose texts live in the arena. */
+void tg_report_init(struct tg_report *r, struct tg_arena *arena);
+
+/* Adds a finding (copied; its strings must live as long as the arena). */
+void tg_report_add(struct tg_report *r, const struct tg_finding *f);
+
+/* The first violation, or NULL. Its error row is what the client is answered. */
+const struct tg_finding *tg_report_violation(const struct tg_report *r);
+
+/* Adds a policy rule's result (copied likewise). */
+void tg_report_result(struct tg_report *r, const struct tg_policy_result *p);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * One request as filters see it, without any socket: the gateway makes it from what a client sent,
+ * the command line from a file. Everything in it lives in its arena (the exchange's lifetime).
+ */
+#ifndef TG_CHAIN_REQUEST_H
+#define TG_CHAIN_REQUEST_H
+
+#include "chain/report.h"
+#include "json/document.h"
+
+/* A header field (RFC 9110 section 5). Name as sent, value without OWS around it. */
+struct tg_field {
+    struct tg_str name;
+    struct tg_str value;
+};
+
+/* A field a filter wants in the forwarded request; an empty value means: leave it out. */
+struct tg_set_field {
+    struct tg_field field;
+    struct tg_set_field *next;
+};
+
+/* How the client proved who it is (contract section 6). */
+enum tg_credentials {
+    TG_CRED_NONE = 1,
+    TG_CRED_TOKEN,  /* X-Auth-Token */
+    TG_CRED_SIGNED, /* Authorization: SDK-HMAC-SHA256, SDK-HMAC-SM3, V11-HMAC-SHA256 */
+    TG_CRED_BEARER, /* Authorization: Bearer */
+    TG_CRED_OTHER,  /* any other Authorization */
+};
+
+struct tg_request {
+    struct tg_arena *arena;
+    struct tg_str method;
+    struct tg_str target;          /* path and query as they go upstream */
+    struct tg_str path;            /* normalised, without query (target.h) */
+    const struct tg_field *fields; /* those that go on: without hop-by-hop ones */
+    unsigned nfields;
+    struct tg_str client_address; /* text, without port */
+    struct tg_str tls_principal;  /* common name of the client's certificate; empty: none */
+    struct tg_str request_id;
+    struct tg_str route;       /* the location's pattern */
+    struct tg_str project_id;  /* from the pattern; empty when it has none */
+    struct tg_str config_name; /* the same */
+    enum tg_credentials credentials;
+    struct tg_str access_key; /* AK of a signed request, else empty */
+    struct tg_str principal;  /* the caller as the audit log has it; empty until
+                                 tg_request_principal() was asked, or the command line set it */
+
+    struct tg_str body; /* as the client sent it, transfer coding removed */
+    struct tg_doc *doc; /* made by the json filter; NULL before */
+    uint32_t config;    /* the node of the config object in `doc`, set by the json filter */
+
+    struct tg_report report;
+    struct tg_set_field *set_fields;
+
+    /* What a filter that returns TG_REPLY or TG_FAIL leaves (tg_reply(), tg_fail()). */
+    enum tg_error error;
+    struct tg_str error_detail; /* English, may be empty: then the table's text */
+    struct tg_str error_detail_zh;
+
+    /* What a filter that returns TG_WAIT leaves (tg_wait()). */
+    const char *waiting; /* "asking the key server" */
+    unsigned wait_ms;
+
+    void *exchange; /* the core's; NULL on the command line */
+};
+
+/* Starts a request: zeroed, with its report. */
+void tg_request_init(struct tg_request *r, struct tg_arena *arena);
+
+/* The value of the first field of that name (any case), or a slice with p == NULL. */
+struct tg_str tg_request_field(const struct tg_request *r, struct tg_str name);
+
+/* Works out `credentials` and `access_key` from the fields. */
+void tg_request_identify(struct tg_request *r);
+
+/* Who calls, as the audit log has it: the AK of a signed request, else "hmac-sha256:..." of the
+ * token; empty when there are no credentials, or no audit log to ask (command line). Worked out
+ * once. */
+struct tg_str tg_request_principal(struct tg_request *r);
+
+/* True when Accept-Language prefers Chinese to English (RFC 9110 section 12.5.4). */
+bool tg_request_prefers_chinese(const struct tg_request *r);
+
+/* The body as it goes upstream: client's bytes, or the edited document. */
+struct tg_str tg_request_forwarded_body(const struct tg_request *r);
+
+/*
+ * Appends the API's error body (contract section 5) for a refused request: for the violations of
+ * the report when it has any, else for r->error. `status` gets the HTTP status.
+ */
+void tg_request_answer(const struct tg_request *r, struct tg_buf *out, int *status);
+
+#endif

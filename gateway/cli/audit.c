@@ -1,0 +1,183 @@
+/* `trainguard audit`: options, and which command they are for. */
+#include "cli/audit.h"
+
+#include "cli/commands.h"
+#include "shm/stats.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char usage_text[] =
+    "Usage: trainguard audit verify  [--key-file FILE] [--closed] FILE...\n"
+    "       trainguard audit show    [FILTER...] [--output text|json|csv] [--follow] FILE...\n"
+    "       trainguard audit summary [FILTER...] [--output text|json|csv] FILE...\n"
+    "\n"
+    "verify finds removed, changed, moved, inserted and truncated lines. FILE... are the files\n"
+    "of a log, rotated ones in any order; - is standard input.\n"
+    "\n"
+    "  --key-file FILE   the key of audit_key_file\n"
+    "  --closed          a stream without a stop record is a problem\n"
+    "\n"
+    "Filters, all of which a record must pass:\n"
+    "  --decision WORD   allow, warn, deny, invalid, error\n"
+    "  --project ID      --config NAME      --principal TEXT      --rule NAME\n"
+    "  --since TIME      at or after it: 2026-01-31, 2026-01-31T12:00 (UTC),\n"
+    "                    2026-01-31T20:00+08:00, or 90m, 12h, 7d, 4w ago\n"
+    "  --until TIME      before it\n"
+    "\n"
+    "  --output FORMAT   text (default), json, csv\n"
+    "  --follow          wait for more records, across rotations\n"
+    "  --no-color        colour is used on a terminal unless NO_COLOR is set\n"
+    "\n"
+    "Exit status: 0 fine, 1 a problem was found, 2 a file could not be read, or wrong usage.\n";
+
+static const struct {
+    const char *name;
+    int (*run)(const struct tg_audit_options *options, char **files, int nfiles);
+    const char *options; /* those of the table below that it knows */
+} commands[] = {
+    {"verify", tg_audit_verify, "kx"},
+    {"show", tg_audit_show, "dpcarsuofn"},
+    {"summary", tg_audit_summary, "dpcarsuo"},
+};
+
+static const struct option names[] = {
+    {"decision", required_argument, NULL, 'd'}, {"project", required_argument, NULL, 'p'},
+    {"config", required_argument, NULL, 'c'},   {"principal", required_argument, NULL, 'a'},
+    {"rule", required_argument, NULL, 'r'},     {"since", required_argument, NULL, 's'},
+    {"until", required_argument, NULL, 'u'},    {"output", required_argument, NULL, 'o'},
+    {"follow", no_argument, NULL, 'f'},         {"no-color", no_argument, NULL, 'n'},
+    {"key-file", required_argument, NULL, 'k'}, {"closed", no_argument, NULL, 'x'},
+    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+};
+
+static bool set_output(struct tg_audit_options *o, const char *word)
+{
+    static const char *const words[] = {
+        [TG_AUDIT_TEXT] = "text", [TG_AUDIT_JSON] = "json", [TG_AUDIT_CSV] = "csv"};
+
+    for (int i = TG_AUDIT_TEXT; i <= TG_AUDIT_CSV; i++)
+        if (strcmp(words[i], word) == 0) {
+            o->output = (enum tg_audit_output)i;
+            return true;
+        }
+    fprintf(stderr, "trainguard audit: --output takes text, json or csv, got \"%s\"\n", word);
+    return false;
+}
+
+static bool set_decision(struct tg_audit_filter *f, const char *word)
+{
+    f->decision = tg_str_of(word);
+    for (size_t i = 0; i < TG_STATS_DECISIONS; i++)
+        if (strcmp(tg_stats_decisions[i], word) == 0)
+            return true;
+    fprintf(stderr, "trainguard audit: no record has the decision \"%s\"\n", word);
+    return false;
+}
+
+static bool set_bound(struct tg_audit_bound *b, const char *text)
+{
+    if (tg_audit_bound(b, tg_str_of(text)))
+        return true;
+    fprintf(stderr, "trainguard audit: \"%s\" is no time\n", text);
+    return false;
+}
+
+static bool set_option(struct tg_audit_options *o, int option)
+{
+    struct tg_audit_filter *f = &o->filter;
+
+    switch (option) {
+    case 'd':
+        return set_decision(f, optarg);
+    case 'p':
+        f->project = tg_str_of(optarg);
+        return true;
+    case 'c':
+        f->config = tg_str_of(optarg);
+        return true;
+    case 'a':
+        f->principal = tg_str_of(optarg);
+        return true;
+    case 'r':
+        f->rule = tg_str_of(optarg);
+        return true;
+    case 's':
+        return set_bound(&f->since, optarg);
+    case 'u':
+        return set_bound(&f->until, optarg);
+    case 'o':
+        return set_output(o, optarg);
+    case 'f':
+        o->follow = true;
+        return true;
+    case 'n':
+        o->colour = false;
+        return true;
+    case 'k':
+        o->key_file = optarg;
+        return true;
+    default:
+        o->closed = true;
+        return true;
+    }
+}
+
+/* Reads the options of one command. 0, or the exit status plus one. */
+static int read_options(struct tg_audit_options *o, int argc, char **argv, const char *known)
+{
+    int option, index = 0;
+
+    optind = 1;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "h", names, &index)) != -1) {
+        if (option == 'h') {
+            fputs(usage_text, stdout);
+            return TG_AUDIT_FINE + 1;
+        }
+        if (option == '?') {
+            fprintf(stderr, "trainguard audit %s: no option, or one without its value: %s\n",
+                    argv[0], argv[optind - 1]);
+            return tg_command_misused("audit", NULL) + 1;
+        }
+        if (strchr(known, option) == NULL) {
+            fprintf(stderr, "trainguard audit %s: an option of another command: --%s\n", argv[0],
+                    names[index].name);
+            return tg_command_misused("audit", NULL) + 1;
+        }
+        if (!set_option(o, option))
+            return tg_command_misused("audit", NULL) + 1;
+    }
+    if (optind < argc)
+        return 0;
+    fprintf(stderr, "trainguard audit %s: no file given\n", argv[0]);
+    return tg_command_misused("audit", NULL) + 1;
+}
+
+int tg_audit_main(int argc, char **argv)
+{
+    struct tg_audit_options o = {.output = TG_AUDIT_TEXT,
+                                 .colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL};
+    const char *name = argc > 1 ? argv[1] : "";
+
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        fputs(usage_text, stdout);
+        return TG_AUDIT_FINE;
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+        int status;
+
+        if (strcmp(name, commands[i].name) != 0)
+            continue;
+        status = read_options(&o, argc - 1, argv + 1, commands[i].options);
+        if (status != 0)
+            return status - 1;
+        return commands[i].run(&o, argv + 1 + optind, argc - 1 - optind);
+    }
+    if (argc == 1)
+        return tg_command_misused("audit", "give verify, show or summary");
+    fprintf(stderr, "trainguard audit: verify, show or summary, not \"%s\"\n", name);
+    return tg_command_misused("audit", NULL);
+}

@@ -1,0 +1,98 @@
+/* The parts of `trainguard audit`: reading logs, and its three commands. */
+#ifndef TG_CLI_AUDIT_H
+#define TG_CLI_AUDIT_H
+
+#include "audit/line.h"
+#include "base/clock.h"
+#include "json/document.h"
+
+/* Exit statuses. */
+enum { TG_AUDIT_FINE = 0, TG_AUDIT_PROBLEM = 1, TG_AUDIT_UNREADABLE = 2 };
+
+enum tg_audit_output { TG_AUDIT_TEXT = 1, TG_AUDIT_JSON, TG_AUDIT_CSV };
+
+/* A time in UTC as records write it, without the Z, or the beginning of one. */
+struct tg_audit_bound {
+    char text[TG_CLOCK_TEXT];
+    size_t n; /* 0: none */
+};
+
+/* Which records `show` and `summary` look at; empty fields let everything through. */
+struct tg_audit_filter {
+    struct tg_str decision;
+    struct tg_str project;
+    struct tg_str config;
+    struct tg_str principal;
+    struct tg_str rule;          /* a violation's, warning's or policy result's */
+    struct tg_audit_bound since; /* inclusive */
+    struct tg_audit_bound until; /* exclusive */
+};
+
+struct tg_audit_options {
+    struct tg_audit_filter filter;
+    enum tg_audit_output output;
+    bool follow;
+    bool colour;
+    bool closed;          /* verify: a stream without a stop record is a problem */
+    const char *key_file; /* verify */
+};
+
+/* A line of a log with its place. */
+struct tg_audit_place {
+    const char *file;
+    unsigned file_index;
+    uint64_t number; /* of the line, from 1 */
+    bool complete;   /* has its newline */
+};
+
+/* Called for each line, without its newline; returns false to stop. */
+typedef bool tg_audit_reader(void *context, struct tg_str line, const struct tg_audit_place *place);
+
+/*
+ * Reads files ("-" is standard input) line by line. Rotated files of one log may be given in any
+ * order: PATH.2 comes before PATH.1 before PATH. With `follow` it waits for more at the end of the
+ * last file, across rotations, until the reader stops it. Returns false after it printed why a file
+ * could not be read.
+ */
+bool tg_audit_read(char **files, int nfiles, bool follow, tg_audit_reader *reader, void *context);
+
+/* --- records as JSON --- */
+
+/* Reads a line; false when it is not one JSON object. Memory comes from the arena. */
+bool tg_audit_parse(struct tg_doc *doc, struct tg_arena *arena, struct tg_str line);
+
+/* The text of a member of the object `node`: a string's value, or another scalar's JSON text; empty
+ * when it is not there. */
+struct tg_str tg_audit_text(const struct tg_doc *doc, uint32_t node, struct tg_str name);
+
+/* The first element of the array member of the record, or TG_NONE. */
+uint32_t tg_audit_list(const struct tg_doc *doc, struct tg_str name);
+
+/* True when a record passes the filter. */
+bool tg_audit_passes(const struct tg_audit_filter *filter, const struct tg_doc *doc);
+
+/*
+ * Reads RFC 3339 (UTC unless it has an offset) or the beginning of it from the year on, or how long
+ * ago: a number with s, m, h, d or w. False when the text is neither.
+ */
+bool tg_audit_bound(struct tg_audit_bound *b, struct tg_str text);
+
+/* A record's time against a bound: less than 0 when it is before; 0 when it begins with it. */
+int tg_audit_compare(struct tg_str time, const struct tg_audit_bound *b);
+
+/* --- printing --- */
+
+/* Text for a terminal: each byte that could steer it becomes '?'; the length stays. */
+void tg_audit_add_safe(struct tg_buf *out, struct tg_str text);
+
+/* One field of CSV (RFC 4180). A spreadsheet takes a cell that begins with = + - @ for a formula:
+ * such a one gets a quote before it. */
+void tg_audit_add_cell(struct tg_buf *out, struct tg_str value);
+
+/* --- commands; they print to standard output and return an exit status --- */
+
+int tg_audit_verify(const struct tg_audit_options *options, char **files, int nfiles);
+int tg_audit_show(const struct tg_audit_options *options, char **files, int nfiles);
+int tg_audit_summary(const struct tg_audit_options *options, char **files, int nfiles);
+
+#endif

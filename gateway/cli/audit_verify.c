@@ -1,0 +1,481 @@
+/*
+ * `trainguard audit verify`: follows the chain of every stream through the files and tells what is
+ * wrong with the first line that does not fit, and with each one after it. A worker that died
+ * leaves other marks than a hand: its lines end without a stop record, but none before the end is
+ * missing, and the next stream names exactly the last one.
+ */
+#include "audit/chain.h"
+#include "base/check.h"
+#include "cli/audit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { BUCKETS = 1024, MAX_FINDINGS = 1000, MAX_KEY = 4096 };
+
+/* Numbers that were passed over; a line that shows up later fills its hole. */
+struct gap {
+    uint64_t from;
+    uint64_t to;
+    struct finding *finding;
+    struct gap *next;
+};
+
+struct stream {
+    struct tg_str name;
+    uint64_t seq;
+    char chain[TG_SHA256_HEX];
+    const char *file; /* of the newest line */
+    unsigned file_index;
+    uint64_t number;
+    bool stopped;
+    bool confirmed; /* a later stream names exactly its last line */
+    struct gap *gaps;
+    struct stream *next;   /* in the bucket */
+    struct stream *behind; /* in order of appearance */
+};
+
+struct finding {
+    bool problem; /* else a remark */
+    const char *file;
+    uint64_t number;
+    const char *text;
+    struct finding *next;
+};
+
+struct verify {
+    struct tg_arena arena;
+    struct tg_audit_chain plain;
+    struct tg_audit_chain keyed;
+    bool has_key;
+    bool wrong_key; /* told once */
+    struct stream *buckets[BUCKETS];
+    struct stream *first;
+    struct stream **last;
+    struct finding *findings;
+    struct finding **last_finding;
+    struct finding *torn; /* of the line before, when it was a torn one */
+    unsigned problems;
+    uint64_t lines;
+    uint64_t nstreams;
+};
+
+/* --- findings --- */
+
+__attribute__((format(printf, 4, 5))) static struct finding *
+tell(struct verify *v, bool problem, const struct tg_audit_place *place, const char *format, ...)
+{
+    struct finding *f = tg_arena_zalloc(&v->arena, 1, sizeof(*f));
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    f->problem = problem;
+    f->file = place->file;
+    f->number = place->number;
+    f->text = tg_arena_dup(&v->arena, tg_str_of(text)).p;
+    v->problems += problem;
+    if (v->problems > MAX_FINDINGS)
+        return f;
+    *v->last_finding = f;
+    v->last_finding = &f->next;
+    return f;
+}
+
+/* --- streams --- */
+
+static struct stream **bucket_of(struct verify *v, struct tg_str name)
+{
+    unsigned hash = 0;
+
+    for (size_t i = 0; i < name.n; i++)
+        hash = hash * 31 + (unsigned char)name.p[i];
+    return &v->buckets[hash % BUCKETS];
+}
+
+static struct stream *find_stream(struct verify *v, struct tg_str name)
+{
+    struct stream *s = *bucket_of(v, name);
+
+    while (s != NULL && !tg_str_eq(s->name, name))
+        s = s->next;
+    return s;
+}
+
+static struct stream *add_stream(struct verify *v, struct tg_str name)
+{
+    struct stream **bucket = bucket_of(v, name);
+    struct stream *s = tg_arena_zalloc(&v->arena, 1, sizeof(*s));
+
+    s->name = tg_arena_dup(&v->arena, name);
+    memset(s->chain, '0', sizeof(s->chain));
+    s->next = *bucket;
+    *bucket = s;
+    *v->last = s;
+    v->last = &s->behind;
+    v->nstreams++;
+    return s;
+}
+
+/* The line is where its stream stands now. */
+static void move_to(struct stream *s, const struct tg_audit_line *line,
+                    const struct tg_audit_place *place)
+{
+    s->seq = line->seq;
+    memcpy(s->chain, line->chain.p, TG_SHA256_HEX);
+    s->file = place->file;
+    s->file_index = place->file_index;
+    s->number = place->number;
+    if (tg_str_eq(line->event, TG_STR("stop")))
+        s->stopped = true;
+}
+
+/* True when the line follows from `previous` under the key, or without one. */
+static bool follows(struct verify *v, const char *previous, const struct tg_audit_line *line)
+{
+    char want[TG_SHA256_HEX];
+
+    tg_audit_chain_follow(v->has_key ? &v->keyed : &v->plain, previous, line->text, want);
+    return memcmp(want, line->chain.p, sizeof(want)) == 0;
+}
+
+/* --- the lines that name others: start, continue --- */
+
+struct anchor {
+    struct tg_str algorithm;
+    struct tg_str key_id;
+    struct tg_str stream; /* previous.* */
+    uint64_t seq;
+    struct tg_str chain;
+};
+
+/* Reads a start or continue record. */
+static bool read_anchor(struct tg_arena *arena, struct tg_str line, struct anchor *out)
+{
+    struct tg_doc doc;
+
+    *out = (struct anchor){0};
+    if (!tg_audit_parse(&doc, arena, line))
+        return false;
+    out->algorithm = tg_audit_text(&doc, 0, TG_STR("chain_algorithm"));
+    out->key_id = tg_audit_text(&doc, 0, TG_STR("chain_key_id"));
+    out->stream = tg_audit_text(&doc, 0, TG_STR("previous.stream"));
+    out->chain = tg_audit_text(&doc, 0, TG_STR("previous.chain"));
+    (void)tg_str_u64(tg_audit_text(&doc, 0, TG_STR("previous.seq")), &out->seq);
+    return true;
+}
+
+/* Is the chain of the kind we can check? Someone without the key could write the whole log again
+ * without one, so that is a problem where a key was given. */
+static void check_key(struct verify *v, const struct anchor *a, const struct tg_audit_place *place)
+{
+    bool keyed = tg_str_eq(a->algorithm, TG_STR("hmac-sha256"));
+    struct tg_str ours = {v->keyed.key_id, TG_KEY_ID_HEX};
+
+    if (keyed && !v->has_key) {
+        if (!v->wrong_key)
+            fprintf(stderr, "trainguard audit: %s:%llu: the chain has a key: give --key-file\n",
+                    place->file, (unsigned long long)place->number);
+        v->wrong_key = true;
+    } else if (keyed && !tg_str_eq(a->key_id, ours)) {
+        if (!v->wrong_key)
+            fprintf(stderr,
+                    "trainguard audit: %s:%llu: the chain has another key (its id is %.*s)\n",
+                    place->file, (unsigned long long)place->number, TG_STR_ARG(a->key_id));
+        v->wrong_key = true;
+    } else if (!keyed && v->has_key) {
+        tell(v, true, place, "changed: the stream has no key, though --key-file was given");
+    }
+}
+
+/* What a start record says about the stream before it. */
+static void check_previous(struct verify *v, const struct anchor *a,
+                           const struct tg_audit_place *place)
+{
+    struct stream *before = find_stream(v, a->stream);
+
+    if (a->stream.n == 0)
+        return;
+    if (before == NULL) {
+        tell(v, place->file_index > 0, place,
+             place->file_index > 0 ? "removed: the stream %.*s, named here as the one before"
+                                   : "follows the stream %.*s, which is not in these files",
+             TG_STR_ARG(a->stream));
+        return;
+    }
+    if (a->seq > before->seq)
+        tell(v, true, place,
+             "truncated: the stream %.*s had %llu lines when this one began, its last one here is "
+             "line %llu of %s with seq %llu",
+             TG_STR_ARG(before->name), (unsigned long long)a->seq,
+             (unsigned long long)before->number, before->file, (unsigned long long)before->seq);
+    else if (a->seq == before->seq && a->chain.n == TG_SHA256_HEX &&
+             memcmp(a->chain.p, before->chain, TG_SHA256_HEX) != 0)
+        tell(v, true, place, "changed: the last line of the stream %.*s is not the one named here",
+             TG_STR_ARG(before->name));
+    else
+        before->confirmed = a->seq == before->seq;
+}
+
+static void on_new_stream(struct verify *v, struct tg_str text, const struct tg_audit_line *line,
+                          const struct tg_audit_place *place)
+{
+    struct stream *s = add_stream(v, line->stream);
+    bool begins = tg_str_eq(line->event, TG_STR("start")) && line->seq == 1;
+    struct anchor a;
+
+    if (!begins && !tg_str_eq(line->event, TG_STR("continue"))) {
+        tell(v, true, place,
+             "removed: the beginning of the stream %.*s; the first line here is "
+             "seq %llu",
+             TG_STR_ARG(line->stream), (unsigned long long)line->seq);
+        move_to(s, line, place);
+        return;
+    }
+    if (read_anchor(&v->arena, text, &a)) {
+        check_key(v, &a, place);
+        if (begins)
+            check_previous(v, &a, place);
+        else if (a.chain.n == TG_SHA256_HEX)
+            memcpy(s->chain, a.chain.p, TG_SHA256_HEX);
+    }
+    if (!follows(v, s->chain, line))
+        tell(v, true, place, "changed: the line does not fit its chain value");
+    else if (!begins)
+        tell(v, false, place, "continues the stream %.*s from a file that was not given",
+             TG_STR_ARG(line->stream));
+    /* a continue record does not move the chain */
+    if (begins)
+        move_to(s, line, place);
+    else
+        s->seq = line->seq;
+    s->file = place->file;
+    s->file_index = place->file_index;
+    s->number = place->number;
+}
+
+/* A stream that is known goes on in the next file. */
+static void on_continue(struct verify *v, struct stream *s, struct tg_str text,
+                        const struct tg_audit_line *line, const struct tg_audit_place *place)
+{
+    struct anchor a;
+
+    if (s->file_index == place->file_index) {
+        tell(v, true, place, "inserted: a second continue record of the stream %.*s",
+             TG_STR_ARG(s->name));
+        return;
+    }
+    if (!read_anchor(&v->arena, text, &a) || a.chain.n != TG_SHA256_HEX ||
+        !follows(v, a.chain.p, line)) {
+        tell(v, true, place, "changed: the line does not fit its chain value");
+    } else if (line->seq != s->seq || memcmp(a.chain.p, s->chain, TG_SHA256_HEX) != 0) {
+        tell(
+            v, true, place,
+            "removed: the stream %.*s goes on behind seq %llu, but the file before it ends at %llu",
+            TG_STR_ARG(s->name), (unsigned long long)line->seq, (unsigned long long)s->seq);
+        s->seq = line->seq;
+        memcpy(s->chain, a.chain.p, TG_SHA256_HEX);
+    }
+    s->file = place->file;
+    s->file_index = place->file_index;
+    s->number = place->number;
+}
+
+/* --- the other lines --- */
+
+/* A line whose number is lower than expected: found again, or never written by us. */
+static void on_low_number(struct verify *v, struct stream *s, const struct tg_audit_line *line,
+                          const struct tg_audit_place *place)
+{
+    for (struct gap *g = s->gaps; g != NULL; g = g->next) {
+        if (line->seq < g->from || line->seq > g->to)
+            continue;
+        if (g->from == g->to) {
+            g->finding->text = tg_arena_printf(&v->arena,
+                                               "moved: the line with seq %llu of the stream %.*s "
+                                               "belongs before this one, it stands at %s:%llu",
+                                               (unsigned long long)line->seq, TG_STR_ARG(s->name),
+                                               place->file, (unsigned long long)place->number)
+                                   .p;
+            g->from = UINT64_MAX;
+            return;
+        }
+        tell(v, true, place, "moved: seq %llu of the stream %.*s belongs further up",
+             (unsigned long long)line->seq, TG_STR_ARG(s->name));
+        return;
+    }
+    tell(v, true, place, "inserted: seq %llu of the stream %.*s has been there already",
+         (unsigned long long)line->seq, TG_STR_ARG(s->name));
+}
+
+static void on_gap(struct verify *v, struct stream *s, const struct tg_audit_line *line,
+                   const struct tg_audit_place *place)
+{
+    struct gap *g = tg_arena_zalloc(&v->arena, 1, sizeof(*g));
+
+    g->from = s->seq + 1;
+    g->to = line->seq - 1;
+    g->finding = tell(v, true, place,
+                      "removed: before this line, %llu of the stream %.*s (seq %llu to %llu)",
+                      (unsigned long long)(g->to - g->from + 1), TG_STR_ARG(s->name),
+                      (unsigned long long)g->from, (unsigned long long)g->to);
+    g->next = s->gaps;
+    s->gaps = g;
+    move_to(s, line, place);
+}
+
+static void on_known_stream(struct verify *v, struct stream *s, struct tg_str text,
+                            const struct tg_audit_line *line, const struct tg_audit_place *place)
+{
+    if (tg_str_eq(line->event, TG_STR("continue"))) {
+        on_continue(v, s, text, line, place);
+        return;
+    }
+    if (line->seq <= s->seq) {
+        on_low_number(v, s, line, place);
+        return;
+    }
+    if (s->stopped)
+        tell(v, true, place, "inserted: behind the stop record of the stream %.*s",
+             TG_STR_ARG(s->name));
+    else if (s->file_index != place->file_index)
+        tell(v, true, place,
+             "removed: the continue record of the stream %.*s at the beginning of this file",
+             TG_STR_ARG(s->name));
+    if (line->seq > s->seq + 1) {
+        on_gap(v, s, line, place);
+        return;
+    }
+    if (!follows(v, s->chain, line))
+        tell(v, true, place, "changed: the line does not fit its chain value");
+    move_to(s, line, place);
+}
+
+/* A line that is none. Whether a crash tore it shows in the line behind it; two workers that start
+ * then may both end it, which leaves an empty one. */
+static void on_other_line(struct verify *v, struct tg_str line, struct finding *torn,
+                          const struct tg_audit_place *place)
+{
+    struct tg_str begin = TG_STR("{\"time\":\"");
+
+    if (line.n > begin.n)
+        line.n = begin.n;
+    if (line.n == 0 && torn != NULL)
+        v->torn = torn;
+    else if (line.n == 0)
+        v->torn = tell(v, true, place, "inserted: an empty line");
+    else if (!tg_str_starts(begin, line))
+        tell(v, true, place, "inserted: not a line of an audit log");
+    else if (place->complete)
+        v->torn = tell(v, true, place, "truncated: the end of the line is missing");
+    else
+        tell(v, false, place,
+             "the file ends within a line: it is being written, or its writer died");
+}
+
+static bool on_line(void *context, struct tg_str text, const struct tg_audit_place *place)
+{
+    struct verify *v = context;
+    struct finding *torn = v->torn;
+    struct tg_audit_line line;
+    struct stream *s;
+
+    v->torn = NULL;
+    v->lines++;
+    text = tg_str_trim(text);
+    if (!tg_audit_line_read(text, &line)) {
+        on_other_line(v, text, torn, place);
+        return true;
+    }
+    if (torn != NULL && tg_str_eq(line.event, TG_STR("start"))) {
+        torn->problem = false;
+        torn->text = "torn by a crash: a new stream begins behind it";
+        v->problems--;
+    }
+    s = find_stream(v, line.stream);
+    if (s == NULL)
+        on_new_stream(v, text, &line, place);
+    else
+        on_known_stream(v, s, text, &line, place);
+    return !v->wrong_key;
+}
+
+/* --- the end --- */
+
+/* A stream without a stop record. */
+static void check_ends(struct verify *v, bool closed)
+{
+    for (struct stream *s = v->first; s != NULL; s = s->behind) {
+        struct tg_audit_place place = {.file = s->file, .number = s->number};
+
+        if (s->stopped)
+            continue;
+        if (s->confirmed)
+            tell(v, false, &place,
+                 "crash: the stream %.*s has no stop record; nothing is missing, a later stream "
+                 "names its last line",
+                 TG_STR_ARG(s->name));
+        else
+            tell(v, closed, &place,
+                 "the stream %.*s has no stop record: its worker runs, died, or lines are missing "
+                 "at the end",
+                 TG_STR_ARG(s->name));
+    }
+}
+
+static void print(const struct verify *v)
+{
+    for (const struct finding *f = v->findings; f != NULL; f = f->next)
+        printf("%s:%llu: %s%s\n", f->file, (unsigned long long)f->number,
+               f->problem ? "" : "note: ", f->text);
+    printf("%llu lines, %llu streams, %u problem%s%s\n", (unsigned long long)v->lines,
+           (unsigned long long)v->nstreams, v->problems, v->problems == 1 ? "" : "s",
+           v->problems == 0 ? (v->has_key ? ": the log is intact" : ": the log is intact (no key)")
+                            : "");
+}
+
+static bool read_key(const char *file, char *key, size_t *n)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, key, MAX_KEY) : -1;
+
+    if (got < 0)
+        fprintf(stderr, "trainguard audit: %s: %s\n", file, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    while (got > 0 && (key[got - 1] == '\n' || key[got - 1] == '\r'))
+        got--;
+    *n = got > 0 ? (size_t)got : 0;
+    return got >= 0;
+}
+
+int tg_audit_verify(const struct tg_audit_options *options, char **files, int nfiles)
+{
+    struct verify v = {.has_key = options->key_file != NULL};
+    char key[MAX_KEY];
+    size_t n = 0;
+    bool ok;
+
+    if (v.has_key && !read_key(options->key_file, key, &n))
+        return TG_AUDIT_UNREADABLE;
+    tg_arena_init(&v.arena);
+    tg_audit_chain_init(&v.plain, (struct tg_str){NULL, 0});
+    tg_audit_chain_init(&v.keyed, (struct tg_str){key, n});
+    tg_wipe(key, sizeof(key));
+    v.last = &v.first;
+    v.last_finding = &v.findings;
+    ok = tg_audit_read(files, nfiles, false, on_line, &v) && !v.wrong_key;
+    if (ok) {
+        check_ends(&v, options->closed);
+        print(&v);
+    }
+    tg_audit_chain_end(&v.plain);
+    tg_audit_chain_end(&v.keyed);
+    tg_arena_end(&v.arena);
+    return !ok ? TG_AUDIT_UNREADABLE : v.problems > 0 ? TG_AUDIT_PROBLEM : TG_AUDIT_FINE;
+}

@@ -1,0 +1,234 @@
+/* `trainguard eval`: bodies through the whole chain, on the command line. */
+#include "cli/eval.h"
+
+#include "base/check.h"
+#include "cli/commands.h"
+#include "cli/eval_output.h"
+#include "cli/inputs.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { FLUSH_AT = 256 << 10 };
+
+static const struct tg_eval_format *const formats[] = {
+    &tg_eval_text, &tg_eval_json, &tg_eval_github, &tg_eval_sarif, &tg_eval_junit,
+};
+
+static void usage(void)
+{
+    fputs(
+        "Usage: trainguard eval [OPTION...] BODY...\n\n"
+        "Judges bodies of PUT /v1/{project_id}/training-job-configs/{config_name} as the gateway\n"
+        "does. A BODY is a file, a folder (all its *.json), or - for standard input.\n\n" //
+        TG_EVAL_OPTIONS_HELP "  --level LEVEL       lax, documented or strict\n"
+        "  --output FORMAT     text (default), json, github, sarif or junit\n"
+        "  --fail-on-warn      exit 3 when a body passes with warnings\n"
+        "  -h, --help          print this and exit\n\n"
+        "Exit: 0 pass, 1 denied, 2 a body could not be evaluated, 3 see --fail-on-warn.\n",
+        stdout);
+}
+
+/* --- shared with fmt --- */
+
+static bool take_name(const char **out, const char *option, const char *value)
+{
+    *out = value;
+    if (tg_eval_is_name(tg_str_of(value)))
+        return true;
+    fprintf(stderr, "trainguard: --%s takes 1 to 64 letters, digits, - and _\n", option);
+    *out = NULL;
+    return false;
+}
+
+bool tg_eval_take_option(struct tg_eval_options *o, int option, const char *value)
+{
+    switch (option) {
+    case 'c':
+        o->conf = value;
+        return true;
+    case 'P':
+        o->policy = value;
+        return true;
+    case 'J':
+        return take_name(&o->project, "project", value);
+    case 'N':
+        return take_name(&o->name, "name", value);
+    case 'L':
+        o->level = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+struct tg_evaluator *tg_eval_start(const struct tg_eval_options *o, bool only_changes)
+{
+    struct tg_buf problems = {0};
+    struct tg_evaluator *e;
+
+    setlocale(LC_CTYPE, "C.UTF-8"); /* for the widths of characters; nothing else changes */
+    e = tg_evaluator_new(o, only_changes, &problems);
+    tg_settings_print(&problems);
+    tg_buf_end(&problems);
+    return e;
+}
+
+bool tg_eval_flush(struct tg_buf *out)
+{
+    bool ok = fwrite(out->p, 1, out->n, stdout) == out->n && fflush(stdout) == 0;
+
+    out->n = 0;
+    return ok;
+}
+
+/* --- the run --- */
+
+struct eval {
+    uint32_t magic; /* EVAL_MAGIC */
+    struct tg_eval_options options;
+    const struct tg_eval_format *format;
+    struct tg_evaluator *evaluator;
+    struct tg_eval_run run;
+    bool written; /* so far */
+};
+
+#define EVAL_MAGIC 0x4556414cU
+
+static void count(struct tg_eval_run *run, const struct tg_evaluation *v)
+{
+    CHECK(v->result >= TG_EVAL_PASS && v->result <= TG_EVAL_ERROR);
+    run->bodies++;
+    run->count[v->result]++;
+    run->violations += v->request.report.violations;
+    run->warnings += v->request.report.warnings;
+    for (const struct tg_change *c = v->changes; c != NULL; c = c->next)
+        run->changes++;
+}
+
+/* Whatever the format, a person is told what was not judged. */
+static void tell_error(const char *file, struct tg_str why)
+{
+    struct tg_buf line = {0};
+
+    tg_eval_text_error(&line, false, file, why);
+    fprintf(stderr, "trainguard: %.*s", TG_STR_ARG(tg_buf_str(&line)));
+    tg_buf_end(&line);
+}
+
+static void on_input(void *context, const struct tg_input *input)
+{
+    struct eval *eval = context;
+    const struct tg_evaluation *v;
+
+    CHECK_MAGIC(eval, EVAL_MAGIC);
+    v = input->error != NULL ? tg_eval_unread(eval->evaluator, input->file, input->error)
+                             : tg_eval_body(eval->evaluator, input->file, input->body);
+    CHECK(v->file == input->file);
+    count(&eval->run, v);
+    eval->format->each(&eval->run, v);
+    if (v->result == TG_EVAL_ERROR && v->why.n > 0)
+        tell_error(v->file, v->why);
+    if (eval->run.out.n >= FLUSH_AT)
+        eval->written = tg_eval_flush(&eval->run.out) && eval->written;
+}
+
+static int status_of(const struct eval *eval)
+{
+    const unsigned *n = eval->run.count;
+
+    CHECK(n[TG_EVAL_PASS] + n[TG_EVAL_WARN] + n[TG_EVAL_DENY] + n[TG_EVAL_ERROR] ==
+          eval->run.bodies);
+    if (n[TG_EVAL_ERROR] > 0 || !eval->written)
+        return TG_EXIT_CANNOT;
+    if (n[TG_EVAL_DENY] > 0)
+        return EXIT_FAILURE;
+    return n[TG_EVAL_WARN] > 0 && eval->run.fail_on_warn ? TG_EXIT_WARNED : EXIT_SUCCESS;
+}
+
+static int evaluate(struct eval *eval, char **bodies, int n)
+{
+    struct tg_eval_run *run = &eval->run;
+
+    CHECK(n > 0 && eval->format != NULL);
+    eval->evaluator = tg_eval_start(&eval->options, false);
+    if (eval->evaluator == NULL)
+        return TG_EXIT_CANNOT;
+    if (eval->format->begin != NULL)
+        eval->format->begin(run);
+    tg_inputs_each(bodies, n, on_input, eval);
+    if (eval->format->end != NULL)
+        eval->format->end(run);
+    eval->written = tg_eval_flush(&run->out) && eval->written;
+    if (!eval->written)
+        fputs("trainguard: standard output cannot be written\n", stderr);
+    tg_evaluator_end(eval->evaluator);
+    tg_buf_end(&run->out);
+    tg_buf_end(&run->held);
+    return status_of(eval);
+}
+
+/* --- options --- */
+
+/* Colours where they are seen and wanted (https://no-color.org). */
+static bool wants_colour(void)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0') &&
+           (term == NULL || strcmp(term, "dumb") != 0);
+}
+
+static const struct tg_eval_format *find_format(const char *name)
+{
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+        if (strcmp(formats[i]->name, name) == 0)
+            return formats[i];
+    fprintf(stderr, "trainguard: --output takes text, json, github, sarif or junit, got \"%s\"\n",
+            name);
+    return NULL;
+}
+
+/* Takes the options; false when they are wrong. */
+static bool take_options(struct eval *eval, int argc, char **argv, bool *help)
+{
+    static const struct option names[] = {TG_EVAL_LONG_OPTIONS,
+                                          {"output", required_argument, NULL, 'o'},
+                                          {"fail-on-warn", no_argument, NULL, 'w'},
+                                          {0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "c:h", names, NULL)) != -1) {
+        if (c == 'h')
+            *help = true;
+        else if (c == 'w')
+            eval->run.fail_on_warn = true;
+        else if (c == 'o')
+            eval->format = find_format(optarg);
+        else if (!tg_eval_take_option(&eval->options, c, optarg))
+            return false;
+        if (eval->format == NULL)
+            return false;
+    }
+    return true;
+}
+
+int tg_eval_main(int argc, char **argv)
+{
+    struct eval eval = {.magic = EVAL_MAGIC, .format = &tg_eval_text, .written = true};
+    bool help = false;
+
+    if (!take_options(&eval, argc, argv, &help))
+        return tg_command_misused("eval", NULL);
+    if (help) {
+        usage();
+        return EXIT_SUCCESS;
+    }
+    if (optind == argc)
+        return tg_command_misused("eval", "no BODY given");
+    eval.run.colour = eval.format == &tg_eval_text && wants_colour();
+    return evaluate(&eval, argv + optind, argc - optind);
+}

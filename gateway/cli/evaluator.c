@@ -1,0 +1,464 @@
+#include "cli/evaluator.h"
+
+#include "base/check.h"
+#include "chain/chain.h"
+#include "http/target.h"
+
+#include <stdlib.h>
+
+/* What the API's own rules come to when nobody configured anything. Nothing listens or connects. */
+#define BUILT_IN                                                                                   \
+    "upstream none { server 127.0.0.1:9; tls off; }\n"                                             \
+    "server {\n"                                                                                   \
+    "    listen 127.0.0.1:0;\n"                                                                    \
+    "    location PUT /v1/{project_id}/training-job-configs/{config_name} {\n"                     \
+    "        filters json normalize validate;\n"                                                   \
+    "        client_max_body_size 12m;\n"                                                          \
+    "        proxy_pass none;\n"                                                                   \
+    "    }\n"                                                                                      \
+    "}\n"
+
+#define DEFAULT_PROJECT "project"
+#define DEFAULT_NAME    "config"
+
+/* Enough for whatever the location's own limits will let through. */
+static const struct tg_json_limits name_limits = {TG_JSON_MAX_DEPTH, UINT32_MAX};
+
+/* A configured location and what it became under the options. */
+struct judged {
+    const struct tg_location *base;
+    const struct tg_location *location; /* NULL: the options do not fit it */
+    struct judged *next;
+};
+
+struct tg_evaluator {
+    struct tg_eval_options options;
+    bool only_changes;
+    struct tg_settings *settings;
+    struct judged *judged;
+    struct tg_buf problems; /* of locations that only a later body met */
+    struct tg_arena arena;  /* of the body at hand */
+    struct tg_buf answer;
+    struct tg_evaluation result;
+};
+
+/* --- locations --- */
+
+/* A word as a configuration writes it, whatever is in it. */
+static void add_quoted(struct tg_buf *b, const char *word)
+{
+    tg_buf_putc(b, '"');
+    for (; *word != '\0'; word++) {
+        if (*word == '"' || *word == '\\')
+            tg_buf_putc(b, '\\');
+        tg_buf_putc(b, *word);
+    }
+    tg_buf_puts(b, "\" ");
+}
+
+/* The location's filters with `policy` among them: behind those that judge, before one that signs.
+ */
+static void add_filters(struct tg_buf *b, const struct tg_location *l)
+{
+    bool there = false;
+
+    tg_buf_puts(b, "filters ");
+    for (unsigned i = 0; i < l->nfilters; i++) {
+        const struct tg_filter *f = l->filters[i];
+
+        there = there || strcmp(f->name, "policy") == 0;
+        if (!there && (f->traits & TG_SIGNS) != 0) {
+            tg_buf_puts(b, "policy ");
+            there = true;
+        }
+        add_quoted(b, f->name);
+    }
+    tg_buf_puts(b, there ? "; " : "policy; ");
+}
+
+/* The options as directives of a location. */
+static void write_overrides(const struct tg_evaluator *e, const struct tg_location *l,
+                            struct tg_buf *b)
+{
+    if (e->options.policy != NULL) {
+        add_filters(b, l);
+        tg_buf_puts(b, "policies ");
+        add_quoted(b, e->options.policy);
+        tg_buf_puts(b, "; ");
+    }
+    if (e->options.level != NULL) {
+        tg_buf_puts(b, "validate ");
+        add_quoted(b, e->options.level);
+        tg_buf_puts(b, "; ");
+    }
+}
+
+/* A copy that ends before the first filter that judges; those that change stand before it (the
+ * order was checked when the file was loaded). It is not linked: `base` owns what was loaded. */
+static const struct tg_location *without_judges(struct tg_evaluator *e,
+                                                const struct tg_location *base)
+{
+    struct tg_location *l = tg_arena_alloc(&e->settings->arena, sizeof(*l));
+
+    CHECK(base->nfilters <= TG_MAX_FILTERS);
+    *l = *base;
+    l->nfilters = 0;
+    while (l->nfilters < base->nfilters &&
+           (base->filters[l->nfilters]->traits & TG_JUDGES_BODY) == 0)
+        l->nfilters++;
+    return l;
+}
+
+static const struct tg_location *
+apply_options(struct tg_evaluator *e, const struct tg_location *base, struct tg_buf *problems)
+{
+    struct tg_buf text = {0};
+    const struct tg_location *l = base;
+
+    CHECK(base->nfilters > 0);
+    write_overrides(e, base, &text);
+    if (text.n > 0)
+        l = tg_settings_derive(e->settings, base, tg_buf_str(&text), problems);
+    tg_buf_end(&text);
+    return l != NULL && e->only_changes ? without_judges(e, l) : l;
+}
+
+/* What judges the bodies of a configured location; the same one each time. */
+static const struct tg_location *judge_of(struct tg_evaluator *e, const struct tg_location *base,
+                                          struct tg_buf *problems)
+{
+    struct judged *j = e->judged;
+
+    CHECK(base != NULL);
+    while (j != NULL && j->base != base)
+        j = j->next;
+    if (j == NULL) {
+        j = tg_arena_alloc(&e->settings->arena, sizeof(*j));
+        *j = (struct judged){base, apply_options(e, base, problems), e->judged};
+        e->judged = j;
+    }
+    return j->location;
+}
+
+/* --- the request --- */
+
+/* Routes in each server that listens (derived locations stand in one that does not) until one has
+ * a guarded location; else the first that has any. */
+static const struct tg_location *route(const struct tg_evaluator *e, struct tg_request *r)
+{
+    const struct tg_server_conf *server = NULL;
+    struct tg_no_route why;
+
+    for (const struct tg_server_conf *s = e->settings->servers; s != NULL; s = s->next) {
+        const struct tg_location *l = s->listens != NULL ? tg_settings_route(s, r, &why) : NULL;
+
+        if (l != NULL && l->nfilters > 0)
+            return l;
+        if (l != NULL && server == NULL)
+            server = s;
+    }
+    return server != NULL ? tg_settings_route(server, r, &why) : NULL;
+}
+
+bool tg_eval_is_name(struct tg_str text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-'))
+            return false;
+    }
+    return text.n >= 1 && text.n <= 64;
+}
+
+/* The body's own config_name; empty when it has none. A body without the word is not read twice. */
+static struct tg_str name_in_body(struct tg_evaluator *e, struct tg_str body)
+{
+    struct tg_str member = TG_STR("config_name");
+    struct tg_json_fault fault;
+    struct tg_doc doc;
+    uint32_t node;
+
+    if (body.n == 0 || memmem(body.p, body.n, member.p, member.n) == NULL ||
+        !tg_doc_parse(&doc, &e->arena, body, &name_limits, &fault) ||
+        tg_doc_type(&doc, 0) != TG_OBJECT)
+        return TG_STR("");
+    node = tg_doc_member(&doc, 0, member);
+    if (node == TG_NONE || tg_doc_type(&doc, node) != TG_STRING)
+        return TG_STR("");
+    return tg_doc_string(&doc, node);
+}
+
+static struct tg_str stem(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    struct tg_str name = tg_str_of(slash != NULL ? slash + 1 : file);
+
+    if (tg_str_ends(name, TG_STR(".json")))
+        name.n -= 5;
+    return name;
+}
+
+static struct tg_str name_of(struct tg_evaluator *e, const char *file, struct tg_str body)
+{
+    struct tg_str name;
+
+    if (e->options.name != NULL)
+        return tg_str_of(e->options.name);
+    name = name_in_body(e, body);
+    if (tg_eval_is_name(name))
+        return name;
+    name = stem(file);
+    return strcmp(file, "-") != 0 && tg_eval_is_name(name) ? name : TG_STR(DEFAULT_NAME);
+}
+
+static void start_request(struct tg_evaluator *e, struct tg_str name, struct tg_str body)
+{
+    static const struct tg_field fields[] = {
+        {{"Content-Type", sizeof("Content-Type") - 1},
+         {"application/json", sizeof("application/json") - 1}},
+    };
+    struct tg_request *r = &e->result.request;
+    const char *project = e->options.project != NULL ? e->options.project : DEFAULT_PROJECT;
+
+    CHECK(tg_eval_is_name(name));
+    CHECK(tg_eval_is_name(tg_str_of(project)));
+    tg_request_init(r, &e->arena);
+    r->method = TG_STR("PUT");
+    r->target =
+        tg_arena_printf(&e->arena, "/v1/%s/training-job-configs/%.*s", project, TG_STR_ARG(name));
+    r->path = r->target;
+    r->fields = fields;
+    r->nfields = 1;
+    r->body = body;
+    tg_request_identify(r);
+}
+
+/* --- the evaluator --- */
+
+static struct tg_settings *load(const struct tg_eval_options *o, struct tg_buf *problems)
+{
+    struct tg_settings *s;
+    char *folder;
+
+    if (o->conf == NULL)
+        return tg_settings_offline("built-in", TG_STR(BUILT_IN), "./", problems);
+    folder = tg_settings_folder(o->conf);
+    s = tg_settings_offline(o->conf, (struct tg_str){NULL, 0}, folder, problems);
+    free(folder);
+    return s;
+}
+
+struct tg_evaluator *tg_evaluator_new(const struct tg_eval_options *options, bool only_changes,
+                                      struct tg_buf *problems)
+{
+    struct tg_settings *settings = load(options, problems);
+    struct tg_evaluator *e;
+    const struct tg_location *base;
+    bool fits;
+
+    if (settings == NULL)
+        return NULL;
+    e = calloc(1, sizeof(*e));
+    CHECK(e != NULL);
+    e->options = *options;
+    e->only_changes = only_changes;
+    e->settings = settings;
+    tg_arena_init(&e->arena);
+    start_request(e, name_of(e, "-", TG_STR("")), TG_STR(""));
+    base = route(e, &e->result.request);
+    fits = base == NULL || base->nfilters == 0 || judge_of(e, base, problems) != NULL;
+    if (fits)
+        return e;
+    tg_evaluator_end(e);
+    return NULL;
+}
+
+void tg_evaluator_end(struct tg_evaluator *e)
+{
+    if (e == NULL)
+        return;
+    tg_settings_end(e->settings);
+    tg_arena_end(&e->arena);
+    tg_buf_end(&e->answer);
+    tg_buf_end(&e->problems);
+    free(e);
+}
+
+/* --- verdicts --- */
+
+static const struct tg_evaluation *cannot(struct tg_evaluator *e, struct tg_str why)
+{
+    e->result.result = TG_EVAL_ERROR;
+    e->result.why = why;
+    e->result.answer = TG_STR("");
+    return &e->result;
+}
+
+static bool is_not_json(const struct tg_request *r)
+{
+    if (r->doc != NULL)
+        return false;
+    for (const struct tg_finding *f = r->report.first; f != NULL; f = f->next)
+        if (f->error == TG_E_NOT_JSON && f->severity == TG_VIOLATION)
+            return true;
+    return r->report.violations == 0 && r->error == TG_E_NOT_JSON;
+}
+
+/* What tg_reply() or tg_fail() left, in one line. */
+static struct tg_str reason(const struct tg_request *r)
+{
+    const char *message = tg_error_info(r->error)->message;
+
+    if (r->error_detail.n == 0)
+        return tg_str_of(message);
+    return tg_arena_printf(r->arena, "%s: %.*s", message, TG_STR_ARG(r->error_detail));
+}
+
+static const struct tg_evaluation *denied(struct tg_evaluator *e)
+{
+    struct tg_evaluation *v = &e->result;
+    struct tg_request *r = &v->request;
+    bool told = r->report.violations > 0;
+
+    e->answer.n = 0;
+    tg_request_answer(r, &e->answer, &v->status);
+    CHECK(v->status >= 400 && e->answer.n > 0);
+    v->answer = tg_buf_str(&e->answer);
+    v->result = TG_EVAL_DENY;
+    if (is_not_json(r) || v->status >= 500)
+        return cannot(e, told ? TG_STR("") : reason(r));
+    if (!told)
+        v->why = reason(r);
+    return v;
+}
+
+/* The places of all findings and changes in one pass over the body. */
+static const struct tg_place *find_places(struct tg_evaluator *e)
+{
+    const struct tg_evaluation *v = &e->result;
+    unsigned most = 2 * TG_MAX_FINDINGS; /* violations and warnings */
+    unsigned n = 0;
+    uint32_t *offsets;
+    struct tg_place *places;
+
+    if (v->request.report.first == NULL && v->changes == NULL)
+        return NULL;
+    most += v->request.doc != NULL ? v->request.doc->nchanges : 0;
+    offsets = tg_arena_alloc(&e->arena, most * sizeof(*offsets));
+    for (const struct tg_finding *f = v->request.report.first; f != NULL; f = f->next)
+        offsets[n++] = f->offset;
+    for (const struct tg_change *c = v->changes; c != NULL; c = c->next)
+        offsets[n++] = c->offset;
+    CHECK(n <= most);
+    places = tg_arena_alloc(&e->arena, n * sizeof(*places));
+    tg_doc_places(v->body, offsets, n, places);
+    return places;
+}
+
+static const struct tg_evaluation *judge(struct tg_evaluator *e, struct tg_chain *chain)
+{
+    struct tg_evaluation *v = &e->result;
+    struct tg_request *r = &v->request;
+
+    CHECK(chain->request == r);
+    switch (tg_chain_run(chain)) {
+    case TG_NEXT:
+        CHECK(r->report.violations == 0);
+        v->result = r->report.warnings > 0 ? TG_EVAL_WARN : TG_EVAL_PASS;
+        v->forwarded = tg_request_forwarded_body(r);
+        CHECK(v->forwarded.p != NULL || v->body.n == 0);
+        return v;
+    case TG_REPLY:
+        return denied(e);
+    case TG_WAIT:
+        return cannot(e, tg_arena_printf(&e->arena,
+                                         "a filter would wait (%s), which needs a running "
+                                         "gateway",
+                                         r->waiting));
+    case TG_FAIL:
+        return cannot(e, reason(r));
+    }
+    TG_UNREACHABLE();
+}
+
+static bool too_large(const struct tg_location *l, struct tg_str body)
+{
+    int64_t most = l->client_max_body_size > 0 ? l->client_max_body_size : TG_JUDGED_BODY_MAX;
+
+    return body.n > (uint64_t)most;
+}
+
+static const struct tg_evaluation *run(struct tg_evaluator *e, const struct tg_location *l)
+{
+    struct tg_chain chain = {0};
+    const struct tg_evaluation *v;
+
+    if (too_large(l, e->result.body)) {
+        e->result.request.error = TG_E_BODY_TOO_LARGE;
+        return denied(e);
+    }
+    tg_chain_begin(&chain, l, &e->result.request);
+    v = judge(e, &chain);
+    tg_chain_done(&chain);
+    e->result.changes = e->result.request.doc != NULL ? e->result.request.doc->changes : NULL;
+    e->result.places = find_places(e);
+    CHECK(v->result >= TG_EVAL_PASS && v->result <= TG_EVAL_ERROR);
+    return v;
+}
+
+static struct tg_str first_line(struct tg_str text)
+{
+    const char *end = text.n > 0 ? memchr(text.p, '\n', text.n) : NULL;
+
+    CHECK(end != NULL);
+    return (struct tg_str){text.p, (size_t)(end - text.p)};
+}
+
+static void begin(struct tg_evaluator *e, const char *file, struct tg_str body)
+{
+    CHECK(e->settings != NULL && file != NULL);
+    tg_arena_reset(&e->arena);
+    e->result = (struct tg_evaluation){.file = file, .body = body};
+}
+
+const struct tg_evaluation *tg_eval_body(struct tg_evaluator *e, const char *file,
+                                         struct tg_str body)
+{
+    struct tg_request *r = &e->result.request;
+    const struct tg_location *base;
+    const struct tg_location *l;
+
+    CHECK(body.n <= TG_EVAL_MAX_BODY && file != NULL);
+    begin(e, file, body);
+    start_request(e, name_of(e, file, body), body);
+    base = route(e, r);
+    if (base == NULL || base->nfilters == 0)
+        return cannot(e, tg_arena_printf(&e->arena, "no location of %s has filters for PUT %.*s",
+                                         e->settings->file, TG_STR_ARG(r->path)));
+    l = judge_of(e, base, &e->problems);
+    return l != NULL ? run(e, l) : cannot(e, first_line(tg_buf_str(&e->problems)));
+}
+
+const struct tg_evaluation *tg_eval_unread(struct tg_evaluator *e, const char *file,
+                                           const char *why)
+{
+    CHECK(why != NULL);
+    begin(e, file, TG_STR(""));
+    tg_request_init(&e->result.request, &e->arena);
+    return cannot(e, tg_arena_dup(&e->arena, tg_str_of(why)));
+}
+
+const char *tg_eval_word(enum tg_eval_result result)
+{
+    static const char *const words[] = {
+        [TG_EVAL_PASS] = "pass",
+        [TG_EVAL_WARN] = "warn",
+        [TG_EVAL_DENY] = "denied",
+        [TG_EVAL_ERROR] = "error",
+    };
+
+    CHECK(result >= TG_EVAL_PASS && result <= TG_EVAL_ERROR);
+    return words[result];
+}

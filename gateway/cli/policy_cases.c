@@ -1,0 +1,305 @@
+/* Test files: their words, and running their cases. */
+#include "cli/policy_cases.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "chain/chain.h"
+
+#include <stdlib.h>
+
+#define NOON INT64_C(43200000000) /* microseconds of a day */
+
+/* --- words --- */
+
+static bool set_globs(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                      const struct tg_directive *d)
+{
+    struct tg_case_file *f = target;
+
+    (void)d;
+    f->nglobs = item->nargs - 1;
+    f->globs = tg_arena_zalloc(c->arena, f->nglobs, sizeof(*f->globs));
+    for (unsigned i = 0; i < f->nglobs; i++)
+        f->globs[i] = item->args[i + 1];
+    return true;
+}
+
+static bool set_header(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                       const struct tg_directive *d)
+{
+    struct tg_case *t = target;
+    struct tg_field *more = tg_arena_zalloc(c->arena, t->nfields + 1, sizeof(*more));
+
+    (void)d;
+    for (unsigned i = 0; i < t->nfields; i++)
+        more[i] = t->fields[i];
+    more[t->nfields++] = (struct tg_field){item->args[1], item->args[2]};
+    t->fields = more;
+    return true;
+}
+
+static bool set_now(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                    const struct tg_directive *d)
+{
+    int64_t seconds;
+
+    (void)d;
+    if (!tg_policy_read_day(item->args[1], &seconds)) {
+        tg_conf_error(c, item, "\"now\" takes a day as YYYY-MM-DD, got \"%s\"", item->args[1].p);
+        return false;
+    }
+    ((struct tg_case *)target)->now = seconds * 1000000 + NOON;
+    return true;
+}
+
+static bool set_expect(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                       const struct tg_directive *d)
+{
+    static const char *const decisions[] = {"allow", "warn", "deny", "invalid", NULL};
+    static const char *const results[] = {"pass", "fail", "warn", "skip", "error", NULL};
+    struct tg_case_expect **last = &((struct tg_case *)target)->expects;
+    bool decision = tg_str_eq(item->args[1], TG_STR("decision"));
+    int word;
+
+    (void)d;
+    if (!tg_conf_word(c, item, item->args[2], decision ? decisions : results, &word))
+        return false;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = tg_arena_zalloc(c->arena, 1, sizeof(**last));
+    **last =
+        (struct tg_case_expect){.item = item, .subject = item->args[1], .wanted = item->args[2]};
+    return true;
+}
+
+static tg_conf_setter set_case;
+
+#define TEXT(word, member)                                                                         \
+    {                                                                                              \
+        .name = (word), .contexts = TG_IN_CASE, .kind = TG_CONF_STRING,                            \
+        .offset = offsetof(struct tg_case, member)                                                 \
+    }
+
+static const struct tg_directive words[] = {
+    {.name = "policies",
+     .contexts = TG_IN_TEST_FILE,
+     .kind = TG_CONF_CUSTOM,
+     .min_args = 1,
+     .max_args = TG_CONF_ANY_ARGS,
+     .set = set_globs},
+    {.name = "case",
+     .contexts = TG_IN_TEST_FILE,
+     .kind = TG_CONF_CUSTOM,
+     .block = true,
+     .repeat = true,
+     .set = set_case},
+    TEXT("body", body),
+    TEXT("project_id", project_id),
+    TEXT("config_name", config_name),
+    TEXT("principal", principal),
+    TEXT("client", client),
+    {.name = "header",
+     .contexts = TG_IN_CASE,
+     .kind = TG_CONF_CUSTOM,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = 2,
+     .set = set_header},
+    {.name = "now", .contexts = TG_IN_CASE, .kind = TG_CONF_CUSTOM, .set = set_now},
+    {.name = "expect",
+     .contexts = TG_IN_CASE,
+     .kind = TG_CONF_CUSTOM,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = 2,
+     .set = set_expect},
+    {.name = NULL},
+};
+
+static bool set_case(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                     const struct tg_directive *d)
+{
+    struct tg_case **last = &((struct tg_case_file *)target)->cases;
+    struct tg_case *t = tg_arena_zalloc(c->arena, 1, sizeof(*t));
+    const struct tg_conf_table table = {words, t};
+
+    (void)d;
+    *t = (struct tg_case){.name = item->args[1],
+                          .item = item,
+                          .project_id = TG_STR("project"),
+                          .config_name = TG_STR("config")};
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = t;
+    if (!tg_conf_apply(c, TG_IN_CASE, item->children, &table, 1))
+        return false;
+    if (t->body.n > 0 && t->expects != NULL)
+        return true;
+    tg_conf_error(c, item, "case \"%s\" has no \"%s\"", t->name.p,
+                  t->body.n == 0 ? "body" : "expect");
+    return false;
+}
+
+/* --- files --- */
+
+/* The rule of "POLICY.RULE", or NULL. */
+static const struct tg_policy_rule *find_rule(const struct tg_policy_set *set, struct tg_str name)
+{
+    const char *dot = memchr(name.p, '.', name.n);
+    const struct tg_policy *p;
+
+    if (dot == NULL)
+        return NULL;
+    p = tg_policy_find(set, (struct tg_str){name.p, (size_t)(dot - name.p)});
+    return p == NULL ? NULL : tg_policy_rule_find(p, tg_str_skip(name, (size_t)(dot - name.p) + 1));
+}
+
+static void check_expects(struct tg_case_file *f)
+{
+    for (const struct tg_case *t = f->cases; t != NULL; t = t->next)
+        for (const struct tg_case_expect *e = t->expects; e != NULL; e = e->next)
+            if (!tg_str_eq(e->subject, TG_STR("decision")) && find_rule(f->set, e->subject) == NULL)
+                tg_conf_error(&f->conf, e->item, "no rule is called \"%s\"", e->subject.p);
+}
+
+static void load(struct tg_case_file *f)
+{
+    static const struct tg_str beside = {"*.conf", 6};
+    const struct tg_conf_table table = {words, f};
+    const struct tg_conf_item *first = tg_conf_parse(&f->conf, f->name);
+
+    if (f->conf.errors > 0 || !tg_conf_apply(&f->conf, TG_IN_TEST_FILE, first, &table, 1))
+        return;
+    f->set = f->nglobs > 0 ? tg_policy_load(&f->conf, NULL, f->globs, f->nglobs)
+                           : tg_policy_load(&f->conf, NULL, &beside, 1);
+    if (f->set == NULL)
+        return;
+    f->rules = tg_arena_zalloc(&f->arena, f->set->nrules, sizeof(*f->rules));
+    for (const struct tg_policy *p = f->set->policies; p != NULL; p = p->next)
+        for (const struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
+            f->rules[r->number] = (struct tg_case_rule){.policy = p, .rule = r};
+    check_expects(f);
+    if (f->conf.errors > 0) {
+        tg_policy_end(f->set);
+        f->set = NULL;
+    }
+}
+
+struct tg_case_file *tg_case_file_new(const char *name)
+{
+    struct tg_case_file *f = calloc(1, sizeof(*f));
+    char *folder = tg_settings_folder(name);
+
+    CHECK(f != NULL);
+    tg_arena_init(&f->arena);
+    f->name = tg_arena_dup(&f->arena, tg_str_of(name)).p;
+    tg_conf_init(&f->conf, &f->arena, tg_arena_dup(&f->arena, tg_str_of(folder)).p);
+    free(folder);
+    load(f);
+    return f;
+}
+
+void tg_case_file_end(struct tg_case_file *f)
+{
+    struct tg_arena arena = f->arena;
+
+    tg_policy_end(f->set);
+    free(f);
+    tg_arena_end(&arena);
+}
+
+/* --- running --- */
+
+struct run {
+    struct tg_case_file *file;
+    struct tg_case *at;
+    struct tg_request *request;
+};
+
+static void note(void *context, const struct tg_policy_outcome *o)
+{
+    struct run *run = context;
+    struct tg_case_rule *seen = &run->file->rules[o->rule->number];
+
+    if (o->result == TG_RULE_PASS)
+        seen->held++;
+    else if (o->nfaults > 0)
+        seen->failed++;
+    for (struct tg_case_expect *e = run->at->expects; e != NULL; e = e->next)
+        if (find_rule(run->file->set, e->subject) == o->rule)
+            e->got = tg_str_of(tg_policy_result_word(o->result));
+    tg_policy_report(run->request, o);
+}
+
+/* The case's request; false with `error` set when its body cannot be read. */
+static bool make_request(struct tg_case_file *f, struct tg_case *t, struct tg_request *r)
+{
+    struct tg_field *fields = tg_arena_zalloc(&f->arena, t->nfields + 1, sizeof(*fields));
+    struct tg_str body = t->body;
+
+    if (*body.p != '{')
+        t->error = tg_policy_read_file(&f->arena, tg_conf_path(&f->conf, t->body).p, &body);
+    for (unsigned i = 0; i < t->nfields; i++)
+        fields[i] = t->fields[i];
+    fields[t->nfields] = (struct tg_field){TG_STR("Content-Type"), TG_STR("application/json")};
+    tg_request_init(r, &f->arena);
+    r->method = TG_STR("PUT");
+    r->fields = fields;
+    r->nfields = t->nfields + 1;
+    r->project_id = t->project_id;
+    r->config_name = t->config_name;
+    r->client_address = t->client;
+    r->body = body;
+    tg_request_identify(r);
+    if (tg_str_starts(t->principal, TG_STR("tls:")))
+        r->tls_principal = tg_str_skip(t->principal, 4);
+    else
+        r->principal = t->principal.n > 0 ? t->principal : r->access_key;
+    return t->error == NULL;
+}
+
+static const char *judge(struct run *run, const struct tg_location *before)
+{
+    struct tg_chain chain = {0};
+    struct tg_request *r = run->request;
+    enum tg_verdict verdict;
+
+    tg_chain_begin(&chain, before, r);
+    verdict = tg_chain_run(&chain);
+    tg_chain_done(&chain);
+    if (verdict != TG_NEXT) {
+        run->at->why = r->report.first != NULL ? r->report.first->message : r->error_detail;
+        return "invalid";
+    }
+    tg_policy_eval(run->file->set, r, note, run);
+    if (r->report.violations > 0)
+        return "deny";
+    return r->report.warnings > 0 ? "warn" : "allow";
+}
+
+static void run_case(struct tg_case_file *f, struct tg_case *t, const struct tg_location *before)
+{
+    struct tg_request request;
+    struct run run = {f, t, &request};
+    struct tg_str decision;
+
+    for (struct tg_case_expect *e = t->expects; e != NULL; e = e->next)
+        e->got = TG_STR("skip");
+    if (!make_request(f, t, &request))
+        return;
+    tg_clock_freeze(t->now);
+    decision = tg_str_of(judge(&run, before));
+    tg_clock_freeze(0);
+    for (struct tg_case_expect *e = t->expects; e != NULL; e = e->next) {
+        if (tg_str_eq(e->subject, TG_STR("decision")))
+            e->got = decision;
+        t->failed += !tg_str_eq(e->wanted, e->got);
+    }
+}
+
+void tg_case_file_run(struct tg_case_file *f, const struct tg_location *before)
+{
+    CHECK(f->set != NULL && before->nfilters > 0);
+    for (struct tg_case *t = f->cases; t != NULL; t = t->next)
+        run_case(f, t, before);
+}

@@ -1,0 +1,513 @@
+#include "client/connection.h"
+
+#include "base/check.h"
+#include "client/evhtp.h"
+#include "exchange/exchange.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    CONN_MAGIC = 0x636f6e6e,
+    MAX_HELD = 65536,        /* early bytes (pipelining) kept while a request is under way */
+    MAX_LINGERED = 16 << 20, /* bytes thrown away before a refused client is cut off */
+    HELD_KEPT = 4096,        /* memory an idle connection may keep */
+    IDLE_GRACE_US = 1000000, /* a client that sends within it is not idle (draining) */
+};
+
+static void process(struct tg_conn *c, struct tg_str in);
+
+/* --- life --- */
+
+static void write_address(struct tg_conn *c, const struct sockaddr *address)
+{
+    const char *ok = "";
+
+    if (address->sa_family == AF_INET)
+        ok = inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, c->address,
+                       sizeof(c->address));
+    else if (address->sa_family == AF_INET6)
+        ok = inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, c->address,
+                       sizeof(c->address));
+    else
+        strcpy(c->address, "unix:");
+    CHECK(ok != NULL);
+}
+
+static void link_conn(struct tg_conn *c)
+{
+    c->next = c->worker->conns;
+    if (c->next != NULL)
+        c->next->previous = c;
+    c->worker->conns = c;
+}
+
+static void unlink_conn(struct tg_conn *c)
+{
+    if (c->next != NULL)
+        c->next->previous = c->previous;
+    if (c->previous != NULL)
+        c->previous->next = c->next;
+    else
+        c->worker->conns = c->next;
+}
+
+void tg_conn_close(struct tg_conn *c)
+{
+    struct tg_worker *w = c->worker;
+    bool was_full = !tg_worker_has_room(w);
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(!c->processing); /* process() still uses it */
+    if (c->exchange != NULL) {
+        tg_exchange_client_gone(c->exchange);
+        c->exchange = NULL;
+    }
+    tg_conn_release(c);
+    tg_timer_end(&c->timer);
+    tg_evhtp_close(c->front);
+    close(tg_socket_close(&c->wire));
+    tg_buf_end(&c->held);
+    free(c->principal);
+    unlink_conn(c);
+    c->magic = 0;
+    free(c);
+    CHECK(w->live.connections > 0);
+    w->live.connections--;
+    if (was_full && !w->draining)
+        for (struct tg_evhtp *f = w->fronts; f != NULL; f = tg_evhtp_next(f))
+            tg_evhtp_accept(f, true);
+}
+
+/* Makes the last close() a reset: a client must not take a cut-off answer for a whole one. */
+static void reset_conn(struct tg_conn *c)
+{
+    struct linger abort = {1, 0};
+
+    setsockopt(c->wire.fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+    c->wire.broken = true;
+    tg_conn_close(c);
+}
+
+/* --- reading --- */
+
+void tg_conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
+{
+    CHECK(c->exchange == NULL);
+    c->state = TG_CONN_WAIT;
+    tg_timer_clear(&c->timer);
+    tg_exchange_refuse(c, raw, error, why);
+}
+
+static struct tg_request_head_limits limits(const struct tg_conn *c)
+{
+    return (struct tg_request_head_limits){
+        .max_head = (size_t)c->server->client_header_max_size,
+        .max_line = TG_MAX_TARGET,
+        .max_field = TG_MAX_FIELD,
+        .max_fields = (unsigned)c->server->client_max_fields,
+    };
+}
+
+/* True while the body's deadlines do not count: the client has sent all of it, or may not go on. */
+static bool is_only_reading(const struct tg_conn *c)
+{
+    return c->state == TG_CONN_WAIT || (c->state == TG_CONN_BODY && c->body_paused);
+}
+
+/* Starts the exchange of a complete head: first our side, then libevhtp's request object. */
+static void begin(struct tg_conn *c, struct tg_str raw)
+{
+    const struct tg_request_head *head = &c->worker->head;
+
+    tg_conn_begin_body(c, head);
+    if (!tg_exchange_new(c, head, raw))
+        return;
+    tg_evhtp_request(c->front, c, head->method);
+}
+
+void tg_conn_dispatch(struct tg_conn *c)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(c->exchange != NULL);
+    tg_exchange_start(c->exchange);
+}
+
+/* Each step takes what it can from the front of *in and says whether another step makes sense. */
+static bool read_head(struct tg_conn *c, struct tg_str *in)
+{
+    struct tg_request_head_limits most = limits(c);
+    struct tg_str raw = *in;
+    enum tg_error error = TG_E_BAD_REQUEST;
+    const char *why = "";
+    size_t used = 0;
+
+    if (in->n == 0)
+        return false;
+    if (c->first_byte == 0) {
+        c->first_byte = tg_worker_wall(c->worker);
+        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->client_header_timeout);
+    }
+    switch (tg_request_head_parse(*in, &most, &c->scanned, &c->worker->head, &used, &error, &why)) {
+    case TG_PARSE_MORE:
+        return false;
+    case TG_PARSE_BAD:
+        tg_conn_refuse(c, *in, error, why);
+        *in = (struct tg_str){NULL, 0};
+        return false;
+    case TG_PARSE_DONE:
+        break;
+    }
+    CHECK(used > 0 && used <= in->n);
+    raw.n = used;
+    *in = tg_str_skip(*in, used);
+    c->scanned = 0;
+    begin(c, raw);
+    return true;
+}
+
+static bool step(struct tg_conn *c, struct tg_str *in)
+{
+    switch (c->state) {
+    case TG_CONN_HANDSHAKE:
+        break; /* reads for itself */
+    case TG_CONN_HEAD:
+        return read_head(c, in);
+    case TG_CONN_BODY:
+        return tg_conn_read_body(c, in);
+    case TG_CONN_WAIT:
+    case TG_CONN_DRAIN:
+        return false;
+    case TG_CONN_LINGER:
+        c->lingered += in->n;
+        *in = (struct tg_str){NULL, 0};
+        return false;
+    }
+    TG_UNREACHABLE();
+}
+
+/* Keeps what no step took. `in` is the held text itself, or bytes of the scratch buffer. */
+static void hold(struct tg_conn *c, struct tg_str in)
+{
+    if (c->held.n > 0) {
+        size_t gone = c->held.n - in.n;
+
+        CHECK(in.n <= c->held.n);
+        if (in.n > 0 && gone > 0)
+            memmove(c->held.p, c->held.p + gone, in.n);
+        c->held.n = in.n;
+    } else {
+        tg_buf_add(&c->held, in);
+    }
+    if (c->held.n == 0 && c->held.cap > HELD_KEPT)
+        tg_buf_end(&c->held);
+}
+
+/* True while more bytes are wanted than are held. */
+static bool wants_bytes(const struct tg_conn *c)
+{
+    if (c->state == TG_CONN_BODY && c->body_paused)
+        return false;
+    return c->state == TG_CONN_HEAD || c->state == TG_CONN_LINGER || c->held.n < MAX_HELD;
+}
+
+static void process(struct tg_conn *c, struct tg_str in)
+{
+    CHECK(!c->processing);
+    c->processing = true;
+    while (step(c, &in))
+        CHECK(c->magic == CONN_MAGIC);
+    hold(c, in);
+    c->processing = false;
+    if (c->exchange != NULL)
+        tg_exchange_read_done(c->exchange);
+    if (c->state == TG_CONN_LINGER && c->lingered > MAX_LINGERED) {
+        tg_conn_close(c);
+        return;
+    }
+    if (wants_bytes(c))
+        tg_socket_read_on(&c->wire);
+    else
+        tg_socket_read_off(&c->wire);
+}
+
+/* --- events --- */
+
+/* The client closed or reset, perhaps in the middle of something. Half a close is a close, as in
+ * nginx: who shuts down writing does not wait for the answer. */
+static void client_gone(struct tg_conn *c)
+{
+    if (c->state == TG_CONN_HEAD && c->held.n > 0 && c->exchange == NULL)
+        tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE,
+                       "in the middle of a request head");
+    tg_conn_close(c);
+}
+
+/* What is before the first request has come: requests may. Some may be in TLS's buffer already. */
+static bool greeted(struct tg_conn *c)
+{
+    if (!tg_conn_handshake(c))
+        return false;
+    c->state = TG_CONN_HEAD;
+    tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->client_header_timeout);
+    return c->wire.tls == NULL || tg_tls_pending(c->wire.tls);
+}
+
+static void on_readable(void *owner)
+{
+    struct tg_conn *c = owner;
+    struct tg_str in = {c->worker->scratch, 0};
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->state == TG_CONN_HANDSHAKE && !greeted(c))
+        return;
+    switch (tg_socket_read(&c->wire, c->worker->scratch, TG_SCRATCH, &in.n)) {
+    case TG_IO_DONE:
+        break;
+    case TG_IO_WANT_READ:
+    case TG_IO_WANT_WRITE:
+        return;
+    case TG_IO_CLOSED:
+    case TG_IO_BROKEN:
+        client_gone(c);
+        return;
+    }
+    if (c->held.n > 0) {
+        tg_buf_add(&c->held, in);
+        in = tg_buf_str(&c->held);
+    }
+    process(c, in);
+}
+
+static void finish_now(struct tg_conn *c);
+
+static void on_drained(void *owner)
+{
+    struct tg_conn *c = owner;
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->state == TG_CONN_DRAIN) {
+        finish_now(c);
+        return;
+    }
+    if (c->state == TG_CONN_HANDSHAKE) {
+        on_readable(c);
+        return;
+    }
+    if (is_only_reading(c))
+        tg_timer_clear(&c->timer);
+    if (c->exchange != NULL)
+        tg_exchange_client_drained(c->exchange);
+}
+
+/* send_timeout is the time between two writes. */
+static void on_progress(void *owner)
+{
+    struct tg_conn *c = owner;
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->state == TG_CONN_DRAIN || is_only_reading(c))
+        tg_conn_limit_reading(c);
+}
+
+static void on_broken(void *owner)
+{
+    client_gone(owner);
+}
+
+static const struct tg_socket_events events = {on_readable, on_drained, on_progress, on_broken};
+
+static void on_deadline(void *owner)
+{
+    struct tg_conn *c = owner;
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    switch (c->state) {
+    case TG_CONN_HANDSHAKE:
+        tg_conn_handshake_failed(c, "it did not come in time");
+        return;
+    case TG_CONN_HEAD:
+        if (c->first_byte != 0) {
+            tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "");
+            return;
+        }
+        break;
+    case TG_CONN_BODY:
+        if (!c->body_paused) {
+            if (!tg_exchange_ended(c->exchange))
+                tg_exchange_body_timeout(c->exchange,
+                                         c->too_slow ? "slower than client_body_min_rate" : "");
+            return;
+        }
+        /* fall through */
+    case TG_CONN_WAIT:
+        if (c->exchange != NULL)
+            tg_exchange_client_stuck(c->exchange);
+        break;
+    case TG_CONN_DRAIN:
+    case TG_CONN_LINGER:
+        break;
+    }
+    tg_conn_close(c);
+}
+
+void tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
+                 const struct tg_listen *listen, struct evhtp_connection *front, int fd,
+                 const struct sockaddr *address)
+{
+    struct tg_conn *c = calloc(1, sizeof(*c));
+
+    CHECK(c != NULL);
+    c->magic = CONN_MAGIC;
+    c->worker = w;
+    c->server = server;
+    c->listen = listen;
+    c->front = front;
+    c->state = listen->tls || listen->proxy_protocol ? TG_CONN_HANDSHAKE : TG_CONN_HEAD;
+    c->proxy_due = listen->proxy_protocol;
+    write_address(c, address);
+    tg_socket_open(&c->wire, w->base, fd, &events, c);
+    tg_timer_init(&c->timer, w->base, on_deadline, c);
+    tg_timer_set(&c->timer, tg_worker_now(c->worker), server->client_header_timeout);
+    tg_socket_read_on(&c->wire);
+    link_conn(c);
+    w->live.connections++;
+    c->limit_entry = -1;
+    if (w->slot != NULL)
+        w->slot->counts.accepted++;
+}
+
+/* --- the exchange calls --- */
+
+bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (!tg_socket_write(&c->wire, iov, n))
+        return false;
+    if (tg_socket_queued(&c->wire) > 0 && is_only_reading(c))
+        tg_conn_limit_reading(c);
+    return true;
+}
+
+size_t tg_conn_unsent(const struct tg_conn *c)
+{
+    return tg_socket_queued(&c->wire);
+}
+
+void tg_conn_pause_body(struct tg_conn *c)
+{
+    if (!c->body_paused) {
+        c->paused_at = tg_worker_now(c->worker);
+        c->body_paused = true;
+        tg_conn_limit_reading(c);
+    }
+    if (!c->processing)
+        tg_socket_read_off(&c->wire);
+}
+
+void tg_conn_resume_body(struct tg_conn *c)
+{
+    if (!c->body_paused)
+        return;
+    c->body_paused = false;
+    c->body_since += tg_worker_now(c->worker) - c->paused_at;
+    if (c->state == TG_CONN_BODY)
+        tg_conn_limit_body(c);
+    if (!c->processing)
+        process(c, tg_buf_str(&c->held));
+}
+
+bool tg_conn_is_reading(const struct tg_conn *c)
+{
+    return c->processing;
+}
+
+static void linger(struct tg_conn *c)
+{
+    c->state = TG_CONN_LINGER;
+    tg_buf_end(&c->held);
+    tg_socket_finish(&c->wire);
+    tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->lingering_timeout);
+    tg_socket_read_on(&c->wire);
+}
+
+static void next_request(struct tg_conn *c)
+{
+    tg_evhtp_finish(c->front);
+    c->state = TG_CONN_HEAD;
+    c->scanned = 0;
+    c->first_byte = 0;
+    tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->keepalive_timeout);
+    if (c->held.n > 0)
+        process(c, tg_buf_str(&c->held));
+    else
+        tg_socket_read_on(&c->wire);
+}
+
+static void finish_now(struct tg_conn *c)
+{
+    switch (c->after) {
+    case TG_AFTER_KEEP:
+        next_request(c);
+        return;
+    case TG_AFTER_LINGER:
+        linger(c);
+        return;
+    case TG_AFTER_ABORT:
+        reset_conn(c);
+        return;
+    }
+    TG_UNREACHABLE();
+}
+
+void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(!c->processing);
+    CHECK(after != TG_AFTER_KEEP || c->state == TG_CONN_WAIT);
+    c->exchange = NULL;
+    c->requests++;
+    c->after = after;
+    if (tg_socket_queued(&c->wire) > 0 && after != TG_AFTER_ABORT) {
+        c->state = TG_CONN_DRAIN;
+        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->send_timeout);
+        return;
+    }
+    finish_now(c);
+}
+
+bool tg_conn_is_idle(const struct tg_conn *c)
+{
+    return (c->state == TG_CONN_HEAD || c->state == TG_CONN_HANDSHAKE) && c->held.n == 0 &&
+           !c->processing;
+}
+
+uint64_t tg_conn_idle_time(const struct tg_conn *c, uint64_t now)
+{
+    int64_t limit =
+        c->requests > 0 ? c->server->keepalive_timeout : c->server->client_header_timeout;
+    uint64_t end = now + (uint64_t)limit;
+
+    return end > c->timer.deadline ? end - c->timer.deadline : 0;
+}
+
+void tg_conn_close_idle(struct tg_conn *c)
+{
+    if (tg_conn_is_idle(c))
+        tg_conn_close(c);
+}
+
+void tg_conn_drain_idle(struct tg_conn *c, uint64_t now)
+{
+    char byte;
+
+    if (c->state != TG_CONN_HEAD || !tg_conn_is_idle(c) ||
+        tg_conn_idle_time(c, now) < IDLE_GRACE_US)
+        return;
+    if (recv(c->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+        linger(c);
+}

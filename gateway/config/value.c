@@ -1,0 +1,147 @@
+/* The values of directives: numbers, sizes, times, words, paths. Units live in one table. */
+#include "config/conf.h"
+
+#include "base/check.h"
+
+struct unit {
+    enum tg_conf_kind kind;
+    const char *suffix;
+    int64_t factor;
+};
+
+/* Of each kind the largest first: tg_conf_write_value() takes the first that divides. The unit
+ * without a suffix is the one nginx reads. */
+static const struct unit units[] = {
+    {TG_CONF_NUMBER, "", 1},
+    {TG_CONF_SIZE, "g", 1 << 30},
+    {TG_CONF_SIZE, "m", 1 << 20},
+    {TG_CONF_SIZE, "k", 1 << 10},
+    {TG_CONF_SIZE, "", 1},
+    {TG_CONF_TIME, "d", 86400 * INT64_C(1000000)},
+    {TG_CONF_TIME, "h", 3600 * INT64_C(1000000)},
+    {TG_CONF_TIME, "m", 60 * INT64_C(1000000)},
+    {TG_CONF_TIME, "s", 1000000},
+    {TG_CONF_TIME, "ms", 1000},
+    {TG_CONF_TIME, "", 1000000},
+};
+
+enum { UNITS = sizeof(units) / sizeof(units[0]) };
+
+static const char *const nouns[] = {
+    [TG_CONF_NUMBER] = "number", [TG_CONF_SIZE] = "size", [TG_CONF_TIME] = "time"};
+
+static const struct unit *find_unit(enum tg_conf_kind kind, struct tg_str suffix)
+{
+    for (size_t i = 0; i < UNITS; i++) {
+        struct tg_str known = tg_str_of(units[i].suffix);
+
+        /* nginx takes "1M" and "1m" for a size, but times in small letters only. */
+        if (units[i].kind == kind &&
+            (kind == TG_CONF_SIZE ? tg_str_ieq(suffix, known) : tg_str_eq(suffix, known)))
+            return &units[i];
+    }
+    return NULL;
+}
+
+void tg_conf_write_value(enum tg_conf_kind kind, int64_t value, struct tg_buf *out)
+{
+    CHECK(value >= 0);
+    for (size_t i = 0; i < UNITS && value > 0; i++) {
+        if (units[i].kind == kind && value % units[i].factor == 0) {
+            tg_buf_u64(out, (uint64_t)(value / units[i].factor));
+            tg_buf_puts(out, units[i].suffix);
+            return;
+        }
+    }
+    CHECK(value == 0);
+    tg_buf_putc(out, '0');
+}
+
+/* False when `text` is no value of the kind or too large for any. */
+static bool read_value(enum tg_conf_kind kind, struct tg_str text, int64_t *out)
+{
+    struct tg_str digits = {text.p, 0};
+    const struct unit *unit;
+    uint64_t count;
+
+    while (digits.n < text.n && text.p[digits.n] >= '0' && text.p[digits.n] <= '9')
+        digits.n++;
+    unit = find_unit(kind, tg_str_skip(text, digits.n));
+    return unit != NULL && tg_str_u64(digits, &count) &&
+           !__builtin_mul_overflow(count, unit->factor, out);
+}
+
+static bool value_error(struct tg_conf *c, const struct tg_conf_item *item, enum tg_conf_kind kind,
+                        struct tg_str text, int64_t min, int64_t max)
+{
+    struct tg_buf range = {0};
+
+    tg_buf_puts(&range, max == INT64_MAX ? "of at least " : "between ");
+    tg_conf_write_value(kind, min, &range);
+    if (max != INT64_MAX) {
+        tg_buf_puts(&range, " and ");
+        tg_conf_write_value(kind, max, &range);
+    }
+    tg_conf_error(c, item, "\"%s\" takes a %s %.*s, got \"%.*s\"", item->args[0].p, nouns[kind],
+                  TG_STR_ARG(tg_buf_str(&range)), TG_STR_ARG(text));
+    tg_buf_end(&range);
+    return false;
+}
+
+static bool take_value(struct tg_conf *c, const struct tg_conf_item *item, enum tg_conf_kind kind,
+                       struct tg_str text, int64_t min, int64_t max, int64_t *out)
+{
+    int64_t value;
+
+    CHECK(min >= 0 && min <= max && item->nargs >= 1);
+    if (!read_value(kind, text, &value) || value < min || value > max)
+        return value_error(c, item, kind, text, min, max);
+    *out = value;
+    return true;
+}
+
+bool tg_conf_number(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
+                    int64_t min, int64_t max, int64_t *out)
+{
+    return take_value(c, item, TG_CONF_NUMBER, text, min, max, out);
+}
+
+bool tg_conf_size(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
+                  int64_t min, int64_t max, int64_t *out)
+{
+    return take_value(c, item, TG_CONF_SIZE, text, min, max, out);
+}
+
+bool tg_conf_time(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
+                  int64_t min, int64_t max, int64_t *out)
+{
+    return take_value(c, item, TG_CONF_TIME, text, min, max, out);
+}
+
+bool tg_conf_word(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
+                  const char *const *words, int *out)
+{
+    struct tg_buf list = {0};
+
+    CHECK(words != NULL && words[0] != NULL);
+    for (int i = 0; words[i] != NULL; i++) {
+        if (tg_str_eq(text, tg_str_of(words[i]))) {
+            *out = i + 1;
+            tg_buf_end(&list);
+            return true;
+        }
+        tg_buf_puts(&list, i == 0 ? "" : words[i + 1] == NULL ? " or " : ", ");
+        tg_buf_puts(&list, words[i]);
+    }
+    tg_conf_error(c, item, "\"%s\" takes %.*s, got \"%.*s\"", item->args[0].p,
+                  TG_STR_ARG(tg_buf_str(&list)), TG_STR_ARG(text));
+    tg_buf_end(&list);
+    return false;
+}
+
+struct tg_str tg_conf_path(struct tg_conf *c, struct tg_str name)
+{
+    if (name.n > 0 && name.p[0] == '/')
+        return tg_arena_dup(c->arena, name);
+    return tg_arena_printf(c->arena, "%s%.*s", c->prefix, TG_STR_ARG(name));
+}

@@ -1,0 +1,350 @@
+/* The request on its way to the upstream: connection, head, body, and when to try again. */
+#include "base/check.h"
+#include "exchange/exchange.h"
+#include "http/fields.h"
+
+#include <event2/buffer.h>
+#include <stdio.h>
+
+enum { MAX_PIECES = 5 };
+
+void tg_forward_begin(struct tg_exchange *x, bool fresh)
+{
+    const struct tg_upstream_conf *conf = x->location->upstream;
+
+    tg_exchange_to(x, TG_PHASE_CONNECT);
+    tg_exchange_deadline(x, conf->connect_timeout);
+    x->connect_started = tg_worker_now(x->worker);
+    tg_upstream_take(x->worker, conf, x, fresh);
+}
+
+/* --- the head --- */
+
+static bool is_set_by_filter(const struct tg_request *r, struct tg_str name)
+{
+    for (const struct tg_set_field *s = r->set_fields; s != NULL; s = s->next)
+        if (tg_str_ieq(s->field.name, name))
+            return true;
+    return false;
+}
+
+/* Fields the gateway writes itself, or that end here. */
+static bool is_ours(const struct tg_exchange *x, struct tg_str name)
+{
+    switch (name.n) {
+    case 4:
+        return tg_str_ieq(name, TG_STR("Host"));
+    case 6:
+        return tg_str_ieq(name, TG_STR("Expect"));
+    case 9:
+        return x->location->forwarded == TG_FORWARDED_RFC7239 &&
+               tg_str_ieq(name, TG_STR("Forwarded"));
+    case 12:
+        return tg_str_ieq(name, TG_STR("X-Request-Id"));
+    case 14:
+        return tg_str_ieq(name, TG_STR("Content-Length"));
+    case 15:
+        return x->location->forwarded == TG_FORWARDED_XFF &&
+               tg_str_ieq(name, TG_STR("X-Forwarded-For"));
+    default:
+        return false;
+    }
+}
+
+static void add_client_fields(const struct tg_exchange *x, struct tg_buf *b)
+{
+    const struct tg_request *r = &x->request;
+
+    for (unsigned i = 0; i < r->nfields; i++) {
+        struct tg_str name = r->fields[i].name;
+
+        if (is_ours(x, name) || (r->set_fields != NULL && is_set_by_filter(r, name)))
+            continue;
+        tg_fields_add(b, name, r->fields[i].value);
+    }
+    for (const struct tg_set_field *s = r->set_fields; s != NULL; s = s->next)
+        if (s->field.value.n > 0)
+            tg_fields_add(b, s->field.name, s->field.value);
+}
+
+/* A signature covers the Host it was made for (contract section 6); else the upstream's own. */
+static void add_host(const struct tg_exchange *x, struct tg_buf *b)
+{
+    const struct tg_upstream_conf *conf = x->location->upstream;
+    const struct tg_upstream_server *origin = x->peer->origin;
+    uint16_t usual = conf->tls ? 443 : 80;
+
+    if (x->request.credentials == TG_CRED_SIGNED && x->host.n > 0) {
+        tg_fields_add(b, TG_STR("Host"), x->host);
+    } else if (conf->host.n > 0) {
+        tg_fields_add(b, TG_STR("Host"), conf->host);
+    } else {
+        bool v6 = origin->literal && memchr(origin->host.p, ':', origin->host.n) != NULL;
+
+        tg_buf_puts(b, v6 ? "Host: [" : "Host: ");
+        tg_buf_add(b, origin->host);
+        tg_buf_puts(b, v6 ? "]" : "");
+        if (origin->port != usual) {
+            tg_buf_putc(b, ':');
+            tg_buf_u64(b, origin->port);
+        }
+        tg_buf_puts(b, "\r\n");
+    }
+}
+
+/* The value of an earlier proxy's field with ours behind it (RFC 7239 section 4, 5.2). */
+static void add_chain(const struct tg_exchange *x, struct tg_buf *b, struct tg_str name)
+{
+    const struct tg_request *r = &x->request;
+
+    tg_buf_add(b, name);
+    tg_buf_puts(b, ": ");
+    for (unsigned i = 0; i < r->nfields; i++)
+        if (tg_str_ieq(r->fields[i].name, name) && r->fields[i].value.n > 0) {
+            tg_buf_add(b, r->fields[i].value);
+            tg_buf_puts(b, ", ");
+        }
+}
+
+static void add_forwarded(const struct tg_exchange *x, struct tg_buf *b)
+{
+    struct tg_str address = x->request.client_address;
+
+    if (x->location->forwarded == TG_FORWARDED_XFF) {
+        add_chain(x, b, TG_STR("X-Forwarded-For"));
+        tg_buf_add(b, address);
+        tg_buf_puts(b, "\r\n");
+    } else if (x->location->forwarded == TG_FORWARDED_RFC7239) {
+        bool v6 = memchr(address.p, ':', address.n) != NULL;
+
+        add_chain(x, b, TG_STR("Forwarded"));
+        tg_buf_puts(b, v6 ? "for=\"[" : "for=");
+        tg_buf_add(b, address);
+        tg_buf_puts(b, v6 ? "]\"\r\n" : "\r\n");
+    }
+    if (x->location->via)
+        tg_buf_printf(b, "Via: 1.%u trainguard\r\n", x->minor);
+}
+
+static void add_framing(const struct tg_exchange *x, struct tg_buf *b)
+{
+    if (x->streamed && x->framing == TG_FRAMING_CHUNKED) {
+        tg_buf_puts(b, "Transfer-Encoding: chunked\r\n");
+    } else if (!x->streamed || x->framing == TG_FRAMING_LENGTH) {
+        tg_buf_puts(b, "Content-Length: ");
+        tg_buf_u64(b, x->streamed ? x->length : x->forwarded.n);
+        tg_buf_puts(b, "\r\n");
+    }
+}
+
+static struct iovec build_head(const struct tg_exchange *x)
+{
+    const struct tg_request *r = &x->request;
+    struct tg_buf *b = &x->worker->build;
+
+    b->n = 0;
+    tg_buf_add(b, r->method);
+    tg_buf_putc(b, ' ');
+    tg_buf_add(b, r->target);
+    tg_buf_puts(b, " HTTP/1.1\r\n");
+    add_host(x, b);
+    add_client_fields(x, b);
+    tg_fields_add(b, TG_STR("X-Request-Id"), r->request_id);
+    add_forwarded(x, b);
+    add_framing(x, b);
+    tg_buf_puts(b, "\r\n");
+    return (struct iovec){b->p, b->n};
+}
+
+/* --- the body --- */
+
+static bool chunked(const struct tg_exchange *x)
+{
+    return x->framing == TG_FRAMING_CHUNKED;
+}
+
+static struct iovec piece(const char *p, size_t n)
+{
+    return (struct iovec){(void *)(uintptr_t)p, n};
+}
+
+/* What is there of a streamed body behind what `iov` holds already: one piece of it, framed as the
+ * client framed it. Returns the number of entries; *taken bytes of x->body are in them. */
+static int add_stream(struct tg_exchange *x, struct iovec *iov, int n, char size[24], size_t *taken)
+{
+    size_t there = x->body != NULL ? evbuffer_get_length(x->body) : 0;
+
+    *taken = there < TG_HIGH_WATER ? there : TG_HIGH_WATER;
+    if (*taken > 0) {
+        const unsigned char *p = evbuffer_pullup(x->body, (ev_ssize_t)*taken);
+
+        CHECK(p != NULL);
+        if (chunked(x))
+            iov[n++] = piece(size, (size_t)snprintf(size, 24, "%zx\r\n", *taken));
+        iov[n++] = piece((const char *)p, *taken);
+        if (chunked(x))
+            iov[n++] = piece("\r\n", 2);
+    }
+    if (x->body_complete && *taken == there && chunked(x))
+        iov[n++] = piece("0\r\n\r\n", 5);
+    return n;
+}
+
+/* The request, or what is left of it, to the wire. Returns false when the wire is broken. */
+static bool write_request(struct tg_exchange *x)
+{
+    struct iovec iov[MAX_PIECES];
+    char size[24];
+    size_t taken = 0;
+    int n = 0;
+
+    if (!x->head_sent)
+        iov[n++] = build_head(x);
+    x->head_sent = true;
+    if (!x->streamed && x->forwarded.n > 0)
+        iov[n++] = piece(x->forwarded.p, x->forwarded.n);
+    else if (x->streamed)
+        n = add_stream(x, iov, n, size, &taken);
+    CHECK(n <= MAX_PIECES);
+    if (n > 0 && !tg_socket_write(&x->peer->wire, iov, n))
+        return false;
+    if (taken > 0)
+        evbuffer_drain(x->body, taken);
+    x->request_sent = x->body_complete && (x->body == NULL || evbuffer_get_length(x->body) == 0);
+    return true;
+}
+
+/* After a write: who waits for whom now? */
+static void settle(struct tg_exchange *x)
+{
+    const struct tg_upstream_conf *conf = x->location->upstream;
+    size_t queued = tg_socket_queued(&x->peer->wire);
+
+    if (x->phase != TG_PHASE_SEND)
+        return; /* the answer began early: its deadlines count */
+    if (queued > TG_HIGH_WATER && !x->body_complete)
+        tg_conn_pause_body(x->conn);
+    if (x->request_sent && queued == 0) {
+        x->sent = tg_worker_now(x->worker);
+        tg_exchange_to(x, TG_PHASE_AWAIT);
+        tg_exchange_deadline(x, conf->read_timeout);
+    } else if (queued > 0) {
+        tg_exchange_deadline(x, conf->send_timeout);
+    } else {
+        tg_timer_clear(&x->timer); /* it is the client's turn, with its own deadline */
+    }
+}
+
+static void send_more(struct tg_exchange *x)
+{
+    if (tg_conn_is_reading(x->conn))
+        return; /* tg_exchange_read_done() comes: head and body then go in one write, and an answer
+                 * that is read when it fails does not overwrite bytes that are being handed out */
+    do {
+        if (!write_request(x)) {
+            tg_exchange_peer_broken(x);
+            return;
+        }
+    } while (x->body != NULL && evbuffer_get_length(x->body) > 0 &&
+             tg_socket_queued(&x->peer->wire) < TG_HIGH_WATER);
+    settle(x);
+}
+
+void tg_forward_more(struct tg_exchange *x)
+{
+    CHECK(x->conn != NULL);
+    if (x->peer != NULL && x->peer->state == TG_UPSTREAM_CONN_BUSY) {
+        if (!x->request_sent && tg_socket_queued(&x->peer->wire) < TG_HIGH_WATER)
+            send_more(x);
+        else if (!x->request_sent)
+            tg_conn_pause_body(x->conn);
+        return;
+    }
+    if (x->body != NULL && evbuffer_get_length(x->body) > TG_HIGH_WATER)
+        tg_conn_pause_body(x->conn);
+}
+
+/* --- the peer --- */
+
+void tg_exchange_peer_ready(struct tg_exchange *x)
+{
+    CHECK(x->phase == TG_PHASE_CONNECT && x->peer != NULL);
+    if (!x->peer->reused)
+        x->connect_us = tg_worker_now(x->worker) - x->connect_started;
+    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->peer->address));
+    x->head_sent = false;
+    tg_exchange_to(x, TG_PHASE_SEND);
+    send_more(x);
+    if (x->phase == TG_PHASE_SEND)
+        tg_conn_resume_body(x->conn);
+}
+
+void tg_exchange_peer_failed(struct tg_exchange *x, enum tg_error error, const char *why)
+{
+    CHECK(x->phase == TG_PHASE_CONNECT);
+    if (x->peer != NULL)
+        x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->peer->address));
+    tg_exchange_end(x, error, why);
+}
+
+void tg_exchange_peer_readable(struct tg_exchange *x)
+{
+    tg_relay_read(x);
+}
+
+void tg_exchange_peer_drained(struct tg_exchange *x)
+{
+    if (!x->request_sent)
+        send_more(x);
+    else
+        settle(x);
+    if (x->phase != TG_PHASE_END && x->conn != NULL && !x->body_complete)
+        tg_conn_resume_body(x->conn);
+}
+
+/* send_timeout is the time between two writes. */
+void tg_exchange_peer_progress(struct tg_exchange *x)
+{
+    settle(x);
+}
+
+/* An upstream may answer and close before it has read the request: what it said comes first. */
+void tg_exchange_peer_broken(struct tg_exchange *x)
+{
+    if (x->phase == TG_PHASE_SEND)
+        tg_relay_read(x);
+    if (x->phase == TG_PHASE_SEND)
+        tg_forward_failed(x, TG_E_UPSTREAM_CLOSED, "it reset the connection");
+    else if (x->phase == TG_PHASE_RELAY && !x->body_complete)
+        tg_conn_pause_body(x->conn); /* nobody takes the rest of it */
+}
+
+/* RFC 9110 section 9.2.2. */
+static bool idempotent(struct tg_str method)
+{
+    static const char *const methods[] = {"PUT", "GET", "HEAD", "DELETE", "OPTIONS", "TRACE"};
+
+    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+        if (tg_str_eq(method, tg_str_of(methods[i])))
+            return true;
+    return false;
+}
+
+static bool may_retry(const struct tg_exchange *x)
+{
+    return x->peer != NULL && x->peer->reused && !x->response_seen && !x->retried &&
+           idempotent(x->request.method) && !(x->streamed && x->body_bytes > 0) &&
+           tg_upstream_conn_may_retry(x->peer);
+}
+
+void tg_forward_failed(struct tg_exchange *x, enum tg_error error, const char *why)
+{
+    if (!may_retry(x)) {
+        tg_exchange_end(x, error, why);
+        return;
+    }
+    x->retried = true;
+    x->request_sent = false;
+    tg_upstream_conn_end(&x->peer);
+    tg_forward_begin(x, true);
+}

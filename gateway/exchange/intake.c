@@ -1,0 +1,241 @@
+/* The request head as it comes: copied out of the read buffer, named, its target made canonical. */
+#include "base/check.h"
+#include "exchange/exchange.h"
+#include "http/target.h"
+#include "http/traceparent.h"
+
+enum { MAX_ID = 128 }; /* bytes of a request id from outside */
+
+static struct tg_exchange *attach(struct tg_conn *c)
+{
+    struct tg_exchange *x = tg_exchange_make(c->worker);
+
+    x->conn = c;
+    c->exchange = x;
+    x->wall = c->first_byte;
+    x->started = tg_worker_now(x->worker);
+    x->request.exchange = x;
+    x->request.client_address = tg_str_of(c->address);
+    x->request.tls_principal = tg_str_of(c->principal);
+    return x;
+}
+
+/* Slices of the head point into the read buffer: the copy of these bytes is in the arena. */
+static struct tg_str moved(struct tg_str s, struct tg_str from, const char *to)
+{
+    return (struct tg_str){to + (s.p - from.p), s.n};
+}
+
+/* What the guard made up itself ("/" for an empty path) stays where it is. */
+static struct tg_str moved_if_inside(struct tg_str s, struct tg_str from, const char *to)
+{
+    bool inside = s.p >= from.p && s.p + s.n <= from.p + from.n;
+
+    return inside ? moved(s, from, to) : s;
+}
+
+/* Two of them are none (Trace Context section 3.2). */
+static void read_trace(struct tg_exchange *x, struct tg_str value)
+{
+    struct tg_traceparent trace = {0};
+
+    if (x->traces++ == 0)
+        (void)tg_traceparent_parse(value, &trace);
+    x->trace_id = trace.trace_id;
+}
+
+/* The fields the gateway itself looks at, in one pass. `named`: some are named in Connection. */
+static void look_at_fields(struct tg_exchange *x, bool named)
+{
+    struct tg_request *r = &x->request;
+    struct tg_buf *connection = &x->worker->build;
+
+    connection->n = 0;
+    for (unsigned i = 0; i < r->nfields; i++) {
+        const struct tg_field *f = &r->fields[i];
+
+        if (named && tg_str_ieq(f->name, TG_STR("Connection"))) {
+            tg_buf_add(connection, f->value);
+            tg_buf_putc(connection, ',');
+        } else if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("X-Request-Id")))
+            r->request_id = f->value;
+        else if (f->name.n == 11 && tg_str_ieq(f->name, TG_STR("traceparent")))
+            read_trace(x, f->value);
+    }
+    if (connection->n > 0)
+        x->connection = tg_arena_dup(&x->arena, tg_buf_str(connection));
+}
+
+/* What ends here is judged by nobody: whom a token names that does not go on did not ask. */
+static void drop_hop_by_hop(struct tg_exchange *x, struct tg_field *fields)
+{
+    struct tg_request *r = &x->request;
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < r->nfields; i++)
+        if (!tg_request_head_hop_by_hop(fields[i].name, x->connection))
+            fields[kept++] = fields[i];
+    r->nfields = kept;
+}
+
+static struct tg_field *copy_head(struct tg_exchange *x, const struct tg_request_head *head,
+                                  struct tg_str raw)
+{
+    struct tg_request *r = &x->request;
+    const char *to = tg_arena_dup(&x->arena, raw).p;
+    struct tg_field *fields = tg_arena_alloc(&x->arena, head->nfields * sizeof(*fields));
+
+    for (unsigned i = 0; i < head->nfields; i++) {
+        fields[i].name = moved(head->fields[i].name, raw, to);
+        fields[i].value = moved(head->fields[i].value, raw, to);
+    }
+    r->fields = fields;
+    r->nfields = head->nfields;
+    r->method = moved(head->method, raw, to);
+    r->target = head->target.n == 1 && head->target.p[0] == '*'
+                    ? TG_STR("*")
+                    : moved_if_inside(head->target, raw, to);
+    x->host = moved_if_inside(head->authority, raw, to);
+    x->framing = head->framing;
+    x->length = head->length;
+    x->minor = head->minor;
+    x->is_head = head->is_head;
+    x->keep_alive = head->keep_alive;
+    x->expect_continue = head->expect_continue;
+    return fields;
+}
+
+/* A request id from outside is kept when it is short and plain, so it cannot break a log. */
+static bool plain_id(struct tg_str id)
+{
+    if (id.n == 0 || id.n > MAX_ID)
+        return false;
+    for (size_t i = 0; i < id.n; i++) {
+        char c = id.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_' || c == '.'))
+            return false;
+    }
+    return true;
+}
+
+static void name_request(struct tg_exchange *x)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct tg_worker *w = x->worker;
+    char *id;
+    uint64_t n;
+
+    if (plain_id(x->request.request_id))
+        return;
+    id = tg_arena_alloc(&x->arena, 32);
+    memcpy(id, w->id_prefix, 16);
+    n = w->id_next++;
+    for (unsigned i = 32; i-- > 16; n >>= 4)
+        id[i] = digits[n & 15];
+    x->request.request_id = (struct tg_str){id, 32};
+}
+
+/* What does not go upstream as it came goes as it was judged: the normalised path. Only the closing
+ * slash, which routing drops, stays where no filter judges the request. */
+static bool normalize_target(struct tg_exchange *x, const char **why)
+{
+    struct tg_request *r = &x->request;
+    char *out = tg_arena_alloc(&x->arena, r->target.n + 1);
+    struct tg_str query;
+    bool changed;
+
+    if (tg_str_eq(r->target, TG_STR("*"))) {
+        r->path = r->target;
+        return true;
+    }
+    if (!tg_target_normalize(r->target, out, r->target.n + 1, &r->path, &query, &changed, why))
+        return false;
+    if (!changed)
+        return true;
+    if (r->path.n > 1 && r->target.n > r->path.n && r->target.p[r->path.n] == '/' &&
+        (r->target.n == r->path.n + 1 || r->target.p[r->path.n + 1] == '?') &&
+        tg_str_starts(r->target, r->path))
+        return true; /* tg_exchange_start() decides about the slash */
+    r->target = query.n > 0 ? tg_arena_printf(&x->arena, "%.*s?%.*s", TG_STR_ARG(r->path),
+                                              TG_STR_ARG(query))
+                            : r->path;
+    return true;
+}
+
+/* What an upstream might read otherwise than it is read here: of two credentials it might take the
+ * other one, and a method in a field is none that was routed. NULL, or what is wrong. */
+static const char *find_ambiguity(const struct tg_request *r)
+{
+    static const struct {
+        struct tg_str name;
+        unsigned most;
+        const char *why;
+    } rows[] = {
+        {{"Authorization", 13}, 1, "more than one Authorization field"},
+        {{"X-Auth-Token", 12}, 1, "more than one X-Auth-Token field"},
+        {{"X-HTTP-Method-Override", 22}, 0, "X-HTTP-Method-Override is not supported"},
+        {{"X-HTTP-Method", 13}, 0, "X-HTTP-Method is not supported"},
+        {{"X-Method-Override", 17}, 0, "X-Method-Override is not supported"},
+    };
+    enum { TOKEN = 1 };                                                 /* its row */
+    const unsigned lengths = 1U << 12 | 1U << 13 | 1U << 17 | 1U << 22; /* of names in the table */
+    unsigned seen[sizeof(rows) / sizeof(*rows)] = {0};
+
+    for (unsigned i = 0; i < r->nfields; i++) {
+        struct tg_str name = r->fields[i].name;
+
+        if (name.n > 22 || (lengths >> name.n & 1) == 0)
+            continue;
+        for (size_t row = 0; row < sizeof(rows) / sizeof(*rows); row++)
+            if (tg_str_ieq(name, rows[row].name) && ++seen[row] > rows[row].most)
+                return rows[row].why;
+    }
+    if (r->credentials == TG_CRED_SIGNED && seen[TOKEN] > 0)
+        return "a signature and an X-Auth-Token field, which may be of two callers";
+    return NULL;
+}
+
+/* While the log cannot be written, bad requests are refused like all others. */
+static void refuse(struct tg_exchange *x, enum tg_error error, const char *why)
+{
+    bool ready = tg_audit_ready(x->worker->audit);
+
+    tg_exchange_end(x, ready ? error : TG_E_AUDIT, ready ? why : "");
+}
+
+bool tg_exchange_new(struct tg_conn *c, const struct tg_request_head *head, struct tg_str raw)
+{
+    struct tg_exchange *x = attach(c);
+    struct tg_field *fields = copy_head(x, head, raw);
+    const char *why;
+
+    look_at_fields(x, head->names_fields);
+    drop_hop_by_hop(x, fields);
+    name_request(x);
+    tg_request_identify(&x->request);
+    x->body_complete = c->state == TG_CONN_WAIT;
+    why = find_ambiguity(&x->request);
+    if (why != NULL || !normalize_target(x, &why)) {
+        x->request.path = TG_STR("");
+        refuse(x, TG_E_BAD_REQUEST, why);
+        return false;
+    }
+    if (c->worker->draining)
+        x->keep_alive = false;
+    if (c->server->keepalive_requests > 0 &&
+        c->requests + 1 >= (uint64_t)c->server->keepalive_requests)
+        x->keep_alive = false;
+    tg_exchange_to(x, TG_PHASE_ROUTE);
+    return true;
+}
+
+void tg_exchange_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
+{
+    struct tg_exchange *x = attach(c);
+
+    x->is_head = tg_str_starts(raw, TG_STR("HEAD ")); /* its answer has no body, even this one */
+    name_request(x);
+    refuse(x, error, why);
+}

@@ -1,0 +1,132 @@
+#include "exchange/outcome.h"
+
+enum state { START, BETWEEN, STRING, AFTER_STRING, VALUE, LITERAL, NOT_JSON };
+
+void tg_outcome_init(struct tg_outcome *o)
+{
+    *o = (struct tg_outcome){.state = START};
+}
+
+static bool is(const char *text, unsigned n, const char *word)
+{
+    return strlen(word) == n && memcmp(text, word, n) == 0;
+}
+
+/* A top-level value that is a string or a literal is complete. */
+static void take_value(struct tg_outcome *o, bool string)
+{
+    if (!string && is(o->name, (unsigned)strlen(o->name), "is_success") &&
+        is(o->text, o->n, "false"))
+        o->failed = true;
+    if (string && is(o->name, (unsigned)strlen(o->name), "error_code") && o->n < TG_OUTCOME_TEXT) {
+        memcpy(o->error_code, o->text, o->n);
+        o->error_code[o->n] = '\0';
+    }
+    o->name[0] = '\0';
+}
+
+/* Longer text than fits is none of what is looked for: n stays at the full size. */
+static void collect(struct tg_outcome *o, char c)
+{
+    if (o->n < TG_OUTCOME_TEXT)
+        o->text[o->n++] = c;
+}
+
+static void end_string(struct tg_outcome *o)
+{
+    if (o->depth == 1 && o->name[0] != '\0')
+        take_value(o, true);
+    o->state = AFTER_STRING;
+}
+
+/* Inside a string only its end and escapes matter. */
+static void in_string(struct tg_outcome *o, char c)
+{
+    if (o->escaped) {
+        o->escaped = false;
+        collect(o, c);
+    } else if (c == '\\') {
+        o->escaped = true;
+    } else if (c == '"') {
+        end_string(o);
+    } else {
+        collect(o, c);
+    }
+}
+
+/* The string before a ':' at the top level is a name. */
+static void name_ended(struct tg_outcome *o)
+{
+    if (o->depth != 1)
+        return;
+    if (o->n >= TG_OUTCOME_TEXT)
+        o->n = 0;
+    memcpy(o->name, o->text, o->n);
+    o->name[o->n] = '\0';
+}
+
+static void between(struct tg_outcome *o, char c)
+{
+    switch (c) {
+    case '{':
+    case '[':
+        o->depth++;
+        o->state = BETWEEN;
+        break;
+    case '}':
+    case ']':
+        o->depth -= o->depth > 0;
+        o->state = BETWEEN;
+        break;
+    case '"':
+        o->state = STRING;
+        o->n = 0;
+        break;
+    case ':':
+        name_ended(o);
+        o->state = VALUE;
+        break;
+    case ',':
+        o->name[0] = o->depth == 1 ? '\0' : o->name[0];
+        o->state = BETWEEN;
+        break;
+    default:
+        if (o->state != VALUE || (c != 'f' && c != 't' && c != 'n'))
+            break;
+        o->state = LITERAL;
+        o->n = 0;
+        collect(o, c);
+    }
+}
+
+static void next(struct tg_outcome *o, char c)
+{
+    bool space = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+
+    if (o->state == STRING) {
+        in_string(o, c);
+        return;
+    }
+    if (o->state == LITERAL && c >= 'a' && c <= 'z') {
+        collect(o, c);
+        return;
+    }
+    if (o->state == LITERAL) {
+        if (o->depth == 1)
+            take_value(o, false);
+        o->state = BETWEEN;
+    }
+    if (space)
+        return;
+    if (o->state == START && c != '{') {
+        o->state = NOT_JSON;
+        return;
+    }
+    between(o, c);
+}
+
+void tg_outcome_read(struct tg_outcome *o, struct tg_str data)
+{
+    for (size_t i = 0; i < data.n && o->state != NOT_JSON; i++)
+        next(o, data.p[i]);
+}

@@ -1,0 +1,361 @@
+/* The upstream's answer on its way to the client: head checked and cleaned, body as it comes. */
+#include "base/check.h"
+#include "exchange/exchange.h"
+#include "http/fields.h"
+
+#include <stdio.h>
+
+enum { MAX_INTERIM = 16, MAX_PIECES = 4 };
+
+/* --- the head --- */
+
+static bool is_json(struct tg_str type)
+{
+    struct tg_str json = TG_STR("application/json");
+
+    return type.n >= json.n && tg_str_ieq((struct tg_str){type.p, json.n}, json);
+}
+
+struct head_facts {
+    bool has_request_id;
+    bool encoded; /* Content-Encoding: the body is not text to look into */
+    bool json;
+};
+
+static void add_fields(const struct tg_response_head *in, struct tg_buf *b,
+                       struct head_facts *facts)
+{
+    for (unsigned i = 0; i < in->nfields; i++) {
+        const struct tg_field *f = &in->fields[i];
+
+        if (tg_request_head_hop_by_hop(f->name, in->connection))
+            continue;
+        if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("X-Request-Id")))
+            facts->has_request_id = true;
+        else if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("Content-Type")))
+            facts->json = is_json(f->value);
+        else if (f->name.n == 16 && tg_str_ieq(f->name, TG_STR("Content-Encoding")))
+            facts->encoded = true;
+        tg_fields_add(b, f->name, f->value);
+    }
+}
+
+/* How the client gets the body: as it comes, or chunked when its end is not known before. A 1.0
+ * client cannot take chunks and gets everything until the connection ends. */
+static enum tg_framing relay_framing(const struct tg_exchange *x)
+{
+    if (x->response_framing == TG_FRAMING_NONE || x->response_framing == TG_FRAMING_LENGTH)
+        return x->response_framing;
+    return x->minor >= 1 ? TG_FRAMING_CHUNKED : TG_FRAMING_CLOSE;
+}
+
+/* The head for the client, in the worker's build buffer. */
+static void build_head(struct tg_exchange *x, const struct tg_response_head *in)
+{
+    struct tg_buf *b = &x->worker->build;
+    struct head_facts facts = {0};
+
+    x->relay_framing = relay_framing(x);
+    if (x->relay_framing == TG_FRAMING_CLOSE)
+        x->keep_alive = false;
+    b->n = 0;
+    tg_buf_puts(b, "HTTP/1.1 ");
+    tg_buf_u64(b, (uint64_t)in->status);
+    tg_buf_putc(b, ' ');
+    tg_buf_add(b, in->reason);
+    tg_buf_puts(b, "\r\n");
+    add_fields(in, b, &facts);
+    if (!facts.has_request_id)
+        tg_fields_add(b, TG_STR("X-Request-Id"), x->request.request_id);
+    tg_reply_notes(x, b);
+    if (x->relay_framing == TG_FRAMING_CHUNKED)
+        tg_buf_puts(b, "Transfer-Encoding: chunked\r\n");
+    if (x->worker->draining || !x->body_complete)
+        x->keep_alive = false;
+    if (!x->keep_alive)
+        tg_buf_puts(b, "Connection: close\r\n");
+    else if (x->minor == 0)
+        tg_buf_puts(b, "Connection: keep-alive\r\n");
+    tg_buf_puts(b, "\r\n");
+    x->watch_outcome = facts.json && !facts.encoded;
+}
+
+static void take_head(struct tg_exchange *x, const struct tg_response_head *in)
+{
+    x->upstream_status = in->status;
+    x->status = in->status;
+    x->peer_keep = in->keep_alive;
+    x->response_framing = in->framing;
+    x->response_left = in->framing == TG_FRAMING_LENGTH ? in->length : 0;
+    if (in->framing == TG_FRAMING_CHUNKED)
+        tg_chunked_init(&x->response_chunk);
+    if (x->sent != 0)
+        x->upstream_us = tg_worker_now(x->worker) - x->sent;
+    x->await_record = tg_audit_wants_intent(x->worker->audit);
+    tg_exchange_to(x, TG_PHASE_RELAY);
+    build_head(x, in);
+    tg_outcome_init(&x->outcome);
+}
+
+/* --- the body --- */
+
+/* Copies pieces behind each other into the arena: the last bytes, sent after the audit flush. */
+static struct tg_str joined(struct tg_exchange *x, const struct iovec *iov, int n)
+{
+    size_t total = 0;
+    char *p, *at;
+
+    for (int i = 0; i < n; i++)
+        total += iov[i].iov_len;
+    p = at = tg_arena_alloc(&x->arena, total);
+    for (int i = 0; i < n; i++) {
+        memcpy(at, iov[i].iov_base, iov[i].iov_len);
+        at += iov[i].iov_len;
+    }
+    return (struct tg_str){p, total};
+}
+
+static struct iovec piece(const char *p, size_t n)
+{
+    return (struct iovec){(void *)(uintptr_t)p, n};
+}
+
+/* The connection goes back to the pool when the answer ended exactly where its bytes ended. */
+static void release_peer(struct tg_exchange *x, bool extra)
+{
+    if (extra)
+        tg_log(TG_LOG_WARN, "relay", "%.*s sent bytes behind its answer: connection closed",
+               TG_STR_ARG(x->upstream_address));
+    if (x->peer_keep && x->request_sent && !extra && !x->peer->wire.broken &&
+        tg_socket_queued(&x->peer->wire) == 0)
+        tg_upstream_conn_give(&x->peer);
+    else
+        tg_upstream_conn_end(&x->peer);
+}
+
+/* Nothing goes before a record of the answer is on disk: a short one waits for its outcome, a
+ * longer one for a record of its own. */
+static void withhold(struct tg_exchange *x, const struct iovec *iov, int n, bool last)
+{
+    for (int i = 0; i < n; i++)
+        tg_buf_add(&x->response_buffer, (struct tg_str){iov[i].iov_base, iov[i].iov_len});
+    if (last)
+        x->last = tg_buf_str(&x->response_buffer);
+    else if (x->response_buffer.n > TG_RESPONSE_BUFFER)
+        tg_exchange_record_answer(x);
+}
+
+/* Body bytes to the client, behind the head if that has not gone yet. */
+static void emit(struct tg_exchange *x, struct tg_str data, bool last)
+{
+    struct tg_buf *head = &x->worker->build;
+    struct iovec iov[MAX_PIECES + 1];
+    char size[24];
+    bool chunked = x->relay_framing == TG_FRAMING_CHUNKED;
+    int n = 0;
+
+    if (!x->response_started && x->response_buffer.n == 0)
+        iov[n++] = piece(head->p, head->n);
+    if (last || !x->await_record)
+        x->response_started = true;
+    if (x->watch_outcome)
+        tg_outcome_read(&x->outcome, data);
+    x->bytes_out += data.n;
+    if (data.n > 0 && chunked)
+        iov[n++] = piece(size, (size_t)snprintf(size, sizeof(size), "%zx\r\n", data.n));
+    if (data.n > 0)
+        iov[n++] = piece(data.p, data.n);
+    if (chunked && (data.n > 0 || last))
+        iov[n++] = data.n > 0 ? (last ? piece("\r\n0\r\n\r\n", 7) : piece("\r\n", 2))
+                              : piece("0\r\n\r\n", 5);
+    if (x->await_record)
+        withhold(x, iov, n, last);
+    else if (last)
+        x->last = joined(x, iov, n);
+    else if (n > 0 && !tg_conn_send(x->conn, iov, n))
+        tg_exchange_end(x, TG_E_CLIENT_GONE, "");
+}
+
+static void finish(struct tg_exchange *x, struct tg_str data, bool extra)
+{
+    emit(x, data, true);
+    release_peer(x, extra);
+    tg_exchange_end(x, TG_E_DONE, "");
+}
+
+/* More of the answer is to come: pause the upstream while the client, or the record, is behind. */
+static void await_more(struct tg_exchange *x)
+{
+    if (x->parked || tg_conn_unsent(x->conn) > TG_HIGH_WATER) {
+        tg_socket_read_off(&x->peer->wire);
+        tg_timer_clear(&x->timer);
+    } else {
+        tg_exchange_deadline(x, x->location->upstream->read_timeout);
+    }
+}
+
+static void go_on(struct tg_exchange *x, struct tg_str data)
+{
+    emit(x, data, false);
+    if (x->phase != TG_PHASE_END)
+        await_more(x);
+}
+
+void tg_relay_open(struct tg_exchange *x)
+{
+    struct iovec iov = piece(x->response_buffer.p, x->response_buffer.n);
+
+    CHECK(x->phase == TG_PHASE_RELAY && x->await_record && x->peer != NULL);
+    x->await_record = false;
+    x->response_started = true;
+    if (!tg_conn_send(x->conn, &iov, 1)) {
+        tg_exchange_end(x, TG_E_CLIENT_GONE, "");
+        return;
+    }
+    tg_buf_end(&x->response_buffer);
+    tg_socket_read_on(&x->peer->wire);
+    await_more(x);
+}
+
+static void read_chunks(struct tg_exchange *x, struct tg_str in)
+{
+    struct tg_buf *joined_data = &x->worker->decoded;
+    enum tg_parse parse = TG_PARSE_MORE;
+    const char *why = "";
+
+    joined_data->n = 0;
+    while (in.n > 0 && parse == TG_PARSE_MORE) {
+        struct tg_str data = {NULL, 0};
+        size_t used = 0;
+
+        parse = tg_chunked_read(&x->response_chunk, in, &data, &used, &why);
+        if (parse == TG_PARSE_BAD) {
+            tg_exchange_end(x, TG_E_UPSTREAM_NONSENSE, why);
+            return;
+        }
+        CHECK(used > 0 && used <= in.n);
+        tg_buf_add(joined_data, data);
+        in = tg_str_skip(in, used);
+    }
+    if (parse == TG_PARSE_DONE)
+        finish(x, tg_buf_str(joined_data), in.n > 0);
+    else
+        go_on(x, tg_buf_str(joined_data));
+}
+
+static void read_body(struct tg_exchange *x, struct tg_str in)
+{
+    size_t n;
+
+    switch (x->response_framing) {
+    case TG_FRAMING_NONE:
+        finish(x, (struct tg_str){NULL, 0}, in.n > 0);
+        return;
+    case TG_FRAMING_LENGTH:
+        n = in.n < x->response_left ? in.n : (size_t)x->response_left;
+        x->response_left -= n;
+        if (x->response_left == 0)
+            finish(x, (struct tg_str){in.p, n}, in.n > n);
+        else
+            go_on(x, in);
+        return;
+    case TG_FRAMING_CHUNKED:
+        read_chunks(x, in);
+        return;
+    case TG_FRAMING_CLOSE:
+        go_on(x, in);
+        return;
+    }
+    TG_UNREACHABLE();
+}
+
+/* --- reading --- */
+
+/* Interim answers end here: the gateway has told its client to go on by itself. */
+static bool is_interim(struct tg_exchange *x, const struct tg_response_head *r)
+{
+    if (r->status >= 200)
+        return false;
+    x->interim++;
+    return true;
+}
+
+static void read_head(struct tg_exchange *x, struct tg_str in)
+{
+    struct tg_response_head *r = &x->worker->response;
+    struct tg_buf *partial = &x->peer->in;
+    const char *why = "";
+    size_t used = 0;
+
+    if (partial->n > 0) {
+        tg_buf_add(partial, in);
+        in = tg_buf_str(partial);
+    }
+    for (;;) {
+        enum tg_parse parse = tg_response_head_parse(in, TG_MAX_RESPONSE_HEAD, x->is_head,
+                                                     &x->scanned, r, &used, &why);
+
+        if (parse == TG_PARSE_BAD || x->interim > MAX_INTERIM) {
+            tg_exchange_end(x, TG_E_UPSTREAM_NONSENSE,
+                            parse == TG_PARSE_BAD ? why : "too many interim answers");
+            return;
+        }
+        if (parse == TG_PARSE_DONE && !is_interim(x, r))
+            break;
+        if (parse == TG_PARSE_DONE) {
+            in = tg_str_skip(in, used);
+            x->scanned = 0;
+            continue;
+        }
+        if (partial->n > 0) {
+            memmove(partial->p, in.p, in.n);
+            partial->n = in.n;
+        } else {
+            tg_buf_add(partial, in);
+        }
+        return;
+    }
+    take_head(x, r);
+    read_body(x, tg_str_skip(in, used));
+    if (x->peer != NULL)
+        x->peer->in.n = 0;
+}
+
+/* The upstream closed: the end of an answer that is framed so, or a failure. */
+static void closed(struct tg_exchange *x, bool in_order)
+{
+    if (x->phase == TG_PHASE_RELAY && x->response_framing == TG_FRAMING_CLOSE && in_order) {
+        x->peer_keep = false;
+        finish(x, (struct tg_str){NULL, 0}, false);
+        return;
+    }
+    if (x->phase == TG_PHASE_RELAY || x->response_seen)
+        tg_exchange_end(x, TG_E_UPSTREAM_CLOSED, "");
+    else
+        tg_forward_failed(x, TG_E_UPSTREAM_CLOSED, "no byte of an answer came");
+}
+
+void tg_relay_read(struct tg_exchange *x)
+{
+    struct tg_str in = {x->worker->scratch, 0};
+
+    CHECK(x->phase == TG_PHASE_SEND || x->phase == TG_PHASE_AWAIT || x->phase == TG_PHASE_RELAY);
+    switch (tg_socket_read(&x->peer->wire, x->worker->scratch, TG_SCRATCH, &in.n)) {
+    case TG_IO_DONE:
+        break;
+    case TG_IO_WANT_READ:
+    case TG_IO_WANT_WRITE:
+        return;
+    case TG_IO_CLOSED:
+        closed(x, true);
+        return;
+    case TG_IO_BROKEN:
+        closed(x, false);
+        return;
+    }
+    x->response_seen = true;
+    if (x->phase == TG_PHASE_RELAY)
+        read_body(x, in);
+    else
+        read_head(x, in);
+}

@@ -1,0 +1,111 @@
+/*
+ * The field section of a message head (RFC 9112 section 5) and what requests and responses have in
+ * common: character classes, the end of a head, the fields that steer framing. Pure, like the guard
+ * and the response parser that stand on it.
+ */
+#ifndef TG_HTTP_FIELDS_H
+#define TG_HTTP_FIELDS_H
+
+#include "base/buf.h"
+#include "http/request_head.h"
+
+/* Character classes, bits of tg_chars[]. */
+enum {
+    TG_CHAR_TOKEN = 1,      /* tchar, RFC 9110 section 5.6.2 */
+    TG_CHAR_TEXT = 2,       /* field values and reason phrases: VCHAR, obs-text, SP, HTAB */
+    TG_CHAR_TARGET = 4,     /* pchar, "/" and "?" of RFC 3986 section 3.3, "%" included */
+    TG_CHAR_HOST = 8,       /* names and IPv4 addresses: letters, digits, "-", ".", "_", "~" */
+    TG_CHAR_UNRESERVED = 8, /* RFC 3986 section 2.3: the same set */
+    TG_CHAR_HEX = 16,
+    TG_CHAR_NAME = 32, /* of a project or config: letters, digits, "-", "_" */
+};
+
+extern const uint8_t tg_chars[256];
+
+/* True when the byte belongs to one of the classes in `mask`. */
+static inline bool tg_char_is(char c, unsigned mask)
+{
+    return (tg_chars[(unsigned char)c] & mask) != 0;
+}
+
+/* True when every byte belongs to the class (one bit); so for an empty slice. */
+bool tg_chars_are(struct tg_str s, unsigned class);
+
+/* The value of a hexadecimal digit, or -1. */
+int tg_hex_value(char c);
+
+/*
+ * Searches the empty line that ends a head. `*scanned` (an offset in `in`) says how far earlier
+ * calls came and is moved on. Returns the offset behind the final CRLFCRLF, or 0 when it is not
+ * there. Bytes before `start` (leading empty lines) do not count.
+ */
+size_t tg_fields_end(struct tg_str in, size_t start, size_t *scanned);
+
+/*
+ * For the bytes of a head that is not complete: NULL, or a static text that names the control
+ * character that must not be in them. CR and LF are accepted as CRLF only; a CR as last byte may
+ * still become one. `from` is where the bytes not yet judged begin.
+ */
+const char *tg_fields_suspect(struct tg_str in, size_t from);
+
+enum tg_fields_result { TG_FIELDS_OK = 1, TG_FIELDS_MALFORMED, TG_FIELDS_TOO_LARGE };
+
+/*
+ * Splits a complete field section: `in` begins with the first field line and ends with the CRLF of
+ * the empty line. Line length without CRLF at most `max_field`, number of lines at most
+ * `max_fields` (at most TG_REQUEST_HEAD_MAX_FIELDS). The slices in `fields` point into `in`.
+ * Otherwise *why is a static text.
+ */
+enum tg_fields_result tg_fields_read(struct tg_str in, size_t max_field, unsigned max_fields,
+                                     struct tg_field *fields, unsigned *nfields, const char **why);
+
+/* The fields that steer framing, routing and the connection. */
+enum tg_steering {
+    TG_STEER_HOST,
+    TG_STEER_LENGTH,
+    TG_STEER_CODING,
+    TG_STEER_CONNECTION,
+    TG_STEER_EXPECT,
+    TG_STEER_COUNT
+};
+
+struct tg_steer {
+    struct tg_str value[TG_STEER_COUNT]; /* of the first field of that name */
+    unsigned count[TG_STEER_COUNT];      /* how many fields of that name */
+    unsigned options;                    /* elements of all Connection fields */
+    bool close;                          /* Connection: close */
+    bool keep_alive;                     /* Connection: keep-alive */
+    bool names_fields;                   /* it has other options, which name fields */
+};
+
+/*
+ * Collects them. Returns NULL, or a static text for a Connection field that is not a list of tokens
+ * or names a field which is meant for the recipient of the content (RFC 9110 section 7.6.1), or for
+ * more than 64 options: every field is looked up among them.
+ */
+const char *tg_fields_steer(const struct tg_field *fields, unsigned nfields, struct tg_steer *out);
+
+/*
+ * Takes the next element of a comma-separated list (RFC 9110 section 5.6.1) off `*list`, without
+ * the blanks around it; empty elements are skipped. Returns false when there is none left.
+ */
+bool tg_fields_next(struct tg_str *list, struct tg_str *element);
+
+/*
+ * Reads a Content-Length value: digits without sign, list or leading zeros, at most INT64_MAX so
+ * that it fits a file offset (RFC 9110 section 8.6). Returns false, and leaves *length alone, for
+ * anything else.
+ */
+bool tg_fields_length(struct tg_str value, uint64_t *length);
+
+/*
+ * Reads the version at the start of a status line or the end of a request line (RFC 9112 section
+ * 2.3): exactly "HTTP/", a digit, a dot, a digit. Minor versions above 1 count as 1 (RFC 9110
+ * section 2.5). Returns false when the form is wrong.
+ */
+bool tg_fields_version(struct tg_str text, unsigned *major, unsigned *minor);
+
+/* Appends a field line. */
+void tg_fields_add(struct tg_buf *out, struct tg_str name, struct tg_str value);
+
+#endif

@@ -1,0 +1,286 @@
+#include "http/target.h"
+
+#include "base/check.h"
+#include "base/utf8.h"
+#include "http/fields.h"
+
+enum { MAX_VALUE = 64 }; /* bytes of a {name}'s value */
+
+/* A path in the making: `out` holds `n` bytes, empty or "/" and segments without a closing "/". */
+struct path {
+    char *out;
+    size_t n;
+    size_t segment; /* where the last "/" is */
+};
+
+/* The byte a percent-encoding stands for, or -1 when `s` does not begin with one. */
+static int encoded_byte(struct tg_str s)
+{
+    int high;
+    int low;
+
+    if (s.n < 3 || s.p[0] != '%')
+        return -1;
+    high = tg_hex_value(s.p[1]);
+    low = tg_hex_value(s.p[2]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+static void append_encoded(struct path *path, int byte)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    path->out[path->n++] = '%';
+    path->out[path->n++] = digits[byte >> 4];
+    path->out[path->n++] = digits[byte & 15];
+}
+
+/* One character outside ASCII, as percent-encoded UTF-8: overlong forms of "/" and "." are what
+ * makes invalid ones dangerous. Returns the bytes read, or 0. */
+static size_t append_utf8(struct path *path, struct tg_str s)
+{
+    char bytes[4];
+    size_t n = 0;
+    uint32_t code;
+    size_t length;
+
+    while (n < sizeof(bytes)) {
+        int byte = encoded_byte(tg_str_skip(s, 3 * n));
+
+        if (byte < 0x80)
+            break;
+        bytes[n++] = (char)byte;
+    }
+    length = tg_utf8_decode((struct tg_str){bytes, n}, &code);
+    for (size_t i = 0; i < length; i++)
+        append_encoded(path, (unsigned char)bytes[i]);
+    return 3 * length;
+}
+
+/* What must not be in a segment, decoded or not. ";" begins parameters that some servers take off
+ * a segment before they route (RFC 3986 section 3.3), so the name judged here would not be theirs.
+ */
+static const char *byte_trouble(int byte)
+{
+    if (byte < 0x20 || byte == 0x7f)
+        return "control character in the path";
+    if (byte == '/' || byte == '\\')
+        return "encoded slash or backslash in the path";
+    return byte == ';' ? "parameters in a path segment" : NULL;
+}
+
+/* Copies the percent-encoding at the start of `s` in its normal form (RFC 3986 section 6.2.2.1 and
+ * 6.2.2.2); *used gets the bytes read. */
+static const char *append_percent(struct path *path, struct tg_str s, size_t *used)
+{
+    int byte = encoded_byte(s);
+    const char *why;
+
+    if (byte < 0)
+        return "broken percent-encoding in the path";
+    if (byte >= 0x80) {
+        *used = append_utf8(path, s);
+        return *used > 0 ? NULL : "percent-encoding in the path is not UTF-8";
+    }
+    why = byte_trouble(byte);
+    if (why != NULL)
+        return why;
+    *used = 3;
+    if (tg_char_is((char)byte, TG_CHAR_UNRESERVED))
+        path->out[path->n++] = (char)byte;
+    else
+        append_encoded(path, byte);
+    return NULL;
+}
+
+/* Looks at the segment just completed: empty ones and "." vanish, ".." takes one more along
+ * (RFC 3986 section 5.2.4), but never above the root. */
+static const char *finish_segment(struct path *path)
+{
+    struct tg_str name = {path->out + path->segment + 1, path->n - path->segment - 1};
+
+    CHECK(path->n > path->segment && path->out[path->segment] == '/');
+    if (tg_str_eq(name, TG_STR(".."))) {
+        const char *slash = memrchr(path->out, '/', path->segment);
+
+        if (slash == NULL)
+            return "path climbs above the root";
+        path->n = (size_t)(slash - path->out);
+    } else if (name.n == 0 || tg_str_eq(name, TG_STR("."))) {
+        path->n = path->segment;
+    }
+    return NULL;
+}
+
+/* Normalises one segment; `s` begins with its "/". *used gets the bytes read. */
+static const char *append_segment(struct path *path, struct tg_str s, size_t *used)
+{
+    size_t i = 1;
+
+    CHECK(s.n > 0 && s.p[0] == '/');
+    while (i < s.n && tg_char_is(s.p[i], TG_CHAR_UNRESERVED))
+        i++; /* nothing to do for most */
+    memcpy(path->out + path->n, s.p, i);
+    path->segment = path->n;
+    path->n += i;
+    while (i < s.n && s.p[i] != '/') {
+        const char *why = NULL;
+        size_t n = 1;
+
+        if (!tg_char_is(s.p[i], TG_CHAR_TARGET))
+            return "character not allowed in the path";
+        if (s.p[i] == '%')
+            why = append_percent(path, tg_str_skip(s, i), &n);
+        else if ((why = byte_trouble((unsigned char)s.p[i])) == NULL)
+            path->out[path->n++] = s.p[i];
+        if (why != NULL)
+            return why;
+        i += n;
+    }
+    *used = i;
+    return finish_segment(path);
+}
+
+/* Cuts the target at the first "?". */
+static struct tg_str split_query(struct tg_str target, struct tg_str *query)
+{
+    const char *mark = target.n > 0 ? memchr(target.p, '?', target.n) : NULL;
+
+    *query = (struct tg_str){NULL, 0};
+    if (mark == NULL)
+        return target;
+    *query = (struct tg_str){mark + 1, (size_t)(target.p + target.n - mark) - 1};
+    return (struct tg_str){target.p, (size_t)(mark - target.p)};
+}
+
+bool tg_target_normalize(struct tg_str target, char *out, size_t cap, struct tg_str *path,
+                         struct tg_str *query, bool *changed, const char **why)
+{
+    struct path made = {out, 0, 0};
+    struct tg_str raw = split_query(target, query);
+    struct tg_str rest = raw;
+
+    CHECK(cap >= target.n);
+    *why = NULL;
+    if (tg_str_eq(target, TG_STR("*"))) {
+        out[made.n++] = '*';
+        rest.n = 0;
+    } else if (raw.n == 0 || raw.p[0] != '/') {
+        *why = "target without a path";
+    } else if (!tg_chars_are(*query, TG_CHAR_TARGET)) {
+        *why = "character not allowed in the query";
+    }
+    while (*why == NULL && rest.n > 0) {
+        size_t used = 0;
+
+        *why = append_segment(&made, rest, &used);
+        rest = tg_str_skip(rest, used);
+    }
+    if (*why != NULL)
+        return false;
+    if (made.n == 0)
+        out[made.n++] = '/';
+    CHECK(made.n <= cap);
+    *path = (struct tg_str){out, made.n};
+    *changed = !tg_str_eq(*path, raw);
+    return true;
+}
+
+/* Takes the first segment, without its "/", off a path that begins with "/". */
+static bool next_segment(struct tg_str *path, struct tg_str *segment)
+{
+    const char *slash;
+
+    if (path->n < 2 || path->p[0] != '/')
+        return false;
+    *path = tg_str_skip(*path, 1);
+    slash = memchr(path->p, '/', path->n);
+    *segment = (struct tg_str){path->p, slash != NULL ? (size_t)(slash - path->p) : path->n};
+    *path = tg_str_skip(*path, segment->n);
+    return true;
+}
+
+static bool is_parameter(struct tg_str segment)
+{
+    return segment.n > 2 && segment.p[0] == '{' && segment.p[segment.n - 1] == '}';
+}
+
+bool tg_target_has_parameters(struct tg_str pattern)
+{
+    struct tg_str segment;
+
+    while (next_segment(&pattern, &segment))
+        if (is_parameter(segment))
+            return true;
+    return false;
+}
+
+void tg_target_prepare(struct tg_str text, struct tg_target_pattern *out)
+{
+    struct tg_str rest = text;
+    const char *literal = text.p;
+    struct tg_str segment;
+
+    out->nparameters = 0;
+    while (next_segment(&rest, &segment)) {
+        if (!is_parameter(segment))
+            continue;
+        CHECK(out->nparameters < TG_TARGET_PARAMETERS);
+        out->literal[out->nparameters++] = (struct tg_str){literal, (size_t)(segment.p - literal)};
+        literal = rest.p;
+    }
+    if (tg_str_ends(text, TG_STR("/")))
+        text.n--; /* "/" and "/v1/": the border is the next test's */
+    out->literal[out->nparameters] = (struct tg_str){literal, (size_t)(text.p + text.n - literal)};
+}
+
+/* Takes the value of a {name} off the path, and what must stand behind it. */
+static bool take_value(struct tg_str *path, struct tg_str behind, struct tg_str *value)
+{
+    size_t n = 0;
+
+    while (n < path->n && tg_char_is(path->p[n], TG_CHAR_NAME))
+        n++;
+    *value = (struct tg_str){path->p, n};
+    *path = tg_str_skip(*path, n);
+    if (n == 0 || n > MAX_VALUE || !tg_str_starts(*path, behind))
+        return false;
+    *path = tg_str_skip(*path, behind.n);
+    return true;
+}
+
+bool tg_target_match(const struct tg_target_pattern *pattern, struct tg_str path,
+                     struct tg_str *values, unsigned max, unsigned *nvalues)
+{
+    struct tg_str value;
+
+    *nvalues = 0;
+    if (!tg_str_starts(path, pattern->literal[0]))
+        return false;
+    path = tg_str_skip(path, pattern->literal[0].n);
+    if (pattern->nparameters == 0)
+        return path.n == 0 || pattern->literal[0].n == 0 || path.p[0] == '/';
+    for (unsigned i = 1; i <= pattern->nparameters; i++) {
+        if (!take_value(&path, pattern->literal[i], &value))
+            return false;
+        if (*nvalues < max)
+            values[(*nvalues)++] = value;
+    }
+    return path.n == 0;
+}
+
+bool tg_target_resembles(struct tg_str pattern, struct tg_str path)
+{
+    struct tg_str want;
+    struct tg_str have;
+
+    if (!tg_target_has_parameters(pattern))
+        return false;
+    while (next_segment(&pattern, &want)) {
+        if (!next_segment(&path, &have))
+            return false;
+        if (!is_parameter(want) && !tg_str_ieq(want, have))
+            return false;
+    }
+    return path.n == 0;
+}

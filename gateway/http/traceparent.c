@@ -1,0 +1,46 @@
+#include "http/traceparent.h"
+
+enum { VERSION_00 = 55 }; /* bytes of "00-" 32 "-" 16 "-" 2 */
+
+static int digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* `n` lower-case hex digits; false when they are anything else. */
+static bool read_hex(struct tg_str s, bool *zero)
+{
+    *zero = true;
+    for (size_t i = 0; i < s.n; i++) {
+        if (digit(s.p[i]) < 0)
+            return false;
+        if (s.p[i] != '0')
+            *zero = false;
+    }
+    return true;
+}
+
+bool tg_traceparent_parse(struct tg_str value, struct tg_traceparent *out)
+{
+    const char *p = value.p;
+    struct tg_traceparent t;
+    bool zero;
+
+    if (value.n < VERSION_00 || p[2] != '-' || p[35] != '-' || p[52] != '-')
+        return false;
+    if (!read_hex((struct tg_str){p, 2}, &zero) || (p[0] == 'f' && p[1] == 'f'))
+        return false;
+    if (value.n > VERSION_00 && (zero || p[VERSION_00] != '-'))
+        return false;
+    t.trace_id = (struct tg_str){p + 3, 32};
+    t.parent_id = (struct tg_str){p + 36, 16};
+    if (!read_hex(t.trace_id, &zero) || zero || !read_hex(t.parent_id, &zero) || zero)
+        return false;
+    if (!read_hex((struct tg_str){p + 53, 2}, &zero))
+        return false;
+    t.flags = (unsigned)(digit(p[53]) * 16 + digit(p[54]));
+    *out = t;
+    return true;
+}

@@ -1,0 +1,62 @@
+/* What the tls*.c share: OpenSSL's types stay inside these and crypto.c. Nothing else includes it.
+ */
+#ifndef TG_NET_TLS_INTERNAL_H
+#define TG_NET_TLS_INTERNAL_H
+
+#include "net/tls.h"
+
+#include <openssl/ssl.h>
+
+struct tg_tls {
+    SSL *ssl;
+    struct tg_tls_context *context; /* of a connection we made; NULL on one we took */
+    char *name;                     /* whom we asked for; NULL on one we took */
+    char *why;                      /* the sentence of a failed handshake, or NULL */
+};
+
+enum { TG_TLS_RECORD = 16384 };
+
+/* What both sides want of an SSL_CTX: TLS 1.2 or newer, keys of 112 bits of strength, no
+ * renegotiation, no compression, no prompt for a pass phrase. */
+SSL_CTX *tg_tls_new_ctx(const SSL_METHOD *method);
+
+/* Every certificate of a chain is looked up in the lists of a PEM file from now on, so the file has
+ * one of each authority (RFC 5280 section 6.3). False, with OpenSSL's error, when there is none. */
+bool tg_tls_load_crl(SSL_CTX *ctx, const char *file);
+
+/* OpenSSL asks it at each step of a chain; it notes in words why a step fails. */
+int tg_tls_on_verify(int ok, X509_STORE_CTX *store);
+
+/* The oldest entry of OpenSSL's error queue, the cause of the others, as words; the queue is empty
+ * afterwards. */
+const char *tg_tls_error_text(void);
+
+/* "2026-01-02" with its NUL. */
+void tg_tls_date(const ASN1_TIME *time, char out[11]);
+
+/* Puts a certificate (with its chain) and its key into a context. NULL, or which file cannot be
+ * used and why, behind "cannot use"; in the arena. */
+const char *tg_tls_use_pair(SSL_CTX *ctx, const char *certificate, const char *key,
+                            struct tg_arena *arena);
+
+/* --- OCSP responses (tls_stapling.c) --- */
+
+enum { TG_TLS_STAPLE_WORDS = 80 };
+
+struct tg_tls_staple;
+
+/* Reads a DER file. NULL with *why (static) when it has no successful response. End it with
+ * tg_tls_staple_end(). */
+struct tg_tls_staple *tg_tls_staple_read(const char *file, const char **why);
+
+/*
+ * From now on the context, which it must outlive, hands the response out with its certificate until
+ * it expires. False when it is not about that certificate. `words` gets what is wrong with it
+ * nevertheless, or "".
+ */
+bool tg_tls_staple_use(struct tg_tls_staple *s, SSL_CTX *ctx, char words[TG_TLS_STAPLE_WORDS]);
+
+/* Frees it; NULL is fine. */
+void tg_tls_staple_end(struct tg_tls_staple *s);
+
+#endif

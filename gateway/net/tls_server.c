@@ -1,0 +1,360 @@
+/* TLS towards clients: certificates by name, session tickets, client certificates. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "net/tls_internal.h"
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SERVER_MAGIC = 0x746c7373, READ_AHEAD = 2 * TG_TLS_RECORD, MAX_NAME = 127 };
+
+/* TLS 1.2 only with forward secrecy and authenticated encryption (RFC 9325 section 4.2); TLS 1.3
+ * has nothing else. */
+static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+
+/* A certificate with its key, in a context of its own: OpenSSL changes contexts by name. */
+struct pair {
+    SSL_CTX *ctx;
+    X509 *leaf;                   /* the context's own */
+    struct tg_tls_staple *staple; /* owned; NULL: none */
+};
+
+struct tg_tls_server {
+    uint32_t magic;
+    struct pair *pairs;
+    unsigned npairs;
+    struct tg_ticket_keys *tickets; /* NULL: none are given out */
+};
+
+/* --- names --- */
+
+/* RFC 6066 section 3: a name nobody has gets the first certificate; the client decides. */
+static int on_server_name(SSL *ssl, int *alert, void *arg)
+{
+    const struct tg_tls_server *s = arg;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+    (void)alert;
+    CHECK_MAGIC(s, SERVER_MAGIC);
+    if (name == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    for (unsigned i = 0; i < s->npairs; i++)
+        if (X509_check_host(s->pairs[i].leaf, name, 0, 0, NULL) == 1) {
+            if (i > 0)
+                CHECK(SSL_set_SSL_CTX(ssl, s->pairs[i].ctx) != NULL);
+            return SSL_TLSEXT_ERR_OK;
+        }
+    return SSL_TLSEXT_ERR_NOACK;
+}
+
+/* RFC 7301: who offers protocols, and not ours, is told so. */
+static int on_protocols(SSL *ssl, const unsigned char **out, unsigned char *n,
+                        const unsigned char *in, unsigned in_n, void *arg)
+{
+    static const unsigned char ours[] = "\x08http/1.1\x08http/1.0";
+    unsigned char *chosen;
+
+    (void)ssl, (void)arg;
+    if (SSL_select_next_proto(&chosen, n, ours, sizeof(ours) - 1, in, in_n) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* --- tickets --- */
+
+static bool key_mac(EVP_MAC_CTX *mac, struct tg_ticket_key *key)
+{
+    char sha256[] = "SHA256";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key->mac, sizeof(key->mac)),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0),
+        OSSL_PARAM_construct_end(),
+    };
+
+    return EVP_MAC_CTX_set_params(mac, params) == 1;
+}
+
+/* OpenSSL asks for the key of a ticket to write or to read. 0: none, shake hands in full; 1: it is
+ * set; 2: it is set, and the ticket is to be replaced. */
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int writing)
+{
+    struct tg_tls_server *s = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    int found = 0;
+    struct tg_ticket_key *key;
+
+    CHECK_MAGIC(s, SERVER_MAGIC);
+    tg_ticket_keys_advance(s->tickets, tg_clock_mono_now());
+    if (!writing)
+        found = tg_ticket_keys_find(s->tickets, name);
+    if (found < 0)
+        return 0;
+    key = &s->tickets->keys[found];
+    if (writing) {
+        memcpy(name, key->name, sizeof(key->name));
+        tg_random(iv, (size_t)EVP_CIPHER_get_iv_length(EVP_aes_256_cbc()));
+    }
+    if (EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv, writing) != 1 ||
+        !key_mac(mac, key))
+        return -1;
+    return found == 0 ? 1 : 2;
+}
+
+void tg_tls_server_tickets(struct tg_tls_server *s, struct tg_ticket_keys *t)
+{
+    CHECK_MAGIC(s, SERVER_MAGIC);
+    s->tickets = t;
+    for (unsigned i = 0; i < s->npairs; i++) {
+        SSL_CTX_clear_options(s->pairs[i].ctx, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(s->pairs[i].ctx, 1);
+        SSL_CTX_set_tlsext_ticket_key_evp_cb(s->pairs[i].ctx, on_ticket);
+    }
+}
+
+/* --- contexts --- */
+
+/* A ticket is worth something only where it was given out: with the same certificates, trust and
+ * demands (RFC 8446 section 4.2.11: the rest is ours to check). */
+static void bind_sessions(const struct tg_tls_server *s, const struct tg_server_conf *conf)
+{
+    unsigned char id[TG_SHA256], print[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    STACK_OF(X509_OBJECT) *trusted =
+        X509_STORE_get0_objects(SSL_CTX_get_cert_store(s->pairs[0].ctx));
+    unsigned n;
+
+    CHECK(md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1);
+    CHECK(EVP_DigestUpdate(md, &conf->verify_client, sizeof(conf->verify_client)) == 1);
+    for (unsigned i = 0; i < s->npairs; i++)
+        CHECK(X509_digest(s->pairs[i].leaf, EVP_sha256(), print, &n) == 1 &&
+              EVP_DigestUpdate(md, print, n) == 1);
+    for (int i = 0; i < sk_X509_OBJECT_num(trusted); i++) {
+        const X509_OBJECT *o = sk_X509_OBJECT_value(trusted, i);
+        const X509 *ca = X509_OBJECT_get0_X509(o);
+        const X509_CRL *crl = X509_OBJECT_get0_X509_CRL(o);
+
+        if (ca != NULL)
+            CHECK(X509_digest(ca, EVP_sha256(), print, &n) == 1);
+        else
+            CHECK(crl != NULL && X509_CRL_digest(crl, EVP_sha256(), print, &n) == 1);
+        CHECK(EVP_DigestUpdate(md, print, n) == 1);
+    }
+    CHECK(EVP_DigestFinal_ex(md, id, &n) == 1 && n == sizeof(id));
+    EVP_MD_CTX_free(md);
+    for (unsigned i = 0; i < s->npairs; i++)
+        CHECK(SSL_CTX_set_session_id_context(s->pairs[i].ctx, id, sizeof(id)) == 1);
+}
+
+static void set_versions(SSL_CTX *ctx, int protocols)
+{
+    CHECK(protocols != 0);
+    CHECK(SSL_CTX_set_min_proto_version(ctx, (protocols & TG_TLS_1_2) != 0 ? TLS1_2_VERSION
+                                                                           : TLS1_3_VERSION) == 1);
+    CHECK(SSL_CTX_set_max_proto_version(ctx, (protocols & TG_TLS_1_3) != 0 ? TLS1_3_VERSION
+                                                                           : TLS1_2_VERSION) == 1);
+}
+
+/* NULL, or the directive whose file cannot be used. */
+static const char *trust_clients(SSL_CTX *ctx, const struct tg_server_conf *conf)
+{
+    STACK_OF(X509_NAME) * names;
+
+    if (conf->verify_client == TG_VERIFY_OFF)
+        return NULL;
+    SSL_CTX_set_verify(ctx,
+                       conf->verify_client == TG_VERIFY_ON
+                           ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                           : SSL_VERIFY_PEER,
+                       tg_tls_on_verify);
+    if (SSL_CTX_load_verify_file(ctx, conf->tls_client_ca.p) != 1)
+        return "tls_client_ca";
+    names = SSL_load_client_CA_file(conf->tls_client_ca.p);
+    if (names == NULL)
+        return "tls_client_ca";
+    SSL_CTX_set_client_CA_list(ctx, names); /* takes it over */
+    return conf->crl.n == 0 || tg_tls_load_crl(ctx, conf->crl.p) ? NULL : "ssl_crl";
+}
+
+static SSL_CTX *new_ctx(struct tg_tls_server *s, const struct tg_server_conf *conf)
+{
+    SSL_CTX *ctx = tg_tls_new_ctx(TLS_server_method());
+
+    SSL_CTX_set_app_data(ctx, s);
+    CHECK(SSL_CTX_set_cipher_list(ctx, ciphers) == 1);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS); /* idle connections hold no buffers */
+    SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD);
+    SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                 SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_alpn_select_cb(ctx, on_protocols, NULL);
+    set_versions(ctx, conf->tls_protocols);
+    return ctx;
+}
+
+/* Time alone is no error at load: a gateway with an old certificate is still better than none. */
+static void look_at_dates(X509 *leaf, struct tg_arena *arena, const char *file,
+                          void (*warn)(void *arg, const char *text), void *arg)
+{
+    char date[11];
+    bool expired = X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0;
+
+    if (!expired && X509_cmp_current_time(X509_get0_notBefore(leaf)) <= 0)
+        return;
+    tg_tls_date(expired ? X509_get0_notAfter(leaf) : X509_get0_notBefore(leaf), date);
+    warn(arg, tg_arena_printf(arena, "the certificate \"%s\" %s %s", file,
+                              expired ? "has expired on" : "is not valid before", date)
+                  .p);
+}
+
+static const char *load(struct tg_tls_server *s, const struct tg_server_conf *conf,
+                        struct tg_arena *arena, void (*warn)(void *arg, const char *text),
+                        void *arg)
+{
+    const struct tg_path *key = conf->tls_keys;
+
+    for (const struct tg_path *c = conf->tls_certificates; c != NULL;
+         c = c->next, key = key->next) {
+        struct pair *pair = &s->pairs[s->npairs++];
+        const char *why;
+
+        CHECK(key != NULL);
+        pair->ctx = new_ctx(s, conf);
+        why = tg_tls_use_pair(pair->ctx, c->path.p, key->path.p, arena);
+        if (why != NULL)
+            return tg_arena_printf(arena, "cannot use %s", why).p;
+        pair->leaf = SSL_CTX_get0_certificate(pair->ctx);
+        look_at_dates(pair->leaf, arena, c->path.p, warn, arg);
+        why = trust_clients(pair->ctx, conf);
+        if (why != NULL)
+            return tg_arena_printf(arena, "cannot use the file of \"%s\": %s", why,
+                                   tg_tls_error_text())
+                .p;
+    }
+    return NULL;
+}
+
+/* Gives the OCSP response of a file to the certificate it is about. NULL, or what is wrong. */
+static const char *staple(struct tg_tls_server *s, const char *file, struct tg_arena *arena,
+                          void (*warn)(void *arg, const char *text), void *arg)
+{
+    const char *why;
+    char words[TG_TLS_STAPLE_WORDS];
+    struct tg_tls_staple *one = tg_tls_staple_read(file, &why);
+
+    if (one == NULL)
+        return tg_arena_printf(arena, "cannot use \"%s\" as ssl_stapling_file: %s", file, why).p;
+    for (unsigned i = 0; i < s->npairs; i++)
+        if (s->pairs[i].staple == NULL && tg_tls_staple_use(one, s->pairs[i].ctx, words)) {
+            s->pairs[i].staple = one;
+            if (words[0] != '\0')
+                warn(arg, tg_arena_printf(arena, "the OCSP response \"%s\" %s", file, words).p);
+            return NULL;
+        }
+    tg_tls_staple_end(one);
+    return tg_arena_printf(arena, "the OCSP response \"%s\" is about no certificate that has none",
+                           file)
+        .p;
+}
+
+static const char *load_staples(struct tg_tls_server *s, const struct tg_server_conf *conf,
+                                struct tg_arena *arena, void (*warn)(void *arg, const char *text),
+                                void *arg)
+{
+    const char *why = NULL;
+
+    for (const struct tg_path *p = conf->staples; p != NULL && why == NULL; p = p->next)
+        why = staple(s, p->path.p, arena, warn, arg);
+    return why;
+}
+
+struct tg_tls_server *tg_tls_server_new(const struct tg_server_conf *conf, struct tg_arena *arena,
+                                        void (*warn)(void *arg, const char *text), void *arg,
+                                        const char **why)
+{
+    struct tg_tls_server *s = calloc(1, sizeof(*s));
+    unsigned n = 0;
+
+    CHECK(s != NULL);
+    for (const struct tg_path *c = conf->tls_certificates; c != NULL; c = c->next)
+        n++;
+    CHECK(n > 0);
+    s->magic = SERVER_MAGIC;
+    s->pairs = calloc(n, sizeof(*s->pairs));
+    CHECK(s->pairs != NULL);
+    *why = load(s, conf, arena, warn, arg);
+    if (*why == NULL)
+        *why = load_staples(s, conf, arena, warn, arg);
+    if (*why != NULL) {
+        tg_tls_server_end(s);
+        return NULL;
+    }
+    SSL_CTX_set_tlsext_servername_callback(s->pairs[0].ctx, on_server_name);
+    SSL_CTX_set_tlsext_servername_arg(s->pairs[0].ctx, s);
+    bind_sessions(s, conf);
+    return s;
+}
+
+void tg_tls_server_end(struct tg_tls_server *s)
+{
+    if (s == NULL)
+        return;
+    CHECK_MAGIC(s, SERVER_MAGIC);
+    for (unsigned i = 0; i < s->npairs; i++) {
+        SSL_CTX_free(s->pairs[i].ctx);
+        tg_tls_staple_end(s->pairs[i].staple);
+    }
+    s->magic = 0;
+    free(s->pairs);
+    free(s);
+}
+
+/* --- connections --- */
+
+struct tg_tls *tg_tls_accept(struct tg_tls_server *s, int fd)
+{
+    struct tg_tls *t = calloc(1, sizeof(*t));
+
+    CHECK(t != NULL);
+    CHECK_MAGIC(s, SERVER_MAGIC);
+    t->ssl = SSL_new(s->pairs[0].ctx);
+    CHECK(t->ssl != NULL);
+    SSL_set_app_data(t->ssl, t);
+    CHECK(SSL_set_fd(t->ssl, fd) == 1);
+    SSL_set_accept_state(t->ssl);
+    return t;
+}
+
+/* The last common name of a subject is its most specific one (RFC 6125 section 2.3.1). */
+static char *common_name(X509 *certificate)
+{
+    X509_NAME *subject = X509_get_subject_name(certificate);
+    unsigned char *text = NULL;
+    char *name = NULL;
+    int at = -1, last = -1, n;
+
+    while ((at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0)
+        last = at;
+    if (last < 0)
+        return NULL;
+    n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, last)));
+    if (n > 0 && n <= MAX_NAME && memchr(text, '\0', (size_t)n) == NULL) {
+        name = strndup((const char *)text, (size_t)n);
+        CHECK(name != NULL);
+    }
+    OPENSSL_free(text);
+    return name;
+}
+
+char *tg_tls_principal(const struct tg_tls *t)
+{
+    X509 *certificate = SSL_get0_peer_certificate(t->ssl);
+
+    if (certificate == NULL || SSL_get_verify_result(t->ssl) != X509_V_OK)
+        return NULL;
+    return common_name(certificate);
+}

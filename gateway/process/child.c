@@ -1,0 +1,249 @@
+#include "process/child.h"
+
+#include "admin/admin.h"
+#include "base/check.h"
+#include "process/sandbox.h"
+#include "process/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* --- a worker --- */
+
+static void on_term(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_worker_stop(arg);
+}
+
+static void on_quit(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_worker_drain(arg);
+}
+
+/* The master has made the error log anew by now. */
+static void reopen_log(const struct tg_settings *s)
+{
+    const char *path = tg_settings_error_log(s);
+
+    if (path != NULL && !tg_log_open(path))
+        tg_log(TG_LOG_ERROR, "worker", "cannot reopen %s: %s", path, strerror(errno));
+}
+
+static void on_reopen(evutil_socket_t signal_number, short what, void *arg)
+{
+    struct tg_worker *w = arg;
+
+    (void)signal_number, (void)what;
+    reopen_log(w->settings);
+    tg_audit_reopen(w->audit);
+}
+
+static struct event *watch(struct event_base *base, int signal_number, event_callback_fn callback,
+                           void *arg)
+{
+    struct event *event = evsignal_new(base, signal_number, callback, arg);
+
+    CHECK(event != NULL && event_add(event, NULL) == 0);
+    return event;
+}
+
+static void block_signals(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    CHECK(sigprocmask(SIG_SETMASK, &all, NULL) == 0);
+}
+
+static void unblock_signals(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* Ctrl-C goes to the whole group; the master says what to do */
+    signal(SIGWINCH, SIG_IGN);
+    CHECK(sigprocmask(SIG_SETMASK, &none, NULL) == 0);
+}
+
+/* Binds the process to one of the processors it may use. Where that is not allowed it runs as it
+ * is: a matter of speed alone. */
+static void bind_processor(unsigned number)
+{
+    cpu_set_t allowed;
+    cpu_set_t one;
+    unsigned left;
+
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) == 0)
+        return;
+    left = number % (unsigned)CPU_COUNT(&allowed);
+    CPU_ZERO(&one);
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed) && left-- == 0) {
+            CPU_SET(cpu, &one);
+            break;
+        }
+    if (sched_setaffinity(0, sizeof(one), &one) != 0)
+        tg_log(TG_LOG_WARN, "worker", "cannot bind worker %u to a processor: %s", number,
+               strerror(errno));
+}
+
+static bool become(const struct tg_settings *s)
+{
+    if (s->user.n > 0 && geteuid() == 0 && !tg_sandbox_become(s->user.p, s->uid, s->gid)) {
+        tg_log(TG_LOG_EMERG, "worker", "cannot become \"%s\": %s", s->user.p, strerror(errno));
+        return false;
+    }
+    if (s->sandbox)
+        tg_sandbox_hide(); /* again: becoming somebody else makes a process visible */
+    return true;
+}
+
+/* Tells who waits for it that this process serves. */
+static void report(int ready)
+{
+    if (ready < 0)
+        return;
+    (void)!write(ready, "", 1);
+    close(ready);
+}
+
+static void serve(struct tg_worker *w, struct tg_stats_slot *slot, int ready)
+{
+    slot->ready = true;
+    report(ready);
+    tg_worker_run(w);
+}
+
+int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
+                    struct tg_stats *stats, struct tg_limits *limits, struct tg_stats_slot *slot,
+                    int ready)
+{
+    struct event *events[3];
+    struct tg_worker *w;
+
+    if (settings->worker_cpu_affinity == TG_AFFINITY_AUTO)
+        bind_processor(number);
+    if (!become(settings))
+        return EXIT_FAILURE;
+    w = tg_worker_new(settings, number);
+    if (w == NULL)
+        return EXIT_FAILURE;
+    tg_worker_count(w, stats, slot, limits);
+    events[0] = watch(w->base, SIGTERM, on_term, w);
+    events[1] = watch(w->base, SIGQUIT, on_quit, w);
+    events[2] = watch(w->base, SIGUSR1, on_reopen, w);
+    prctl(PR_SET_PDEATHSIG, SIGQUIT);
+    unblock_signals();
+    if (settings->sandbox)
+        tg_sandbox_enter(tg_audit_file(settings->audit_conf), tg_settings_error_log(settings));
+    if (getppid() == parent)
+        serve(w, slot, ready);
+    block_signals(); /* a second one must not end what ends in order */
+    for (unsigned i = 0; i < 3; i++)
+        event_free(events[i]);
+    tg_worker_end(w);
+    tg_settings_end(settings);
+    return EXIT_SUCCESS;
+}
+
+/* --- the admin process --- */
+
+static void on_admin_term(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_admin_stop(arg);
+}
+
+static void on_admin_quit(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_admin_drain(arg);
+}
+
+static void on_admin_reopen(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    reopen_log(arg);
+}
+
+int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats, int orders,
+                   int ready)
+{
+    struct tg_admin *a = tg_admin_new(settings, stats, orders);
+    struct event *events[] = {watch(tg_admin_base(a), SIGTERM, on_admin_term, a),
+                              watch(tg_admin_base(a), SIGQUIT, on_admin_quit, a),
+                              watch(tg_admin_base(a), SIGUSR1, on_admin_reopen, settings)};
+
+    if (!become(settings))
+        return EXIT_FAILURE;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    unblock_signals();
+    if (getppid() == parent) {
+        report(ready);
+        tg_admin_run(a);
+    }
+    block_signals();
+    for (unsigned i = 0; i < 3; i++)
+        event_free(events[i]);
+    tg_admin_end(a);
+    tg_settings_end(settings);
+    return EXIT_SUCCESS;
+}
+
+/* --- the background --- */
+
+static void leave_terminal(bool quiet)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    setsid();
+    for (int i = STDIN_FILENO; null >= 0 && i <= (quiet ? STDERR_FILENO : STDOUT_FILENO); i++)
+        dup2(null, i);
+    if (null > STDERR_FILENO)
+        close(null);
+}
+
+int tg_child_daemon(bool quiet)
+{
+    struct tg_buf words = {0};
+    int ends[2];
+    ssize_t n;
+    pid_t pid;
+
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        close(ends[0]);
+        leave_terminal(quiet);
+        return ends[1];
+    }
+    close(ends[1]);
+    n = read(ends[0], tg_buf_room(&words, PIPE_BUF), PIPE_BUF);
+    words.n = n > 0 ? (size_t)n - 1 : 0;
+    tg_settings_print(&words);
+    exit(n > 0 && words.p[words.n] == '+' ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* One write of at most PIPE_BUF bytes is read as one: the problems, then how it went. */
+void tg_child_daemon_ready(int fd, bool good, const struct tg_buf *problems)
+{
+    struct tg_buf words = {0};
+    size_t n = problems->n < PIPE_BUF ? problems->n : 0;
+
+    tg_buf_add(&words, (struct tg_str){problems->p, n});
+    tg_buf_putc(&words, good ? '+' : '-');
+    (void)!write(fd, words.p, words.n);
+    close(fd);
+    tg_buf_end(&words);
+}

@@ -1,0 +1,36 @@
+/*
+ * What a process of the gateway is from fork() to its end: signals, processor, counters; and the
+ * way into the background.
+ */
+#ifndef TG_PROCESS_CHILD_H
+#define TG_PROCESS_CHILD_H
+
+#include "settings/settings.h"
+#include "shm/stats.h"
+
+#include <sys/types.h>
+
+/*
+ * The life of a worker whose sockets are in the settings, child of `parent`; returns its exit
+ * status. Takes the settings over. `slot` is where it counts, `ready` as tg_supervisor.work has it.
+ */
+int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
+                    struct tg_stats *stats, struct tg_limits *limits, struct tg_stats_slot *slot,
+                    int ready);
+
+/* The same for the process of the `admin` block; `orders` is its pipe to the master. */
+int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats, int orders,
+                   int ready);
+
+/*
+ * Goes into the background: the calling process stays until tg_child_daemon_ready() in its child
+ * and then exits with that answer. The child leaves the terminal, all but standard error unless
+ * `quiet`. Returns, in the child, what tg_child_daemon_ready() takes.
+ */
+int tg_child_daemon(bool quiet);
+
+/* Lets the process that was started from a shell go, with problems to print, as tg_settings_read()
+ * gives them, if it did not go well. */
+void tg_child_daemon_ready(int fd, bool good, const struct tg_buf *problems);
+
+#endif

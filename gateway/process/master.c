@@ -1,0 +1,458 @@
+#include "process/master.h"
+
+#include "admin/admin.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "net/ticket_keys.h"
+#include "process/child.h"
+#include "process/control.h"
+#include "process/sandbox.h"
+#include "process/supervisor.h"
+#include "process/systemd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OLD_MASTER_VARIABLE "TRAINGUARD_MASTER"
+
+struct master {
+    struct tg_settings *settings;
+    const char *file;
+    const char *prefix;
+    char **argv;
+    struct tg_listener *sockets;
+    struct tg_stats *stats;
+    struct tg_supervisor crew;
+    struct tg_ticket_keys tickets; /* workers get a copy with fork() */
+    pid_t pid;
+    pid_t heir;       /* the program USR2 started, until it takes over; 0: none */
+    pid_t forerunner; /* the master that started this one; 0: none */
+    bool replaced;    /* the heir serves: what is shared with it stays */
+    uint64_t reloads;
+    uint64_t watched; /* when the watchdog was last told, monotonic */
+    int orders[2];    /* pipe from the admin process, one byte per order */
+};
+
+/* Workers open it again by its name, as the user they are. */
+static void give_log(const struct tg_settings *s, const char *path)
+{
+    struct stat st;
+
+    if (s->user.n > 0 && geteuid() == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+        chown(path, s->uid, s->gid) != 0)
+        tg_log(TG_LOG_WARN, "master", "cannot give %s to %s: %s", path, s->user.p, strerror(errno));
+}
+
+static bool open_log(const struct tg_settings *s, struct tg_buf *problems)
+{
+    const char *path = tg_settings_error_log(s);
+
+    if (!tg_log_open(path)) {
+        tg_buf_printf(problems, "[emerg] cannot open %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    tg_log_level((enum tg_log_level)s->error_log_level);
+    if (path != NULL)
+        give_log(s, path);
+    return true;
+}
+
+/* --- settings in force --- */
+
+static unsigned wanted_workers(const struct tg_settings *s)
+{
+    long n = s->worker_processes > 0 ? (long)s->worker_processes : sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1 ? 1 : n > TG_MAX_WORKERS ? TG_MAX_WORKERS : (unsigned)n;
+}
+
+/* Gives the routes their numbers in the counters. */
+static void name_routes(struct tg_stats *stats, struct tg_settings *s)
+{
+    for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        for (struct tg_location *l = v->locations; l != NULL; l = l->next)
+            l->stats_route = tg_stats_route(stats, l->pattern);
+}
+
+/* The life of a child: everything it needs came with fork(). */
+static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int ready)
+{
+    struct master *m = owner;
+
+    if (number == TG_SUPERVISOR_ADMIN) {
+        tg_listeners_take(m->sockets, m->settings, number, m->crew.workers);
+        return tg_child_admin(m->settings, m->pid, m->stats, m->orders[1], ready);
+    }
+    tg_ticket_keys_advance(&m->tickets, tg_clock_mono_now());
+    tg_listeners_take(m->sockets, m->settings, number, m->crew.workers);
+    return tg_child_worker(m->settings, number, m->pid, m->stats, m->crew.limits, slot, ready);
+}
+
+/* Puts settings in force, or, when not everything comes to serve, leaves those before. */
+static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *problems)
+{
+    struct tg_settings *before = m->settings;
+    unsigned workers = m->crew.workers;
+    bool admin = m->crew.admin;
+
+    if (!open_log(fresh, problems))
+        return false;
+    if (!tg_listeners_open(&m->sockets, fresh, wanted_workers(fresh), problems)) {
+        (void)open_log(before, problems);
+        return false;
+    }
+    name_routes(m->stats, fresh);
+    fresh->tickets = &m->tickets;
+    m->settings = fresh;
+    m->crew.workers = wanted_workers(fresh);
+    m->crew.admin = fresh->admin_listens != NULL;
+    if (tg_supervisor_start(&m->crew))
+        return true;
+    tg_buf_puts(problems, "[emerg] the new workers did not come to serve, the log says why\n");
+    (void)open_log(before, problems);
+    m->settings = before;
+    m->crew.workers = workers;
+    m->crew.admin = admin;
+    return false;
+}
+
+static void answer(struct master *m, bool well, const struct tg_buf *problems)
+{
+    tg_stats_answer(m->stats, well, tg_buf_str(problems));
+    tg_control_answer(m->settings->pid, ++m->reloads, well, tg_buf_str(problems));
+    tg_notify("READY=1\nSTATUS=%s", well ? "Serving." : "Serving; the last reload failed.");
+}
+
+/* What a failed attempt opened is closed again. */
+static void restore_sockets(struct master *m)
+{
+    struct tg_buf ignored = {0};
+
+    CHECK(tg_listeners_open(&m->sockets, m->settings, m->crew.workers, &ignored));
+    tg_listeners_close_unwanted(&m->sockets);
+    tg_buf_end(&ignored);
+}
+
+static void log_problems(struct tg_str rest)
+{
+    while (rest.n > 0) {
+        const char *end = memchr(rest.p, '\n', rest.n);
+        size_t n = (size_t)(end - rest.p);
+
+        tg_log(tg_str_starts(rest, TG_STR("[warn]")) ? TG_LOG_WARN : TG_LOG_ERROR, "master", "%.*s",
+               (int)n, rest.p);
+        rest = tg_str_skip(rest, n + 1);
+    }
+}
+
+/* All or nothing: the old configuration goes on until everything of the new one serves. */
+static void reload(struct master *m)
+{
+    struct tg_buf problems = {0};
+    struct tg_settings *stale = m->settings;
+    struct tg_settings *fresh;
+
+    tg_notify("RELOADING=1\nMONOTONIC_USEC=%lu\nSTATUS=Reloading.", tg_clock_mono_now());
+    fresh = tg_settings_read(m->file, m->prefix, &problems);
+    if (fresh != NULL)
+        tg_ticket_keys_renew(&m->tickets, fresh->tls_ticket_rotation, tg_clock_mono_now());
+    if (fresh != NULL && enforce(m, fresh, &problems)) {
+        log_problems(tg_buf_str(&problems)); /* warnings */
+        tg_listeners_close_unwanted(&m->sockets);
+        tg_log(TG_LOG_NOTICE, "master", "reloaded %s", m->file);
+        answer(m, true, &problems);
+        tg_settings_end(stale);
+    } else {
+        if (fresh != NULL)
+            restore_sockets(m);
+        log_problems(tg_buf_str(&problems));
+        tg_log(TG_LOG_ERROR, "master", "reload failed: the old configuration goes on");
+        answer(m, false, &problems);
+        tg_settings_end(fresh);
+    }
+    tg_buf_end(&problems);
+}
+
+/* --- the upgrade of the program --- */
+
+static void execute(struct master *m)
+{
+    char number[16];
+    sigset_t none;
+
+    snprintf(number, sizeof(number), "%d", (int)getppid());
+    setenv(OLD_MASTER_VARIABLE, number, 1);
+    tg_listeners_export(m->sockets);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execvp(m->argv[0], m->argv);
+    tg_log(TG_LOG_ALERT, "master", "cannot execute %s: %s", m->argv[0], strerror(errno));
+    _exit(EXIT_FAILURE);
+}
+
+static void upgrade(struct master *m)
+{
+    if (m->heir != 0) {
+        tg_log(TG_LOG_ERROR, "master", "an upgrade is under way, process %d", (int)m->heir);
+        return;
+    }
+    if (getpid() == 1) {
+        tg_log(TG_LOG_ERROR, "master", "process 1 cannot be upgraded: the container would end");
+        return;
+    }
+    m->heir = fork();
+    if (m->heir == 0)
+        execute(m);
+    if (m->heir < 0) {
+        tg_log(TG_LOG_ALERT, "master", "fork: %s", strerror(errno));
+        m->heir = 0;
+        return;
+    }
+    tg_log(TG_LOG_NOTICE, "master", "upgrade: the new program is process %d", (int)m->heir);
+}
+
+/* The other half, in the new program: it serves, so the old one may go. */
+static void take_over(struct master *m)
+{
+    struct tg_str text = tg_str_of(getenv(OLD_MASTER_VARIABLE));
+    uint64_t pid;
+
+    unsetenv(OLD_MASTER_VARIABLE);
+    if (!tg_str_u64(text, &pid) || (pid_t)pid != getppid())
+        return;
+    m->forerunner = (pid_t)pid;
+    tg_notify("MAINPID=%d", (int)getpid());
+    tg_log(TG_LOG_NOTICE, "master", "upgrade: process %d may end", (int)m->forerunner);
+    kill(m->forerunner, SIGQUIT);
+}
+
+static void heir_ended(struct master *m, int status)
+{
+    m->heir = 0;
+    if (!m->crew.ending)
+        tg_log(TG_LOG_ERROR, "master", "upgrade failed with status %d: the old program goes on",
+               WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+/* --- signals --- */
+
+static void end(struct master *m, int signal_number)
+{
+    m->crew.ending = true;
+    m->stats->draining = true;
+    m->replaced = m->heir != 0;
+    if (!m->replaced) /* or systemd would end the heir, too */
+        tg_notify("STOPPING=1\nSTATUS=%s", signal_number == SIGQUIT ? "Draining." : "Stopping.");
+    tg_listeners_end(&m->sockets,
+                     !m->replaced); /* who comes now is refused, and waits for nobody */
+    tg_supervisor_tell(&m->crew, signal_number);
+}
+
+static void reap(struct master *m)
+{
+    int status;
+
+    if (tg_supervisor_reap(&m->crew, m->heir, &status))
+        heir_ended(m, status);
+}
+
+/* The admin process has its own user and may not send signals: it writes, and the kernel signals.
+ */
+static void open_orders(struct master *m)
+{
+    CHECK(pipe2(m->orders, O_CLOEXEC | O_NONBLOCK) == 0);
+    CHECK(fcntl(m->orders[0], F_SETOWN, getpid()) == 0);
+    CHECK(fcntl(m->orders[0], F_SETFL, O_ASYNC | O_NONBLOCK) == 0);
+}
+
+static void obey(struct master *m, int signal_number);
+
+static void take_orders(struct master *m)
+{
+    char order;
+
+    while (read(m->orders[0], &order, 1) == 1)
+        switch (order) {
+        case TG_ORDER_RELOAD:
+            obey(m, SIGHUP);
+            break;
+        case TG_ORDER_DRAIN:
+            obey(m, SIGQUIT);
+            break;
+        default:
+            tg_log(TG_LOG_ERROR, "master", "the admin process asks for nonsense");
+        }
+}
+
+static void reopen(struct master *m)
+{
+    struct tg_buf problems = {0};
+
+    (void)open_log(m->settings, &problems);
+    log_problems(tg_buf_str(&problems));
+    tg_buf_end(&problems);
+    tg_supervisor_tell(&m->crew, SIGUSR1);
+}
+
+static void obey(struct master *m, int signal_number)
+{
+    bool drain = signal_number == SIGQUIT || (signal_number == SIGTERM && getpid() == 1);
+
+    if (m->crew.ending &&
+        (signal_number == SIGHUP || signal_number == SIGUSR2 || signal_number == SIGWINCH))
+        return;
+    switch (signal_number) {
+    case SIGCHLD:
+        reap(m);
+        break;
+    case SIGHUP:
+        reload(m);
+        break;
+    case SIGQUIT:
+    case SIGTERM:
+    case SIGINT:
+        tg_log(TG_LOG_NOTICE, "master", "signal %s: ending%s", sigabbrev_np(signal_number),
+               drain ? " gracefully" : "");
+        end(m, drain ? SIGQUIT : SIGTERM);
+        break;
+    case SIGUSR1:
+        reopen(m);
+        break;
+    case SIGIO:
+        take_orders(m);
+        break;
+    case SIGUSR2:
+        upgrade(m);
+        break;
+    case SIGWINCH:
+        tg_supervisor_rest(&m->crew);
+        break;
+    default:
+        TG_UNREACHABLE();
+    }
+}
+
+static sigset_t our_signals(void)
+{
+    static const int numbers[] = {SIGCHLD, SIGHUP,  SIGQUIT,  SIGTERM, SIGINT,
+                                  SIGUSR1, SIGUSR2, SIGWINCH, SIGIO};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+        sigaddset(&set, numbers[i]);
+    return set;
+}
+
+/* Tells the watchdog that all is well, when it is; returns how long until it wants to hear it
+ * again, or -1. What is not ready only because the audit log fails is no reason to be restarted. */
+static int64_t watch(struct master *m)
+{
+    int64_t interval = tg_systemd_interval();
+    uint64_t now = tg_clock_mono_now();
+
+    if (interval < 0)
+        return -1;
+    if (m->watched == 0 || now - m->watched >= (uint64_t)interval) {
+        m->watched = now;
+        if (tg_stats_turning(m->stats))
+            tg_notify("WATCHDOG=1");
+    }
+    return interval - (int64_t)(now - m->watched);
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+}
+
+static void run(struct master *m, const sigset_t *signals)
+{
+    while (!m->crew.ending || tg_supervisor_count(&m->crew) > 0) {
+        int64_t wait = sooner(tg_supervisor_respawn(&m->crew), watch(m));
+        struct timespec timeout = {wait / 1000000, (wait % 1000000) * 1000};
+        int got = wait < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &timeout);
+
+        if (got > 0)
+            obey(m, got);
+        else
+            CHECK(errno == EAGAIN || errno == EINTR);
+    }
+}
+
+/* --- start and end --- */
+
+/* Everything that can fail at a start; the first workers serve when it returns true. */
+static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf *problems)
+{
+    bool good;
+
+    m->pid = getpid();
+    open_orders(m);
+    m->settings = settings;
+    if (!tg_listeners_import(&m->sockets))
+        tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_LISTENERS_VARIABLE);
+    good = enforce(m, settings, problems);
+    if (good && !tg_control_write_pid(settings->pid)) {
+        tg_buf_printf(problems, "[emerg] cannot write %s, the log says why\n", settings->pid.p);
+        good = false;
+    }
+    if (!good) {
+        m->crew.ending = true;
+        tg_supervisor_tell(&m->crew, SIGTERM);
+        m->settings = settings;
+        return false;
+    }
+    tg_listeners_close_unwanted(&m->sockets);
+    m->stats->generation = 1;
+    tg_log(TG_LOG_NOTICE, "master", "trainguard %s, %u worker%s", TG_VERSION, m->crew.workers,
+           m->crew.workers == 1 ? "" : "s");
+    take_over(m);
+    tg_notify("READY=1\nSTATUS=Serving.");
+    return true;
+}
+
+int tg_master_run(struct tg_settings *settings, const char *file, const char *prefix, char **argv)
+{
+    struct master m = {.file = file, .prefix = prefix, .argv = argv, .stats = tg_stats_new()};
+    bool inherits = getenv(TG_LISTENERS_VARIABLE) != NULL;
+    sigset_t signals = our_signals();
+    bool quiet = tg_settings_error_log(settings) != NULL;
+    int daemon = settings->daemon && !inherits ? tg_child_daemon(quiet) : -1;
+    struct tg_buf problems = {0};
+    bool good;
+
+    if (settings->sandbox)
+        tg_sandbox_hide();
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log that may not grow is trouble like a full disk */
+    CHECK(sigprocmask(SIG_BLOCK, &signals, NULL) == 0);
+    tg_ticket_keys_init(&m.tickets, settings->tls_ticket_rotation, tg_clock_mono_now());
+    m.crew.stats = m.stats;
+    m.crew.limits = tg_limits_new();
+    m.crew.work = work;
+    m.crew.owner = &m;
+    good = begin(&m, settings, &problems);
+    if (good || !quiet)
+        problems.n = 0; /* they were told where they were found */
+    if (daemon >= 0)
+        tg_child_daemon_ready(daemon, good, &problems);
+    else
+        tg_settings_print(&problems);
+    tg_buf_end(&problems);
+    run(&m, &signals);
+    tg_control_remove_pid(m.settings->pid);
+    tg_listeners_end(&m.sockets, false);
+    tg_settings_end(m.settings);
+    tg_wipe(&m.tickets, sizeof(m.tickets));
+    tg_stats_end(m.stats);
+    tg_limits_end(m.crew.limits);
+    tg_log(TG_LOG_NOTICE, "master", "ended");
+    return good && !m.crew.failed ? EXIT_SUCCESS : EXIT_FAILURE;
+}

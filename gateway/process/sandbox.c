@@ -1,0 +1,361 @@
+#include "process/sandbox.h"
+
+#include "base/check.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* A sanitizer's own work at the end (it stops its threads and reads their memory) is just what a
+ * sandbox forbids. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
+
+/* --- user and capabilities --- */
+
+void tg_sandbox_hide(void)
+{
+    struct rlimit none = {0, 0};
+
+    if (SANITIZED)
+        return;
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+        tg_log(TG_LOG_WARN, "sandbox", "core dumps stay on: %s", strerror(errno));
+}
+
+bool tg_sandbox_become(const char *user, uid_t uid, gid_t gid)
+{
+    if (initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 ||
+        setresuid(uid, uid, uid) != 0)
+        return false;
+    CHECK(getuid() == uid && geteuid() == uid && getegid() == gid);
+    CHECK(uid == 0 || setuid(0) != 0); /* there is no way back */
+    return true;
+}
+
+/* Root without capabilities is a user whose files happen to be root's. */
+static bool drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0, 0, 0}};
+
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    return syscall(SYS_capset, &header, none) == 0;
+}
+
+/* --- Landlock --- */
+
+enum {
+    READ = LANDLOCK_ACCESS_FS_READ_FILE,
+    READ_BELOW = READ | LANDLOCK_ACCESS_FS_READ_DIR,
+    WRITE = READ | LANDLOCK_ACCESS_FS_WRITE_FILE,
+    ROTATE = WRITE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+             LANDLOCK_ACCESS_FS_REMOVE_FILE,
+    /* every right of the first version: what is not given is denied */
+    ALL = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1,
+    FILE_RIGHTS = LANDLOCK_ACCESS_FS_EXECUTE | WRITE
+};
+
+/* What names and certificates are looked up in at any time. */
+static const struct {
+    const char *path;
+    unsigned rights;
+} readable[] = {
+    {"/etc/resolv.conf", READ},
+    {"/etc/hosts", READ},
+    {"/etc/nsswitch.conf", READ},
+    {"/etc/localtime", READ},
+    {"/etc/ssl", READ_BELOW},
+    {"/usr/lib/ssl", READ_BELOW},
+    {"/usr/share/zoneinfo", READ_BELOW},
+    {"/usr/share/ca-certificates", READ_BELOW},
+    {"/run/resolvconf", READ_BELOW},
+    {"/usr/local/share/ca-certificates", READ_BELOW},
+    {"/dev/null", WRITE},
+    {"/run/systemd/resolve", READ_BELOW},
+};
+
+/* A path that is not there needs no rule. */
+static void allow(int rules, const char *path, unsigned rights)
+{
+    struct landlock_path_beneath_attr rule = {.allowed_access = rights};
+    struct stat st;
+
+    rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
+    if (rule.parent_fd < 0)
+        return;
+    if (fstat(rule.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
+        rule.allowed_access &= FILE_RIGHTS;
+    if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+        tg_log(TG_LOG_WARN, "sandbox", "no Landlock rule for %s: %s", path, strerror(errno));
+    close(rule.parent_fd);
+}
+
+/* The file itself, and the directory it is made anew in, with rights to that; but not all of /dev
+ * for /dev/stdout. */
+static void allow_written(int rules, const char *file, unsigned rights)
+{
+    char directory[4096];
+    const char *slash = strrchr(file, '/');
+
+    allow(rules, file, WRITE);
+    if (strncmp(file, "/dev/", 5) == 0)
+        return;
+    if (slash == NULL)
+        snprintf(directory, sizeof(directory), ".");
+    else
+        snprintf(directory, sizeof(directory), "%.*s", slash > file ? (int)(slash - file) : 1,
+                 file);
+    allow(rules, directory, rights);
+}
+
+/* The version of Landlock that holds now, or 0 with errno. */
+static int enter_landlock(const char *audit, const char *log)
+{
+    struct landlock_ruleset_attr attr = {.handled_access_fs = ALL};
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    int rules;
+    bool ok;
+
+    if (version <= 0)
+        return 0;
+    rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+    if (rules < 0)
+        return 0;
+    for (size_t i = 0; i < sizeof(readable) / sizeof(*readable); i++)
+        allow(rules, readable[i].path, readable[i].rights);
+    if (audit != NULL)
+        allow_written(rules, audit, ROTATE);
+    if (log != NULL)
+        allow_written(rules, log, WRITE);
+    ok = syscall(SYS_landlock_restrict_self, rules, 0) == 0;
+    close(rules);
+    return ok ? (int)version : 0;
+}
+
+/* --- seccomp --- */
+
+/* What a worker does, and what libc, libevent and OpenSSL do for it. Names a kernel or machine does
+ * not have are passed over. Anything else fails with EPERM. */
+static const char *const calls[] = {
+    /* bytes */
+    "read",
+    "write",
+    "readv",
+    "writev",
+    "pread64",
+    "pwrite64",
+    "recvfrom",
+    "recvmsg",
+    "sendto",
+    "sendmsg",
+    "sendmmsg",
+    "recvmmsg",
+    "sendfile",
+    /* sockets */
+    "connect",
+    "bind",
+    "accept",
+    "accept4",
+    "listen",
+    "shutdown",
+    "getsockname",
+    "getpeername",
+    "getsockopt",
+    "setsockopt",
+    "socketpair",
+    /* waiting */
+    "epoll_wait",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "epoll_ctl",
+    "epoll_create1",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "eventfd2",
+    "pipe2",
+    "timerfd_create",
+    "timerfd_settime",
+    "nanosleep",
+    "clock_nanosleep",
+    "restart_syscall",
+    "futex",
+    /* files: Landlock says which */
+    "open",
+    "openat",
+    "close",
+    "close_range",
+    "fcntl",
+    "ioctl",
+    "dup",
+    "dup2",
+    "dup3",
+    "lseek",
+    "fstat",
+    "stat",
+    "lstat",
+    "newfstatat",
+    "fstatat64",
+    "statx",
+    "access",
+    "faccessat",
+    "faccessat2",
+    "readlink",
+    "readlinkat",
+    "getdents64",
+    "fsync",
+    "fdatasync",
+    "sync_file_range",
+    "ftruncate",
+    "fallocate",
+    "fadvise64",
+    "flock",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "fchmod",
+    "getcwd",
+    "statfs",
+    "fstatfs",
+    /* memory; PROT_EXEC is another matter */
+    "brk",
+    "munmap",
+    "mremap",
+    "madvise",
+    "mlock",
+    "munlock",
+    /* time, identity, signals, the end */
+    "clock_gettime",
+    "clock_getres",
+    "gettimeofday",
+    "time",
+    "getrandom",
+    "getpid",
+    "gettid",
+    "getppid",
+    "getuid",
+    "geteuid",
+    "getgid",
+    "getegid",
+    "uname",
+    "sysinfo",
+    "getrlimit",
+    "getrusage",
+    "getcpu",
+    "sched_getaffinity",
+    "sched_yield",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sigaltstack",
+    "set_robust_list",
+    "rseq",
+    "membarrier",
+    "exit",
+    "exit_group",
+};
+
+static int allow_calls(scmp_filter_ctx filter)
+{
+    int error = 0;
+
+    for (size_t i = 0; error == 0 && i < sizeof(calls) / sizeof(*calls); i++) {
+        int number = seccomp_syscall_resolve_name(calls[i]);
+
+        if (number != __NR_SCMP_ERROR)
+            error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+    }
+    return error;
+}
+
+/* Calls whose arguments matter: families of sockets, no memory to run code from, no signal to
+ * anybody else (abort() is one to itself). */
+static int allow_some(scmp_filter_ctx filter)
+{
+    static const int families[] = {AF_UNIX, AF_INET, AF_INET6};
+    struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    int error = 0;
+
+    for (size_t i = 0; error == 0 && i < sizeof(families) / sizeof(*families); i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_code);
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_code);
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+    /* setting a limit would need a third argument; reading one is what libc does */
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+                                 SCMP_A2(SCMP_CMP_EQ, 0, 0));
+    return error;
+}
+
+/* 0, or an errno. */
+static int enter_seccomp(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    int error;
+
+    if (filter == NULL)
+        return ENOMEM;
+    error = allow_calls(filter);
+    if (error == 0)
+        error = allow_some(filter);
+    if (error == 0)
+        error = seccomp_load(filter);
+    seccomp_release(filter);
+    return -error;
+}
+
+/* --- all of it --- */
+
+void tg_sandbox_enter(const char *audit, const char *log)
+{
+    int landlock, error;
+
+    if (SANITIZED) {
+        tg_log(TG_LOG_INFO, "sandbox", "none: this build has a sanitizer in it");
+        return;
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        tg_log(TG_LOG_WARN, "sandbox", "none, the kernel refuses: %s", strerror(errno));
+        return;
+    }
+    if (!drop_capabilities())
+        tg_log(TG_LOG_WARN, "sandbox", "capabilities stay: %s", strerror(errno));
+    landlock = enter_landlock(audit, log);
+    if (landlock == 0)
+        tg_log(TG_LOG_NOTICE, "sandbox", "no Landlock here: %s", strerror(errno));
+    error = enter_seccomp();
+    if (error != 0)
+        tg_log(TG_LOG_NOTICE, "sandbox", "no seccomp here: %s", strerror(error));
+    tg_log(TG_LOG_INFO, "sandbox", "closed: no new privileges, no capabilities%s%s",
+           landlock > 0 ? ", Landlock" : "", error == 0 ? ", seccomp" : "");
+}

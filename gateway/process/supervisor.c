@@ -1,0 +1,272 @@
+#include "process/supervisor.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    SHORT_LIFE_US = 2000000, /* who dies sooner is started again with a delay */
+    FIRST_DELAY_US = 100000,
+    MAX_DELAY_US = 10000000, /* at most this long */
+    READY_US = 10000000,     /* how long a start may take */
+    RETIRE_US = 1000000,     /* how long an old worker may go on taking connections */
+};
+
+static const char *role(unsigned number)
+{
+    return number == TG_SUPERVISOR_ADMIN ? "admin" : "worker";
+}
+
+/* The counters of a member, NULL for the admin process. */
+static struct tg_stats_slot *slot_of(struct tg_supervisor *c, const struct tg_process *p)
+{
+    return p->number == TG_SUPERVISOR_ADMIN ? NULL : &c->stats->slot[p - c->process];
+}
+
+/* --- starting --- */
+
+static void postpone(struct tg_supervisor *c, unsigned number, int64_t delay)
+{
+    c->revival[number] = (struct tg_respawn){
+        .due = true, .at = tg_clock_mono_now() + (uint64_t)delay, .delay = delay};
+}
+
+static struct tg_process *free_entry(struct tg_supervisor *c)
+{
+    struct tg_process *p = c->process;
+
+    while (p < c->process + TG_SUPERVISOR_SIZE && p->pid != 0)
+        p++;
+    if (p < c->process + TG_SUPERVISOR_SIZE)
+        return p;
+    tg_log(TG_LOG_ALERT, "master", "too many workers are still draining");
+    return NULL;
+}
+
+static void start(struct tg_supervisor *c, unsigned number, unsigned generation, int ready)
+{
+    struct tg_process *p = free_entry(c);
+    struct tg_stats_slot *slot = NULL;
+    pid_t pid;
+
+    if (p == NULL) {
+        postpone(c, number, MAX_DELAY_US);
+        return;
+    }
+    if (number != TG_SUPERVISOR_ADMIN)
+        slot = tg_stats_take(c->stats, (unsigned)(p - c->process), number);
+    pid = fork();
+    if (pid == 0)
+        exit(c->work(c->owner, number, slot, ready));
+    if (slot != NULL)
+        slot->pid = pid > 0 ? pid : 0;
+    if (pid < 0) {
+        tg_log(TG_LOG_ALERT, "master", "fork: %s", strerror(errno));
+        postpone(c, number, MAX_DELAY_US);
+        return;
+    }
+    *p = (struct tg_process){pid, number, generation, tg_clock_mono_now()};
+    tg_log(TG_LOG_INFO, "master", "%s %u is process %d", role(number), number, (int)pid);
+}
+
+/* Reads one byte of each; the pipe ends when all have reported or died. */
+static bool await_ready(int fd, unsigned wanted)
+{
+    uint64_t deadline = tg_clock_mono_now() + READY_US;
+    struct pollfd one = {fd, POLLIN, 0};
+    char bytes[TG_SUPERVISOR_ADMIN + 1];
+
+    while (wanted > 0) {
+        uint64_t now = tg_clock_mono_now();
+        ssize_t n;
+
+        if (now >= deadline || poll(&one, 1, (int)((deadline - now) / 1000) + 1) <= 0)
+            return false;
+        n = read(fd, bytes, sizeof(bytes));
+        if (n <= 0)
+            return false;
+        CHECK((size_t)n <= wanted);
+        wanted -= (unsigned)n;
+    }
+    return true;
+}
+
+/* Sends a signal to the members of one generation, or to those of all others. */
+static void tell_some(struct tg_supervisor *c, unsigned generation, bool others, int signal_number)
+{
+    for (struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+        if (p->pid != 0 && (p->generation == generation) != others)
+            kill(p->pid, signal_number);
+}
+
+/* Readers of the counters tell who serves from who drains. */
+static void mark_old(struct tg_supervisor *c)
+{
+    for (struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+        if (p->pid != 0 && slot_of(c, p) != NULL)
+            slot_of(c, p)->old = p->generation != c->generation || c->resting;
+}
+
+/* An old worker that may still take a connection, or NULL. */
+static const struct tg_process *unretired(struct tg_supervisor *c)
+{
+    for (struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+        if (p->pid != 0 && p->generation != c->generation && slot_of(c, p) != NULL &&
+            __atomic_load_n(&slot_of(c, p)->ready, __ATOMIC_ACQUIRE))
+            return p;
+    return NULL;
+}
+
+static void await_retired(struct tg_supervisor *c)
+{
+    uint64_t deadline = tg_clock_mono_now() + RETIRE_US;
+    const struct tg_process *p;
+
+    while ((p = unretired(c)) != NULL && tg_clock_mono_now() < deadline)
+        poll(NULL, 0, 1);
+    if (p != NULL)
+        tg_log(TG_LOG_WARN, "master", "worker %u (process %d) may still take connections",
+               p->number, (int)p->pid);
+}
+
+bool tg_supervisor_start(struct tg_supervisor *c)
+{
+    unsigned generation = ++c->generations;
+    int ends[2];
+    bool good;
+
+    CHECK(c->workers >= 1 && c->workers <= TG_MAX_WORKERS);
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    for (unsigned i = 0; i <= TG_SUPERVISOR_ADMIN; i++)
+        if (i < c->workers || (i == TG_SUPERVISOR_ADMIN && c->admin))
+            start(c, i, generation, ends[1]);
+    close(ends[1]);
+    good = await_ready(ends[0], c->workers + c->admin);
+    close(ends[0]);
+    if (!good) {
+        tell_some(c, generation, false, SIGTERM);
+        return false;
+    }
+    memset(c->revival, 0, sizeof(c->revival));
+    c->generation = generation;
+    c->resting = false;
+    mark_old(c);
+    tell_some(c, generation, true, SIGQUIT);
+    await_retired(c);
+    return true;
+}
+
+void tg_supervisor_rest(struct tg_supervisor *c)
+{
+    c->resting = true;
+    mark_old(c);
+    tg_supervisor_tell(c, SIGQUIT);
+}
+
+void tg_supervisor_tell(const struct tg_supervisor *c, int signal_number)
+{
+    for (const struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+        if (p->pid != 0)
+            kill(p->pid, signal_number);
+}
+
+/* --- deaths --- */
+
+static void describe_death(const struct tg_process *p, int status)
+{
+    if (WIFSIGNALED(status))
+        tg_log(TG_LOG_ALERT, "master", "%s %u (process %d) was killed by signal %d%s",
+               role(p->number), p->number, (int)p->pid, WTERMSIG(status),
+               WCOREDUMP(status) ? ", core dumped" : "");
+    else
+        tg_log(TG_LOG_ALERT, "master", "%s %u (process %d) exited with status %d", role(p->number),
+               p->number, (int)p->pid, WEXITSTATUS(status));
+}
+
+/* Who lived a while is replaced at once; who dies at its start less and less often. */
+static void revive_later(struct tg_supervisor *c, const struct tg_process *p)
+{
+    int64_t delay = c->revival[p->number].delay;
+
+    if (tg_clock_mono_now() - p->started >= SHORT_LIFE_US)
+        delay = 0;
+    else
+        delay = delay == 0 ? FIRST_DELAY_US : delay * 2;
+    postpone(c, p->number, delay < MAX_DELAY_US ? delay : MAX_DELAY_US);
+    c->stats->restarts++;
+}
+
+static void bury(struct tg_supervisor *c, struct tg_process *p, int status)
+{
+    bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+    if (!in_order)
+        describe_death(p, status);
+    if (!in_order && c->ending)
+        c->failed = true;
+    if (!c->ending && !c->resting && p->generation == c->generation)
+        revive_later(c, p);
+    if (slot_of(c, p) != NULL) {
+        tg_stats_fold(c->stats, (unsigned)(p - c->process));
+        tg_limits_forget(c->limits, (unsigned)(p - c->process));
+    }
+    p->pid = 0;
+}
+
+bool tg_supervisor_reap(struct tg_supervisor *c, pid_t watched, int *status)
+{
+    bool found = false;
+    int one;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &one, WNOHANG)) > 0) {
+        struct tg_process *p = c->process;
+
+        while (p < c->process + TG_SUPERVISOR_SIZE && p->pid != pid)
+            p++;
+        if (p < c->process + TG_SUPERVISOR_SIZE)
+            bury(c, p, one);
+        if (pid == watched) {
+            *status = one;
+            found = true;
+        }
+    }
+    return found;
+}
+
+int64_t tg_supervisor_respawn(struct tg_supervisor *c)
+{
+    uint64_t now = tg_clock_mono_now();
+    int64_t wait = -1;
+
+    for (unsigned i = 0; i <= TG_SUPERVISOR_ADMIN && !c->ending && !c->resting; i++) {
+        struct tg_respawn *r = &c->revival[i];
+
+        if (!r->due)
+            continue;
+        if (r->at <= now) {
+            r->due = false;
+            start(c, i, c->generation, -1);
+        } else if (wait < 0 || (int64_t)(r->at - now) < wait) {
+            wait = (int64_t)(r->at - now);
+        }
+    }
+    return wait;
+}
+
+unsigned tg_supervisor_count(const struct tg_supervisor *c)
+{
+    unsigned n = 0;
+
+    for (const struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+        n += p->pid != 0;
+    return n;
+}

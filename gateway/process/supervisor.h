@@ -1,0 +1,75 @@
+/*
+ * The processes of the master: who is alive, who died and when to start it again, who drains. Knows
+ * nothing of what they do: that is a callback.
+ */
+#ifndef TG_PROCESS_SUPERVISOR_H
+#define TG_PROCESS_SUPERVISOR_H
+
+#include "process/listeners.h"
+#include "shm/stats.h"
+
+#include <sys/types.h>
+
+enum {
+    TG_SUPERVISOR_ADMIN = TG_MAX_WORKERS, /* the number of the process that answers questions */
+    TG_SUPERVISOR_SIZE = TG_STATS_SLOTS - 1
+};
+
+struct tg_process {
+    pid_t pid;       /* 0: the entry is free */
+    unsigned number; /* which socket of each address is its; or TG_SUPERVISOR_ADMIN */
+    unsigned generation;
+    uint64_t started;
+};
+
+/* A process to be started again, not before `at`. */
+struct tg_respawn {
+    bool due;
+    uint64_t at;
+    int64_t delay;
+};
+
+struct tg_supervisor {
+    struct tg_process process[TG_SUPERVISOR_SIZE];
+    struct tg_respawn revival[TG_SUPERVISOR_ADMIN + 1];
+    unsigned generation;    /* in force; members of others drain and are not replaced */
+    unsigned generations;   /* used so far */
+    unsigned workers;       /* wanted */
+    bool admin;             /* wanted */
+    bool ending;            /* nobody is started any more */
+    bool resting;           /* no workers, but the master stays */
+    bool failed;            /* somebody died while ending */
+    struct tg_stats *stats; /* borrowed, like the limits */
+    struct tg_limits *limits;
+
+    /* The life of a process, in it: returns its exit status. Writes one byte to `ready` when it
+     * serves and closes it; -1: nobody waits. `slot` is NULL for the admin process. */
+    int (*work)(void *owner, unsigned number, struct tg_stats_slot *slot, int ready);
+    void *owner;
+};
+
+/*
+ * Starts all processes of a new generation and waits, at most ten seconds, until each serves. Then
+ * the generation is in force and older members are told to drain; it waits, at most one second,
+ * until none of them takes connections any more. On failure those it started are ended, the older
+ * ones go on, and false is returned.
+ */
+bool tg_supervisor_start(struct tg_supervisor *c);
+
+/* Tells all to drain and starts nobody again until the next tg_supervisor_start(). */
+void tg_supervisor_rest(struct tg_supervisor *c);
+
+/* Sends a signal to all. */
+void tg_supervisor_tell(const struct tg_supervisor *c, int signal_number);
+
+/* Takes note of everybody who ended (also children that are nobody's, as PID 1 has them). Returns
+ * true when `watched`, a child that is no member, was among them, and puts its status there. */
+bool tg_supervisor_reap(struct tg_supervisor *c, pid_t watched, int *status);
+
+/* Starts who is due; returns how long until the next one is, in microseconds, or -1. */
+int64_t tg_supervisor_respawn(struct tg_supervisor *c);
+
+/* How many live, members of earlier configurations too. */
+unsigned tg_supervisor_count(const struct tg_supervisor *c);
+
+#endif

@@ -1,0 +1,305 @@
+/*
+ * The core's blocks. Each starts as a copy of what the block around it has come to, applies what
+ * stands inside, and is then checked for what only the whole block shows.
+ */
+#include "audit/audit.h"
+#include "base/check.h"
+#include "net/tls.h"
+#include "settings/internal.h"
+
+#include <netinet/in.h>
+
+struct tg_scope *tg_scope_of(const struct tg_conf *c)
+{
+    struct tg_scope *scope = c->owner;
+
+    CHECK_MAGIC(scope, TG_SCOPE_MAGIC);
+    CHECK(scope->settings != NULL && scope->server != NULL && scope->location != NULL);
+    return scope;
+}
+
+/* Applies the inside of a block in a scope of its own. Tables of the filters follow `core`. */
+static bool apply_inside(struct tg_conf *c, unsigned context, const struct tg_conf_item *first,
+                         struct tg_scope *scope, const struct tg_conf_table *core, unsigned ncore)
+{
+    struct tg_conf_table tables[TG_CORE_TABLES + TG_MAX_FILTERS];
+    void *outer = c->owner;
+    unsigned n = ncore;
+    bool ok;
+
+    CHECK(ncore <= TG_CORE_TABLES);
+    memcpy(tables, core, ncore * sizeof(*core));
+    n += tg_filters_tables(scope->location, tables + ncore);
+    c->owner = scope;
+    ok = tg_conf_apply(c, context, first, tables, n);
+    c->owner = outer;
+    return ok;
+}
+
+/* --- admin, upstream --- */
+
+bool tg_set_admin(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                  const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+    const struct tg_conf_table table = {tg_admin_directives, s};
+
+    (void)d;
+    if (!tg_conf_apply(c, TG_IN_ADMIN, item->children, &table, 1))
+        return false;
+    if (s->admin_listens != NULL)
+        return true;
+    tg_conf_error(c, item, "\"admin\" has no \"listen\"");
+    return false;
+}
+
+static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct tg_upstream_conf *u)
+{
+    const char *why = "";
+
+    u->tls_context = tg_tls_context_new(u, c->arena, &why);
+    if (u->tls_context == NULL)
+        tg_conf_error(c, item, "upstream \"%s\": cannot use %s", u->name.p, why);
+    return u->tls_context != NULL;
+}
+
+/* What only the whole block shows. The place for everything a start would find out about an
+ * upstream: endpoint, ports, certificates. */
+static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
+                           struct tg_upstream_conf *u, bool offline)
+{
+    if (u->origins == NULL) {
+        tg_conf_error(c, item, "upstream \"%s\" has no \"server\"", u->name.p);
+        return false;
+    }
+    for (struct tg_upstream_server *o = u->origins; o != NULL; o = o->next)
+        if (o->port == 0)
+            o->port = u->tls ? 443 : 80;
+    if (u->tls && !u->tls_verify)
+        tg_conf_warn(c, item, "upstream \"%s\" is not verified, anyone can pose as it", u->name.p);
+    return !u->tls || offline || make_tls(c, item, u);
+}
+
+static struct tg_upstream_conf *find_upstream(const struct tg_settings *s, struct tg_str name)
+{
+    for (struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
+        if (tg_str_eq(u->name, name))
+            return u;
+    return NULL;
+}
+
+bool tg_set_upstream(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                     const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+    struct tg_upstream_conf *u = tg_arena_zalloc(c->arena, 1, sizeof(*u));
+    const struct tg_conf_table table = {tg_upstream_directives, u};
+    const struct tg_upstream_conf *twin = find_upstream(s, item->args[1]);
+    struct tg_upstream_conf **last = &s->upstreams;
+
+    (void)d;
+    u->name = item->args[1];
+    u->file = item->file;
+    u->line = item->line;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = u;
+    if (u->name.n == 0) {
+        tg_conf_error(c, item, "an upstream needs a name that is not empty");
+        return false;
+    }
+    if (twin != NULL) {
+        tg_conf_error(c, item, "upstream \"%s\" stands in %s:%u already, and again", u->name.p,
+                      twin->file, twin->line);
+        return false;
+    }
+    tg_conf_defaults(c, TG_IN_UPSTREAM, &table);
+    return tg_conf_apply(c, TG_IN_UPSTREAM, item->children, &table, 1) &&
+           check_upstream(c, item, u, s->offline);
+}
+
+/* --- server, location --- */
+
+bool tg_set_server(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                   const struct tg_directive *d)
+{
+    const struct tg_scope *outer = tg_scope_of(c);
+    struct tg_settings *s = target;
+    struct tg_server_conf *server = tg_arena_alloc(c->arena, sizeof(*server));
+    struct tg_location location = *outer->location;
+    struct tg_scope scope = {TG_SCOPE_MAGIC, s, server, &location};
+    const struct tg_conf_table core[] = {{tg_server_directives, server},
+                                         {tg_location_directives, &location}};
+    struct tg_server_conf **last = &s->servers;
+
+    (void)d;
+    *server = *outer->server;
+    CHECK(server->next == NULL && server->locations == NULL);
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = server;
+    tg_filters_inherit(c, &location);
+    if (!apply_inside(c, TG_IN_SERVER, item->children, &scope, core, 2))
+        return false;
+    if (server->listens == NULL)
+        tg_conf_error(c, item, "\"server\" has no \"listen\"");
+    else if (server->locations == NULL)
+        tg_conf_error(c, item, "\"server\" has no \"location\"");
+    return server->listens != NULL && server->locations != NULL &&
+           tg_server_tls(c, item, server, s->offline);
+}
+
+bool tg_set_proxy_pass(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                       const struct tg_directive *d)
+{
+    struct tg_location *l = target;
+
+    (void)c;
+    (void)d;
+    l->proxy_pass = item;
+    return true;
+}
+
+/* A location that is never reached is a guard that never stands: not a matter of taste. */
+static bool check_reached(struct tg_conf *c, const struct tg_conf_item *item,
+                          const struct tg_server_conf *server, const struct tg_location *l)
+{
+    for (const struct tg_location *e = server->locations; e != l; e = e->next) {
+        CHECK(e != NULL);
+        if (!tg_location_covers(e, l))
+            continue;
+        tg_conf_error(
+            c, item,
+            "location \"%s\" is never reached, \"%s\" in %s:%u takes its requests; it stands",
+            l->pattern.p, e->pattern.p, e->file, e->line);
+        return false;
+    }
+    return true;
+}
+
+bool tg_set_location(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                     const struct tg_directive *d)
+{
+    const struct tg_scope *outer = tg_scope_of(c);
+    struct tg_location *l = tg_arena_alloc(c->arena, sizeof(*l));
+    struct tg_scope scope = {TG_SCOPE_MAGIC, outer->settings, outer->server, l};
+    const struct tg_conf_table core = {tg_location_directives, l};
+    struct tg_location **last = &outer->server->locations;
+
+    (void)target;
+    (void)d;
+    *l = *outer->location;
+    l->file = item->file;
+    l->line = item->line;
+    tg_filters_inherit(c, l);
+    if (!tg_location_name(c, item, l))
+        return false;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = l;
+    if (!apply_inside(c, TG_IN_LOCATION, item->children, &scope, &core, 1) ||
+        !check_reached(c, item, outer->server, l))
+        return false;
+    if (l->proxy_pass == NULL) {
+        tg_conf_error(c, item, "location \"%s\" has no \"proxy_pass\"", l->pattern.p);
+        return false;
+    }
+    tg_filters_load(c, item, l);
+    return true;
+}
+
+/* --- main, and what only the whole shows --- */
+
+static void resolve_upstream(struct tg_conf *c, const struct tg_settings *s, struct tg_location *l)
+{
+    const char **names;
+    struct tg_str name;
+    size_t n = 0;
+
+    if (l->proxy_pass == NULL)
+        return;
+    name = l->proxy_pass->args[1];
+    l->upstream = find_upstream(s, name);
+    if (l->upstream != NULL)
+        return;
+    if (memmem(name.p, name.n, "://", 3) != NULL) {
+        tg_conf_error(c, l->proxy_pass, "\"proxy_pass\" takes the name of an upstream, got \"%s\"",
+                      name.p);
+        return;
+    }
+    for (const struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
+        n++;
+    names = tg_arena_zalloc(c->arena, n + 1, sizeof(*names));
+    n = 0;
+    for (const struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
+        names[n++] = u->name.p;
+    tg_conf_unknown(c, l->proxy_pass, "upstream", name, names);
+}
+
+/* Port 0 is another port each time. */
+static bool same_address(const struct tg_listen *a, const struct tg_listen *b)
+{
+    in_port_t port = 1;
+
+    if (a->address.ss_family == AF_INET)
+        port = ((const struct sockaddr_in *)(const void *)&a->address)->sin_port;
+    else if (a->address.ss_family == AF_INET6)
+        port = ((const struct sockaddr_in6 *)(const void *)&a->address)->sin6_port;
+    return port != 0 && memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
+}
+
+/* Compares one address with those of `list` up to itself; false after a problem. */
+static bool check_listen(struct tg_conf *c, const struct tg_listen *l, const struct tg_listen *list)
+{
+    const struct tg_conf_item at = {.file = l->file, .line = l->line};
+
+    for (const struct tg_listen *e = list; e != NULL && e != l; e = e->next) {
+        if (!same_address(e, l))
+            continue;
+        tg_conf_error(c, &at, "\"listen %s\" stands in %s:%u already, and again", l->text, e->file,
+                      e->line);
+        return false;
+    }
+    return true;
+}
+
+static void check_listens(struct tg_conf *c, const struct tg_settings *s)
+{
+    for (const struct tg_server_conf *later = s->servers; later != NULL; later = later->next) {
+        for (const struct tg_listen *l = later->listens; l != NULL; l = l->next) {
+            const struct tg_server_conf *e = s->servers;
+
+            if (!check_listen(c, l, s->admin_listens))
+                continue;
+            while (e != later && check_listen(c, l, e->listens))
+                e = e->next;
+            if (e == later)
+                (void)check_listen(c, l, e->listens);
+        }
+    }
+}
+
+void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
+{
+    struct tg_server_conf server = {0};
+    struct tg_location location = {0};
+    struct tg_scope scope = {TG_SCOPE_MAGIC, s, &server, &location};
+    const struct tg_conf_table core[] = {{tg_main_directives, s},
+                                         {tg_audit_directives, s->audit_conf},
+                                         {tg_server_directives, &server},
+                                         {tg_location_directives, &location}};
+    bool applied;
+
+    for (size_t i = 0; i < sizeof(core) / sizeof(core[0]); i++)
+        tg_conf_defaults(c, UINT_MAX, &core[i]);
+    tg_filters_defaults(c, &location);
+    applied = apply_inside(c, TG_IN_MAIN, s->tree, &scope, core, 4);
+    for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        for (struct tg_location *l = v->locations; l != NULL; l = l->next)
+            resolve_upstream(c, s, l);
+    check_listens(c, s);
+    if (applied && s->servers == NULL)
+        tg_conf_error(c, NULL, "\"%s\" has no \"server\" block", s->file);
+    if (applied && !s->offline)
+        (void)tg_audit_check(c, s->audit_conf);
+}

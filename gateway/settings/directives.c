@@ -1,0 +1,569 @@
+/*
+ * The core's directives, one row each. Times are microseconds, sizes bytes; defaults and bounds are
+ * nginx's where it has the directive and nothing speaks against it.
+ */
+#include "audit/audit.h"
+#include "base/check.h"
+#include "settings/internal.h"
+
+#include <stddef.h>
+
+#define MS     INT64_C(1000)
+#define SECOND INT64_C(1000000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define KB     INT64_C(1024)
+#define MB     (1024 * KB)
+
+/* A server's timeouts and limits may also stand outside, for all servers; a location's likewise. */
+enum {
+    SERVERS = TG_IN_MAIN | TG_IN_SERVER,
+    LOCATIONS = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION
+};
+
+#define MAIN(member)     .offset = offsetof(struct tg_settings, member)
+#define UPSTREAM(member) .offset = offsetof(struct tg_upstream_conf, member)
+#define SERVER(member)   .offset = offsetof(struct tg_server_conf, member)
+#define LOCATION(member) .offset = offsetof(struct tg_location, member)
+#define RANGE(low, high) .min = (low), .max = (high)
+
+static const char *const affinity_words[] = {
+    [TG_AFFINITY_OFF - 1] = "off",
+    [TG_AFFINITY_AUTO - 1] = "auto",
+    NULL,
+};
+
+const struct tg_directive tg_main_directives[] = {
+    {.name = "worker_processes",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_workers,
+     RANGE(1, 512),
+     MAIN(worker_processes),
+     .fallback = "auto",
+     .syntax = "NUMBER | auto",
+     .help = "How many workers share the work, 1 to 512; `auto` starts one per processor."},
+    {.name = "worker_connections",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_NUMBER,
+     RANGE(16, 1048576),
+     MAIN(worker_connections),
+     .fallback = "1024",
+     .help = "How many client connections one worker holds open at once. When they are all in use, "
+             "idle ones are closed, then new ones wait in the kernel's queue."},
+    {.name = "worker_cpu_affinity",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_ENUM,
+     MAIN(worker_cpu_affinity),
+     .words = affinity_words,
+     .fallback = "off",
+     .help = "`auto` binds each worker to one processor, in turn."},
+    {.name = "shutdown_timeout",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_TIME,
+     RANGE(SECOND, 7 * DAY),
+     MAIN(shutdown_timeout),
+     .fallback = "1h",
+     .help = "How long the workers of an earlier configuration may take to finish their requests; "
+             "what is under way then is cut off, with a record."},
+    {.name = "daemon",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_FLAG,
+     MAIN(daemon),
+     .fallback = "off",
+     .help = "Goes into the background once the workers serve. Not for containers and systemd."},
+    {.name = "error_log",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_error_log,
+     .min_args = 1,
+     .max_args = 2,
+     .fallback = "stderr notice",
+     .syntax = "FILE | stderr [emerg | alert | crit | error | warn | notice | info | debug]",
+     .help = "Where the gateway writes what happens to it, and from which level on; without a "
+             "level: `error`."},
+    {.name = "pid",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_PATH,
+     MAIN(pid),
+     .help = "The file that holds the master's process id. Without it no such file is written."},
+    {.name = "user",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_user,
+     .min_args = 1,
+     .max_args = 2,
+     .syntax = "NAME [GROUP]",
+     .help = "Whom workers become when the gateway is started by root; the group is the user's own "
+             "unless another one is named. The user must be able to write the audit log."},
+    {.name = "sandbox",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_FLAG,
+     MAIN(sandbox),
+     .fallback = "on",
+     .help = "Workers give up what they do not need before they serve: capabilities, new "
+             "privileges, all files but the audit log and those that names and certificates are "
+             "looked up in (Landlock), and system calls they have no use for (seccomp). No process "
+             "dumps core. What the kernel does not have is said in the log."},
+    {.name = "tls_ticket_rotation",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_TIME,
+     RANGE(SECOND, 7 * DAY),
+     MAIN(tls_ticket_rotation),
+     .fallback = "12h",
+     .help = "How long one key seals the session tickets of TLS clients. A ticket is taken until "
+             "the key after its own has aged too; a reload makes a new key at once."},
+    {.name = "load_module",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_module,
+     .repeat = true,
+     .syntax = "FILE",
+     .help = "Loads a filter that was built outside the tree. It may be used anywhere in the "
+             "configuration, also before this line."},
+    {.name = "admin",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_admin,
+     .block = true,
+     .max_args = TG_CONF_NO_ARGS,
+     .help = "Where the gateway can be asked about itself."},
+    {.name = "upstream",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_upstream,
+     .block = true,
+     .repeat = true,
+     .syntax = "NAME",
+     .help = "An API endpoint that `proxy_pass` can name."},
+    {.name = "server",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_server,
+     .block = true,
+     .repeat = true,
+     .max_args = TG_CONF_NO_ARGS,
+     .help = "Addresses clients connect to, and the locations behind them."},
+    {.name = NULL},
+};
+
+const struct tg_directive tg_admin_directives[] = {
+    {.name = "listen",
+     .contexts = TG_IN_ADMIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_listen,
+     .repeat = true,
+     MAIN(admin_listens),
+     .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH",
+     .help = "An address for questions about the gateway itself. Anyone who can connect may ask: "
+             "keep it on 127.0.0.1 or a unix socket."},
+    {.name = NULL},
+};
+
+const struct tg_directive tg_upstream_directives[] = {
+    {.name = "server",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_upstream_server,
+     .repeat = true,
+     .min_args = 1,
+     .max_args = 3,
+     .syntax = "HOST[:PORT] [max_fails=NUMBER] [fail_timeout=TIME]",
+     .help = "Name or address of the endpoint; without a port 443, or 80 when `tls` is off. "
+             "Several take turns; a request goes to the next one when it could not be connected "
+             "to. After `max_fails` (1) failures within `fail_timeout` (10s) a server is passed "
+             "over for as long; 0 never. All names are resolved again after `resolve_valid`."},
+    {.name = "tls",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_FLAG,
+     UPSTREAM(tls),
+     .fallback = "on",
+     .help = "Speaks TLS (1.2 or newer) to the endpoint."},
+    {.name = "tls_verify",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_FLAG,
+     UPSTREAM(tls_verify),
+     .fallback = "on",
+     .help = "Checks the endpoint's certificate and its name before the first byte is sent. Off, "
+             "anyone between gateway and endpoint can read and change the requests."},
+    {.name = "tls_ca",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(tls_ca),
+     .help = "PEM file with the authorities to trust; without it the system's."},
+    {.name = "tls_crl",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(tls_crl),
+     .help = "PEM file with the revocation lists of all authorities of the chain. Certificates on "
+             "it, and those of an authority without a list, are not trusted."},
+    {.name = "tls_cert",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(tls_cert),
+     .help =
+         "PEM file with the gateway's own certificate and chain, shown to an endpoint that asks "
+         "for one."},
+    {.name = "tls_key",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(tls_key),
+     .help = "PEM file with the private key of `tls_cert`; without it the key stands in the same "
+             "file."},
+    {.name = "tls_name",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_host,
+     UPSTREAM(tls_name),
+     .syntax = "NAME",
+     .help = "Name to ask for (SNI) and to check in the certificate; without it the host of "
+             "`server`."},
+    {.name = "host",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_host,
+     UPSTREAM(host),
+     .syntax = "NAME[:PORT]",
+     .help = "Value of the `Host` field sent to the endpoint; without it the host of `server`, "
+             "and its port if that is not the usual one."},
+    {.name = "keepalive",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(0, 10000),
+     UPSTREAM(keepalive),
+     .fallback = "32",
+     .help = "How many idle connections one worker keeps to this upstream; 0 keeps none."},
+    {.name = "keepalive_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(SECOND, DAY),
+     UPSTREAM(keepalive_timeout),
+     .fallback = "60s",
+     .help = "How long an idle connection to the upstream is kept."},
+    {.name = "keepalive_requests",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(1, 1000000000),
+     UPSTREAM(keepalive_requests),
+     .fallback = "1000",
+     .help = "How many requests go over one connection to the upstream before it is closed."},
+    {.name = "connect_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, 10 * MINUTE),
+     UPSTREAM(connect_timeout),
+     .fallback = "3s",
+     .help = "How long name resolution, TCP and TLS may take together."},
+    {.name = "send_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, DAY),
+     UPSTREAM(send_timeout),
+     .fallback = "60s",
+     .help = "How long the upstream may take nothing of a request between two writes."},
+    {.name = "read_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, DAY),
+     UPSTREAM(read_timeout),
+     .fallback = "60s",
+     .help = "How long the upstream may send nothing between two reads of its answer."},
+    {.name = "max_connections",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(0, 1000000),
+     UPSTREAM(max_connections),
+     .fallback = "0",
+     .help = "How many connections one worker has to this upstream at once; 0: no limit. Requests "
+             "beyond it wait, at most `connect_timeout`."},
+    {.name = "max_pending",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(0, 1000000),
+     UPSTREAM(max_pending),
+     .fallback = "128",
+     .help = "How many requests of one worker may wait for a connection; more are refused at once "
+             "(503)."},
+    {.name = "max_retries",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(0, 1000000),
+     UPSTREAM(max_retries),
+     .fallback = "16",
+     .help = "How many requests of one worker may be tried again at the same time, so that an "
+             "endpoint in trouble is not asked twice as often; 0 never tries again."},
+    {.name = "resolve_valid",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(0, DAY),
+     UPSTREAM(resolve_valid),
+     .fallback = "30s",
+     .help =
+         "How long a resolved address is used again without asking; 0 asks each time. Where the "
+         "name's A record has a shorter time to live, that counts, but at least one second."},
+    {.name = NULL},
+};
+
+static const char *const verify_words[] = {
+    [TG_VERIFY_OFF - 1] = "off",
+    [TG_VERIFY_ON - 1] = "on",
+    [TG_VERIFY_OPTIONAL - 1] = "optional",
+    NULL,
+};
+
+const struct tg_directive tg_server_directives[] = {
+    {.name = "listen",
+     .contexts = TG_IN_SERVER,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_listen,
+     .repeat = true,
+     .min_args = 1,
+     .max_args = 3,
+     SERVER(listens),
+     .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH [tls] [proxy_protocol]",
+     .help = "An address clients connect to. A port alone means all IPv4 addresses of the machine, "
+             "port 0 a free one. `tls`: clients speak TLS. `proxy_protocol`: each connection "
+             "begins with a PROXY header (version 1 or 2), whose address counts as the client's: "
+             "only the load balancer may be able to connect."},
+    {.name = "tls_certificate",
+     .contexts = TG_IN_SERVER,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_path_list,
+     .repeat = true,
+     SERVER(tls_certificates),
+     .syntax = "FILE",
+     .help = "PEM file with a certificate and the chain behind it. Several may stand, each with "
+             "its `tls_certificate_key`; a client gets the first one that is made out to the name "
+             "it asks for (SNI), else the first. A reload reads them again."},
+    {.name = "tls_certificate_key",
+     .contexts = TG_IN_SERVER,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_path_list,
+     .repeat = true,
+     SERVER(tls_keys),
+     .syntax = "FILE",
+     .help = "PEM file with the private key of the `tls_certificate` in the same place of the "
+             "order, without a pass phrase."},
+    {.name = "ssl_stapling_file",
+     .contexts = TG_IN_SERVER,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_path_list,
+     .repeat = true,
+     SERVER(staples),
+     .syntax = "FILE",
+     .help =
+         "DER file with the OCSP response about a `tls_certificate`, as `openssl ocsp -respout` "
+         "writes it. It goes out with the certificate to clients that ask, until it expires; a "
+         "reload reads a newer one. Several may stand, one for each certificate."},
+    {.name = "tls_protocols",
+     .contexts = SERVERS,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_protocols,
+     .min_args = 1,
+     .max_args = 2,
+     SERVER(tls_protocols),
+     .fallback = "TLSv1.2 TLSv1.3",
+     .syntax = "[TLSv1.2] [TLSv1.3]",
+     .help = "The versions of TLS that clients may speak."},
+    {.name = "ssl_verify_client",
+     .contexts = SERVERS,
+     .kind = TG_CONF_ENUM,
+     SERVER(verify_client),
+     .words = verify_words,
+     .fallback = "off",
+     .help = "Whether clients show a certificate of an authority in `tls_client_ca`. With "
+             "`optional` they may do without one, but not with a bad one. The common name is "
+             "known to policies and the audit log."},
+    {.name = "tls_client_ca",
+     .contexts = SERVERS,
+     .kind = TG_CONF_PATH,
+     SERVER(tls_client_ca),
+     .help = "PEM file with the authorities that vouch for clients."},
+    {.name = "ssl_crl",
+     .contexts = SERVERS,
+     .kind = TG_CONF_PATH,
+     SERVER(crl),
+     .help = "PEM file with the revocation lists of all authorities of clients' chains, for "
+             "`ssl_verify_client`. Certificates on it, and those of an authority without a list or "
+             "with one that is out of date, are refused. A reload reads it again; sessions from "
+             "before it do not resume then."},
+    {.name = "client_header_timeout",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, HOUR),
+     SERVER(client_header_timeout),
+     .fallback = "60s",
+     .help = "How long the whole head of a request may take to arrive (408)."},
+    {.name = "client_body_timeout",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, DAY),
+     SERVER(client_body_timeout),
+     .fallback = "60s",
+     .help = "How long a client may send nothing between two reads of its body (408)."},
+    {.name = "client_body_min_rate",
+     .contexts = SERVERS,
+     .kind = TG_CONF_SIZE,
+     RANGE(0, 1024 * MB),
+     SERVER(client_body_min_rate),
+     .fallback = "100",
+     .help = "How many bytes of its body a client must send in a second on average, beside one "
+             "`client_body_timeout` for the whole of it (408). Time in which the upstream takes "
+             "nothing does not count. 0: any rate will do."},
+    {.name = "client_header_max_size",
+     .contexts = SERVERS,
+     .kind = TG_CONF_SIZE,
+     RANGE(KB, MB),
+     SERVER(client_header_max_size),
+     .fallback = "128k",
+     .help = "Size of the whole head of a request, request line included (431). ModelArts tokens "
+             "alone have several kilobytes."},
+    {.name = "client_max_fields",
+     .contexts = SERVERS,
+     .kind = TG_CONF_NUMBER,
+     RANGE(1, 200),
+     SERVER(client_max_fields),
+     .fallback = "100",
+     .help = "Number of header fields of a request (431)."},
+    {.name = "send_timeout",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, DAY),
+     SERVER(send_timeout),
+     .fallback = "60s",
+     .help = "How long a client may take nothing of its answer between two writes."},
+    {.name = "keepalive_timeout",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(0, DAY),
+     SERVER(keepalive_timeout),
+     .fallback = "75s",
+     .help = "How long a client's idle connection is kept; 0 closes it after each answer."},
+    {.name = "keepalive_requests",
+     .contexts = SERVERS,
+     .kind = TG_CONF_NUMBER,
+     RANGE(1, 1000000000),
+     SERVER(keepalive_requests),
+     .fallback = "1000",
+     .help = "How many requests a client may send over one connection."},
+    {.name = "lingering_timeout",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(0, 10 * MINUTE),
+     SERVER(lingering_timeout),
+     .fallback = "5s",
+     .help = "How long the rest of a refused request is read and dropped, so that the client gets "
+             "to see the answer; 0 closes at once."},
+    {.name = "limit_conn",
+     .contexts = SERVERS,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_limit_conn,
+     .min_args = 1,
+     .max_args = 2,
+     .syntax = "NUMBER [dry_run]",
+     .help = "How many connections one client address may use at once, of all workers together "
+             "(429). A connection counts from its first request on."},
+    {.name = "location",
+     .contexts = TG_IN_SERVER,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_location,
+     .block = true,
+     .repeat = true,
+     .min_args = 1,
+     .max_args = 2,
+     .syntax = "[METHOD] PATTERN",
+     .help = "What happens to requests for a path. A pattern with `{name}` segments matches a "
+             "whole path, one without matches what lies below it too. The first location that "
+             "matches is taken, so the narrow ones stand before the wide ones. The segments "
+             "`{project_id}` and `{config_name}` are what policies and the audit log know by these "
+             "names."},
+    {.name = NULL},
+};
+
+static const char *const forwarded_words[] = {
+    [TG_FORWARDED_OFF - 1] = "off",
+    [TG_FORWARDED_XFF - 1] = "x-forwarded-for",
+    [TG_FORWARDED_RFC7239 - 1] = "forwarded",
+    NULL,
+};
+
+const struct tg_directive tg_location_directives[] = {
+    {.name = "filters",
+     .contexts = TG_IN_LOCATION,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_filters,
+     .min_args = 1,
+     .max_args = TG_MAX_FILTERS,
+     .syntax = "NAME...",
+     .help = "The filters a request goes through, in this order. Without them requests are passed "
+             "on as they come."},
+    {.name = "proxy_pass",
+     .contexts = TG_IN_LOCATION,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_proxy_pass,
+     .syntax = "UPSTREAM",
+     .help = "The upstream that gets the requests. Every location has one."},
+    {.name = "client_max_body_size",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_SIZE,
+     RANGE(0, 1024 * 1024 * MB),
+     LOCATION(client_max_body_size),
+     .fallback = "0",
+     .help = "Largest request body (413). `0`: one megabyte where filters run, no limit where the "
+             "body only passes through."},
+    {.name = "forwarded",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_ENUM,
+     LOCATION(forwarded),
+     .words = forwarded_words,
+     .fallback = "off",
+     .help = "Tells the upstream the client's address, in `X-Forwarded-For` or in `Forwarded` "
+             "(RFC 7239)."},
+    {.name = "limit_req",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_limit,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = 4,
+     .syntax = "project | principal | address rate=NUMBER/s | rate=NUMBER/m [burst=NUMBER] "
+               "[dry_run]",
+     .help = "How often requests may come from one project, principal or client address, to all "
+             "workers together (429 with `Retry-After`). `burst` more than the rate may come at "
+             "once. With `dry_run` nothing is refused, but counted and logged. Limits of outer "
+             "blocks hold too."},
+    {.name = "limit_in_flight",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_limit,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = 3,
+     .syntax = "project | principal | address NUMBER [dry_run]",
+     .help = "How many requests of one project, principal or client address may be under way at "
+             "once, in all workers together (429)."},
+    {.name = "via",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_FLAG,
+     LOCATION(via),
+     .fallback = "off",
+     .help = "Adds a `Via` field (RFC 9110 section 7.6.3) to forwarded requests."},
+    {.name = NULL},
+};
+
+void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_FILTERS + 1])
+{
+    const struct tg_directive *const core[TG_CORE_TABLES] = {
+        tg_main_directives,   tg_admin_directives,    tg_upstream_directives,
+        tg_server_directives, tg_location_directives, tg_audit_directives};
+    unsigned n = 0;
+
+    for (; n < TG_CORE_TABLES; n++)
+        out[n] = core[n];
+    CHECK(tg_filter_count() <= TG_MAX_FILTERS);
+    for (unsigned i = 0; i < tg_filter_count(); i++)
+        if (tg_filter_at(i)->directives != NULL)
+            out[n++] = tg_filter_at(i)->directives;
+    out[n] = NULL;
+}

@@ -1,0 +1,113 @@
+/*
+ * What the settings_*.c share among themselves: the tables of the core's directives, their setters,
+ * and the scope a setter works in. Nothing else includes it.
+ */
+#ifndef TG_SETTINGS_INTERNAL_H
+#define TG_SETTINGS_INTERNAL_H
+
+#include "settings/settings.h"
+
+/*
+ * What directives write into while a block is applied; tg_conf.owner points to it. `server` and
+ * `location` are templates outside their own block: an inner block starts as a copy of them. Lives
+ * on the stack of whoever applies the block.
+ */
+struct tg_scope {
+    uint32_t magic; /* TG_SCOPE_MAGIC */
+    struct tg_settings *settings;
+    struct tg_server_conf *server;
+    struct tg_location *location;
+};
+
+#define TG_SCOPE_MAGIC 0x53434f50U
+
+/* The scope of a load (CHECKed). */
+struct tg_scope *tg_scope_of(const struct tg_conf *c);
+
+/* --- tables (directives.c) --- */
+
+extern const struct tg_directive tg_main_directives[];
+extern const struct tg_directive tg_admin_directives[];
+extern const struct tg_directive tg_upstream_directives[];
+extern const struct tg_directive tg_server_directives[];
+extern const struct tg_directive tg_location_directives[];
+
+/* The core's tables, the audit log's among them. */
+enum { TG_CORE_TABLES = 6 };
+
+/* What does the job of nginx's directives that have another name here (nginx_hints.c). */
+extern const struct tg_conf_hint tg_nginx_directives[];
+
+/* Rows of all tables: the core's, then those of each known filter that has some. NULL-terminated.
+ */
+void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_FILTERS + 1]);
+
+/* --- setters of values (values.c); messages say what each takes --- */
+
+tg_conf_setter tg_set_workers;   /* auto | NUMBER, into an int64_t, 0 for auto */
+tg_conf_setter tg_set_error_log; /* FILE [LEVEL], into struct tg_settings */
+tg_conf_setter tg_set_user;      /* NAME [GROUP], looked up, into struct tg_settings */
+tg_conf_setter tg_set_module;    /* FILE; loads it */
+tg_conf_setter tg_set_listen;    /* appends to a list of struct tg_listen at the row's offset */
+tg_conf_setter tg_set_upstream_server; /* HOST[:PORT], appends to struct tg_upstream_conf */
+tg_conf_setter tg_set_host; /* a host name or address with or without port, into a tg_str */
+
+/* --- TLS of a server (tls.c) --- */
+
+tg_conf_setter tg_set_path_list; /* FILE, appends to a list of struct tg_path at the row's offset */
+tg_conf_setter tg_set_protocols; /* TLSv1.2 and TLSv1.3, bits into an int */
+
+/* Checks the TLS directives of a whole server block against each other and, unless `offline`, loads
+ * the files. False after a problem. */
+bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
+                   struct tg_server_conf *server, bool offline);
+
+/* --- setters of limits (limits.c) --- */
+
+tg_conf_setter tg_set_limit;      /* limit_req, limit_in_flight, into struct tg_location */
+tg_conf_setter tg_set_limit_conn; /* NUMBER [dry_run], into struct tg_server_conf */
+
+/* --- setters of blocks (blocks.c) --- */
+
+tg_conf_setter tg_set_admin;
+tg_conf_setter tg_set_upstream;
+tg_conf_setter tg_set_server;
+tg_conf_setter tg_set_location;
+tg_conf_setter tg_set_proxy_pass; /* NAME; looked up when all upstreams are known */
+
+/*
+ * Applies the main block with the defaults of every table, then checks what only the whole shows:
+ * a server is there, addresses differ, upstreams are known. Records problems.
+ */
+void tg_settings_apply(struct tg_conf *c, struct tg_settings *s);
+
+/* --- locations (route.c) --- */
+
+/* Takes the method and pattern of a location from its item's arguments. False after a problem. */
+bool tg_location_name(struct tg_conf *c, const struct tg_conf_item *item, struct tg_location *l);
+
+/* True when every request for `later` would go to `earlier`, which stands before it. */
+bool tg_location_covers(const struct tg_location *earlier, const struct tg_location *later);
+
+/* --- filters of a location (filters.c) --- */
+
+tg_conf_setter tg_set_filters; /* NAME..., checked against the filters' traits */
+
+/* Zeroed configuration for every known filter, with the defaults of its rows. */
+void tg_filters_defaults(struct tg_conf *c, struct tg_location *l);
+
+/* Gives `l`, a copy of an outer block's template, its own copies of the filters' configuration. */
+void tg_filters_inherit(struct tg_conf *c, struct tg_location *l);
+
+/* Puts the tables of all known filters, with their configuration in `l`, behind each other from
+ * `out` on; returns how many (at most TG_MAX_FILTERS). */
+unsigned tg_filters_tables(const struct tg_location *l, struct tg_conf_table *out);
+
+/* Warns of directives in the location's block whose filter the location does not use, then calls
+ * on_load of those it uses. Records problems. */
+void tg_filters_load(struct tg_conf *c, const struct tg_conf_item *item, struct tg_location *l);
+
+/* Calls on_unload of every filter whose on_load ran. */
+void tg_filters_unload(struct tg_location *l);
+
+#endif

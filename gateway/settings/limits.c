@@ -1,0 +1,111 @@
+/* Setters of limits. */
+#include "base/check.h"
+#include "settings/internal.h"
+
+#define SECOND UINT64_C(1000000)
+
+static const char *const keys[] = {
+    [TG_LIMIT_BY_PROJECT - 1] = "project",
+    [TG_LIMIT_BY_PRINCIPAL - 1] = "principal",
+    [TG_LIMIT_BY_ADDRESS - 1] = "address",
+    NULL,
+};
+
+/* Where a rule stands tells it from others, also across a reload. */
+static uint64_t place(const struct tg_conf_item *item)
+{
+    uint64_t h = item->line;
+
+    for (const char *p = item->file; *p != '\0'; p++)
+        h = h * 131 + (unsigned char)*p;
+    return h;
+}
+
+static bool take_dry_run(struct tg_conf *c, const struct tg_conf_item *item, unsigned at,
+                         struct tg_limit_rule *rule)
+{
+    if (at == item->nargs)
+        return true;
+    if (at == item->nargs - 1 && tg_str_eq(item->args[at], TG_STR("dry_run")))
+        return rule->dry_run = true;
+    tg_conf_error(c, item, "\"%s\" does not take \"%s\"", item->args[0].p, item->args[at].p);
+    return false;
+}
+
+/* "10/s", "30/m": microseconds between two. */
+static bool read_rate(struct tg_str text, uint64_t *interval)
+{
+    uint64_t per = tg_str_ends(text, TG_STR("/s")) ? SECOND : 60 * SECOND;
+    uint64_t n;
+
+    if (!tg_str_ends(text, TG_STR("/s")) && !tg_str_ends(text, TG_STR("/m")))
+        return false;
+    text.n -= 2;
+    if (!tg_str_u64(text, &n) || n < 1 || n > SECOND)
+        return false;
+    *interval = per / n;
+    return true;
+}
+
+static bool take_rate(struct tg_conf *c, const struct tg_conf_item *item,
+                      struct tg_limit_rule *rule)
+{
+    unsigned at = 2;
+    int64_t burst = 0;
+
+    if (!tg_str_starts(item->args[at], TG_STR("rate=")) ||
+        !read_rate(tg_str_skip(item->args[at], 5), &rule->interval)) {
+        tg_conf_error(c, item, "\"limit_req\" takes rate=NUMBER/s or rate=NUMBER/m, got \"%s\"",
+                      item->args[at].p);
+        return false;
+    }
+    at++;
+    if (at < item->nargs && tg_str_starts(item->args[at], TG_STR("burst=")) &&
+        !tg_conf_number(c, item, tg_str_skip(item->args[at++], 6), 0, 100000, &burst))
+        return false;
+    rule->burst = (uint64_t)burst;
+    return take_dry_run(c, item, at, rule);
+}
+
+static bool take_most(struct tg_conf *c, const struct tg_conf_item *item, unsigned at,
+                      struct tg_limit_rule *rule)
+{
+    int64_t most;
+
+    if (!tg_conf_number(c, item, item->args[at], 1, UINT16_MAX, &most))
+        return false;
+    rule->most = (uint64_t)most;
+    return take_dry_run(c, item, at + 1, rule);
+}
+
+bool tg_set_limit(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                  const struct tg_directive *d)
+{
+    struct tg_location *l = target;
+    bool rate = tg_str_eq(item->args[0], TG_STR("limit_req"));
+    struct tg_limit_rule rule = {.kind = rate ? TG_LIMIT_REQ : TG_LIMIT_IN_FLIGHT,
+                                 .id = place(item)};
+
+    (void)d;
+    if (!tg_conf_word(c, item, item->args[1], keys, &rule.key))
+        return false;
+    if (!(rate ? take_rate(c, item, &rule) : take_most(c, item, 2, &rule)))
+        return false;
+    if (l->nlimits == TG_MAX_LIMITS) {
+        tg_conf_error(c, item, "more than %d limits for one location", TG_MAX_LIMITS);
+        return false;
+    }
+    l->limits[l->nlimits++] = rule;
+    return true;
+}
+
+bool tg_set_limit_conn(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                       const struct tg_directive *d)
+{
+    struct tg_server_conf *s = target;
+
+    (void)d;
+    s->limit_conn = (struct tg_limit_rule){
+        .kind = TG_LIMIT_CONN, .key = TG_LIMIT_BY_ADDRESS, .id = place(item)};
+    return take_most(c, item, 1, &s->limit_conn);
+}

@@ -1,0 +1,231 @@
+/*
+ * The loaded configuration as the gateway uses it: what the file came to, checked and ready.
+ * Read-only after load; lives in one arena; several workers may hold the same one.
+ */
+#ifndef TG_SETTINGS_H
+#define TG_SETTINGS_H
+
+#include "base/log.h"
+#include "chain/filter.h"
+#include "config/conf.h"
+#include "http/target.h"
+#include "shm/limits.h"
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+enum {
+    TG_MAX_ORIGINS = 64,          /* servers of one upstream */
+    TG_MAX_FILTERS = 32,          /* that one process can know: built in and loaded */
+    TG_JUDGED_BODY_MAX = 1 << 20, /* bytes of a body that filters judge where
+                                     client_max_body_size is 0 */
+};
+
+/* One `listen`. */
+struct tg_listen {
+    struct sockaddr_storage address;
+    socklen_t address_len;
+    const char *text; /* as written */
+    const char *file; /* where it stands */
+    unsigned line;
+    int fd; /* opened by the worker or its master; -1 before */
+    bool tls;
+    bool proxy_protocol; /* a PROXY header comes first (proxy_protocol.h) */
+    struct tg_listen *next;
+};
+
+/* A list of files. */
+struct tg_path {
+    struct tg_str path; /* NUL-terminated */
+    struct tg_path *next;
+};
+
+/* One `server HOST:PORT` of an upstream. */
+struct tg_upstream_server {
+    const char *text;     /* as written: "host:port" or "host" */
+    struct tg_str host;   /* without brackets */
+    uint16_t port;        /* as written, else 443 with TLS, 80 without */
+    bool literal;         /* host is an IP address */
+    unsigned max_fails;   /* failures within fail_timeout after which it is passed over; 0: never */
+    int64_t fail_timeout; /* and how long, microseconds */
+    struct tg_upstream_server *next;
+};
+
+/* upstream NAME { } */
+struct tg_upstream_conf {
+    struct tg_str name;
+    const char *file; /* where it stands */
+    unsigned line;
+    struct tg_upstream_server *origins;
+    unsigned norigins;
+    bool tls;
+    bool tls_verify;
+    struct tg_str tls_ca;   /* file; empty: the system's */
+    struct tg_str tls_crl;  /* file; empty: none */
+    struct tg_str tls_cert; /* file of our own certificate; empty: none */
+    struct tg_str tls_key;  /* its key; empty: in the same file */
+    struct tg_str tls_name; /* name for SNI and the check; empty: the origin's host */
+    struct tg_str host; /* Host to send; empty: the origin's host (and port if not the default) */
+    int64_t keepalive;  /* idle connections kept per worker */
+    int64_t keepalive_timeout; /* microseconds, as all times */
+    int64_t keepalive_requests;
+    int64_t connect_timeout; /* name resolution, TCP and TLS together */
+    int64_t send_timeout;
+    int64_t read_timeout;
+    int64_t max_connections; /* per worker; 0: no limit */
+    int64_t max_pending;     /* requests that wait for one of them */
+    int64_t max_retries;     /* requests that are tried again at one time */
+    int64_t resolve_valid;   /* how long a resolved address is used again */
+    void *tls_context;       /* struct tg_tls_context *, made at load */
+    struct tg_upstream_conf *next;
+};
+
+enum tg_forwarded { TG_FORWARDED_OFF = 1, TG_FORWARDED_XFF, TG_FORWARDED_RFC7239 };
+
+/* location [METHOD] PATTERN { } */
+struct tg_location {
+    struct tg_str method; /* empty: any */
+    struct tg_str
+        pattern; /* as written, e.g. /v1/{project_id}/training-job-configs/{config_name} */
+    struct tg_target_pattern prepared; /* the same, to be matched */
+    int project_id;                    /* which of the pattern's {name}s that is, or -1 */
+    int config_name;
+    const char *file;
+    unsigned line;
+    const struct tg_filter *filters[TG_MAX_FILTERS]; /* in the order written */
+    unsigned nfilters;
+    unsigned nloaded;                  /* filters whose on_load ran, for tg_settings_end() */
+    void *filter_conf[TG_MAX_FILTERS]; /* by tg_filter_index(), for every known filter */
+    void *conf[TG_MAX_FILTERS];        /* of filters[i]; set when it is loaded */
+    struct tg_upstream_conf *upstream;
+    const struct tg_conf_item *proxy_pass; /* where the upstream is named */
+    int64_t client_max_body_size;
+    int forwarded; /* enum tg_forwarded */
+    bool via;
+    struct tg_limit_rule limits[TG_MAX_LIMITS];
+    unsigned nlimits;
+    unsigned stats_route;     /* its number in the counters, given by the master */
+    struct tg_location *next; /* in the order written */
+};
+
+enum tg_verify_client { TG_VERIFY_OFF = 1, TG_VERIFY_ON, TG_VERIFY_OPTIONAL };
+
+/* Bits of tls_protocols. */
+enum { TG_TLS_1_2 = 1, TG_TLS_1_3 = 2 };
+
+struct tg_server_conf {
+    struct tg_listen *listens;
+    struct tg_location *locations;
+    int64_t client_header_timeout;
+    int64_t client_body_timeout;
+    int64_t client_body_min_rate;   /* bytes per second; 0: any */
+    int64_t client_header_max_size; /* whole head, bytes */
+    int64_t client_max_fields;
+    int64_t send_timeout;
+    int64_t keepalive_timeout;
+    int64_t keepalive_requests;
+    int64_t lingering_timeout;
+    struct tg_path *tls_certificates; /* chains; the first is for clients that name nobody */
+    struct tg_path *tls_keys;         /* as many, in the same order */
+    struct tg_path *staples;          /* OCSP responses */
+    struct tg_str tls_client_ca;      /* file */
+    struct tg_str crl;                /* file of revoked clients' certificates; empty: none */
+    int tls_protocols;                /* bits TG_TLS_1_2 ... */
+    int verify_client;                /* enum tg_verify_client */
+    void *tls_server;                 /* struct tg_tls_server *, made at load; NULL: no TLS */
+    struct tg_limit_rule limit_conn;  /* `most` 0: none */
+    struct tg_server_conf *next;
+};
+
+enum tg_affinity { TG_AFFINITY_OFF = 1, TG_AFFINITY_AUTO };
+
+struct tg_settings {
+    struct tg_arena arena; /* everything below lives in it */
+    const char *file;
+    const struct tg_conf_item *tree; /* for -T */
+    bool offline;                    /* read by tg_settings_offline() */
+    int64_t worker_processes;        /* 0: auto */
+    int64_t worker_connections;
+    int worker_cpu_affinity;  /* enum tg_affinity */
+    int64_t shutdown_timeout; /* how long a drain may take */
+    bool daemon;
+    struct tg_str error_log; /* file, or "stderr" */
+    int error_log_level;     /* enum tg_log_level */
+    struct tg_str pid;
+    struct tg_str user; /* whom workers become; empty: they stay who they are */
+    uid_t uid;          /* of user */
+    gid_t gid;
+    bool sandbox;
+    int64_t tls_ticket_rotation;
+    void
+        *tickets; /* struct tg_ticket_keys *, set by the master before workers start; may be NULL */
+    void *audit_conf;                /* struct tg_audit_conf *, see audit.h */
+    struct tg_listen *admin_listens; /* admin { listen ... } */
+    struct tg_upstream_conf *upstreams;
+    struct tg_server_conf *servers;
+};
+
+/*
+ * Loads a configuration file: parse, apply, check (unknown upstreams, filter order, certificates,
+ * CA files, policies, log files). `prefix` as in tg_conf_init(). All problems are printed to
+ * standard error as nginx prints them ("trainguard: [emerg] ..."). Returns NULL after an error; the
+ * caller ends the result with tg_settings_end().
+ */
+struct tg_settings *tg_settings_load(const char *file, const char *prefix);
+
+/* The same, with the problems appended to `problems` instead, one line each: "[emerg] ...\n" or
+ * "[warn] ...\n". With warnings alone the result is there. */
+struct tg_settings *tg_settings_read(const char *file, const char *prefix, struct tg_buf *problems);
+
+/* Prints such lines to standard error as nginx does: "trainguard: [emerg] ...". */
+void tg_settings_print(const struct tg_buf *problems);
+
+/*
+ * The same for the command line: nothing is opened that only a running gateway needs (audit log, CA
+ * files), so that a configuration can be used where it does not run. `text` is read instead of a
+ * file when its p is not NULL; `file` is then its name in messages.
+ */
+struct tg_settings *tg_settings_offline(const char *file, struct tg_str text, const char *prefix,
+                                        struct tg_buf *problems);
+
+/*
+ * A location like `base` with the directives of `text` on top, as if they stood inside it; "" gives
+ * an equal one. It lives and is unloaded with the settings but is never routed to. Problems as in
+ * tg_settings_read(); returns NULL after an error.
+ */
+const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct tg_location *base,
+                                             struct tg_str text, struct tg_buf *problems);
+
+/* The file of the error log, or NULL: standard error. */
+const char *tg_settings_error_log(const struct tg_settings *s);
+
+/* The folder of a file with its '/', so that what stands beside a configuration is found; on the
+ * heap, the caller's. */
+char *tg_settings_folder(const char *file);
+
+/* Unloads the filters and frees all memory. NULL is fine. */
+void tg_settings_end(struct tg_settings *s);
+
+/* The whole reference page of directives (core tables, then each filter's), as Markdown. */
+void tg_settings_reference(struct tg_buf *out);
+
+/* The configuration as text, secrets masked (-T). */
+void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out);
+
+/* Why there is no location. */
+struct tg_no_route {
+    bool wrong_method;       /* patterns match, but no method does */
+    struct tg_str resembled; /* the guarded pattern that the path resembles, or empty */
+};
+
+/*
+ * The location for a method and a normalised path (target.h): the first one whose pattern and
+ * method match; else NULL, and *why tells more. A path that only resembles the pattern of a
+ * location with filters (tg_target_resembles()) has no location: an upstream may be more lenient
+ * about it. Fills route, project_id and config_name of `r` from the pattern; both slices of the
+ * latter point into r->path.
+ */
+const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
+                                            struct tg_no_route *why);
+
+#endif

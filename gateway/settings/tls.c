@@ -1,0 +1,97 @@
+/* TLS of a server block: certificates in pairs, versions, client certificates. */
+#include "net/tls.h"
+#include "base/check.h"
+#include "settings/internal.h"
+
+static const char *const protocol_words[] = {"TLSv1.2", "TLSv1.3", NULL};
+
+bool tg_set_path_list(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                      const struct tg_directive *d)
+{
+    struct tg_path **last = (struct tg_path **)(void *)((char *)target + d->offset);
+    struct tg_path *path = tg_arena_zalloc(c->arena, 1, sizeof(*path));
+
+    path->path = tg_conf_path(c, item->args[1]);
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = path;
+    return true;
+}
+
+bool tg_set_protocols(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                      const struct tg_directive *d)
+{
+    int *out = (int *)(void *)((char *)target + d->offset);
+
+    *out = 0;
+    for (unsigned i = 1; i < item->nargs; i++) {
+        int word;
+
+        if (!tg_conf_word(c, item, item->args[i], protocol_words, &word))
+            return false;
+        *out |= word == 1 ? TG_TLS_1_2 : TG_TLS_1_3;
+    }
+    return true;
+}
+
+static unsigned count(const struct tg_path *list)
+{
+    unsigned n = 0;
+
+    for (; list != NULL; list = list->next)
+        n++;
+    return n;
+}
+
+/* What does not go together, as a sentence; NULL when all does. */
+static const char *contradiction(const struct tg_server_conf *server, bool listens)
+{
+    unsigned certificates = count(server->tls_certificates);
+
+    if (certificates != count(server->tls_keys))
+        return "has not as many \"tls_certificate_key\" as \"tls_certificate\"";
+    if (listens && certificates == 0)
+        return "has a \"listen\" with \"tls\", but no \"tls_certificate\"";
+    if (!listens && certificates > 0)
+        return "has a \"tls_certificate\", but no \"listen\" with \"tls\"";
+    if (!listens && server->staples != NULL)
+        return "has a \"ssl_stapling_file\", but no \"listen\" with \"tls\"";
+    if (listens && server->verify_client != TG_VERIFY_OFF && server->tls_client_ca.n == 0)
+        return "has \"ssl_verify_client\", but no \"tls_client_ca\"";
+    return NULL;
+}
+
+/* Where a warning of the certificates goes. */
+struct place {
+    struct tg_conf *conf;
+    const struct tg_conf_item *item;
+};
+
+static void warn(void *arg, const char *text)
+{
+    struct place *place = arg;
+
+    tg_conf_warn(place->conf, place->item, "%s", text);
+}
+
+bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
+                   struct tg_server_conf *server, bool offline)
+{
+    struct place place = {c, item};
+    bool listens = false;
+    const char *why;
+
+    for (const struct tg_listen *l = server->listens; l != NULL; l = l->next)
+        listens = listens || l->tls;
+    why = contradiction(server, listens);
+    if (why != NULL) {
+        tg_conf_error(c, item, "\"server\" %s", why);
+        return false;
+    }
+    if (!listens || offline)
+        return true;
+    server->tls_server = tg_tls_server_new(server, c->arena, warn, &place, &why);
+    if (server->tls_server == NULL)
+        tg_conf_error(c, item, "%s", why);
+    return server->tls_server != NULL;
+}

@@ -1,0 +1,314 @@
+/* Setters of the core's values that are more than a number or a word. */
+#include "base/check.h"
+#include "settings/internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char *const levels[] = {"emerg",  "alert", "crit",  "error", "warn",
+                                     "notice", "info",  "debug", NULL};
+
+bool tg_set_workers(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                    const struct tg_directive *d)
+{
+    int64_t *out = (int64_t *)(void *)((char *)target + d->offset);
+
+    if (tg_str_eq(item->args[1], TG_STR("auto"))) {
+        *out = 0;
+        return true;
+    }
+    return tg_conf_number(c, item, item->args[1], d->min, d->max, out);
+}
+
+/* Opened and closed again: what fails now would fail at the start. */
+static bool check_log(struct tg_conf *c, const struct tg_conf_item *item, const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+
+    if (fd < 0) {
+        tg_conf_error(c, item, "cannot open the log \"%s\": %s", path, strerror(errno));
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
+bool tg_set_error_log(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                      const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+
+    (void)d;
+    s->error_log_level = TG_LOG_ERROR;
+    if (item->nargs > 2 && !tg_conf_word(c, item, item->args[2], levels, &s->error_log_level))
+        return false;
+    s->error_log = item->args[1];
+    if (tg_str_eq(s->error_log, TG_STR("stderr")))
+        return true;
+    s->error_log = tg_conf_path(c, item->args[1]);
+    return check_log(c, item, s->error_log.p);
+}
+
+bool tg_set_user(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                 const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+    const struct passwd *user = getpwnam(item->args[1].p);
+    const struct group *group = item->nargs > 2 ? getgrnam(item->args[2].p) : NULL;
+
+    (void)d;
+    if (user == NULL || (item->nargs > 2 && group == NULL)) {
+        tg_conf_error(c, item, "there is no %s \"%s\"", user == NULL ? "user" : "group",
+                      item->args[user == NULL ? 1 : 2].p);
+        return false;
+    }
+    s->user = item->args[1];
+    s->uid = user->pw_uid;
+    s->gid = group != NULL ? group->gr_gid : user->pw_gid;
+    if (geteuid() != 0 && geteuid() != s->uid)
+        tg_conf_warn(c, item, "only root can become \"%s\": workers stay who they are", s->user.p);
+    return true;
+}
+
+bool tg_set_module(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                   const struct tg_directive *d)
+{
+    const char *path = tg_conf_path(c, item->args[1]).p;
+    const char *why = tg_filter_load_module(c->arena, path);
+
+    (void)target;
+    (void)d;
+    if (why == NULL)
+        return true;
+    tg_conf_error(c, item, "cannot load the module \"%s\": %s", path, why);
+    return false;
+}
+
+/* --- addresses --- */
+
+/* "HOST:PORT" to its parts at the last colon; false without one. */
+static bool split_port(struct tg_str text, struct tg_str *host, struct tg_str *port)
+{
+    const char *colon = text.n > 0 ? memrchr(text.p, ':', text.n) : NULL;
+
+    if (colon == NULL)
+        return false;
+    *host = (struct tg_str){text.p, (size_t)(colon - text.p)};
+    *port = tg_str_skip(text, host->n + 1);
+    return true;
+}
+
+static bool read_port(struct tg_str text, uint64_t least, uint16_t *out)
+{
+    uint64_t port;
+
+    if (!tg_str_u64(text, &port) || port < least || port > 65535)
+        return false;
+    *out = (uint16_t)port;
+    return true;
+}
+
+/* inet_pton() for a slice. */
+static bool read_address(int family, struct tg_str text, void *out)
+{
+    char copy[INET6_ADDRSTRLEN];
+
+    if (text.n >= sizeof(copy))
+        return false;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    return inet_pton(family, copy, out) == 1;
+}
+
+static bool unbracket(struct tg_str *text)
+{
+    if (text->n < 2 || text->p[0] != '[' || text->p[text->n - 1] != ']')
+        return false;
+    *text = (struct tg_str){text->p + 1, text->n - 2};
+    return true;
+}
+
+static bool read_inet(struct tg_str text, struct tg_listen *l)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&l->address;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)&l->address;
+    struct tg_str host = TG_STR("0.0.0.0");
+    struct tg_str port = text;
+    uint16_t number;
+
+    (void)split_port(text, &host, &port);
+    if (!read_port(port, 0, &number))
+        return false;
+    if (tg_str_eq(host, TG_STR("*")))
+        host = TG_STR("0.0.0.0");
+    if (unbracket(&host)) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(number);
+        l->address_len = sizeof(*v6);
+        return read_address(AF_INET6, host, &v6->sin6_addr);
+    }
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(number);
+    l->address_len = sizeof(*v4);
+    return read_address(AF_INET, host, &v4->sin_addr);
+}
+
+static bool read_unix(struct tg_conf *c, struct tg_str name, struct tg_listen *l)
+{
+    struct sockaddr_un *un = (struct sockaddr_un *)(void *)&l->address;
+    struct tg_str path = tg_conf_path(c, name);
+
+    if (name.n == 0 || path.n >= sizeof(un->sun_path))
+        return false;
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, path.p, path.n + 1);
+    l->address_len = sizeof(*un);
+    return true;
+}
+
+/* What stands behind the address. */
+static bool read_listen_options(struct tg_conf *c, const struct tg_conf_item *item,
+                                struct tg_listen *l)
+{
+    static const char *const words[] = {"tls", "proxy_protocol", NULL};
+    int word;
+
+    for (unsigned i = 2; i < item->nargs; i++) {
+        if (!tg_conf_word(c, item, item->args[i], words, &word))
+            return false;
+        l->tls = l->tls || word == 1;
+        l->proxy_protocol = l->proxy_protocol || word == 2;
+    }
+    return true;
+}
+
+bool tg_set_listen(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                   const struct tg_directive *d)
+{
+    struct tg_listen **last = (struct tg_listen **)(void *)((char *)target + d->offset);
+    struct tg_listen *l = tg_arena_zalloc(c->arena, 1, sizeof(*l));
+    struct tg_str text = item->args[1];
+    bool ok = tg_str_starts(text, TG_STR("unix:")) ? read_unix(c, tg_str_skip(text, 5), l)
+                                                   : read_inet(text, l);
+
+    if (!ok) {
+        tg_conf_error(c, item,
+                      "\"listen\" takes ADDRESS:PORT, [IPV6]:PORT, PORT or unix:PATH, got \"%s\"",
+                      text.p);
+        return false;
+    }
+    if (!read_listen_options(c, item, l))
+        return false;
+    l->text = text.p;
+    l->file = item->file;
+    l->line = item->line;
+    l->fd = -1;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = l;
+    return true;
+}
+
+/* Letters, digits, '.', '-', '_' and what `more` allows beside them; not empty, not endless. What
+ * passes can stand in a header field. */
+static bool is_host(struct tg_str text, const char *more)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        char ch = text.p[i];
+
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+              ch == '.' || ch == '-' || ch == '_' || strchr(more, ch) != NULL))
+            return false;
+    }
+    return text.n > 0 && text.n <= 253;
+}
+
+bool tg_set_host(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                 const struct tg_directive *d)
+{
+    if (!is_host(item->args[1], "[]:")) {
+        tg_conf_error(c, item, "\"%s\" takes a host name or address, got \"%s\"", d->name,
+                      item->args[1].p);
+        return false;
+    }
+    *(struct tg_str *)(void *)((char *)target + d->offset) = item->args[1];
+    return true;
+}
+
+static bool read_origin(struct tg_str text, struct tg_upstream_server *o)
+{
+    unsigned char address[16];
+    struct tg_str port;
+
+    o->host = text;
+    if (!unbracket(&o->host) && split_port(text, &o->host, &port)) {
+        if (!read_port(port, 1, &o->port))
+            return false;
+        if (unbracket(&o->host))
+            return o->literal = read_address(AF_INET6, o->host, address);
+    } else if (o->host.n != text.n) {
+        return o->literal = read_address(AF_INET6, o->host, address);
+    }
+    o->literal = read_address(AF_INET, o->host, address);
+    return is_host(o->host, "");
+}
+
+/* One "name=value" behind the address. */
+static bool read_origin_option(struct tg_conf *c, const struct tg_conf_item *item,
+                               struct tg_str text, struct tg_upstream_server *o)
+{
+    int64_t fails;
+
+    if (tg_str_starts(text, TG_STR("max_fails="))) {
+        if (!tg_conf_number(c, item, tg_str_skip(text, 10), 0, 1000000, &fails))
+            return false;
+        o->max_fails = (unsigned)fails;
+        return true;
+    }
+    if (tg_str_starts(text, TG_STR("fail_timeout=")))
+        return tg_conf_time(c, item, tg_str_skip(text, 13), 1000, INT64_C(86400000000),
+                            &o->fail_timeout);
+    tg_conf_error(c, item, "\"server\" takes max_fails=NUMBER and fail_timeout=TIME, got \"%s\"",
+                  text.p);
+    return false;
+}
+
+bool tg_set_upstream_server(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                            const struct tg_directive *d)
+{
+    struct tg_upstream_conf *u = target;
+    struct tg_upstream_server *o = tg_arena_zalloc(c->arena, 1, sizeof(*o));
+    struct tg_upstream_server **last = &u->origins;
+
+    (void)d;
+    if (!read_origin(item->args[1], o)) {
+        tg_conf_error(c, item,
+                      "\"server\" takes HOST or HOST:PORT with a port between 1 and 65535, "
+                      "got \"%s\"",
+                      item->args[1].p);
+        return false;
+    }
+    /* Later code hands the host to functions that want a C string. */
+    o->host = tg_arena_dup(c->arena, o->host);
+    o->text = item->args[1].p;
+    o->max_fails = 1;
+    o->fail_timeout = 10 * INT64_C(1000000);
+    for (unsigned i = 2; i < item->nargs; i++)
+        if (!read_origin_option(c, item, item->args[i], o))
+            return false;
+    if (u->norigins == TG_MAX_ORIGINS) {
+        tg_conf_error(c, item, "an upstream has at most %d servers", TG_MAX_ORIGINS);
+        return false;
+    }
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = o;
+    u->norigins++;
+    return true;
+}

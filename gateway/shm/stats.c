@@ -1,0 +1,278 @@
+#include "shm/stats.h"
+
+#include "audit/record.h"
+#include "base/check.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+const uint64_t tg_stats_bounds[TG_STATS_BUCKETS - 1] = {5000,    10000,   25000,   50000,   75000,
+                                                        100000,  250000,  500000,  750000,  1000000,
+                                                        2500000, 5000000, 7500000, 10000000};
+
+const char *const tg_stats_decisions[TG_STATS_DECISIONS] = {"allow", "warn", "deny", "invalid",
+                                                            "error"};
+
+struct tg_stats *tg_stats_new(void)
+{
+    struct tg_stats *s =
+        mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(s != MAP_FAILED);
+    s->started = tg_clock_wall_now();
+    s->routes = 1;
+    return s;
+}
+
+void tg_stats_end(struct tg_stats *s)
+{
+    if (s != NULL)
+        munmap(s, sizeof(*s));
+}
+
+struct tg_stats_slot *tg_stats_take(struct tg_stats *s, unsigned index, unsigned number)
+{
+    struct tg_stats_slot *slot;
+
+    CHECK(index < TG_STATS_SLOTS);
+    slot = &s->slot[index];
+    CHECK(slot->pid == 0);
+    memset(slot, 0, sizeof(*slot));
+    slot->number = number;
+    slot->started = slot->beat = tg_clock_mono_now();
+    slot->pid = -1; /* taken; fork() gives the number */
+    return slot;
+}
+
+unsigned tg_stats_route(struct tg_stats *s, struct tg_str pattern)
+{
+    for (unsigned i = 1; i < s->routes; i++)
+        if (tg_str_eq(tg_str_of(s->route[i]), pattern))
+            return i;
+    if (s->routes == TG_STATS_ROUTES || pattern.n >= TG_STATS_ROUTE_TEXT)
+        return 0;
+    memcpy(s->route[s->routes], pattern.p, pattern.n);
+    return s->routes++;
+}
+
+/* --- names --- */
+
+static uint32_t hash(enum tg_stats_what what, struct tg_str text)
+{
+    uint32_t h = 2166136261U ^ what;
+
+    for (size_t i = 0; i < text.n; i++)
+        h = (h ^ (unsigned char)text.p[i]) * 16777619U;
+    return h;
+}
+
+static bool same(const struct tg_stats_name *e, enum tg_stats_what what, struct tg_str text)
+{
+    return e->what == what && strncmp(e->text, text.p, text.n) == 0 && e->text[text.n] == '\0';
+}
+
+/* The entry of a name, made on first sight; NULL when the table is full, or the name too long: cut,
+ * it would be counted as another's. A reader that sees `what` set sees the text. */
+static struct tg_stats_name *find_name(struct tg_stats_slot *slot, enum tg_stats_what what,
+                                       struct tg_str text)
+{
+    uint32_t at;
+
+    if (text.n >= TG_STATS_NAME_TEXT)
+        return NULL;
+    at = hash(what, text);
+    for (unsigned i = 0; i < TG_STATS_NAMES; i++) {
+        struct tg_stats_name *e = &slot->names[(at + i) % TG_STATS_NAMES];
+
+        if (e->what == 0) {
+            memcpy(e->text, text.p, text.n);
+            e->text[text.n] = '\0';
+            __atomic_store_n(&e->what, what, __ATOMIC_RELEASE);
+            return e;
+        }
+        if (same(e, what, text))
+            return e;
+    }
+    return NULL;
+}
+
+static void count_name(struct tg_stats_slot *slot, enum tg_stats_what what, struct tg_str text,
+                       uint64_t n)
+{
+    struct tg_stats_name *e = find_name(slot, what, text);
+
+    if (e != NULL)
+        e->n += n;
+    else
+        slot->counts.names_lost += n;
+}
+
+static void count_policies(struct tg_stats_slot *slot, const struct tg_report *report)
+{
+    static const char *const words[] = {[TG_RULE_PASS] = "pass",
+                                        [TG_RULE_FAIL] = "fail",
+                                        [TG_RULE_WARN] = "warn",
+                                        [TG_RULE_SKIP] = "skip",
+                                        [TG_RULE_ERROR] = "error"};
+
+    for (const struct tg_policy_result *p = report->results; p != NULL; p = p->next) {
+        char text[TG_STATS_NAME_TEXT];
+        int n = snprintf(text, sizeof(text), "%.*s\n%.*s\n%s\n%.*s", TG_STR_ARG(p->policy),
+                         TG_STR_ARG(p->rule), words[p->result], TG_STR_ARG(p->mode));
+
+        CHECK(n > 0);
+        count_name(slot, TG_STATS_POLICY, (struct tg_str){text, (size_t)n}, 1);
+    }
+}
+
+static void count_findings(struct tg_stats_slot *slot, const struct tg_request *r)
+{
+    if (r->doc != NULL)
+        for (const struct tg_change *c = r->doc->changes; c != NULL; c = c->next)
+            count_name(slot, TG_STATS_NORMALIZATION, tg_str_of(c->why), 1);
+    for (const struct tg_finding *f = r->report.first; f != NULL; f = f->next)
+        if (f->severity == TG_VIOLATION)
+            count_name(slot, TG_STATS_VIOLATION, tg_str_of(f->rule), 1);
+    count_policies(slot, &r->report);
+}
+
+/* --- counting --- */
+
+static void observe(struct tg_stats_histogram *h, uint64_t us)
+{
+    unsigned i = 0;
+
+    while (i < TG_STATS_BUCKETS - 1 && us > tg_stats_bounds[i])
+        i++;
+    h->bucket[i]++;
+    h->sum_us += us;
+}
+
+static unsigned decision_index(const struct tg_audit_record *record)
+{
+    const char *word = tg_audit_decision(record);
+    unsigned i = 0;
+
+    while (strcmp(tg_stats_decisions[i], word) != 0)
+        CHECK(++i < TG_STATS_DECISIONS);
+    return i;
+}
+
+void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
+                       const struct tg_audit_record *record)
+{
+    unsigned class = (unsigned)record->status / 100;
+
+    if (slot == NULL)
+        return;
+    CHECK(route < TG_STATS_ROUTES && record->end < TG_E_COUNT);
+    if (class >= TG_STATS_CLASSES)
+        class = 0;
+    slot->counts.requests[route][decision_index(record)][class]++;
+    slot->counts.ends[record->end]++;
+    slot->counts.bytes_in += record->bytes_in;
+    slot->counts.bytes_out += record->bytes_out;
+    observe(&slot->counts.duration[route], record->duration_us);
+    if (record->filter_us > 0)
+        observe(&slot->counts.filters, record->filter_us);
+    if (record->upstream_us > 0)
+        observe(&slot->counts.upstream, record->upstream_us);
+    count_findings(slot, record->request);
+}
+
+void tg_stats_turn(struct tg_stats_slot *slot, const struct tg_stats_gauges *gauges,
+                   const struct tg_audit *audit)
+{
+    struct tg_audit_counts counts;
+    const char *trouble = tg_audit_trouble(audit);
+
+    tg_audit_count(audit, &counts);
+    slot->gauges = *gauges;
+    slot->gauges.audit_queued = counts.queued;
+    slot->counts.audit_events = counts.events;
+    slot->counts.audit_dropped_queue = counts.dropped_queue;
+    slot->counts.audit_dropped_size = counts.dropped_size;
+    slot->counts.audit_write_errors = counts.write_errors;
+    slot->counts.audit_flushes = counts.flushes;
+    if (trouble == NULL) {
+        slot->trouble[0] = '\0';
+        return;
+    }
+    strncpy(slot->trouble, trouble, sizeof(slot->trouble) - 1);
+}
+
+void tg_stats_answer(struct tg_stats *s, bool well, struct tg_str text)
+{
+    size_t n = text.n < sizeof(s->answer) ? text.n : sizeof(s->answer) - 1;
+
+    if (n > 0)
+        memcpy(s->answer, text.p, n);
+    s->answer[n] = '\0';
+    s->answered_well = well;
+    s->reloads[well]++;
+    if (well) {
+        s->generation++;
+        s->reloaded = tg_clock_wall_now();
+    }
+    __atomic_add_fetch(&s->answers, 1, __ATOMIC_RELEASE);
+}
+
+/* --- adding up --- */
+
+static void add_words(uint64_t *to, const uint64_t *from, size_t bytes)
+{
+    CHECK(bytes % sizeof(uint64_t) == 0);
+    for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+        to[i] += from[i];
+}
+
+static void add_slot(struct tg_stats_slot *to, const struct tg_stats_slot *from)
+{
+    add_words((uint64_t *)&to->counts, (const uint64_t *)&from->counts, sizeof(to->counts));
+    for (unsigned i = 0; i < TG_STATS_NAMES; i++) {
+        const struct tg_stats_name *e = &from->names[i];
+        enum tg_stats_what what = __atomic_load_n(&e->what, __ATOMIC_ACQUIRE);
+
+        if (what != 0)
+            count_name(to, what, tg_str_of(e->text), e->n);
+    }
+}
+
+void tg_stats_fold(struct tg_stats *s, unsigned index)
+{
+    struct tg_stats_slot *slot = &s->slot[index];
+
+    CHECK(index < TG_STATS_SLOTS && slot->pid != 0);
+    __atomic_add_fetch(&s->folding, 1, __ATOMIC_ACQ_REL);
+    add_slot(&s->past, slot);
+    slot->pid = 0;
+    __atomic_add_fetch(&s->folding, 1, __ATOMIC_ACQ_REL);
+}
+
+static void sum_once(const struct tg_stats *s, struct tg_stats_slot *out)
+{
+    memset(out, 0, sizeof(*out));
+    add_slot(out, &s->past);
+    for (unsigned i = 0; i < TG_STATS_SLOTS; i++)
+        if (s->slot[i].pid != 0) {
+            add_slot(out, &s->slot[i]);
+            add_words((uint64_t *)&out->gauges, (const uint64_t *)&s->slot[i].gauges,
+                      sizeof(out->gauges));
+        }
+}
+
+/* A slot that is folded meanwhile would count twice or not at all: then it is read again. The
+ * master may have died in the middle: the third reading stands. */
+void tg_stats_sum(const struct tg_stats *s, struct tg_stats_slot *out)
+{
+    for (unsigned turn = 0; turn < 3; turn++) {
+        uint64_t before = __atomic_load_n(&s->folding, __ATOMIC_ACQUIRE);
+
+        sum_once(s, out);
+        if (before % 2 == 0 && before == __atomic_load_n(&s->folding, __ATOMIC_ACQUIRE))
+            return;
+    }
+}

@@ -1,0 +1,164 @@
+/*
+ * Counters shared by all processes: one anonymous map, made by the master before it forks, kept
+ * across reloads. Every process writes into a slot of its own, so counting costs one addition and
+ * no lock; who reads adds the slots up. The slot of a process that ended is folded into the past
+ * and given again.
+ */
+#ifndef TG_SHM_STATS_H
+#define TG_SHM_STATS_H
+
+#include "audit/audit.h"
+
+enum {
+    TG_STATS_SLOTS = 257,      /* processes that can live at once */
+    TG_STATS_ROUTES = 64,      /* routes told apart; 0 is "no route or one too many" */
+    TG_STATS_ROUTE_TEXT = 256, /* longer ones are "one too many" */
+    TG_STATS_DECISIONS = 5,    /* allow warn deny invalid error */
+    TG_STATS_CLASSES = 6,      /* no status, 1xx ... 5xx */
+    TG_STATS_BUCKETS = 15,     /* of OpenTelemetry's HTTP durations, +Inf among them */
+    TG_STATS_NAMES = 128,      /* names told apart in one slot; more are counted in names_lost */
+    TG_STATS_NAME_TEXT = 160,  /* policy and rule have 64 bytes each; longer: names_lost */
+    TG_STATS_TROUBLE = 160,
+    TG_STATS_ANSWER = 8192 /* text of the last reload */
+};
+
+/* Kinds of limits, as counted. */
+enum tg_stats_limit { TG_LIMIT_REQ = 1, TG_LIMIT_CONN, TG_LIMIT_IN_FLIGHT, TG_LIMIT_KINDS };
+
+/* A histogram: not cumulative, the sum in microseconds. */
+struct tg_stats_histogram {
+    uint64_t bucket[TG_STATS_BUCKETS];
+    uint64_t sum_us;
+};
+
+/* What only grows. Nothing but uint64_t: slots are added word by word. */
+struct tg_stats_counts {
+    uint64_t requests[TG_STATS_ROUTES][TG_STATS_DECISIONS][TG_STATS_CLASSES];
+    uint64_t ends[TG_E_COUNT];
+    struct tg_stats_histogram duration[TG_STATS_ROUTES];
+    struct tg_stats_histogram filters;
+    struct tg_stats_histogram upstream;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t accepted;                   /* connections */
+    uint64_t limited[TG_LIMIT_KINDS][2]; /* refused; would have been (dry_run) */
+    uint64_t audit_events;
+    uint64_t audit_dropped_queue;
+    uint64_t audit_dropped_size;
+    uint64_t audit_write_errors;
+    uint64_t audit_flushes;
+    uint64_t names_lost; /* not counted by name: the table was full, or the name too long */
+};
+
+/* What goes up and down. */
+struct tg_stats_gauges {
+    uint64_t connections;
+    uint64_t exchanges;
+    uint64_t peers;
+    uint64_t audit_queued; /* bytes */
+};
+
+/* What a name counts. */
+enum tg_stats_what { TG_STATS_NORMALIZATION = 1, TG_STATS_VIOLATION, TG_STATS_POLICY };
+
+/* One counted name. Policy results: policy, rule, result and mode with '\n' between. */
+struct tg_stats_name {
+    uint64_t n;
+    uint32_t what; /* enum tg_stats_what; 0: the entry is free */
+    char text[TG_STATS_NAME_TEXT];
+};
+
+/* One process. `pid` 0: free. */
+struct tg_stats_slot {
+    int32_t pid;
+    uint32_t number;  /* of the worker */
+    uint32_t ready;   /* takes connections */
+    uint32_t old;     /* of an earlier configuration */
+    uint64_t started; /* monotonic microseconds */
+    uint64_t beat;    /* when it was last seen to turn its loop, monotonic microseconds */
+    char trouble[TG_STATS_TROUBLE]; /* of the audit log; "" when there is none */
+    struct tg_stats_gauges gauges;
+    struct tg_stats_counts counts;
+    struct tg_stats_name names[TG_STATS_NAMES];
+};
+
+/* The map. */
+struct tg_stats {
+    int64_t started; /* wall clock */
+    char route[TG_STATS_ROUTES][TG_STATS_ROUTE_TEXT];
+    uint32_t routes;
+    uint32_t log_level;  /* of all processes (admin), 0: as configured */
+    uint64_t restarts;   /* workers that died and were replaced */
+    uint64_t reloads[2]; /* failed, done */
+    uint64_t generation; /* of the configuration in force, from 1 */
+    int64_t reloaded;    /* wall clock of the last reload that was done */
+    uint32_t draining;   /* the whole gateway ends */
+    uint32_t answers;    /* reloads answered; changes after `answer` and `answered_well` did */
+    uint32_t answered_well;
+    char answer[TG_STATS_ANSWER];
+    uint64_t folding; /* odd while a slot is folded into the past */
+    struct tg_stats_slot past;
+    struct tg_stats_slot slot[TG_STATS_SLOTS];
+};
+
+/* The upper bounds of the buckets but the last, in microseconds. */
+extern const uint64_t tg_stats_bounds[TG_STATS_BUCKETS - 1];
+
+/* The words of decisions, by index. */
+extern const char *const tg_stats_decisions[TG_STATS_DECISIONS];
+
+/* Makes the map (CHECKed: without memory nothing starts). Never freed by workers. */
+struct tg_stats *tg_stats_new(void);
+
+/* Unmaps it. NULL is fine. */
+void tg_stats_end(struct tg_stats *s);
+
+/* Gives a process a slot, zeroed but for what is passed. The master only. */
+struct tg_stats_slot *tg_stats_take(struct tg_stats *s, unsigned index, unsigned number);
+
+/* Folds the slot of a process that ended into the past and frees it. The master only. */
+void tg_stats_fold(struct tg_stats *s, unsigned index);
+
+/* The number of a route's pattern, given on first sight; 0 when there are too many or it is too
+ * long. The master only, before workers start. */
+unsigned tg_stats_route(struct tg_stats *s, struct tg_str pattern);
+
+/*
+ * Counts one ended exchange in the caller's slot (NULL: nothing is counted). `route` is
+ * tg_stats_route()'s number, 0 when nothing matched.
+ */
+void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
+                       const struct tg_audit_record *record);
+
+/* Takes the worker's gauges and the audit log's counts over. Once per turn of the loop. */
+void tg_stats_turn(struct tg_stats_slot *slot, const struct tg_stats_gauges *gauges,
+                   const struct tg_audit *audit);
+
+/* Notes what happened with a reload (`text` is cut to what fits), for who waits for it. */
+void tg_stats_answer(struct tg_stats *s, bool well, struct tg_str text);
+
+/*
+ * Adds the past and all slots up into *out, which the caller allocates: counts, gauges and names.
+ * What it reads may be one event old.
+ */
+void tg_stats_sum(const struct tg_stats *s, struct tg_stats_slot *out);
+
+/* The sum as Prometheus text (version 0.0.4), and as JSON with a line for each process. */
+void tg_stats_metrics(const struct tg_stats *s, struct tg_buf *out);
+void tg_stats_status(const struct tg_stats *s, struct tg_buf *out);
+
+/* Pieces of the Prometheus text: the lines HELP and TYPE of a metric, whose name gets the prefix
+ * "trainguard_", and one label as NAME="VALUE" with backslash, quote and newline escaped. */
+void tg_stats_family(struct tg_buf *out, const char *name, const char *type, const char *help);
+void tg_stats_label(struct tg_buf *out, const char *name, struct tg_str value);
+
+/* True when every worker of the configuration in force has turned its loop lately. */
+bool tg_stats_turning(const struct tg_stats *s);
+
+/*
+ * True when requests can be served: at least one current worker is ready, all of them turn their
+ * loop, no audit log is in trouble, the gateway does not end. Appends one line per check.
+ */
+bool tg_stats_ready(const struct tg_stats *s, struct tg_buf *out);
+
+#endif

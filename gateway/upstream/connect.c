@@ -1,0 +1,377 @@
+/* One connection to an upstream: its name, TCP, TLS, and what happens on it while it is idle. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "exchange/exchange.h"
+#include "upstream/internal.h"
+
+#include <errno.h>
+#include <event2/dns.h>
+#include <event2/util.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void next_address(struct tg_upstream_conn *p);
+static void origin_failed(struct tg_upstream_conn *p, enum tg_error error, const char *why);
+
+/* --- names --- */
+
+/* Takes what a query found. A name that cannot be resolved now keeps the addresses it had. */
+static bool learn(struct tg_upstream_conn *p, int result, const struct evutil_addrinfo *list)
+{
+    struct tg_upstream_server_state *home = p->home;
+    struct tg_upstream *u = p->upstream;
+
+    home->valid_until = tg_worker_now(u->worker) + (uint64_t)u->conf->resolve_valid;
+    if (result != 0) {
+        if (home->addresses.n > 0)
+            tg_log(TG_LOG_WARN, "upstream", "%.*s: %s; the addresses of before go on",
+                   TG_STR_ARG(p->origin->host), evutil_gai_strerror(result));
+        return home->addresses.n > 0;
+    }
+    home->addresses.n = 0;
+    for (const struct evutil_addrinfo *a = list; a != NULL; a = a->ai_next)
+        tg_addresses_add(&home->addresses, a->ai_addr, (socklen_t)a->ai_addrlen);
+    tg_addresses_interleave(&home->addresses);
+    return home->addresses.n > 0;
+}
+
+static void forget_addresses(struct tg_upstream_conn *p)
+{
+    free(p->addresses);
+    p->addresses = NULL;
+}
+
+/* Takes a copy: another peer may learn others meanwhile. */
+static void try_addresses(struct tg_upstream_conn *p)
+{
+    forget_addresses(p);
+    p->addresses = malloc(sizeof(*p->addresses));
+    CHECK(p->addresses != NULL);
+    *p->addresses = p->home->addresses;
+    p->next = 0;
+    next_address(p);
+}
+
+static void on_resolved(int result, struct evutil_addrinfo *list, void *arg)
+{
+    struct tg_upstream_conn *p = arg;
+    char why[160];
+    bool ok;
+
+    CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
+    p->query = NULL;
+    if (result == EVUTIL_EAI_CANCEL) { /* tg_upstream_conn_end() left the peer to us */
+        p->magic = 0;
+        free(p);
+        return;
+    }
+    ok = learn(p, result, list);
+    if (list != NULL)
+        evutil_freeaddrinfo(list);
+    if (ok) {
+        try_addresses(p);
+        return;
+    }
+    snprintf(why, sizeof(why), "%.*s: %s", TG_STR_ARG(p->origin->host),
+             result != 0 ? evutil_gai_strerror(result) : "the name has no address");
+    origin_failed(p, TG_E_UPSTREAM_RESOLVE, why);
+}
+
+/* The name's own record: its addresses hold no longer than it says (RFC 1035 section 3.2.1). Names
+ * of /etc/hosts, and those with IPv6 addresses alone, have no such record. */
+static void on_record(int result, char type, int count, int ttl, void *addresses, void *arg)
+{
+    struct tg_upstream_server_state *home = arg;
+
+    (void)type, (void)addresses;
+    if (result == DNS_ERR_NONE && count > 0)
+        home->ttl_until = tg_clock_mono_now() + (uint64_t)(ttl > 1 ? ttl : 1) * 1000000;
+}
+
+/* libevent tells the addresses of both families without a time, and a time for one family alone. */
+static void ask_for_record(struct tg_upstream_conn *p)
+{
+    p->home->ttl_until = UINT64_MAX;
+    if (p->upstream->conf->resolve_valid > 0)
+        (void)evdns_base_resolve_ipv4(p->upstream->worker->dns, p->origin->host.p, 0, on_record,
+                                      p->home);
+}
+
+static bool is_fresh(const struct tg_upstream_server_state *home, uint64_t now)
+{
+    return home->addresses.n > 0 && home->valid_until > now && home->ttl_until > now;
+}
+
+static void query(struct tg_upstream_conn *p)
+{
+    struct tg_worker *w = p->upstream->worker;
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+    struct evdns_getaddrinfo_request *pending;
+    char port[8];
+
+    if (w->dns == NULL)
+        w->dns = evdns_base_new(w->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
+                                             EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (w->dns == NULL) {
+        origin_failed(p, TG_E_UPSTREAM_RESOLVE, "/etc/resolv.conf names no usable server");
+        return;
+    }
+    p->state = TG_UPSTREAM_CONN_RESOLVING;
+    snprintf(port, sizeof(port), "%u", p->origin->port);
+    ask_for_record(p);
+    /* May call back before it returns, and the peer may be gone then: it returns NULL. */
+    pending = evdns_getaddrinfo(w->dns, p->origin->host.p, port, &hints, on_resolved, p);
+    if (pending != NULL)
+        p->query = pending;
+}
+
+void tg_upstream_conn_begin(struct tg_upstream_conn *p)
+{
+    struct tg_upstream_server_state *home = p->home;
+
+    CHECK(home != NULL && p->exchange != NULL);
+    snprintf(p->address, sizeof(p->address), "%.*s", (int)sizeof(p->address) - 1, p->origin->text);
+    if (p->origin->literal && home->addresses.n == 0)
+        tg_addresses_literal(&home->addresses, p->origin);
+    if (!p->origin->literal && !is_fresh(home, tg_worker_now(p->upstream->worker))) {
+        query(p);
+        return;
+    }
+    try_addresses(p);
+}
+
+/* --- TCP and TLS --- */
+
+static void close_socket(struct tg_upstream_conn *p)
+{
+    if (p->wire.fd >= 0)
+        close(tg_socket_close(&p->wire));
+}
+
+/* A server failed: the next one, or the end of it. */
+static void origin_failed(struct tg_upstream_conn *p, enum tg_error error, const char *why)
+{
+    CHECK(p->exchange != NULL);
+    tg_upstream_conn_judge(p, error);
+    if (tg_upstream_conn_move(p))
+        tg_upstream_conn_begin(p);
+    else
+        tg_exchange_peer_failed(p->exchange, error, why); /* which ends the peer */
+}
+
+/* An address failed: the next one, or the end of its server. */
+static void address_failed(struct tg_upstream_conn *p, enum tg_error error, const char *why)
+{
+    char text[1200];
+
+    snprintf(text, sizeof(text), "%s: %s", p->address, why);
+    tg_log(TG_LOG_WARN, "upstream", "%s", text);
+    close_socket(p);
+    tg_timer_clear(&p->timer);
+    if (p->next < p->addresses->n)
+        next_address(p);
+    else
+        origin_failed(p, error, text);
+}
+
+/* While there are others to try, one attempt gets its share of the time that is left; the last one
+ * has the exchange's own deadline. */
+static void limit_attempt(struct tg_upstream_conn *p)
+{
+    unsigned others = p->addresses->n - p->next + tg_upstream_conn_untried(p);
+    uint64_t now = tg_worker_now(p->upstream->worker);
+    uint64_t deadline = p->exchange->timer.deadline;
+
+    if (others > 0 && deadline > now)
+        tg_timer_set(&p->timer, now, (int64_t)((deadline - now) / (others + 1)));
+}
+
+static void ready(struct tg_upstream_conn *p)
+{
+    p->state = TG_UPSTREAM_CONN_BUSY;
+    forget_addresses(p);
+    tg_timer_clear(&p->timer);
+    tg_exchange_peer_ready(p->exchange);
+}
+
+static void handshake(struct tg_upstream_conn *p)
+{
+    const char *why = "";
+
+    switch (tg_tls_handshake(p->wire.tls, &why)) {
+    case TG_IO_DONE:
+        ready(p);
+        return;
+    case TG_IO_WANT_READ:
+        return; /* the read event is armed */
+    case TG_IO_WANT_WRITE:
+        tg_socket_await_write(&p->wire);
+        return;
+    case TG_IO_CLOSED:
+    case TG_IO_BROKEN:
+        p->wire.broken = true;
+        address_failed(p, TG_E_UPSTREAM_TLS, why);
+        return;
+    }
+    TG_UNREACHABLE();
+}
+
+static void connected(struct tg_upstream_conn *p)
+{
+    const struct tg_upstream_conf *conf = p->upstream->conf;
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    CHECK(getsockopt(p->wire.fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0);
+    if (error != 0) {
+        address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(error));
+        return;
+    }
+    tg_socket_read_on(&p->wire);
+    if (!conf->tls) {
+        ready(p);
+        return;
+    }
+    p->state = TG_UPSTREAM_CONN_HANDSHAKE;
+    p->wire.tls = tg_tls_connect(conf->tls_context, p->wire.fd,
+                                 conf->tls_name.n > 0 ? conf->tls_name : p->origin->host,
+                                 conf->tls_name.n == 0 && p->origin->literal);
+    tg_tls_spare_buffers(p->wire.tls, p->upstream->nopen);
+    handshake(p);
+}
+
+/* A pooled connection is readable: the upstream closed it, or speaks out of turn. */
+static void idle_readable(struct tg_upstream_conn *p)
+{
+    size_t n = 0;
+    enum tg_io io = tg_socket_read(&p->wire, p->upstream->worker->scratch, TG_SCRATCH, &n);
+
+    if (io == TG_IO_WANT_READ || io == TG_IO_WANT_WRITE)
+        return; /* TLS spoke for itself, e.g. a session ticket */
+    if (io == TG_IO_DONE)
+        tg_log(TG_LOG_WARN, "upstream", "%s sent %zu bytes nobody asked for: connection closed",
+               p->address, n);
+    tg_upstream_conn_end(&p);
+}
+
+static void on_readable(void *owner)
+{
+    struct tg_upstream_conn *p = owner;
+
+    CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
+    switch (p->state) {
+    case TG_UPSTREAM_CONN_HANDSHAKE:
+        handshake(p);
+        return;
+    case TG_UPSTREAM_CONN_BUSY:
+        tg_exchange_peer_readable(p->exchange);
+        return;
+    case TG_UPSTREAM_CONN_IDLE:
+        idle_readable(p);
+        return;
+    case TG_UPSTREAM_CONN_PENDING:
+    case TG_UPSTREAM_CONN_RESOLVING:
+    case TG_UPSTREAM_CONN_CONNECTING:
+        break;
+    }
+    TG_UNREACHABLE(); /* reading is off */
+}
+
+static void on_drained(void *owner)
+{
+    struct tg_upstream_conn *p = owner;
+
+    CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
+    switch (p->state) {
+    case TG_UPSTREAM_CONN_CONNECTING:
+        connected(p);
+        return;
+    case TG_UPSTREAM_CONN_HANDSHAKE:
+        handshake(p);
+        return;
+    case TG_UPSTREAM_CONN_BUSY:
+        tg_exchange_peer_drained(p->exchange);
+        return;
+    case TG_UPSTREAM_CONN_PENDING:
+    case TG_UPSTREAM_CONN_RESOLVING:
+    case TG_UPSTREAM_CONN_IDLE:
+        break;
+    }
+    TG_UNREACHABLE(); /* nothing was queued */
+}
+
+static void on_progress(void *owner)
+{
+    struct tg_upstream_conn *p = owner;
+
+    CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
+    CHECK(p->state == TG_UPSTREAM_CONN_BUSY); /* nothing is queued before */
+    tg_exchange_peer_progress(p->exchange);
+}
+
+static void on_broken(void *owner)
+{
+    struct tg_upstream_conn *p = owner;
+
+    CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
+    CHECK(p->state == TG_UPSTREAM_CONN_BUSY);
+    tg_exchange_peer_broken(p->exchange);
+}
+
+static const struct tg_socket_events events = {on_readable, on_drained, on_progress, on_broken};
+
+static void next_address(struct tg_upstream_conn *p)
+{
+    const struct sockaddr_storage *address = &p->addresses->address[p->next];
+    socklen_t len = p->addresses->len[p->next];
+    int on = 1;
+    int fd;
+
+    CHECK(p->next < p->addresses->n);
+    p->next++;
+    p->state = TG_UPSTREAM_CONN_CONNECTING;
+    tg_address_text(address, p->address);
+    fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(errno));
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    tg_socket_open(&p->wire, p->upstream->worker->base, fd, &events, p);
+    if (connect(fd, (const struct sockaddr *)address, len) != 0 && errno != EINPROGRESS) {
+        address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(errno));
+        return;
+    }
+    limit_attempt(p);
+    tg_socket_await_write(&p->wire);
+}
+
+/* --- the end, and deadlines --- */
+
+bool tg_upstream_conn_disconnect(struct tg_upstream_conn *p)
+{
+    struct evdns_getaddrinfo_request *pending = p->query;
+
+    close_socket(p);
+    forget_addresses(p);
+    if (pending == NULL)
+        return true;
+    evdns_getaddrinfo_cancel(pending); /* calls on_resolved(), which frees the peer */
+    return false;
+}
+
+void tg_upstream_conn_on_deadline(void *owner)
+{
+    struct tg_upstream_conn *p = owner;
+
+    CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
+    if (p->state == TG_UPSTREAM_CONN_IDLE)
+        tg_upstream_conn_end(&p);
+    else if (p->state == TG_UPSTREAM_CONN_CONNECTING || p->state == TG_UPSTREAM_CONN_HANDSHAKE)
+        address_failed(p, TG_E_CONNECT_TIMEOUT, "no answer in time");
+}

@@ -1,0 +1,418 @@
+/* Which server of an upstream, the pool, limits, and passive health. */
+#include "base/check.h"
+#include "exchange/exchange.h"
+#include "upstream/internal.h"
+
+#include <stdlib.h>
+
+/* --- health --- */
+
+/* What is the server's fault. A client that goes away, or a full queue, is not. */
+static bool is_servers_fault(enum tg_error error)
+{
+    static const enum tg_error faults[] = {
+        TG_E_UPSTREAM_RESOLVE,  TG_E_UPSTREAM_CONNECT, TG_E_UPSTREAM_TLS, TG_E_UPSTREAM_CLOSED,
+        TG_E_UPSTREAM_NONSENSE, TG_E_CONNECT_TIMEOUT,  TG_E_SEND_TIMEOUT, TG_E_READ_TIMEOUT};
+
+    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
+        if (faults[i] == error)
+            return true;
+    return false;
+}
+
+static unsigned number_of(const struct tg_upstream *u, const struct tg_upstream_server_state *home)
+{
+    CHECK(home >= u->origins && home < u->origins + u->conf->norigins);
+    return (unsigned)(home - u->origins);
+}
+
+static void count_failure(struct tg_upstream *u, struct tg_upstream_server_state *home)
+{
+    const struct tg_upstream_server *o = home->origin;
+    uint64_t now = tg_worker_now(u->worker);
+
+    if (now - home->window > (uint64_t)o->fail_timeout) {
+        home->window = now;
+        home->fails = 0;
+    }
+    home->fails++;
+    if (o->max_fails == 0 || home->fails < o->max_fails || u->conf->norigins == 1)
+        return;
+    home->down_until = now + (uint64_t)o->fail_timeout;
+    home->fails = 0;
+    tg_log(TG_LOG_WARN, "upstream", "server %s of \"%s\" is passed over for %lld ms", o->text,
+           u->conf->name.p, (long long)(o->fail_timeout / 1000));
+}
+
+void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error)
+{
+    uint64_t bit;
+
+    if (p == NULL || p->home == NULL || !is_servers_fault(error))
+        return;
+    bit = UINT64_C(1) << number_of(p->upstream, p->home);
+    if ((p->tried & bit) == 0) /* else it was counted when the connection failed */
+        count_failure(p->upstream, p->home);
+    p->tried |= bit;
+}
+
+/* The next server in turn that is up and not in `tried`; when none is up, the one that is up again
+ * first; NULL when all were tried. */
+static struct tg_upstream_server_state *pick(struct tg_upstream *u, uint64_t tried)
+{
+    struct tg_upstream_server_state *best = NULL;
+    unsigned n = u->conf->norigins;
+    uint64_t now;
+
+    if (n == 1)
+        return tried == 0 ? &u->origins[0] : NULL;
+    now = tg_worker_now(u->worker);
+    for (unsigned i = 0; i < n; i++) {
+        unsigned at = (u->turn + i) % n;
+        struct tg_upstream_server_state *o = &u->origins[at];
+
+        if ((tried & UINT64_C(1) << at) != 0)
+            continue;
+        if (o->down_until <= now) {
+            if (tried == 0) /* a second choice takes nobody's turn */
+                u->turn = at + 1;
+            return o;
+        }
+        if (best == NULL || o->down_until < best->down_until)
+            best = o;
+    }
+    return best;
+}
+
+static void settle_in(struct tg_upstream_conn *p, struct tg_upstream_server_state *home)
+{
+    p->home = home;
+    p->origin = home->origin;
+}
+
+bool tg_upstream_conn_move(struct tg_upstream_conn *p)
+{
+    struct tg_upstream_server_state *home;
+
+    p->tried |= UINT64_C(1) << number_of(p->upstream, p->home);
+    home = pick(p->upstream, p->tried);
+    if (home == NULL)
+        return false;
+    settle_in(p, home);
+    return true;
+}
+
+unsigned tg_upstream_conn_untried(const struct tg_upstream_conn *p)
+{
+    uint64_t tried = p->tried | UINT64_C(1) << number_of(p->upstream, p->home);
+
+    return p->upstream->conf->norigins - (unsigned)__builtin_popcountll(tried);
+}
+
+/* --- the pool --- */
+
+static struct tg_upstream_conn *take_idle(struct tg_upstream_server_state *home,
+                                          struct tg_exchange *x)
+{
+    struct tg_upstream_conn *p = home->idle;
+
+    if (p == NULL)
+        return NULL;
+    CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
+    CHECK(p->state == TG_UPSTREAM_CONN_IDLE && p->home == home);
+    home->idle = p->sibling;
+    p->upstream->nidle--;
+    p->sibling = NULL;
+    p->state = TG_UPSTREAM_CONN_BUSY;
+    p->reused = true;
+    p->tried = 0;
+    p->exchange = x;
+    tg_timer_clear(&p->timer);
+    return p;
+}
+
+/* An idle peer of any server. */
+static struct tg_upstream_conn *take_any_idle(struct tg_upstream *u, struct tg_exchange *x)
+{
+    for (unsigned i = 0; u->nidle > 0 && i < u->conf->norigins; i++)
+        if (u->origins[i].idle != NULL)
+            return take_idle(&u->origins[i], x);
+    return NULL;
+}
+
+static void leave_pool(struct tg_upstream_conn *p)
+{
+    for (struct tg_upstream_conn **at = &p->home->idle; *at != NULL; at = &(*at)->sibling)
+        if (*at == p) {
+            *at = p->sibling;
+            p->upstream->nidle--;
+            return;
+        }
+    TG_UNREACHABLE();
+}
+
+/* --- limits --- */
+
+static bool is_full(const struct tg_upstream *u)
+{
+    return u->conf->max_connections > 0 && u->nopen >= (unsigned)u->conf->max_connections;
+}
+
+static void enqueue(struct tg_upstream *u, struct tg_upstream_conn *p)
+{
+    p->state = TG_UPSTREAM_CONN_PENDING;
+    p->sibling = NULL;
+    *u->last_pending = p;
+    u->last_pending = &p->sibling;
+    u->npending++;
+}
+
+static void leave_queue(struct tg_upstream_conn *p)
+{
+    struct tg_upstream *u = p->upstream;
+
+    for (struct tg_upstream_conn **at = &u->pending; *at != NULL; at = &(*at)->sibling)
+        if (*at == p) {
+            *at = p->sibling;
+            if (u->last_pending == &p->sibling)
+                u->last_pending = at;
+            u->npending--;
+            return;
+        }
+    TG_UNREACHABLE();
+}
+
+static void start(struct tg_upstream_conn *p, struct tg_upstream_server_state *home)
+{
+    p->upstream->nopen++;
+    settle_in(p, home);
+    p->state =
+        TG_UPSTREAM_CONN_CONNECTING; /* it is in no queue any more, even if it fails at once */
+    tg_upstream_conn_begin(p);
+}
+
+/* The oldest of the queue gets an idle connection, or makes its own. */
+static void serve_one(struct tg_upstream *u)
+{
+    struct tg_upstream_conn *p = u->pending;
+    struct tg_exchange *x = p->exchange;
+    struct tg_upstream_conn *idle = p->retry ? NULL : take_any_idle(u, x);
+
+    CHECK(x != NULL && x->peer == p);
+    leave_queue(p);
+    if (idle == NULL) {
+        start(p, pick(u, 0));
+        return;
+    }
+    p->state = TG_UPSTREAM_CONN_CONNECTING; /* in no list any more */
+    p->exchange = NULL;
+    tg_upstream_conn_end(&p);
+    x->peer = idle;
+    tg_exchange_peer_ready(x);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct tg_upstream *u = arg;
+
+    (void)fd, (void)what;
+    while (u->pending != NULL && (u->nidle > 0 || !is_full(u))) {
+        if (u->pending->retry && is_full(u)) { /* wants a connection of its own: an idle one goes */
+            struct tg_upstream_conn *old = take_any_idle(u, NULL);
+
+            tg_upstream_conn_end(&old);
+        }
+        serve_one(u);
+    }
+}
+
+/* A connection came free. Who waits for it goes on from the loop: the caller may be deep inside
+ * another exchange. */
+static void wake(struct tg_upstream *u)
+{
+    if (u->npending > 0)
+        event_active(&u->wake, EV_TIMEOUT, 0);
+}
+
+bool tg_upstream_conn_may_retry(const struct tg_upstream_conn *p)
+{
+    return p->upstream->nretries < (unsigned)p->upstream->conf->max_retries;
+}
+
+/* --- take, give, end --- */
+
+static struct tg_upstream_conn *new_peer(struct tg_upstream *u, struct tg_exchange *x, bool retry)
+{
+    struct tg_upstream_conn *p = calloc(1, sizeof(*p));
+
+    CHECK(p != NULL);
+    p->magic = TG_UPSTREAM_CONN_MAGIC;
+    p->upstream = u;
+    p->wire.fd = -1;
+    p->exchange = x;
+    p->retry = retry;
+    u->nretries += retry;
+    tg_timer_init(&p->timer, u->worker->base, tg_upstream_conn_on_deadline, p);
+    u->worker->live.peers++;
+    return p;
+}
+
+static struct tg_upstream *find(struct tg_worker *w, const struct tg_upstream_conf *conf)
+{
+    for (struct tg_upstream *u = w->upstreams; u != NULL; u = u->next)
+        if (u->conf == conf)
+            return u;
+    TG_UNREACHABLE();
+}
+
+/* No connection is idle and one more is not allowed. */
+static void wait_or_refuse(struct tg_upstream *u, struct tg_exchange *x)
+{
+    if (u->npending < (unsigned)u->conf->max_pending) {
+        enqueue(u, x->peer);
+        if (u->nidle > 0) /* a retry takes none of them, but the place of one */
+            wake(u);
+        return;
+    }
+    x->peer->state = TG_UPSTREAM_CONN_CONNECTING; /* in no list */
+    tg_exchange_peer_failed(x, TG_E_OVERLOADED, "max_pending requests wait for the upstream");
+}
+
+void tg_upstream_take(struct tg_worker *w, const struct tg_upstream_conf *conf,
+                      struct tg_exchange *x, bool fresh)
+{
+    struct tg_upstream *u = find(w, conf);
+    struct tg_upstream_server_state *home = pick(u, 0);
+
+    CHECK(x->peer == NULL && home != NULL);
+    if (!fresh)
+        x->peer = take_idle(home, x);
+    if (x->peer == NULL && !fresh && is_full(u))
+        x->peer = take_any_idle(u, x);
+    if (x->peer != NULL) {
+        tg_exchange_peer_ready(x);
+        return;
+    }
+    x->peer = new_peer(u, x, fresh);
+    if (is_full(u))
+        wait_or_refuse(u, x);
+    else
+        start(x->peer, home);
+}
+
+static void end_retry(struct tg_upstream_conn *p)
+{
+    CHECK(!p->retry || p->upstream->nretries > 0);
+    p->upstream->nretries -= p->retry;
+    p->retry = false;
+}
+
+void tg_upstream_conn_give(struct tg_upstream_conn **peer)
+{
+    struct tg_upstream_conn *p = *peer;
+    struct tg_upstream *u = p->upstream;
+
+    CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
+    CHECK(p->state == TG_UPSTREAM_CONN_BUSY);
+    p->requests++;
+    p->home->fails = 0;
+    end_retry(p);
+    if (u->nidle >= (unsigned)u->conf->keepalive || u->worker->draining ||
+        (u->conf->keepalive_requests > 0 && p->requests >= (uint64_t)u->conf->keepalive_requests)) {
+        tg_upstream_conn_end(peer);
+        return;
+    }
+    *peer = NULL;
+    p->exchange = NULL;
+    p->state = TG_UPSTREAM_CONN_IDLE;
+    p->in.n = 0;
+    p->sibling = p->home->idle;
+    p->home->idle = p;
+    u->nidle++;
+    tg_socket_read_on(&p->wire);
+    tg_timer_set(&p->timer, tg_worker_now(u->worker), u->conf->keepalive_timeout);
+    wake(u);
+}
+
+void tg_upstream_conn_end(struct tg_upstream_conn **peer)
+{
+    struct tg_upstream_conn *p = *peer;
+    struct tg_upstream *u;
+
+    if (p == NULL)
+        return;
+    CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
+    *peer = NULL;
+    u = p->upstream;
+    if (p->state == TG_UPSTREAM_CONN_IDLE)
+        leave_pool(p);
+    else if (p->state == TG_UPSTREAM_CONN_PENDING)
+        leave_queue(p);
+    end_retry(p);
+    tg_timer_end(&p->timer);
+    tg_buf_end(&p->in);
+    CHECK(u->worker->live.peers > 0 && (p->home == NULL || u->nopen > 0));
+    u->worker->live.peers--;
+    u->nopen -= p->home != NULL;
+    p->exchange = NULL;
+    wake(u);
+    if (tg_upstream_conn_disconnect(p)) {
+        p->magic = 0;
+        free(p);
+    }
+}
+
+/* --- all of them --- */
+
+static struct tg_upstream *open_one(struct tg_worker *w, const struct tg_upstream_conf *c)
+{
+    struct tg_upstream *u = calloc(1, sizeof(*u));
+    unsigned i = 0;
+
+    CHECK(u != NULL && c->norigins > 0 && c->norigins <= TG_MAX_ORIGINS);
+    u->worker = w;
+    u->conf = c;
+    u->last_pending = &u->pending;
+    u->origins = calloc(c->norigins, sizeof(*u->origins));
+    CHECK(u->origins != NULL);
+    for (const struct tg_upstream_server *o = c->origins; o != NULL; o = o->next)
+        u->origins[i++].origin = o;
+    CHECK(i == c->norigins);
+    CHECK(event_assign(&u->wake, w->base, -1, 0, on_wake, u) == 0);
+    return u;
+}
+
+void tg_upstreams_open(struct tg_worker *w)
+{
+    for (struct tg_upstream_conf *c = w->settings->upstreams; c != NULL; c = c->next) {
+        struct tg_upstream *u = open_one(w, c);
+
+        u->next = w->upstreams;
+        w->upstreams = u;
+    }
+}
+
+void tg_upstreams_close_idle(struct tg_worker *w)
+{
+    for (struct tg_upstream *u = w->upstreams; u != NULL; u = u->next)
+        for (unsigned i = 0; i < u->conf->norigins; i++)
+            while (u->origins[i].idle != NULL) {
+                struct tg_upstream_conn *p = u->origins[i].idle;
+
+                tg_upstream_conn_end(&p);
+            }
+}
+
+void tg_upstreams_end(struct tg_worker *w)
+{
+    tg_upstreams_close_idle(w);
+    while (w->upstreams != NULL) {
+        struct tg_upstream *u = w->upstreams;
+
+        CHECK(u->pending == NULL);
+        w->upstreams = u->next;
+        event_del(&u->wake);
+        free(u->origins);
+        free(u);
+    }
+}

@@ -1,0 +1,584 @@
+/* One record: fields, decisions, what is not told, and that nothing breaks a line. */
+#include "audit_fixture.h"
+
+#include "audit/record.h"
+#include "json/document.h"
+
+#include <time.h>
+
+static const char token[] = "MIIEtokenOfManyKilobytes";
+static const char body[] =
+    "{\"config_desc\": \"c\", \"worker_server_num\": 1,\n  \"parameter\": [\n"
+    "  {\"label\": \"lr\", \"value\": 0.0125},\n  {\"label\": \"AWS_SECRET_KEY\", \"value\": "
+    "\"wJalrXUtn\"}],\n \"api_token\": \"tok-9\", \"user_command\": \"echo s3cr3t\"}";
+
+struct scene {
+    struct tg_doc doc;
+    struct tg_request request;
+    struct tg_audit_record record;
+    struct tg_redact redact;
+    struct tg_buf line;
+};
+
+static const struct tg_json_limits limits = {64, 10000};
+
+static void begin_scene(struct fixture *f, struct scene *s, const char *directives)
+{
+    static const struct tg_field fields[] = {
+        {{"User-Agent", 10}, {"ua/1", 4}},
+        {{"x-auth-token", 12}, {token, sizeof(token) - 1}},
+        {{"Cookie", 6}, {"cookie-secret", 13}},
+    };
+    struct tg_json_fault fault;
+
+    *s = (struct scene){0};
+    tg_request_init(&s->request, &f->arena);
+    s->request.method = TG_STR("PUT");
+    s->request.target = TG_STR("/v1/p/x?sig=query-secret");
+    s->request.path = TG_STR("/v1/p/x");
+    s->request.request_id = TG_STR("r1");
+    s->request.project_id = TG_STR("p");
+    s->request.fields = fields;
+    s->request.nfields = 3;
+    s->request.credentials = TG_CRED_TOKEN;
+    s->request.body = tg_str_of(body);
+    assert_true(tg_doc_parse(&s->doc, &f->arena, s->request.body, &limits, &fault));
+    s->request.doc = &s->doc;
+    s->record = (struct tg_audit_record){.time = 1790000000123456,
+                                         .request = &s->request,
+                                         .status = 200,
+                                         .upstream_status = 200,
+                                         .upstream_address = TG_STR("10.0.0.1:443")};
+    tg_redact_init(&s->redact, fixture_conf(f, directives));
+}
+
+/* The record as a line; checks that it is one JSON object on one line. */
+static struct tg_str write_line(struct fixture *f, struct scene *s, bool intent)
+{
+    struct tg_audit_head head;
+    struct tg_doc doc;
+    struct tg_json_fault fault;
+
+    s->line.n = 0;
+    tg_audit_head_init(&head, TG_STR("0-00"));
+    tg_audit_head_add(&head, &s->line, s->record.time, 7, "outcome");
+    tg_audit_record_add(&s->redact, &s->line, &s->record, intent);
+    tg_buf_putc(&s->line, '}');
+    if (!tg_doc_parse(&doc, &f->arena, tg_buf_str(&s->line), &limits, &fault))
+        fail_msg("%s at %u in %.*s", fault.message, fault.offset, TG_STR_ARG(s->line));
+    assert_null(memchr(s->line.p, '\n', s->line.n));
+    return tg_buf_str(&s->line);
+}
+
+static void end_scene(struct scene *s)
+{
+    tg_buf_end(&s->line);
+    tg_redact_end(&s->redact);
+}
+
+static uint32_t parameter_value(struct scene *s, unsigned i)
+{
+    uint32_t node = s->doc.node[tg_doc_member(&s->doc, 0, TG_STR("parameter"))].child;
+
+    while (i-- > 0)
+        node = s->doc.node[node].next;
+    return tg_doc_member(&s->doc, node, TG_STR("value"));
+}
+
+static void fields_are_told(void **state)
+{
+    static const char *const want[] = {
+        "{\"time\":\"2026-09-21T14:13:20.123456Z\",\"stream\":\"0-00\",\"seq\":7,",
+        "\"request_id\":\"r1\"",
+        "\"url.path\":\"/v1/p/x\"",
+        "\"user_agent.original\":\"ua/1\"",
+        "\"principal\":\"hmac-sha256:",
+        "\"decision\":\"allow\",\"end\":\"done\"",
+        "\"http.response.status_code\":200",
+        "\"upstream.address\":\"10.0.0.1:443\"",
+        "\"forwarded.sha256\":\"",
+        "\"bytes.in\":0",
+    };
+    struct fixture *f = *state;
+    struct scene s;
+    struct tg_str line;
+
+    begin_scene(f, &s, "audit_log off;");
+    line = write_line(f, &s, false);
+    for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++)
+        if (!has(line, want[i]))
+            fail_msg("no %s in %.*s", want[i], TG_STR_ARG(line));
+    line = write_line(f, &s, true);
+    assert_false(has(line, "\"end\"") || has(line, "duration_us"));
+    end_scene(&s);
+}
+
+static bool has_digest(struct tg_str line, const char *name, struct tg_str of)
+{
+    unsigned char digest[TG_SHA256];
+    char member[128];
+    int n = snprintf(member, sizeof(member), "\"%s\":\"", name);
+
+    tg_sha256(of, digest);
+    tg_hex(digest, TG_SHA256, member + n);
+    member[n + TG_SHA256_HEX] = '\0';
+    return has(line, member);
+}
+
+/* Of the body as it came and as it went, also when these begin alike. */
+static void digests_are_of_what_came_and_went(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s;
+    struct tg_str line;
+
+    begin_scene(f, &s, "audit_log off;");
+    line = write_line(f, &s, false);
+    assert_true(has_digest(line, "request.sha256", s.request.body));
+    assert_true(has_digest(line, "forwarded.sha256", s.request.body));
+    tg_doc_replace(&s.doc, parameter_value(&s, 1), TG_STRING, TG_STR("\"other\""), "why");
+    assert_false(tg_str_eq(tg_request_forwarded_body(&s.request), s.request.body));
+    line = write_line(f, &s, false);
+    assert_true(has_digest(line, "request.sha256", s.request.body));
+    assert_true(has_digest(line, "forwarded.sha256", tg_request_forwarded_body(&s.request)));
+    s.request.error = TG_E_MEDIA_TYPE;
+    line = write_line(f, &s, false);
+    assert_true(has_digest(line, "request.sha256", s.request.body));
+    assert_false(has(line, "forwarded.sha256"));
+    end_scene(&s);
+}
+
+static void secrets_are_not_told(void **state)
+{
+    static const char *const never[] = {token, "query-secret", "cookie-secret", "wJalrXUtn",
+                                        "tok-9"};
+    static const struct {
+        const char *directives;
+        const char *shown;
+        const char *hidden;
+    } levels[] = {
+        {"audit_log off; audit_body none;", "\"decision\"", "config_desc"},
+        {"audit_log off;", "\"label\":\"AWS_SECRET_KEY\"", "0.0125"},
+        {"audit_log off;", "\"config_desc\":\"c\"", "s3cr3t"},
+        {"audit_log off; audit_body full;", "0.0125", "wJalrXUtn"},
+        {"audit_log off; audit_body full;", "echo s3cr3t", "tok-9"},
+        {"audit_log off; audit_body full; audit_redact default lr;", "echo s3cr3t", "0.0125"},
+        {"audit_log off; audit_body full; audit_redact default user_c*;", "lr", "s3cr3t"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(levels) / sizeof(*levels); i++) {
+        struct scene s;
+        struct tg_str line;
+
+        begin_scene(f, &s, levels[i].directives);
+        tg_doc_replace(&s.doc, parameter_value(&s, 0), TG_STRING, TG_STR("\"0.0125\""), "why");
+        tg_doc_replace(&s.doc, parameter_value(&s, 1), TG_STRING, TG_STR("\"wJalrXUtn.\""), "why");
+        line = write_line(f, &s, false);
+        if (!has(line, levels[i].shown) || has(line, levels[i].hidden))
+            fail_msg("%zu: %.*s", i, TG_STR_ARG(line));
+        assert_true(has(line, "\"path\":\"/parameter/0/value\""));
+        for (size_t k = 0; k < sizeof(never) / sizeof(*never); k++)
+            assert_false(has(line, never[k]));
+        end_scene(&s);
+    }
+}
+
+static void messages_are_masked(void **state)
+{
+    static const struct {
+        const char *pointer;
+        const char *message;
+        const char *want;
+    } rows[] = {
+        {"/config_desc", "Invalid 'c'.", "\"message\":\"Invalid 'c'.\""},
+        {"/parameter/1/value", "Invalid 'wJalrXUtn'.", "\"message\":\"Invalid 'hmac-sha256:"},
+        {"/parameter/1/value", "is wJalrXUtn", "\"message\":\"hmac-sha256:"},
+        {"/parameter/1/value", "must be a string", "\"message\":\"must be a string\""},
+        {"/parameter/1/label", "'AWS_SECRET_KEY' is twice there", "'AWS_SECRET_KEY' is"},
+        {"/api_token", "\"tok-9\" is unknown", "\"message\":\"\\\"hmac-sha256:"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct scene s;
+        struct tg_finding finding = {.severity = TG_VIOLATION,
+                                     .rule = "rule",
+                                     .error = TG_E_INVALID,
+                                     .pointer = tg_str_of(rows[i].pointer),
+                                     .message = tg_str_of(rows[i].message)};
+        struct tg_str line;
+
+        begin_scene(f, &s, "audit_log off; audit_body full;");
+        tg_report_add(&s.request.report, &finding);
+        line = write_line(f, &s, false);
+        if (!has(line, rows[i].want))
+            fail_msg("no %s in %.*s", rows[i].want, TG_STR_ARG(line));
+        assert_false(has(line, "wJalrXUtn") || has(line, "tok-9"));
+        assert_false(has(line, "forwarded.sha256"));
+        end_scene(&s);
+    }
+}
+
+/* Below level full, wherever a config may stand within the body. */
+static void places_are_hidden_by_level(void **state)
+{
+    static const struct {
+        const char *pointer;
+        bool hidden;
+    } rows[] = {
+        {"", false},
+        {"/config_desc", false},
+        {"/label", false},
+        {"/user_command", true},
+        {"/user_command/0", true},
+        {"/config/user_command", true},
+        {"/user_commands", false},
+        {"/parameter", true},
+        {"/parameter/0", true},
+        {"/parameter/0/value", true},
+        {"/parameter/0/other", true},
+        {"/parameter/0/label", false},
+        {"/parameter/0/key", false},
+        {"/parameter/0/value/0/label", true},
+        {"/parameter/label", true},
+        {"/jobs/2/config/parameter/0/value", true},
+        {"/jobs/2/config/parameter/0/name", false},
+        {"/parameters/0/value", false},
+    };
+    struct fixture *f = *state;
+    struct tg_redact redact;
+
+    tg_redact_init(&redact, fixture_conf(f, "audit_log off;"));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (tg_redact_pointer(&redact, NULL, tg_str_of(rows[i].pointer)) != rows[i].hidden)
+            fail_msg("%s", rows[i].pointer);
+    tg_redact_end(&redact);
+}
+
+/* A change is hidden where its place is, in whatever order changes come. */
+static void changes_are_hidden_like_places(void **state)
+{
+    static const char text[] =
+        "{\"a\":1,\"secret\":{\"b\":[2,{\"c\":3}],\"d\":4},\"e\":[[5],[{\"token\":6,\"f\":7}]],"
+        "\"parameter\":[{\"label\":\"db_password\",\"value\":8,\"g\":9},{\"value\":10,\"key\":11},"
+        "{\"name\":\"token\",\"value\":{\"h\":12,\"i\":[13]}},{\"label\":{\"value\":14},\"value\":"
+        "15}],"
+        "\"user_command\":[16],\"j\":17}";
+    static const char *const levels[] = {"none", "metadata", "full"};
+    struct fixture *f = *state;
+
+    for (size_t level = 0; level < 3; level++) {
+        struct scene s;
+        struct tg_redact_path path = {.n = 0};
+        struct tg_json_fault fault;
+        char directives[64];
+
+        snprintf(directives, sizeof(directives), "audit_log off; audit_body %s;", levels[level]);
+        begin_scene(f, &s, directives);
+        assert_true(tg_doc_parse(&s.doc, &f->arena, tg_str_of(text), &limits, &fault));
+        for (uint32_t i = 0; i < 2 * s.doc.original; i++) {
+            uint32_t node = i * 7 % s.doc.original; /* back and forth */
+
+            if (tg_doc_type(&s.doc, node) == TG_NUMBER)
+                tg_doc_replace(&s.doc, node, TG_NUMBER, TG_STR("0"), "why");
+        }
+        assert_true(s.doc.nchanges >= 17);
+        for (const struct tg_change *c = s.doc.changes; c != NULL; c = c->next)
+            if (tg_redact_change(&s.redact, &s.doc, c, &path) !=
+                tg_redact_pointer(&s.redact, &s.doc, c->pointer))
+                fail_msg("%s at level %s", c->pointer.p, levels[level]);
+        end_scene(&s);
+    }
+}
+
+/* The time for the record of a body with so many changes. */
+static double seconds_for(struct fixture *f, unsigned changes)
+{
+    struct tg_json_limits many = {64, 10000000};
+    struct tg_buf text = {0};
+    struct tg_json_fault fault;
+    struct timespec from, to;
+    struct scene s;
+
+    begin_scene(f, &s, "audit_log off; audit_body full;");
+    for (unsigned i = 0; i < changes; i++)
+        tg_buf_printf(&text, "%s{\"label\":\"l%u\",\"value\":0}", i == 0 ? "[" : ",", i);
+    tg_buf_putc(&text, ']');
+    s.request.body = tg_buf_str(&text);
+    assert_true(tg_doc_parse(&s.doc, &f->arena, s.request.body, &many, &fault));
+    for (uint32_t i = 0; i < s.doc.original; i++)
+        if (tg_doc_type(&s.doc, i) == TG_NUMBER)
+            tg_doc_replace(&s.doc, i, TG_STRING, TG_STR("\"0\""), "why");
+    assert_int_equal(s.doc.nchanges, changes);
+    s.line.n = 0;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    tg_audit_record_add(&s.redact, &s.line, &s.record, false);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    assert_int_equal(count(tg_buf_str(&s.line), "\"replace\""), changes);
+    end_scene(&s);
+    tg_buf_end(&text);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+}
+
+/* Sixteen times the changes may take sixteen times the time, and some; quadratic would take 256. */
+static void a_patch_takes_linear_time(void **state)
+{
+    double one = seconds_for(*state, 5000);
+    double many = seconds_for(*state, 80000);
+
+    if (many > 80 * one + 0.1)
+        fail_msg("%g s, then %g s", one, many);
+}
+
+static void names_match_by_word(void **state)
+{
+    static const struct {
+        const char *name;
+        bool match;
+    } rows[] = {
+        {"password", true},
+        {"db_password", true},
+        {"dbPassword", true},
+        {"PASSWORD2", true},
+        {"token", true},
+        {"auth_token", true},
+        {"X-Auth-Token", true},
+        {"HTTPToken", true},
+        {"tokenizer", false},
+        {"max_tokens", false},
+        {"ak", true},
+        {"AWS_SK", true},
+        {"mask", false},
+        {"task", false},
+        {"break", false},
+        {"api_key", true},
+        {"apiKey", true},
+        {"APIKEY", true},
+        {"keep_prob", false},
+        {"monkey", false},
+        {"key_file", true},
+        {"client-secret", true},
+        {"learning_rate", false},
+        {"author", false},
+        {"authorization", true},
+        {"sk", true},
+        {"skip", false},
+        {"", false},
+        {"___", false},
+        {"batch_size", false},
+        {"dataset_id", false},
+        {"secretary", true},
+        {"accesskeyid", true},
+        {"training_secret_of_the_model", true}, /* alike but for the middle */
+        {"training_select_of_the_model", false},
+        {"is_my_pwd_ok", true},
+        {"is_my_pad_ok", false},
+        {"pwd", true},
+        {"pad", false},
+    };
+    struct fixture *f = *state;
+    struct tg_redact redact;
+
+    tg_redact_init(&redact, fixture_conf(f, "audit_log off;"));
+    for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(*rows); i++) { /* all, and as remembered */
+        size_t row = i % (sizeof(rows) / sizeof(*rows));
+
+        if (tg_redact_name(&redact, tg_str_of(rows[row].name)) != rows[row].match)
+            fail_msg("%s", rows[row].name);
+    }
+    tg_redact_end(&redact);
+}
+
+/* There are two lists of them. */
+static void naming_members(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TG_NAMING_MEMBERS; i++)
+        assert_true(tg_name_is_naming(tg_naming_members[i]));
+    assert_false(tg_name_is_naming(TG_STR("names")));
+    assert_false(tg_name_is_naming(TG_STR("kay")));
+    assert_false(tg_name_is_naming(TG_STR("")));
+}
+
+static void compact_text_keeps_strings(void **state)
+{
+    static const struct {
+        const char *json;
+        const char *want;
+    } rows[] = {
+        {"", ""},
+        {" 1 ", "1"},
+        {"-0.01", "-0.01"},
+        {"\"a \\\" b\"", "\"a \\\" b\""},
+        {"[ 1 ,\t\"\" ,\r\n{ \"a b\" : \"\\\\\" } ]", "[1,\"\",{\"a b\":\"\\\\\"}]"},
+        {"\n\n{\n}\n", "{}"},
+    };
+    struct tg_buf out = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        out.n = 0;
+        tg_redact_compact(&out, tg_str_of(rows[i].json));
+        if (!tg_str_eq(tg_buf_str(&out), tg_str_of(rows[i].want)))
+            fail_msg("%s: %.*s", rows[i].json, TG_STR_ARG(out));
+    }
+    tg_buf_end(&out);
+}
+
+/* The seed's example writes `key` for `label`: that is a name, not a key. */
+static void a_parameter_name_is_shown(void **state)
+{
+    static const char text[] = "{\"parameter\":[{\"key\":\"batch_size\",\"value\":32},"
+                               "{\"label\":\"keep_prob\",\"value\":1}],\"key\":\"hidden\"}";
+    struct fixture *f = *state;
+    struct scene s;
+    struct tg_json_fault fault;
+    struct tg_str line;
+
+    begin_scene(f, &s, "audit_log off; audit_body full;");
+    assert_true(tg_doc_parse(&s.doc, &f->arena, tg_str_of(text), &limits, &fault));
+    line = write_line(f, &s, false);
+    assert_true(has(line, "{\"key\":\"batch_size\",\"value\":32}"));
+    assert_true(has(line, "{\"label\":\"keep_prob\",\"value\":1}"));
+    assert_false(has(line, "hidden"));
+    end_scene(&s);
+}
+
+static void equal_tokens_look_equal(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s;
+    char first[64];
+
+    begin_scene(f, &s, "audit_log off;");
+    write_line(f, &s, false);
+    memcpy(first, strstr(s.line.p, "\"principal\""), sizeof(first));
+    write_line(f, &s, false);
+    assert_memory_equal(first, strstr(s.line.p, "\"principal\""), 58);
+    s.request.credentials = TG_CRED_SIGNED;
+    s.request.access_key = TG_STR("AK42");
+    assert_true(has(write_line(f, &s, false), "\"principal\":\"AK42\""));
+    s.request.credentials = TG_CRED_NONE;
+    assert_false(has(write_line(f, &s, false), "principal"));
+    end_scene(&s);
+}
+
+static void decisions_follow_from_the_facts(void **state)
+{
+    static const struct {
+        enum tg_error violation;
+        enum tg_error error;
+        enum tg_error end;
+        unsigned warnings;
+        const char *want;
+    } rows[] = {
+        {TG_E_DONE, TG_E_DONE, TG_E_DONE, 0, "allow"},
+        {TG_E_DONE, TG_E_DONE, TG_E_DONE, 2, "warn"},
+        {TG_E_POLICY, TG_E_DONE, TG_E_DONE, 0, "deny"},
+        {TG_E_OBS_PATH, TG_E_DONE, TG_E_INVALID, 0, "invalid"},
+        {TG_E_DONE, TG_E_MEDIA_TYPE, TG_E_DONE, 0, "invalid"},
+        {TG_E_DONE, TG_E_DONE, TG_E_LIMITED, 0, "deny"},
+        {TG_E_DONE, TG_E_DONE, TG_E_HEAD_TIMEOUT, 0, "error"},
+        {TG_E_DONE, TG_E_DONE, TG_E_READ_TIMEOUT, 1, "error"},
+        {TG_E_DONE, TG_E_DONE, TG_E_CLIENT_GONE, 0, "error"},
+        {TG_E_DONE, TG_E_INTERNAL, TG_E_DONE, 0, "error"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct tg_request r;
+        struct tg_audit_record record = {.request = &r, .end = rows[i].end};
+        struct tg_finding finding = {
+            .severity = TG_VIOLATION, .rule = "r", .error = rows[i].violation};
+
+        tg_request_init(&r, &f->arena);
+        r.error = rows[i].error;
+        if (rows[i].violation != TG_E_DONE)
+            tg_report_add(&r.report, &finding);
+        r.report.warnings = rows[i].warnings;
+        assert_string_equal(tg_audit_decision(&record), rows[i].want);
+    }
+}
+
+static void policy_results_and_exceptions(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s;
+    struct tg_policy_result result = {.policy = TG_STR("team"),
+                                      .rule = TG_STR("workers"),
+                                      .result = TG_RULE_FAIL,
+                                      .mode = TG_STR("dryrun")};
+    struct tg_str line;
+
+    begin_scene(f, &s, "audit_log off;");
+    tg_report_result(&s.request.report, &result);
+    result.exception = TG_STR("EXC-42");
+    result.result = TG_RULE_SKIP;
+    tg_report_result(&s.request.report, &result);
+    tg_report_result(&s.request.report, &result);
+    line = write_line(f, &s, false);
+    assert_true(has(line, "\"policy.results\":[{\"policy\":\"team\",\"rule\":\"workers\","
+                          "\"result\":\"fail\",\"mode\":\"dryrun\"},"));
+    assert_true(has(line, "\"exceptions\":[\"EXC-42\"]"));
+    end_scene(&s);
+}
+
+/* Every byte in every place a client or an upstream can write to. */
+static void nothing_breaks_a_line(void **state)
+{
+    static const char *const nasty[] = {
+        "\"}\n{\"time\":\"x",       "\r\n\\\"",     "\x01\x02\x1f\x7f", "\xff\xfe\xc0\xaf",
+        "\xe2\x80\xa8\xe2\x80\xa9", "\xed\xa0\x80", "\\u0000",          "\xc2\x85",
+    };
+    struct fixture *f = *state;
+    char *large = malloc(32768);
+
+    assert_non_null(large);
+    memset(large, '\n', 32768);
+    for (size_t i = 0; i <= sizeof(nasty) / sizeof(*nasty); i++) {
+        struct tg_str v = {large, 32768};
+        struct tg_field fields[] = {{TG_STR("User-Agent"), v}, {TG_STR("X-Auth-Token"), v}};
+        struct scene s;
+
+        begin_scene(f, &s, "audit_log off; audit_body full;");
+        if (i < sizeof(nasty) / sizeof(*nasty))
+            v = fields[0].value = tg_str_of(nasty[i]);
+        s.request.method = s.request.path = s.request.request_id = s.request.route = v;
+        s.request.client_address = s.request.project_id = s.request.config_name = v;
+        s.request.fields = fields;
+        s.request.nfields = 2;
+        s.request.body = v;
+        s.record.trace_id = s.record.end_detail = s.record.upstream_address = v;
+        s.record.upstream_error_code = s.request.tls_principal = v;
+        s.record.upstream_failed = true;
+        assert_int_equal(count(write_line(f, &s, false), "{\"time\":"), 1);
+        assert_true(has(tg_buf_str(&s.line), "\"upstream.error_code\":\"(unreadable)\""));
+        end_scene(&s);
+    }
+    free(large);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
+    const struct CMUnitTest tests[] = {
+        TEST(fields_are_told),
+        TEST(digests_are_of_what_came_and_went),
+        TEST(secrets_are_not_told),
+        TEST(messages_are_masked),
+        TEST(places_are_hidden_by_level),
+        TEST(changes_are_hidden_like_places),
+        TEST(a_patch_takes_linear_time),
+        TEST(names_match_by_word),
+        TEST(naming_members),
+        TEST(compact_text_keeps_strings),
+        TEST(a_parameter_name_is_shown),
+        TEST(equal_tokens_look_equal),
+        TEST(decisions_follow_from_the_facts),
+        TEST(policy_results_and_exceptions),
+        TEST(nothing_breaks_a_line),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,91 @@
+/* Digests as text, and that short cuts give what the long way gives. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/crypto.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Every length there is a path of its own for, every byte in every place. */
+static void hex_is_what_printf_says(void **state)
+{
+    unsigned char in[48];
+    char out[2 * sizeof(in) + 1];
+    char want[2 * sizeof(in) + 1];
+
+    (void)state;
+    for (unsigned first = 0; first < 256; first++)
+        for (size_t n = 0; n <= sizeof(in); n++) {
+            memset(out, '!', sizeof(out));
+            for (size_t i = 0; i < n; i++) {
+                in[i] = (unsigned char)(first + i * 37);
+                sprintf(want + 2 * i, "%02x", in[i]);
+            }
+            tg_hex(in, n, out);
+            assert_memory_equal(out, want, 2 * n);
+            assert_int_equal(out[2 * n], '!');
+        }
+}
+
+/* Texts that part at every place, or not at all, of equal and of different lengths. */
+static void a_pair_is_hashed_like_two(void **state)
+{
+    char a[200], b[200];
+    unsigned char got[2][TG_SHA256], want[2][TG_SHA256];
+
+    (void)state;
+    for (size_t n = 0; n <= sizeof(a); n += n < 66 ? 1 : 7)
+        for (size_t m = 0; m <= sizeof(b); m += m < 66 ? 1 : 11)
+            for (size_t part = 0; part <= m + 1; part += 1 + part / 4) {
+                struct tg_str left = {a, n};
+                struct tg_str right = {part <= m ? b : a, m};
+
+                memset(a, 'x', sizeof(a));
+                memset(b, 'x', sizeof(b));
+                if (part < m)
+                    b[part] = 'y';
+                tg_sha256_pair(left, right, got[0], got[1]);
+                tg_sha256(left, want[0]);
+                tg_sha256(right, want[1]);
+                assert_memory_equal(got, want, sizeof(got));
+            }
+}
+
+/* Every length around a word, every byte, every bit; memory of exactly the size. */
+static void test_equal_secret(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n <= 40; n++) {
+        char *a = malloc(n + (n == 0));
+        char *b = malloc(n + (n == 0));
+
+        memset(a, 'x', n);
+        memset(b, 'x', n);
+        assert_true(tg_equal_secret((struct tg_str){a, n}, (struct tg_str){b, n}));
+        for (size_t i = 0; i < 8 * n; i++) {
+            b[i / 8] = (char)(b[i / 8] ^ 1 << i % 8);
+            assert_false(tg_equal_secret((struct tg_str){a, n}, (struct tg_str){b, n}));
+            b[i / 8] = 'x';
+        }
+        if (n > 0)
+            assert_false(tg_equal_secret((struct tg_str){a, n}, (struct tg_str){b, n - 1}));
+        free(a);
+        free(b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hex_is_what_printf_says),
+        cmocka_unit_test(a_pair_is_hashed_like_two),
+        cmocka_unit_test(test_equal_secret),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

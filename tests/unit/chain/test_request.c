@@ -1,0 +1,422 @@
+/* What filters know of a request, the answer of a refused one, and the walker over a chain. */
+#include "chain/chain.h"
+
+#include "json/document.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct tg_arena arena;
+
+static int begin(void **state)
+{
+    (void)state;
+    tg_arena_init(&arena);
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    tg_arena_end(&arena);
+    return 0;
+}
+
+static struct tg_request request_with(const struct tg_field *fields, unsigned n)
+{
+    struct tg_request r;
+
+    tg_request_init(&r, &arena);
+    r.fields = fields;
+    r.nfields = n;
+    r.request_id = TG_STR("id-1");
+    return r;
+}
+
+static void credentials_are_told_apart(void **state)
+{
+    static const struct {
+        const char *authorization, *token;
+        enum tg_credentials credentials;
+        const char *access_key;
+    } rows[] = {
+        {NULL, NULL, TG_CRED_NONE, ""},
+        {NULL, "abc", TG_CRED_TOKEN, ""},
+        {"SDK-HMAC-SHA256 Access=AK1, SignedHeaders=host;x-sdk-date, Signature=00", NULL,
+         TG_CRED_SIGNED, "AK1"},
+        {"SDK-HMAC-SHA256 Access=AK1,SignedHeaders=host,Signature=00", "abc", TG_CRED_SIGNED,
+         "AK1"},
+        {"SDK-HMAC-SHA256 Credential=AK2/20260101/region, Signature=00", NULL, TG_CRED_SIGNED,
+         "AK2"},
+        {"SDK-HMAC-SHA256 SignedHeaders=host, Access=AK3", NULL, TG_CRED_SIGNED, "AK3"},
+        {"sdk-hmac-sm3 Access=AK4", NULL, TG_CRED_SIGNED, "AK4"},
+        {"V11-HMAC-SHA256 Credential=AK5", NULL, TG_CRED_SIGNED, "AK5"},
+        {"SDK-HMAC-SHA256", NULL, TG_CRED_SIGNED, ""},
+        {"Bearer SDK-HMAC-SHA256 Access=AK", NULL, TG_CRED_BEARER, ""},
+        {"bearer x", NULL, TG_CRED_BEARER, ""},
+        {"Basic x", NULL, TG_CRED_OTHER, ""},
+        {"Basic x", "abc", TG_CRED_TOKEN, ""},
+        {"", NULL, TG_CRED_OTHER, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tg_field fields[2];
+        unsigned n = 0;
+        struct tg_request r;
+
+        if (rows[i].authorization != NULL)
+            fields[n++] =
+                (struct tg_field){TG_STR("authorization"), tg_str_of(rows[i].authorization)};
+        if (rows[i].token != NULL)
+            fields[n++] = (struct tg_field){TG_STR("X-AUTH-TOKEN"), tg_str_of(rows[i].token)};
+        r = request_with(fields, n);
+        tg_request_identify(&r);
+        if (r.credentials != rows[i].credentials ||
+            !tg_str_eq(r.access_key, tg_str_of(rows[i].access_key)))
+            fail_msg("row %zu: %d, \"%.*s\"", i, r.credentials, TG_STR_ARG(r.access_key));
+    }
+}
+
+static void languages_are_weighed(void **state)
+{
+    static const struct {
+        const char *first, *second;
+        bool chinese;
+    } rows[] = {
+        {NULL, NULL, false},
+        {"zh", NULL, true},
+        {"ZH-cn", NULL, true},
+        {"zh-CN,zh;q=0.9,en;q=0.8", NULL, true},
+        {"en-US,en;q=0.9,zh;q=0.8", NULL, false},
+        {"en;q=0.5, zh;q=0.6", NULL, true},
+        {"zh, en", NULL, true},
+        {"en, zh", NULL, false},
+        {"zh;q=0", NULL, false},
+        {"fr, zh;q=0.5, en;q=0.5", NULL, true},
+        {"fr, en;q=0.5, zh;q=0.5", NULL, false},
+        {"zh;q=0.001", NULL, true},
+        {"fr, zh;q=0.1", NULL, true},
+        {"fr", NULL, false},
+        {"*", NULL, false},
+        {"zha", NULL, false},
+        {"zh;q=x", NULL, false},
+        {"", NULL, false},
+        {",,zh ; q=1.0", NULL, true},
+        {"en;q=0.2", "zh;q=0.3", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tg_field fields[2] = {{TG_STR("Accept-Language"), tg_str_of(rows[i].first)},
+                                     {TG_STR("Accept-Language"), tg_str_of(rows[i].second)}};
+        unsigned n = rows[i].second != NULL ? 2 : rows[i].first != NULL ? 1 : 0;
+        struct tg_request r = request_with(fields, n);
+
+        if (tg_request_prefers_chinese(&r) != rows[i].chinese)
+            fail_msg("%s", rows[i].first);
+    }
+}
+
+/* --- answers --- */
+
+static void add(struct tg_request *r, enum tg_severity severity, enum tg_error error,
+                uint32_t offset)
+{
+    struct tg_finding f = {.severity = severity,
+                           .rule = "r",
+                           .error = error,
+                           .pointer = TG_STR("/a"),
+                           .offset = offset,
+                           .message = TG_STR("is \"wrong\""),
+                           .message_zh = TG_STR("错误")};
+
+    tg_report_add(&r->report, &f);
+}
+
+static struct tg_doc answer(const struct tg_request *r, int *status)
+{
+    struct tg_json_limits limits = {64, 100000};
+    struct tg_json_fault fault;
+    struct tg_buf b = {0};
+    struct tg_doc d;
+
+    tg_request_answer(r, &b, status);
+    assert_true(tg_doc_parse(&d, &arena, tg_arena_dup(&arena, tg_buf_str(&b)), &limits, &fault));
+    tg_buf_end(&b);
+    return d;
+}
+
+static void must_say(const struct tg_doc *d, const char *pointer, const char *text)
+{
+    uint32_t node = tg_doc_find(d, tg_str_of(pointer));
+
+    assert_int_not_equal(node, TG_NONE);
+    if (tg_doc_type(d, node) == TG_STRING ? !tg_doc_is(d, node, tg_str_of(text))
+                                          : !tg_str_eq(tg_doc_text(d, node), tg_str_of(text)))
+        fail_msg("%s: %.*s", pointer, TG_STR_ARG(tg_doc_text(d, node)));
+}
+
+static void an_answer_has_every_violation(void **state)
+{
+    struct tg_request r = request_with(NULL, 0);
+    struct tg_doc d;
+    int status;
+
+    (void)state;
+    r.body = TG_STR("{\n \"a\": 1}");
+    add(&r, TG_WARNING, TG_E_OBS_PATH, 0);
+    add(&r, TG_VIOLATION, TG_E_MISSING, TG_NONE);
+    add(&r, TG_VIOLATION, TG_E_POLICY, 8);
+    d = answer(&r, &status);
+    assert_int_equal(status, 400);
+    must_say(&d, "/is_success", "false");
+    must_say(&d, "/error_code", "ModelArts.0104");
+    must_say(&d, "/request_id", "id-1");
+    must_say(&d, "/error_message",
+             "2 problems in the request body: /a is \"wrong\"; /a is \"wrong\" (line 2, column 7)");
+    must_say(&d, "/error_msg",
+             "2 problems in the request body: /a is \"wrong\"; /a is \"wrong\" (line 2, column 7)");
+    must_say(&d, "/violations/0/code", "ModelArts.0104");
+    must_say(&d, "/violations/1/code", "ModelArts.0105");
+    must_say(&d, "/violations/1/pointer", "/a");
+    must_say(&d, "/violations/1/rule", "r");
+    must_say(&d, "/violations/1/line", "2");
+    must_say(&d, "/violations/1/column", "7");
+    must_say(&d, "/violations/1/message", "is \"wrong\"");
+    must_say(&d, "/violations/1/message_zh", "错误");
+    assert_int_equal(tg_doc_find(&d, TG_STR("/violations/2")), TG_NONE);
+    assert_int_equal(tg_doc_find(&d, TG_STR("/violations/0/line")), TG_NONE);
+}
+
+static void the_first_violation_gives_the_status(void **state)
+{
+    struct tg_request r = request_with(NULL, 0);
+    struct tg_doc d;
+    int status;
+
+    (void)state;
+    add(&r, TG_VIOLATION, TG_E_POLICY, TG_NONE);
+    add(&r, TG_VIOLATION, TG_E_INVALID, TG_NONE);
+    assert_int_equal(tg_refuse(&r), TG_REPLY);
+    assert_int_equal(r.error, TG_E_POLICY);
+    d = answer(&r, &status);
+    assert_int_equal(status, 403);
+    must_say(&d, "/error_code", "ModelArts.0105");
+}
+
+static void an_answer_without_violations(void **state)
+{
+    static const struct tg_field chinese[] = {{{"Accept-Language", 15}, {"zh", 2}}};
+    struct tg_request r = request_with(chinese, 1);
+    struct tg_doc d;
+    int status;
+
+    (void)state;
+    assert_int_equal(tg_reply(&r, TG_E_LIMITED, NULL, NULL), TG_REPLY);
+    d = answer(&r, &status);
+    assert_int_equal(status, 429);
+    must_say(&d, "/error_code", "ModelArts.0114");
+    must_say(&d, "/error_msg", tg_error_info(TG_E_LIMITED)->message_zh);
+}
+
+/* Warnings never push a violation out, and what is not kept is counted. */
+static void findings_are_bounded(void **state)
+{
+    struct tg_request r = request_with(NULL, 0);
+    unsigned kept = 0;
+    int status;
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++)
+        add(&r, TG_WARNING, TG_E_INVALID, TG_NONE);
+    for (unsigned i = 0; i < 1000; i++)
+        add(&r, TG_VIOLATION, TG_E_INVALID, TG_NONE);
+    for (const struct tg_finding *f = r.report.first; f != NULL; f = f->next)
+        kept++;
+    assert_int_equal(kept, 2 * TG_MAX_FINDINGS);
+    assert_int_equal(r.report.violations, 1000);
+    assert_int_equal(r.report.warnings, 1000);
+    (void)answer(&r, &status);
+    assert_int_equal(status, 400);
+}
+
+/* --- the walker --- */
+
+/* Filters that note what happens to them; the configuration says what to answer. */
+struct notes {
+    char text[64];
+};
+
+static struct notes *notes_of(const struct tg_request *r)
+{
+    return r->exchange;
+}
+
+static void note(const struct tg_request *r, char c)
+{
+    struct notes *n = notes_of(r);
+    size_t at = strlen(n->text);
+
+    assert_true(at + 1 < sizeof(n->text));
+    n->text[at] = c;
+}
+
+struct state {
+    unsigned calls;
+};
+
+static enum tg_verdict on_next(struct tg_request *r, const void *conf, void *state)
+{
+    (void)conf;
+    assert_null(state);
+    note(r, 'n');
+    return TG_NEXT;
+}
+
+static enum tg_verdict on_wait(struct tg_request *r, const void *conf, void *state)
+{
+    struct state *s = state;
+
+    note(r, 'w');
+    return ++s->calls < *(const unsigned *)conf ? tg_wait(r, "waiting for a test", 1) : TG_NEXT;
+}
+
+static enum tg_verdict on_object(struct tg_request *r, const void *conf, void *state)
+{
+    (void)conf;
+    (void)state;
+    note(r, 'o');
+    add(r, TG_VIOLATION, TG_E_POLICY, TG_NONE);
+    return TG_NEXT;
+}
+
+static enum tg_verdict on_break(struct tg_request *r, const void *conf, void *state)
+{
+    (void)conf;
+    (void)state;
+    note(r, 'b');
+    return tg_fail(r, "broken");
+}
+
+static void done_next(struct tg_request *r, const void *conf, void *state)
+{
+    (void)conf;
+    (void)state;
+    note(r, 'N');
+}
+
+static void done_wait(struct tg_request *r, const void *conf, void *state)
+{
+    (void)conf;
+    (void)state;
+    note(r, 'W');
+}
+
+static const struct tg_filter next = {
+    .abi = TG_FILTER_ABI, .name = "next", .on_request = on_next, .on_done = done_next};
+static const struct tg_filter waits = {.abi = TG_FILTER_ABI,
+                                       .name = "waits",
+                                       .conf_size = sizeof(unsigned),
+                                       .state_size = sizeof(struct state),
+                                       .on_request = on_wait,
+                                       .on_done = done_wait};
+static const struct tg_filter objects = {
+    .abi = TG_FILTER_ABI, .name = "objects", .on_request = on_object};
+static const struct tg_filter breaks = {
+    .abi = TG_FILTER_ABI, .name = "breaks", .on_request = on_break};
+
+/* Stands in for filters/table.c. */
+const struct tg_filter *const tg_builtin_filters[] = {&next, &waits, &objects, &breaks, NULL};
+
+static void chains_are_walked(void **state)
+{
+    static const struct {
+        const struct tg_filter *filters[4];
+        unsigned calls; /* of `waits` until it is content */
+        enum tg_verdict verdict;
+        const char *notes; /* small: on_request, capital: on_done */
+    } rows[] = {
+        {{NULL}, 0, TG_NEXT, ""},
+        {{&next}, 0, TG_NEXT, "nN"},
+        {{&next, &waits}, 1, TG_NEXT, "nwWN"},
+        {{&next, &waits, &next}, 3, TG_NEXT, "nwwwnNWN"},
+        {{&waits, &objects, &next}, 2, TG_REPLY, "wwonNW"},
+        {{&objects}, 0, TG_REPLY, "o"},
+        {{&next, &breaks, &next}, 0, TG_FAIL, "nbN"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        unsigned calls = rows[i].calls;
+        struct tg_location location = {.nfilters = 0};
+        struct tg_request r = request_with(NULL, 0);
+        struct notes notes = {{0}};
+        struct tg_chain chain = {0};
+        enum tg_verdict verdict;
+
+        while (location.nfilters < 4 && rows[i].filters[location.nfilters] != NULL) {
+            location.filters[location.nfilters] = rows[i].filters[location.nfilters];
+            location.conf[location.nfilters] = &calls;
+            location.nfilters++;
+        }
+        r.exchange = &notes;
+        tg_chain_done(&chain); /* harmless before it began */
+        tg_chain_begin(&chain, &location, &r);
+        do {
+            verdict = tg_chain_run(&chain);
+        } while (verdict == TG_WAIT);
+        tg_chain_done(&chain);
+        tg_chain_done(&chain);
+        assert_int_equal(verdict, rows[i].verdict);
+        assert_string_equal(notes.text, rows[i].notes);
+    }
+}
+
+/* A filter that waits for ever fails; one that a client leaves behind is still told. */
+static void a_chain_settles_or_fails(void **state)
+{
+    unsigned never = UINT_MAX;
+    struct tg_location location = {.filters = {&waits}, .nfilters = 1};
+    struct tg_request r = request_with(NULL, 0);
+    struct tg_chain chain;
+    unsigned turns = 0;
+
+    (void)state;
+    location.conf[0] = &never;
+    tg_chain_begin(&chain, &location, &r);
+    for (;;) {
+        struct notes notes = {{0}};
+
+        r.exchange = &notes;
+        if (tg_chain_run(&chain) != TG_WAIT)
+            break;
+        assert_string_equal(r.waiting, "waiting for a test");
+        assert_string_equal(notes.text, "w");
+        turns++;
+    }
+    assert_int_equal(turns, TG_CHAIN_MAX_TURNS);
+    assert_int_equal(r.error, TG_E_INTERNAL);
+    r.exchange = &(struct notes){{0}};
+    tg_chain_done(&chain);
+    assert_string_equal(notes_of(&r)->text, "W");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(credentials_are_told_apart, begin, finish),
+        cmocka_unit_test_setup_teardown(languages_are_weighed, begin, finish),
+        cmocka_unit_test_setup_teardown(an_answer_has_every_violation, begin, finish),
+        cmocka_unit_test_setup_teardown(the_first_violation_gives_the_status, begin, finish),
+        cmocka_unit_test_setup_teardown(an_answer_without_violations, begin, finish),
+        cmocka_unit_test_setup_teardown(findings_are_bounded, begin, finish),
+        cmocka_unit_test_setup_teardown(chains_are_walked, begin, finish),
+        cmocka_unit_test_setup_teardown(a_chain_settles_or_fails, begin, finish),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

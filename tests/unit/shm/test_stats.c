@@ -1,0 +1,272 @@
+/* Counters: what one exchange adds, what becomes of them when a process ends, how they are told. */
+#include "shm/stats.h"
+
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    struct tg_stats *s;
+    struct tg_arena arena;
+    struct tg_request request;
+    struct tg_audit_record record;
+};
+
+static int begin(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    f->s = tg_stats_new();
+    tg_arena_init(&f->arena);
+    tg_request_init(&f->request, &f->arena);
+    f->record = (struct tg_audit_record){.request = &f->request, .status = 200};
+    *state = f;
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct fixture *f = *state;
+
+    tg_stats_end(f->s);
+    tg_arena_end(&f->arena);
+    free(f);
+    return 0;
+}
+
+/* A worker that serves, in slot `i`. */
+static struct tg_stats_slot *worker(struct fixture *f, unsigned i)
+{
+    struct tg_stats_slot *slot = tg_stats_take(f->s, i, i);
+
+    slot->pid = 100 + (int)i;
+    slot->ready = true;
+    return slot;
+}
+
+static void contains(const struct tg_buf *text, const char *line)
+{
+    if (memmem(text->p, text->n, line, strlen(line)) == NULL)
+        fail_msg("no \"%s\" in\n%.*s", line, (int)text->n, text->p);
+}
+
+static void one_exchange(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_stats_slot *slot = worker(f, 0);
+    struct tg_buf text = {0};
+    unsigned route = tg_stats_route(f->s, TG_STR("/v1/{a}\"\\"));
+
+    assert_int_equal(route, 1);
+    assert_int_equal(tg_stats_route(f->s, TG_STR("/v1/{a}\"\\")), 1);
+    f->record.duration_us = 5000;
+    f->record.bytes_in = 7;
+    f->record.bytes_out = 9;
+    tg_stats_exchange(slot, route, &f->record);
+    f->record.duration_us = 11000000;
+    f->record.end = TG_E_UPSTREAM_CONNECT;
+    f->record.status = 502;
+    tg_stats_exchange(slot, 0, &f->record);
+    tg_stats_metrics(f->s, &text);
+    contains(&text, "trainguard_http_requests_total{route=\"/v1/{a}\\\"\\\\\",decision=\"allow\","
+                    "status_class=\"2xx\"} 1\n");
+    contains(&text, "{route=\"other\",decision=\"error\",status_class=\"5xx\"} 1\n");
+    contains(&text, "_bucket{route=\"/v1/{a}\\\"\\\\\",le=\"0.005\"} 1\n");
+    contains(&text, "_bucket{route=\"other\",le=\"10\"} 0\n");
+    contains(&text, "_bucket{route=\"other\",le=\"+Inf\"} 1\n");
+    contains(&text, "trainguard_upstream_errors_total{kind=\"upstream_connect\"} 1\n");
+    contains(&text, "trainguard_http_request_body_bytes_total 14\n");
+    tg_buf_end(&text);
+}
+
+static void nobody_counts_without_a_slot(void **state)
+{
+    struct fixture *f = *state;
+
+    tg_stats_exchange(NULL, 0, &f->record);
+}
+
+static void names_and_their_end(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_stats_slot *slot = worker(f, 0);
+    struct tg_policy_result result = {.policy = TG_STR("gpu"),
+                                      .rule = TG_STR("cap"),
+                                      .result = TG_RULE_WARN,
+                                      .mode = TG_STR("dryrun")};
+    struct tg_buf text = {0};
+
+    tg_report_result(&f->request.report, &result);
+    tg_report_add(
+        &f->request.report,
+        &(struct tg_finding){.severity = TG_VIOLATION, .rule = "type", .error = TG_E_INVALID});
+    for (unsigned i = 0; i < 3; i++)
+        tg_stats_exchange(slot, 0, &f->record);
+    tg_stats_metrics(f->s, &text);
+    contains(&text, "trainguard_policy_results_total{policy=\"gpu\",rule=\"cap\",result=\"warn\","
+                    "mode=\"dryrun\"} 3\n");
+    contains(&text, "trainguard_violations_total{rule=\"type\"} 3\n");
+    tg_buf_end(&text);
+}
+
+/* Names as long as a policy may have that differ in their last byte alone, and some too long. */
+static void long_names(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_stats_slot *slot = worker(f, 0);
+    char longest[65] = "", too_long[TG_STATS_NAME_TEXT + 1] = "", line[256];
+    struct tg_policy_result result = {.result = TG_RULE_ERROR, .mode = TG_STR("dryrun")};
+    struct tg_buf text = {0};
+
+    memset(longest, 'p', 63);
+    memset(too_long, 'v', TG_STATS_NAME_TEXT);
+    for (char last = 'a'; last < 'c'; last++) {
+        longest[63] = last;
+        result.policy = result.rule = tg_arena_dup(&f->arena, tg_str_of(longest));
+        tg_report_result(&f->request.report, &result);
+    }
+    result.policy = tg_str_of(too_long);
+    tg_report_result(&f->request.report, &result);
+    tg_report_add(
+        &f->request.report,
+        &(struct tg_finding){.severity = TG_VIOLATION, .rule = too_long, .error = TG_E_INVALID});
+    tg_stats_exchange(slot, 0, &f->record);
+    tg_stats_metrics(f->s, &text);
+    for (char last = 'a'; last < 'c'; last++) {
+        longest[63] = last;
+        snprintf(line, sizeof(line),
+                 "{policy=\"%s\",rule=\"%s\",result=\"error\",mode=\"dryrun\"} 1\n", longest,
+                 longest);
+        contains(&text, line);
+    }
+    contains(&text, "trainguard_metric_names_lost_total 2\n");
+    tg_buf_end(&text);
+}
+
+/* More rules than the table has places: the rest is counted, without its name. */
+static void too_many_names(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_stats_slot *slot = worker(f, 0);
+    char rules[TG_STATS_NAMES + 5][8];
+
+    for (unsigned i = 0; i < TG_STATS_NAMES + 5; i++) {
+        snprintf(rules[i], sizeof(rules[i]), "r%u", i);
+        tg_report_init(&f->request.report, &f->arena);
+        tg_report_add(&f->request.report, &(struct tg_finding){.severity = TG_VIOLATION,
+                                                               .rule = rules[i],
+                                                               .error = TG_E_INVALID});
+        tg_stats_exchange(slot, 0, &f->record);
+    }
+    assert_int_equal(slot->counts.names_lost, 5);
+}
+
+static void nothing_is_lost_with_a_process(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_stats_slot *sum = malloc(sizeof(*sum));
+
+    for (unsigned i = 0; i < 3; i++) {
+        tg_stats_exchange(worker(f, 0), 0, &f->record);
+        f->s->slot[0].gauges.connections = 4;
+        tg_stats_fold(f->s, 0);
+    }
+    tg_stats_exchange(worker(f, 1), 0, &f->record);
+    f->s->slot[1].gauges.connections = 2;
+    tg_stats_sum(f->s, sum);
+    assert_int_equal(sum->counts.ends[TG_E_DONE], 4);
+    assert_int_equal(sum->gauges.connections, 2);
+    free(sum);
+}
+
+static void routes_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 1; i < TG_STATS_ROUTES + 3; i++) {
+        char text[16];
+        int n = snprintf(text, sizeof(text), "/%u", i);
+
+        assert_int_equal(tg_stats_route(f->s, (struct tg_str){text, (size_t)n}),
+                         i < TG_STATS_ROUTES ? i : 0);
+    }
+}
+
+/* Cut, two of them could be one. */
+static void long_routes_have_no_name(void **state)
+{
+    struct fixture *f = *state;
+    char text[TG_STATS_ROUTE_TEXT];
+
+    memset(text, 'r', sizeof(text));
+    assert_int_equal(tg_stats_route(f->s, (struct tg_str){text, sizeof(text)}), 0);
+    assert_int_equal(tg_stats_route(f->s, (struct tg_str){text, sizeof(text) - 1}), 1);
+    assert_int_equal(tg_stats_route(f->s, (struct tg_str){text, sizeof(text) - 1}), 1);
+}
+
+static bool ready(struct fixture *f, const char *line)
+{
+    struct tg_buf text = {0};
+    bool good = tg_stats_ready(f->s, &text);
+
+    contains(&text, line);
+    tg_buf_end(&text);
+    return good;
+}
+
+static void readiness(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_stats_slot *slot;
+
+    assert_false(ready(f, "[-] workers: no worker is ready\n"));
+    slot = worker(f, 0);
+    assert_true(ready(f, "[+] workers ok\n"));
+    strcpy(slot->trouble, "disk full");
+    assert_false(ready(f, "[-] audit log: disk full\n"));
+    slot->trouble[0] = '\0';
+    slot->beat = 1;
+    assert_int_equal(tg_stats_turning(f->s), tg_clock_mono_now() < 15000001);
+    slot->beat = tg_clock_mono_now();
+    slot->old = true;
+    assert_false(ready(f, "[-] workers: no worker is ready\n"));
+    slot->old = false;
+    f->s->draining = true;
+    assert_false(ready(f, "[-] serving: the gateway is shutting down\n"));
+}
+
+static void answers(void **state)
+{
+    struct fixture *f = *state;
+    static char text[2 * TG_STATS_ANSWER];
+
+    memset(text, 'x', sizeof(text));
+    tg_stats_answer(f->s, false, (struct tg_str){text, sizeof(text)});
+    assert_int_equal(f->s->answers, 1);
+    assert_false(f->s->answered_well);
+    assert_int_equal(strlen(f->s->answer), TG_STATS_ANSWER - 1);
+    tg_stats_answer(f->s, true, TG_STR(""));
+    assert_int_equal(f->s->answers, 2);
+    assert_int_equal(f->s->generation, 1);
+    assert_string_equal(f->s->answer, "");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(one_exchange),        TEST(nobody_counts_without_a_slot),
+        TEST(names_and_their_end), TEST(long_names),
+        TEST(too_many_names),      TEST(nothing_is_lost_with_a_process),
+        TEST(routes_are_bounded),  TEST(long_routes_have_no_name),
+        TEST(readiness),           TEST(answers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
