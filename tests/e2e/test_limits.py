@@ -24,11 +24,10 @@ def records(guard, n):
     return [(r["end"], r.get("end_detail", "")) for r in found]
 
 
-def drip(client, piece, seconds=10):
-    """Sends a piece every 20 ms until the gateway answers."""
+def drip(client, piece):
+    """Sends a piece every 20 ms until the gateway answers; the answer."""
     client.sock.settimeout(0.02)
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    while True:
         if not client.send(piece):
             break
         try:
@@ -57,10 +56,10 @@ def test_body_rate(gateway, origin, head, piece):
 def test_body_rate_is_met(gateway, origin):
     """A steady client is slower than the timeout, but not than the rate."""
     guard = gateway(origin(), locations=PASS,
-                    server="client_body_timeout 300ms; client_body_min_rate 1k;")
+                    server="client_body_timeout 2s; client_body_min_rate 100;")
     with Client(guard.port) as client:
-        client.send(request("POST", "/x", None, "Content-Length: 30000"))
-        for _ in range(30):
+        client.send(request("POST", "/x", None, "Content-Length: 130000"))
+        for _ in range(130):
             client.send(b"x" * 1000)
             time.sleep(0.02)  # the pace is what is tested
         assert client.final().status == 200
@@ -250,9 +249,9 @@ def test_no_file_descriptors(gateway, origin):
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 8, used + 8))
     clients = [Client(guard.port) for _ in range(30)]
     guard.wait_log("accept on .* failed")
-    before = cpu(pid), time.monotonic()
-    time.sleep(0.5)  # what a spinning worker would burn
-    assert cpu(pid) - before[0] < 0.25 * (time.monotonic() - before[1])
+    before = cpu(pid)
+    time.sleep(0.5)  # a worker that spins burns most of it
+    assert cpu(pid) - before < 0.12
     for client in clients:
         client.sock.close()
     assert ask(guard.port, GET).status == 200

@@ -1,5 +1,4 @@
 /* Regular expressions: what matches, what does not compile and where, what hits a limit. */
-#include "base/clock.h"
 #include "policy/pattern.h"
 
 #include <setjmp.h>
@@ -110,14 +109,14 @@ static void long_texts(void **state)
     free(text);
 }
 
-/* What takes the square or the cube of the text's length is an error too: every "curl" is a place
- * to begin, and from each the rest of the text is read. */
+/* A pattern whose steps are the square or the cube of the text's length ends in an error as soon as
+ * the steps of the text and the spare ones are used up: every "curl" is a place to begin, and from
+ * each the rest of the text is read. Without the limit the test would take hours. */
 static void long_ways_are_short(void **state)
 {
-    enum { SIZE = 1 << 20 };
+    enum { SIZE = 1 << 16 };
     static const char *const patterns[] = {"curl.*\\|.*sh", "l.*r.*u.*[0-9]", "(?s).*\\|.*[0-9]"};
     char *text = malloc(SIZE);
-    uint64_t start = tg_clock_mono_now();
 
     (void)state;
     assert_non_null(text);
@@ -126,11 +125,13 @@ static void long_ways_are_short(void **state)
     memcpy(text + SIZE - 3, "h~s", 3);
     for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
         struct tg_pattern *p = compile(patterns[i], TG_PATTERN_MUST_NOT);
+        uint32_t spare = TG_PATTERN_STEPS;
 
-        assert_int_equal(match(p, (struct tg_str){text, SIZE}), TG_PATTERN_ERROR);
+        assert_int_equal(tg_pattern_match(p, (struct tg_str){text, SIZE}, &spare),
+                         TG_PATTERN_ERROR);
+        assert_int_equal(spare, 0);
         tg_pattern_end(p);
     }
-    assert_true(tg_clock_mono_now() - start < 20000000);
     free(text);
 }
 
@@ -174,12 +175,14 @@ static void few_steps_are_not_counted(void **state)
     tg_pattern_end(few);
 }
 
-/* What explodes ends soon. The bound is generous for slow machines and sanitizers. */
+/* A pattern that explodes ends without a match: PCRE2 sees early that there is none, or a limit
+ * holds. */
 static void explosions_are_short(void **state)
 {
     static const char *const patterns[] = {"^(a+)+$", "^(a|aa)+$", "(a*)*b", "^((a|b|ab)*)*c"};
+    static const enum tg_pattern_result results[] = {TG_PATTERN_ERROR, TG_PATTERN_ERROR,
+                                                     TG_PATTERN_NO, TG_PATTERN_NO};
     char text[4096];
-    uint64_t start = tg_clock_mono_now();
 
     (void)state;
     memset(text, 'a', sizeof(text));
@@ -187,10 +190,9 @@ static void explosions_are_short(void **state)
     for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
         struct tg_pattern *p = compile(patterns[i], TG_PATTERN_MUST);
 
-        assert_true(match(p, (struct tg_str){text, sizeof(text)}) != TG_PATTERN_YES);
+        assert_int_equal(match(p, (struct tg_str){text, sizeof(text)}), results[i]);
         tg_pattern_end(p);
     }
-    assert_true(tg_clock_mono_now() - start < 5000000);
 }
 
 int main(void)
