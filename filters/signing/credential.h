@@ -1,0 +1,100 @@
+/*
+ * The gateway's own keys, as the process that fetches them hands them to the workers that sign with
+ * them: one shared map, written by the keeper alone and read by workers without locks, files or
+ * sockets. The map is a sealed memory file: once a process has given up writing (see
+ * tg_credentials_read_only()) it cannot get it back.
+ */
+#ifndef TG_SIGNING_CREDENTIAL_H
+#define TG_SIGNING_CREDENTIAL_H
+
+#include "base/str.h"
+
+enum {
+    TG_CREDENTIALS = 16,            /* that a configuration can name */
+    TG_CREDENTIAL_NAME = 64,        /* bytes, all with their NUL */
+    TG_CREDENTIAL_KEY = 128,        /* of an access key */
+    TG_CREDENTIAL_SECRET = 256,     /* of a secret key */
+    TG_CREDENTIAL_TOKEN = 8192 + 1, /* of a security token */
+    TG_CREDENTIAL_PROJECT = 65,     /* of a project's id */
+    TG_CREDENTIAL_ERROR = 64,       /* of the word for the last failure */
+};
+
+/* What a key is worth now. */
+enum tg_credential_state {
+    TG_CREDENTIAL_NONE = 1, /* there never was one */
+    TG_CREDENTIAL_FRESH,
+    TG_CREDENTIAL_STALE,   /* its refresh is due and fails; the key still holds */
+    TG_CREDENTIAL_EXPIRED, /* not used any more */
+};
+
+/* The word of a state: "none", "fresh", "stale", "expired". */
+const char *tg_credential_state_text(enum tg_credential_state state);
+
+/* A key, all of one set: access key, secret and token are never of different ones. Texts end with a
+ * NUL; whoever has a copy wipes it (tg_wipe()). */
+struct tg_credential {
+    char access_key[TG_CREDENTIAL_KEY];
+    char secret[TG_CREDENTIAL_SECRET];
+    char token[TG_CREDENTIAL_TOKEN];        /* "": a permanent key */
+    char project_id[TG_CREDENTIAL_PROJECT]; /* "": the source names none */
+    int64_t expires_at;                     /* seconds since 1970 UTC; 0: it does not */
+};
+
+/* What is known about a key, without its secrets. */
+struct tg_credential_status {
+    char name[TG_CREDENTIAL_NAME];
+    char access_key[TG_CREDENTIAL_KEY]; /* "" before the first */
+    enum tg_credential_state state;
+    int64_t expires_at;              /* seconds since 1970 UTC; 0: does not, or none yet */
+    int64_t refreshed_at;            /* when the key came; 0: never */
+    uint64_t refreshes[2];           /* failed, done */
+    char error[TG_CREDENTIAL_ERROR]; /* of the last refresh; "" when it was good */
+};
+
+struct tg_credentials;
+
+/* Makes the map; the caller can write it. NULL and errno when the kernel gives none. */
+struct tg_credentials *tg_credentials_new(void);
+
+/* Unmaps it. NULL is fine. */
+void tg_credentials_end(struct tg_credentials *c);
+
+/* Gives writing up in this process, for good. False and errno when the kernel refuses. */
+bool tg_credentials_read_only(struct tg_credentials *c);
+
+/*
+ * The number of the credential `name`, given on first sight; -1 when there are TG_CREDENTIALS
+ * others or the name is too long. A name keeps its number and its key for the life of the map. For
+ * the process that starts the others, before it does.
+ */
+int tg_credentials_number(struct tg_credentials *c, struct tg_str name);
+
+/* --- the keeper --- */
+
+/* A new key came at `now` (seconds since 1970 UTC): it is the one in force from now on. */
+void tg_credentials_publish(struct tg_credentials *c, int number, const struct tg_credential *key,
+                            int64_t now);
+
+/* A refresh failed; the key that is there stays. `error` is a short word without secrets, cut to
+ * what fits. `due`: the key should have been renewed by now, so it counts as stale. */
+void tg_credentials_failed(struct tg_credentials *c, int number, struct tg_str error, bool due);
+
+/* Wipes the key that was in force before the last change, and what a writer that died left: to be
+ * called when no worker can still be copying it, a minute later. */
+void tg_credentials_wipe_old(struct tg_credentials *c, int number);
+
+/* --- workers, admin --- */
+
+/* Copies the key in force; false when there is none that holds at `now` (seconds since 1970 UTC).
+ */
+bool tg_credentials_read(const struct tg_credentials *c, int number, int64_t now,
+                         struct tg_credential *out);
+
+/* What is known about a key at `now`. */
+void tg_credentials_status(const struct tg_credentials *c, int number, int64_t now,
+                           struct tg_credential_status *out);
+
+/* How many names have a number. */
+int tg_credentials_count(const struct tg_credentials *c);
+
+#endif
