@@ -1,6 +1,7 @@
 /* The command line: the server's options as nginx has them, and the commands that need no server.
  */
 #include "cli/commands.h"
+#include "net/name_server.h"
 #include "net/tls.h"
 #include "policy/pattern.h"
 #include "process/control.h"
@@ -91,9 +92,9 @@ static int print_version(bool long_form)
     if (!long_form)
         return EXIT_SUCCESS;
     tg_pattern_pcre2(pcre2);
-    printf("built with %s\nlibevent %s\nOpenSSL %s\nPCRE2 %s\n"
+    printf("built with %s\nlibevent %s\nOpenSSL %s\nPCRE2 %s\nc-ares %s\n"
            "libevhtp, libseccomp and jsmn do not tell\n",
-           __VERSION__, tg_worker_libevent(), tg_tls_openssl(), pcre2);
+           __VERSION__, tg_worker_libevent(), tg_tls_openssl(), pcre2, tg_name_server_library());
     return EXIT_SUCCESS;
 }
 
