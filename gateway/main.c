@@ -1,12 +1,12 @@
 /* The command line: the server's options as nginx has them, and the commands that need no server.
  */
 #include "cli/commands.h"
+#include "net/loop.h"
 #include "net/name_server.h"
 #include "net/tls.h"
 #include "policy/pattern.h"
 #include "process/control.h"
 #include "process/master.h"
-#include "process/worker.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -94,7 +94,7 @@ static int print_version(bool long_form)
     tg_pattern_pcre2(pcre2);
     printf("built with %s\nlibevent %s\nOpenSSL %s\nPCRE2 %s\nc-ares %s\n"
            "libevhtp, libseccomp and jsmn do not tell\n",
-           __VERSION__, tg_worker_libevent(), tg_tls_openssl(), pcre2, tg_name_server_library());
+           __VERSION__, tg_loop_libevent(), tg_tls_openssl(), pcre2, tg_name_server_library());
     return EXIT_SUCCESS;
 }
 

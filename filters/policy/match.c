@@ -283,7 +283,7 @@ static enum tg_pattern_result match_header(const struct tg_policy_match *m,
 static enum tg_pattern_result match_principal(const struct tg_policy_match *m, struct tg_request *r)
 {
     const struct tg_str prefix = TG_STR("tls:");
-    struct tg_str claimed = tg_request_principal(r);
+    struct tg_str claimed = r->principal;
     enum tg_pattern_result result = TG_PATTERN_NO;
 
     if (claimed.n > 0 && !tg_str_starts(claimed, prefix))

@@ -98,21 +98,7 @@ void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
         tg_redact_token(redact, out, told_token(r));
 }
 
-static void add_principal(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
-{
-    if (r->credentials == 0 || r->credentials == TG_CRED_NONE)
-        return;
-    if (r->credentials == TG_CRED_SIGNED) {
-        add_text(out, TG_STR(",\"principal\":"), r->access_key);
-        return;
-    }
-    tg_buf_add(out, TG_STR(",\"principal\":\""));
-    tg_redact_token(redact, out, told_token(r));
-    tg_buf_putc(out, '"');
-}
-
-static void add_request(struct tg_redact *redact, struct tg_buf *out,
-                        const struct tg_audit_record *a)
+static void add_request(struct tg_buf *out, const struct tg_audit_record *a)
 {
     const struct tg_request *r = a->request;
 
@@ -125,7 +111,7 @@ static void add_request(struct tg_redact *redact, struct tg_buf *out,
     add_text(out, TG_STR(",\"project_id\":"), r->project_id);
     add_text(out, TG_STR(",\"config_name\":"), r->config_name);
     add_text(out, TG_STR(",\"user_agent.original\":"), tg_request_field(r, TG_STR("User-Agent")));
-    add_principal(redact, out, r);
+    add_text(out, TG_STR(",\"principal\":"), r->principal);
     add_text(out, TG_STR(",\"tls.principal\":"), r->tls_principal);
 }
 
@@ -423,7 +409,7 @@ void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
                          const struct tg_audit_record *a, bool under_way)
 {
     CHECK(a->request != NULL);
-    add_request(redact, out, a);
+    add_request(out, a);
     tg_buf_add(out, TG_STR(",\"decision\":\""));
     tg_buf_puts(out, tg_audit_decision(a));
     tg_buf_putc(out, '"');

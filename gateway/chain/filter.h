@@ -11,7 +11,7 @@
 
 /* Raised whenever a struct or function in this header, or one it includes, changes its meaning. A
  * module built against another number is not loaded. */
-enum { TG_FILTER_ABI = 1 };
+enum { TG_FILTER_ABI = 2 };
 
 /* What a hook wants next. The first value is 1: a forgotten `return 0` is caught. */
 enum tg_verdict {
@@ -72,20 +72,30 @@ enum tg_verdict tg_fail(struct tg_request *r, const char *detail);
  * least 1). Whoever wakes the request keeps tg_request_handle() and calls tg_resume(). */
 enum tg_verdict tg_wait(struct tg_request *r, const char *why, unsigned ms);
 
-/* Names a request to a callback that may come late. A stale ticket does nothing. */
-struct tg_worker;
+struct event_base;
+struct tg_host;
+
+/* Names a request to a callback that may come late. A stale one does nothing. */
 struct tg_request_handle {
-    struct tg_worker *worker;
+    const struct tg_host *host; /* NULL: of no request that could wait */
     uint32_t slot;
     uint32_t generation;
 };
+
+/* What runs the chain of a request, as filters see it (r->host; NULL on the command line). */
+struct tg_host {
+    struct event_base *loop; /* the worker's */
+    struct tg_request_handle (*handle)(const struct tg_host *host, const struct tg_request *r);
+    bool (*resume)(struct tg_request_handle handle);
+};
+
+/* The handle of a request; on the command line one that wakes nobody. */
 struct tg_request_handle tg_request_handle(const struct tg_request *r);
 
 /* Calls the waiting filter again. Returns false when the request is gone or does not wait. */
-bool tg_resume(struct tg_request_handle ticket);
+bool tg_resume(struct tg_request_handle handle);
 
 /* The worker's event loop, for timers and sockets of a filter's own (libevent). NULL in `eval`. */
-struct event_base;
 struct event_base *tg_request_loop(const struct tg_request *r);
 
 /* Sets (or, with an empty value, removes) a field of the forwarded request. Strings are copied. */

@@ -178,6 +178,23 @@ enum tg_verdict tg_wait(struct tg_request *r, const char *why, unsigned ms)
     return TG_WAIT;
 }
 
+/* --- who waits --- */
+
+struct tg_request_handle tg_request_handle(const struct tg_request *r)
+{
+    return r->host != NULL ? r->host->handle(r->host, r) : (struct tg_request_handle){0};
+}
+
+bool tg_resume(struct tg_request_handle handle)
+{
+    return handle.host != NULL && handle.host->resume(handle);
+}
+
+struct event_base *tg_request_loop(const struct tg_request *r)
+{
+    return r->host != NULL ? r->host->loop : NULL;
+}
+
 void tg_request_set_field(struct tg_request *r, struct tg_str name, struct tg_str value)
 {
     struct tg_set_field *s = tg_arena_zalloc(r->arena, 1, sizeof(*s));

@@ -8,6 +8,8 @@
 #include "chain/report.h"
 #include "json/document.h"
 
+struct tg_host;
+
 /* A header field (RFC 9110 section 5). Name as sent, value without OWS around it. */
 struct tg_field {
     struct tg_str name;
@@ -44,8 +46,8 @@ struct tg_request {
     struct tg_str config_name; /* the same */
     enum tg_credentials credentials;
     struct tg_str access_key; /* AK of a signed request, else empty */
-    struct tg_str principal;  /* the caller as the audit log has it; empty until
-                                 tg_request_principal() was asked, or the command line set it */
+    struct tg_str principal;  /* who calls, as the audit log has it: the AK of a signed request,
+                                 else "hmac-sha256:..." of the token; empty: no credentials */
 
     struct tg_str body; /* as the client sent it, transfer coding removed */
     struct tg_doc *doc; /* made by the json filter; NULL before */
@@ -63,7 +65,7 @@ struct tg_request {
     const char *waiting; /* "asking the key server" */
     unsigned wait_ms;
 
-    void *exchange; /* the core's; NULL on the command line */
+    const struct tg_host *host; /* what runs the chain (filter.h); NULL on the command line */
 };
 
 /* Starts a request: zeroed, with its report. */
@@ -74,11 +76,6 @@ struct tg_str tg_request_field(const struct tg_request *r, struct tg_str name);
 
 /* Works out `credentials` and `access_key` from the fields. */
 void tg_request_identify(struct tg_request *r);
-
-/* Who calls, as the audit log has it: the AK of a signed request, else "hmac-sha256:..." of the
- * token; empty when there are no credentials, or no audit log to ask (command line). Worked out
- * once. */
-struct tg_str tg_request_principal(struct tg_request *r);
 
 /* True when Accept-Language prefers Chinese to English (RFC 9110 section 12.5.4). */
 bool tg_request_prefers_chinese(const struct tg_request *r);

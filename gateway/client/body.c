@@ -1,21 +1,19 @@
 /* A connection's request body: its framing, and the deadlines of a client that sends one. */
 #include "base/check.h"
 #include "client/connection.h"
-#include "exchange/exchange.h"
 
 /* --- deadlines --- */
 
 void tg_conn_limit_body(struct tg_conn *c)
 {
     const struct tg_server_conf *s = c->server;
-    uint64_t now = tg_worker_now(c->worker);
-    uint64_t received = c->exchange != NULL ? c->exchange->body_bytes : 0;
+    uint64_t now = tg_loop_now(c->clients->loop);
     uint64_t spent = now - c->body_since;
     uint64_t earned = (uint64_t)s->client_body_timeout;
     int64_t left = s->client_body_timeout;
 
     if (s->client_body_min_rate > 0)
-        earned += received * 1000000 / (uint64_t)s->client_body_min_rate;
+        earned += c->body_bytes * 1000000 / (uint64_t)s->client_body_min_rate;
     c->too_slow = s->client_body_min_rate > 0 && earned < spent + (uint64_t)left;
     if (c->too_slow)
         left = earned > spent ? (int64_t)(earned - spent) : 1;
@@ -25,7 +23,7 @@ void tg_conn_limit_body(struct tg_conn *c)
 void tg_conn_limit_reading(struct tg_conn *c)
 {
     if (tg_socket_queued(&c->wire) > 0)
-        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->send_timeout);
+        tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->send_timeout);
     else
         tg_timer_clear(&c->timer);
 }
@@ -39,23 +37,31 @@ void tg_conn_begin_body(struct tg_conn *c, const struct tg_request_head *head)
     c->body_left = head->framing == TG_FRAMING_LENGTH ? head->length : 0;
     if (head->framing == TG_FRAMING_CHUNKED)
         tg_chunked_init(&c->chunk);
+    c->body_bytes = 0;
     c->body_paused = false;
+    c->body_dropped = false;
     if (head->framing == TG_FRAMING_NONE || (head->framing == TG_FRAMING_LENGTH && !head->length))
         c->state = TG_CONN_WAIT;
     else
         c->state = TG_CONN_BODY;
-    c->body_since = tg_worker_now(c->worker);
+    c->body_since = tg_loop_now(c->clients->loop);
     if (c->state == TG_CONN_BODY)
         tg_conn_limit_body(c);
     else
         tg_timer_clear(&c->timer);
 }
 
+static void hand_on(struct tg_conn *c, struct tg_str data)
+{
+    c->body_bytes += data.n;
+    c->clients->events->on_body(c->exchange, data);
+}
+
 static void body_complete(struct tg_conn *c)
 {
     c->state = TG_CONN_WAIT;
     tg_conn_limit_reading(c);
-    tg_exchange_body_end(c->exchange);
+    c->clients->events->on_body_end(c->exchange);
 }
 
 static bool read_sized(struct tg_conn *c, struct tg_str *in)
@@ -65,7 +71,7 @@ static bool read_sized(struct tg_conn *c, struct tg_str *in)
 
     *in = tg_str_skip(*in, n);
     c->body_left -= n;
-    tg_exchange_body(c->exchange, data);
+    hand_on(c, data);
     if (c->body_left == 0)
         body_complete(c);
     return true;
@@ -79,13 +85,13 @@ static bool read_chunked(struct tg_conn *c, struct tg_str *in)
     enum tg_parse parse = tg_chunked_read(&c->chunk, *in, &data, &used, &why);
 
     if (parse == TG_PARSE_BAD) {
-        tg_exchange_bad_body(c->exchange, why);
+        c->clients->events->on_bad_body(c->exchange, why);
         return false;
     }
     CHECK(used <= in->n && (used > 0 || in->n == 0));
     *in = tg_str_skip(*in, used);
     if (data.n > 0)
-        tg_exchange_body(c->exchange, data);
+        hand_on(c, data);
     if (parse == TG_PARSE_DONE)
         body_complete(c);
     return true;
@@ -93,7 +99,7 @@ static bool read_chunked(struct tg_conn *c, struct tg_str *in)
 
 bool tg_conn_read_body(struct tg_conn *c, struct tg_str *in)
 {
-    if (tg_exchange_ended(c->exchange)) {
+    if (c->body_dropped) {
         *in = (struct tg_str){NULL, 0}; /* answered early: the rest is not wanted */
         return false;
     }

@@ -1,8 +1,8 @@
+/* A client's connection: heads, what comes too early, deadlines, and how it ends. */
 #include "client/connection.h"
 
 #include "base/check.h"
 #include "client/evhtp.h"
-#include "exchange/exchange.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,33 +38,12 @@ static void write_address(struct tg_conn *c, const struct sockaddr *address)
     CHECK(ok != NULL);
 }
 
-static void link_conn(struct tg_conn *c)
-{
-    c->next = c->worker->conns;
-    if (c->next != NULL)
-        c->next->previous = c;
-    c->worker->conns = c;
-}
-
-static void unlink_conn(struct tg_conn *c)
-{
-    if (c->next != NULL)
-        c->next->previous = c->previous;
-    if (c->previous != NULL)
-        c->previous->next = c->next;
-    else
-        c->worker->conns = c->next;
-}
-
 void tg_conn_close(struct tg_conn *c)
 {
-    struct tg_worker *w = c->worker;
-    bool was_full = !tg_worker_has_room(w);
-
     CHECK_MAGIC(c, CONN_MAGIC);
     CHECK(!c->processing); /* process() still uses it */
     if (c->exchange != NULL) {
-        tg_exchange_client_gone(c->exchange);
+        c->clients->events->on_gone(c->exchange);
         c->exchange = NULL;
     }
     tg_conn_release(c);
@@ -73,14 +52,9 @@ void tg_conn_close(struct tg_conn *c)
     close(tg_socket_close(&c->wire));
     tg_buf_end(&c->held);
     free(c->principal);
-    unlink_conn(c);
+    tg_clients_remove(c->clients, c);
     c->magic = 0;
     free(c);
-    CHECK(w->live.connections > 0);
-    w->live.connections--;
-    if (was_full && !w->draining)
-        for (struct tg_evhtp *f = w->fronts; f != NULL; f = tg_evhtp_next(f))
-            tg_evhtp_accept(f, true);
 }
 
 /* Makes the last close() a reset: a client must not take a cut-off answer for a whole one. */
@@ -95,12 +69,13 @@ static void reset_conn(struct tg_conn *c)
 
 /* --- reading --- */
 
-void tg_conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
+/* Refuses what cannot become a request, `raw` being what there is of it. */
+static void refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
 {
     CHECK(c->exchange == NULL);
     c->state = TG_CONN_WAIT;
     tg_timer_clear(&c->timer);
-    tg_exchange_refuse(c, raw, error, why);
+    c->clients->events->on_unreadable(c->clients->owner, c, raw, error, why);
 }
 
 static struct tg_request_head_limits limits(const struct tg_conn *c)
@@ -119,28 +94,20 @@ static bool is_only_reading(const struct tg_conn *c)
     return c->state == TG_CONN_WAIT || (c->state == TG_CONN_BODY && c->body_paused);
 }
 
-/* Starts the exchange of a complete head: first our side, then libevhtp's request object. */
-static void begin(struct tg_conn *c, struct tg_str raw)
+/* A head is complete: first libevhtp makes its request object, then who serves it begins. */
+static void begin(struct tg_conn *c, const struct tg_request_head *head, struct tg_str raw)
 {
-    const struct tg_request_head *head = &c->worker->head;
-
     tg_conn_begin_body(c, head);
-    if (!tg_exchange_new(c, head, raw))
-        return;
-    tg_evhtp_request(c->front, c, head->method);
-}
-
-void tg_conn_dispatch(struct tg_conn *c)
-{
-    CHECK_MAGIC(c, CONN_MAGIC);
-    CHECK(c->exchange != NULL);
-    tg_exchange_start(c->exchange);
+    tg_evhtp_request(c->front, head->method);
+    c->clients->events->on_request(c->clients->owner, c, head, raw);
+    CHECK(c->magic == CONN_MAGIC && c->exchange != NULL);
 }
 
 /* Each step takes what it can from the front of *in and says whether another step makes sense. */
 static bool read_head(struct tg_conn *c, struct tg_str *in)
 {
     struct tg_request_head_limits most = limits(c);
+    struct tg_request_head head;
     struct tg_str raw = *in;
     enum tg_error error = TG_E_BAD_REQUEST;
     const char *why = "";
@@ -149,14 +116,14 @@ static bool read_head(struct tg_conn *c, struct tg_str *in)
     if (in->n == 0)
         return false;
     if (c->first_byte == 0) {
-        c->first_byte = tg_worker_wall(c->worker);
-        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->client_header_timeout);
+        c->first_byte = tg_loop_wall(c->clients->loop);
+        tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->client_header_timeout);
     }
-    switch (tg_request_head_parse(*in, &most, &c->scanned, &c->worker->head, &used, &error, &why)) {
+    switch (tg_request_head_parse(*in, &most, &c->scanned, &head, &used, &error, &why)) {
     case TG_PARSE_MORE:
         return false;
     case TG_PARSE_BAD:
-        tg_conn_refuse(c, *in, error, why);
+        refuse(c, *in, error, why);
         *in = (struct tg_str){NULL, 0};
         return false;
     case TG_PARSE_DONE:
@@ -166,7 +133,7 @@ static bool read_head(struct tg_conn *c, struct tg_str *in)
     raw.n = used;
     *in = tg_str_skip(*in, used);
     c->scanned = 0;
-    begin(c, raw);
+    begin(c, &head, raw);
     return true;
 }
 
@@ -224,7 +191,7 @@ static void process(struct tg_conn *c, struct tg_str in)
     hold(c, in);
     c->processing = false;
     if (c->exchange != NULL)
-        tg_exchange_read_done(c->exchange);
+        c->clients->events->on_read_done(c->exchange);
     if (c->state == TG_CONN_LINGER && c->lingered > MAX_LINGERED) {
         tg_conn_close(c);
         return;
@@ -242,30 +209,57 @@ static void process(struct tg_conn *c, struct tg_str in)
 static void client_gone(struct tg_conn *c)
 {
     if (c->state == TG_CONN_HEAD && c->held.n > 0 && c->exchange == NULL)
-        tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE,
-                       "in the middle of a request head");
+        refuse(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE, "in the middle of a request head");
     tg_conn_close(c);
 }
 
-/* What is before the first request has come: requests may. Some may be in TLS's buffer already. */
-static bool greeted(struct tg_conn *c)
+/* Who only knocks, as port scanners and health checks do, fills no log. */
+static bool has_spoken(const struct tg_conn *c)
 {
-    if (!tg_conn_handshake(c))
+    return c->held.n > 0 || (c->wire.tls != NULL && tg_tls_has_read(c->wire.tls));
+}
+
+/* What has to come before the first request did not: there is a record of it, and an end. */
+static void handshake_failed(struct tg_conn *c, const char *why)
+{
+    CHECK(c->state == TG_CONN_HANDSHAKE);
+    if (has_spoken(c)) {
+        c->first_byte = tg_loop_wall(c->clients->loop);
+        refuse(c, (struct tg_str){NULL, 0}, c->proxy_due ? TG_E_PROXY_HEADER : TG_E_CLIENT_TLS,
+               why);
+    }
+    tg_conn_close(c);
+}
+
+/* True when a request may be read: some of it may be in TLS's buffer already. False: not yet, or
+ * the connection is gone. */
+static bool finish_handshake(struct tg_conn *c)
+{
+    const char *why = "";
+
+    switch (tg_conn_handshake(c, &why)) {
+    case TG_PARSE_MORE:
         return false;
+    case TG_PARSE_BAD:
+        handshake_failed(c, why);
+        return false;
+    case TG_PARSE_DONE:
+        break;
+    }
     c->state = TG_CONN_HEAD;
-    tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->client_header_timeout);
+    tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->client_header_timeout);
     return c->wire.tls == NULL || tg_tls_pending(c->wire.tls);
 }
 
 static void on_readable(void *owner)
 {
     struct tg_conn *c = owner;
-    struct tg_str in = {c->worker->scratch, 0};
+    struct tg_str in = {c->clients->loop->scratch, 0};
 
     CHECK_MAGIC(c, CONN_MAGIC);
-    if (c->state == TG_CONN_HANDSHAKE && !greeted(c))
+    if (c->state == TG_CONN_HANDSHAKE && !finish_handshake(c))
         return;
-    switch (tg_socket_read(&c->wire, c->worker->scratch, TG_SCRATCH, &in.n)) {
+    switch (tg_socket_read(&c->wire, c->clients->loop->scratch, TG_SCRATCH, &in.n)) {
     case TG_IO_DONE:
         break;
     case TG_IO_WANT_READ:
@@ -301,7 +295,7 @@ static void on_drained(void *owner)
     if (is_only_reading(c))
         tg_timer_clear(&c->timer);
     if (c->exchange != NULL)
-        tg_exchange_client_drained(c->exchange);
+        c->clients->events->on_drained(c->exchange);
 }
 
 /* send_timeout is the time between two writes. */
@@ -328,25 +322,25 @@ static void on_deadline(void *owner)
     CHECK_MAGIC(c, CONN_MAGIC);
     switch (c->state) {
     case TG_CONN_HANDSHAKE:
-        tg_conn_handshake_failed(c, "it did not come in time");
+        handshake_failed(c, "it did not come in time");
         return;
     case TG_CONN_HEAD:
         if (c->first_byte != 0) {
-            tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "");
+            refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "");
             return;
         }
         break;
     case TG_CONN_BODY:
         if (!c->body_paused) {
-            if (!tg_exchange_ended(c->exchange))
-                tg_exchange_body_timeout(c->exchange,
-                                         c->too_slow ? "slower than client_body_min_rate" : "");
+            if (!c->body_dropped)
+                c->clients->events->on_timeout(
+                    c->exchange, c->too_slow ? "slower than client_body_min_rate" : "");
             return;
         }
         /* fall through */
     case TG_CONN_WAIT:
         if (c->exchange != NULL)
-            tg_exchange_client_stuck(c->exchange);
+            c->clients->events->on_stuck(c->exchange);
         break;
     case TG_CONN_DRAIN:
     case TG_CONN_LINGER:
@@ -355,7 +349,7 @@ static void on_deadline(void *owner)
     tg_conn_close(c);
 }
 
-void tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
+void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
                  const struct tg_listen *listen, struct evhtp_connection *front, int fd,
                  const struct sockaddr *address)
 {
@@ -363,25 +357,22 @@ void tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
 
     CHECK(c != NULL);
     c->magic = CONN_MAGIC;
-    c->worker = w;
+    c->clients = all;
     c->server = server;
     c->listen = listen;
     c->front = front;
     c->state = listen->tls || listen->proxy_protocol ? TG_CONN_HANDSHAKE : TG_CONN_HEAD;
     c->proxy_due = listen->proxy_protocol;
     write_address(c, address);
-    tg_socket_open(&c->wire, w->base, fd, &events, c);
-    tg_timer_init(&c->timer, w->base, on_deadline, c);
-    tg_timer_set(&c->timer, tg_worker_now(c->worker), server->client_header_timeout);
+    tg_socket_open(&c->wire, all->loop->base, fd, &events, c);
+    tg_timer_init(&c->timer, all->loop->base, on_deadline, c);
+    tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), server->client_header_timeout);
     tg_socket_read_on(&c->wire);
-    link_conn(c);
-    w->live.connections++;
     c->limit_entry = -1;
-    if (w->slot != NULL)
-        w->slot->counts.accepted++;
+    tg_clients_add(all, c);
 }
 
-/* --- the exchange calls --- */
+/* --- who serves its requests calls --- */
 
 bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n)
 {
@@ -401,7 +392,7 @@ size_t tg_conn_unsent(const struct tg_conn *c)
 void tg_conn_pause_body(struct tg_conn *c)
 {
     if (!c->body_paused) {
-        c->paused_at = tg_worker_now(c->worker);
+        c->paused_at = tg_loop_now(c->clients->loop);
         c->body_paused = true;
         tg_conn_limit_reading(c);
     }
@@ -414,11 +405,16 @@ void tg_conn_resume_body(struct tg_conn *c)
     if (!c->body_paused)
         return;
     c->body_paused = false;
-    c->body_since += tg_worker_now(c->worker) - c->paused_at;
+    c->body_since += tg_loop_now(c->clients->loop) - c->paused_at;
     if (c->state == TG_CONN_BODY)
         tg_conn_limit_body(c);
     if (!c->processing)
         process(c, tg_buf_str(&c->held));
+}
+
+void tg_conn_drop_body(struct tg_conn *c)
+{
+    c->body_dropped = true;
 }
 
 bool tg_conn_is_reading(const struct tg_conn *c)
@@ -431,7 +427,7 @@ static void linger(struct tg_conn *c)
     c->state = TG_CONN_LINGER;
     tg_buf_end(&c->held);
     tg_socket_finish(&c->wire);
-    tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->lingering_timeout);
+    tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->lingering_timeout);
     tg_socket_read_on(&c->wire);
 }
 
@@ -441,7 +437,7 @@ static void next_request(struct tg_conn *c)
     c->state = TG_CONN_HEAD;
     c->scanned = 0;
     c->first_byte = 0;
-    tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->keepalive_timeout);
+    tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->keepalive_timeout);
     if (c->held.n > 0)
         process(c, tg_buf_str(&c->held));
     else
@@ -474,7 +470,7 @@ void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after)
     c->after = after;
     if (tg_socket_queued(&c->wire) > 0 && after != TG_AFTER_ABORT) {
         c->state = TG_CONN_DRAIN;
-        tg_timer_set(&c->timer, tg_worker_now(c->worker), c->server->send_timeout);
+        tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->send_timeout);
         return;
     }
     finish_now(c);
@@ -493,12 +489,6 @@ uint64_t tg_conn_idle_time(const struct tg_conn *c, uint64_t now)
     uint64_t end = now + (uint64_t)limit;
 
     return end > c->timer.deadline ? end - c->timer.deadline : 0;
-}
-
-void tg_conn_close_idle(struct tg_conn *c)
-{
-    if (tg_conn_is_idle(c))
-        tg_conn_close(c);
 }
 
 void tg_conn_drain_idle(struct tg_conn *c, uint64_t now)

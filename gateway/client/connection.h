@@ -6,24 +6,29 @@
 #ifndef TG_CLIENT_CONNECTION_H
 #define TG_CLIENT_CONNECTION_H
 
+#include "client/clients.h"
 #include "http/chunked.h"
 #include "net/socket.h"
 #include "net/timer.h"
-#include "process/worker.h"
 
 struct evhtp_connection;
 struct sockaddr;
 
+enum {
+    TG_MAX_TARGET = 32768, /* contract section 1: URI 32 KB, one header 32 KB, all headers 128 KB */
+    TG_MAX_FIELD = 32768,
+};
+
 enum tg_conn_state {
     TG_CONN_HANDSHAKE = 1, /* before the first request: PROXY header, TLS handshake */
     TG_CONN_HEAD,          /* between requests, or in a head */
-    TG_CONN_BODY,          /* in a body; the exchange is under way */
+    TG_CONN_BODY,          /* in a body; the request is under way */
     TG_CONN_WAIT,          /* the request is complete, its answer is not */
     TG_CONN_DRAIN,         /* the answer is complete, not all of it is with the kernel */
     TG_CONN_LINGER,        /* half closed by us: what still comes is thrown away */
 };
 
-/* How an exchange leaves its connection. */
+/* How a request leaves its connection. */
 enum tg_conn_after {
     TG_AFTER_KEEP = 1, /* ready for the next request */
     TG_AFTER_LINGER,   /* close, but let the client read what was sent */
@@ -32,7 +37,7 @@ enum tg_conn_after {
 
 struct tg_conn {
     uint32_t magic;
-    struct tg_worker *worker;
+    struct tg_clients *clients;
     const struct tg_server_conf *server;
     const struct tg_listen *listen;
     struct evhtp_connection *front; /* owned; as libevhtp sees it */
@@ -42,15 +47,17 @@ struct tg_conn {
     enum tg_conn_after after; /* in DRAIN */
     struct tg_buf held;       /* received, not yet used */
     size_t scanned;           /* the guard's, for a partial head */
-    struct tg_exchange *exchange;
+    void *exchange; /* who serves the request under way (struct tg_client_events); NULL: nobody */
     enum tg_framing framing; /* of the request body */
     uint64_t body_left;
+    uint64_t body_bytes; /* of it, received and handed on */
     struct tg_chunked chunk;
     uint64_t body_since; /* when the body began, later by the time it was paused; monotonic */
     uint64_t paused_at;
-    bool too_slow;    /* the timer stands for client_body_min_rate */
-    bool body_paused; /* the exchange cannot take more now */
-    bool processing;  /* guards against recursion */
+    bool too_slow;     /* the timer stands for client_body_min_rate */
+    bool body_paused;  /* who serves the request cannot take more now */
+    bool body_dropped; /* nor wants more: what still comes of the body is thrown away */
+    bool processing;   /* guards against recursion */
     uint64_t requests;
     int limit_entry;    /* what limit_conn counts it in; -1: not yet, or nowhere */
     uint64_t lingered;  /* bytes thrown away */
@@ -58,43 +65,31 @@ struct tg_conn {
     char address[48];
     char *principal;      /* owned; common name of the client's certificate; NULL: none */
     bool proxy_due;       /* the PROXY header has not come yet */
-    struct tg_conn *next; /* in the worker's list */
+    struct tg_conn *next; /* of `clients` */
     struct tg_conn *previous;
 };
 
-/* --- the front calls --- */
-
 /* A connection was accepted on `listen`; takes `front` and the socket over. `address` is the
  * client's. */
-void tg_conn_new(struct tg_worker *w, const struct tg_server_conf *server,
+void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
                  const struct tg_listen *listen, struct evhtp_connection *front, int fd,
                  const struct sockaddr *address);
 
-/* libevhtp has made the request object: the exchange starts. */
-void tg_conn_dispatch(struct tg_conn *c);
-
-/* --- between the parts of the connection, and for the worker --- */
+/* --- between the parts of the connection, and for clients.c --- */
 
 /* The one way a connection ends: libevhtp's objects, the socket and all that is queued go. */
 void tg_conn_close(struct tg_conn *c);
 
-/* Goes on with what comes before the first request (handshake.c): true when it is done. False: more
- * is to come, or the connection is gone. */
-bool tg_conn_handshake(struct tg_conn *c);
-
-/* It failed, or did not come in time: closes, with a record unless the client never said anything
- * (handshake.c). */
-void tg_conn_handshake_failed(struct tg_conn *c, const char *why);
-
-/* Refuses what cannot become a request, `raw` being what there is of it: the exchange that tells so
- * begins and ends. */
-void tg_conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why);
+/* Goes on with what comes before the first request: a PROXY header, a TLS handshake. MORE: an event
+ * follows. BAD: `why` says what was wrong, and lives until the connection is used again.
+ * (handshake.c) */
+enum tg_parse tg_conn_handshake(struct tg_conn *c, const char **why);
 
 /* A head is complete: sets up the reading of its body, and what the client's deadline is now
  * (body.c). */
 void tg_conn_begin_body(struct tg_conn *c, const struct tg_request_head *head);
 
-/* Takes what it can of the body from the front of *in and hands it to the exchange. Returns whether
+/* Takes what it can of the body from the front of *in and hands it on. Returns whether
  * another step makes sense; false leaves in *in what is held for later. (body.c) */
 bool tg_conn_read_body(struct tg_conn *c, struct tg_str *in);
 
@@ -109,7 +104,7 @@ void tg_conn_limit_body(struct tg_conn *c);
  * anything is: send_timeout. (body.c) */
 void tg_conn_limit_reading(struct tg_conn *c);
 
-/* --- the exchange calls --- */
+/* --- who serves its requests calls --- */
 
 /* Sends part of an answer. Returns false when the client is gone (and will be reported so). */
 bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n);
@@ -117,27 +112,32 @@ bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n);
 /* Bytes of the answer the client has not taken yet. */
 size_t tg_conn_unsent(const struct tg_conn *c);
 
-/* No more body for now; go on with the body. */
+/* No more body for now; go on with the body. The latter may hand out what is held before it
+ * returns. */
 void tg_conn_pause_body(struct tg_conn *c);
 void tg_conn_resume_body(struct tg_conn *c);
+
+/* The rest of the body is not wanted: the request has its answer. */
+void tg_conn_drop_body(struct tg_conn *c);
 
 /* True while bytes of one read are handed out: more of a body may follow at once. */
 bool tg_conn_is_reading(const struct tg_conn *c);
 
-/* The exchange is over. The exchange forgets the connection; the connection may be gone after it.
- */
+/* The request is over, with all of its answer handed over. The connection may be gone after it. */
 void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after);
 
-/* True while nothing is under way: no exchange, not a byte of a head. */
+/* True while nothing is under way: no request, not a byte of a head. */
 bool tg_conn_is_idle(const struct tg_conn *c);
 
 /* How long it has been idle, in microseconds at `now`. */
 uint64_t tg_conn_idle_time(const struct tg_conn *c, uint64_t now);
 
-/* Closes a connection if it is idle (shedding). */
-void tg_conn_close_idle(struct tg_conn *c);
+/* Counts the connection against limit_conn, once, from its first request on (`now` is monotonic).
+ * False: it is beyond the limit, for about *wait microseconds. The worker must have limits.
+ * (limit.c) */
+bool tg_conn_acquire(struct tg_conn *c, uint64_t now, uint64_t *wait);
 
-/* Gives back what limit_conn granted (admission.c). */
+/* Gives back what limit_conn granted; harmless when it granted nothing (limit.c). */
 void tg_conn_release(struct tg_conn *c);
 
 /* Half closes a connection that has been idle for a second and has nothing to read (draining): a

@@ -12,34 +12,41 @@
 
 #include <stdbool.h>
 
-struct tg_worker;
-struct tg_listen;
-struct tg_server_conf;
+struct event_base;
+struct sockaddr;
 struct tg_evhtp;
-struct tg_conn;
 struct evhtp_connection; /* one connection as libevhtp sees it */
 
-/* Listens on `listen->fd` (non-blocking, already listening; the front closes it). */
-struct tg_evhtp *tg_evhtp_open(struct tg_worker *w, const struct tg_server_conf *server,
-                               const struct tg_listen *listen);
+/* What a listening socket tells its owner. */
+struct tg_evhtp_events {
+    /* A connection came: the owner takes `fd` over, and `connection` until tg_evhtp_close(). The
+     * address is the client's, borrowed. */
+    void (*on_accept)(void *owner, struct evhtp_connection *connection, int fd,
+                      const struct sockaddr *address);
+    /* A pause has passed: false makes another one. */
+    bool (*may_accept)(void *owner);
+};
+
+/* Listens on `fd` (non-blocking, listening already; libevhtp closes it). `text` is its address for
+ * logs, and lives as long as the result. */
+struct tg_evhtp *tg_evhtp_open(struct event_base *base, int fd, const char *text,
+                               const struct tg_evhtp_events *events, void *owner);
 
 /* Stops listening; connections go on. */
 void tg_evhtp_stop(struct tg_evhtp *f);
 
-/* Frees a stopped front; its connections must be gone. */
+/* Frees what tg_evhtp_open() made: stopped, its connections gone. */
 void tg_evhtp_end(struct tg_evhtp *f);
-
-/* The next front of the same worker, or NULL. */
-struct tg_evhtp *tg_evhtp_next(const struct tg_evhtp *f);
 
 /* Takes new connections, or leaves them in the kernel's queue. */
 void tg_evhtp_accept(struct tg_evhtp *f, bool on);
 
-/*
- * Hands libevhtp the canonical head of a request of `c`; it calls back before this returns, and
- * tg_conn_dispatch() has run.
- */
-void tg_evhtp_request(struct evhtp_connection *connection, struct tg_conn *c, struct tg_str method);
+/* Leaves new connections in the kernel's queue for 100 ms. */
+void tg_evhtp_pause(struct tg_evhtp *f);
+
+/* Hands libevhtp the canonical head of a request: when this returns, its request object is there
+ * (CHECKed). */
+void tg_evhtp_request(struct evhtp_connection *connection, struct tg_str method);
 
 /* The request in flight is answered: libevhtp frees it and is ready for the next one. */
 void tg_evhtp_finish(struct evhtp_connection *connection);

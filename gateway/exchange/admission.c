@@ -1,22 +1,16 @@
 /* Whether a request may come in now: the limits of its location and of its connection. */
 #include "base/check.h"
-#include "client/connection.h"
-#include "exchange/exchange.h"
+#include "exchange/internal.h"
 
 #include <stdio.h>
 
-static unsigned slot_of(const struct tg_worker *w)
-{
-    return (unsigned)(w->slot - w->stats->slot);
-}
-
-static struct tg_str key_of(struct tg_request *r, int key)
+static struct tg_str key_of(const struct tg_request *r, int key)
 {
     switch (key) {
     case TG_LIMIT_BY_PROJECT:
         return r->project_id;
     case TG_LIMIT_BY_PRINCIPAL:
-        return tg_request_principal(r);
+        return r->principal;
     case TG_LIMIT_BY_ADDRESS:
         return r->client_address;
     default:
@@ -31,7 +25,7 @@ static bool refused(struct tg_exchange *x, const struct tg_limit_rule *rule, str
                                         [TG_LIMIT_CONN] = "limit_conn",
                                         [TG_LIMIT_IN_FLIGHT] = "limit_in_flight"};
 
-    x->worker->slot->counts.limited[rule->kind][rule->dry_run]++;
+    x->all->shared->slot->counts.limited[rule->kind][rule->dry_run]++;
     if (rule->dry_run)
         tg_log(TG_LOG_NOTICE, "limit", "%s would refuse \"%.*s\", request %.*s", names[rule->kind],
                TG_STR_ARG(key), TG_STR_ARG(x->request.request_id));
@@ -45,18 +39,12 @@ static void set_retry(struct tg_exchange *x, uint64_t wait)
     x->retry_after = (unsigned)((wait + 999999) / 1000000);
 }
 
-/* A connection counts from its first request on, once. */
 static bool admit_conn(struct tg_exchange *x)
 {
-    struct tg_conn *c = x->conn;
-    const struct tg_limit_rule *rule = &c->server->limit_conn;
-    struct tg_worker *w = x->worker;
+    const struct tg_limit_rule *rule = &x->conn->server->limit_conn;
     uint64_t wait = 0;
 
-    if (rule->most == 0 || c->limit_entry >= 0)
-        return true;
-    if (tg_limit_take(w->limits, slot_of(w), rule, x->request.client_address, x->started,
-                      &c->limit_entry, &wait))
+    if (tg_conn_acquire(x->conn, x->started, &wait))
         return true;
     set_retry(x, wait);
     if (!rule->dry_run)
@@ -66,14 +54,14 @@ static bool admit_conn(struct tg_exchange *x)
 
 static bool admit_rule(struct tg_exchange *x, const struct tg_limit_rule *rule)
 {
-    struct tg_worker *w = x->worker;
+    const struct tg_shared *s = x->all->shared;
     struct tg_str key = key_of(&x->request, rule->key);
     uint64_t wait = 0;
     int entry = -1;
 
     if (key.n == 0)
         return true; /* a path without project, a request without credentials */
-    if (!tg_limit_take(w->limits, slot_of(w), rule, key, x->started, &entry, &wait)) {
+    if (!tg_limit_take(s->limits, tg_shared_number(s), rule, key, x->started, &entry, &wait)) {
         set_retry(x, wait);
         return refused(x, rule, key);
     }
@@ -88,7 +76,7 @@ bool tg_exchange_acquire(struct tg_exchange *x)
 {
     const struct tg_location *l = x->location;
 
-    if (x->worker->limits == NULL)
+    if (x->all->shared->limits == NULL)
         return true;
     if (!admit_conn(x))
         return false;
@@ -96,17 +84,4 @@ bool tg_exchange_acquire(struct tg_exchange *x)
         if (!admit_rule(x, &l->limits[i]))
             return false;
     return true;
-}
-
-void tg_exchange_release(struct tg_exchange *x)
-{
-    while (x->nheld > 0)
-        tg_limit_release(x->worker->limits, slot_of(x->worker), x->held[--x->nheld]);
-}
-
-void tg_conn_release(struct tg_conn *c)
-{
-    if (c->limit_entry >= 0)
-        tg_limit_release(c->worker->limits, slot_of(c->worker), c->limit_entry);
-    c->limit_entry = -1;
 }

@@ -1,17 +1,14 @@
-#include "exchange/exchange.h"
+/* One exchange: its phases, its memory, its records and its end. */
+#include "exchange/internal.h"
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "client/evhtp.h"
 
 #include <event2/buffer.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    EXCHANGE_MAGIC = 0x65786368,
-    MAX_SPARE = 64, /* ended exchanges kept for reuse */
+    MAX_KEPT = 64, /* ended exchanges kept for reuse */
 };
 
 /* --- phases --- */
@@ -39,7 +36,8 @@ static const struct {
     [TG_PHASE_END] = {"ending", 0},
 };
 
-const char *tg_phase_text(enum tg_phase phase)
+/* The text of a phase for logs: "while connecting to the upstream". */
+static const char *phase_text(enum tg_phase phase)
 {
     CHECK(phase >= TG_PHASE_HEAD && phase <= TG_PHASE_END);
     return phases[phase].text;
@@ -47,14 +45,14 @@ const char *tg_phase_text(enum tg_phase phase)
 
 void tg_exchange_to(struct tg_exchange *x, enum tg_phase phase)
 {
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
     CHECK((phases[x->phase].next & NEXT(phase)) != 0);
     x->phase = phase;
 }
 
 void tg_exchange_deadline(struct tg_exchange *x, int64_t us)
 {
-    tg_timer_set(&x->timer, tg_worker_now(x->worker), us);
+    tg_timer_set(&x->timer, tg_loop_now(x->all->loop), us);
 }
 
 /* What a passed deadline means, by phase. */
@@ -62,7 +60,7 @@ static void on_deadline(void *owner)
 {
     struct tg_exchange *x = owner;
 
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
     switch (x->phase) {
     case TG_PHASE_FILTER:
         tg_exchange_end(x, TG_E_FILTER_TIMEOUT, x->request.waiting);
@@ -89,233 +87,88 @@ static void on_deadline(void *owner)
 
 enum { KEPT = offsetof(struct tg_exchange, magic) };
 
-static void take_slot(struct tg_worker *w, struct tg_exchange *x)
+static void take_slot(struct tg_exchanges *all, struct tg_exchange *x)
 {
-    if (w->nfree == 0) {
-        uint32_t n = w->nslots == 0 ? 64 : w->nslots * 2;
+    if (all->nfree_slots == 0) {
+        uint32_t n = all->nslots == 0 ? 64 : all->nslots * 2;
 
-        w->slots = realloc(w->slots, n * sizeof(*w->slots));
-        w->free_slots = realloc(w->free_slots, n * sizeof(*w->free_slots));
-        CHECK(w->slots != NULL && w->free_slots != NULL);
-        for (uint32_t i = n; i > w->nslots; i--) {
-            w->slots[i - 1] = (struct tg_slot){NULL, 1};
-            w->free_slots[w->nfree++] = i - 1;
+        all->slots = realloc(all->slots, n * sizeof(*all->slots));
+        all->free_slots = realloc(all->free_slots, n * sizeof(*all->free_slots));
+        CHECK(all->slots != NULL && all->free_slots != NULL);
+        for (uint32_t i = n; i > all->nslots; i--) {
+            all->slots[i - 1] = (struct tg_exchange_slot){NULL, 1};
+            all->free_slots[all->nfree_slots++] = i - 1;
         }
-        w->nslots = n;
+        all->nslots = n;
     }
-    x->slot = w->free_slots[--w->nfree];
-    CHECK(w->slots[x->slot].exchange == NULL);
-    w->slots[x->slot].exchange = x;
+    x->slot = all->free_slots[--all->nfree_slots];
+    CHECK(all->slots[x->slot].exchange == NULL);
+    all->slots[x->slot].exchange = x;
 }
 
-static void free_slot(struct tg_worker *w, struct tg_exchange *x)
+static void free_slot(struct tg_exchanges *all, struct tg_exchange *x)
 {
-    CHECK(w->slots[x->slot].exchange == x);
-    w->slots[x->slot].exchange = NULL;
-    w->slots[x->slot].generation++;
-    w->free_slots[w->nfree++] = x->slot;
+    CHECK(all->slots[x->slot].exchange == x);
+    all->slots[x->slot].exchange = NULL;
+    all->slots[x->slot].generation++;
+    all->free_slots[all->nfree_slots++] = x->slot;
 }
 
-struct tg_exchange *tg_exchange_make(struct tg_worker *w)
+struct tg_exchange *tg_exchange_make(struct tg_exchanges *all)
 {
-    struct tg_exchange *x = w->spare;
+    struct tg_exchange *x = all->free_list;
 
     if (x != NULL) {
-        w->spare = x->next;
-        w->nspare--;
+        all->free_list = x->next;
+        all->nfree_list--;
     } else {
         x = malloc(sizeof(*x));
         CHECK(x != NULL);
         tg_arena_init(&x->arena);
-        tg_timer_init(&x->timer, w->base, on_deadline, x);
+        tg_timer_init(&x->timer, all->loop->base, on_deadline, x);
     }
     memset((char *)x + KEPT, 0, sizeof(*x) - KEPT);
-    x->magic = EXCHANGE_MAGIC;
-    x->worker = w;
+    x->magic = TG_EXCHANGE_MAGIC;
+    x->all = all;
     x->phase = TG_PHASE_HEAD;
     x->after = TG_AFTER_LINGER;
-    take_slot(w, x);
+    take_slot(all, x);
     tg_request_init(&x->request, &x->arena);
-    w->live.exchanges++;
+    all->live++;
     return x;
 }
 
-void tg_exchange_free_spare(struct tg_exchange *x)
+void tg_exchange_free(struct tg_exchange *x)
 {
     tg_timer_end(&x->timer);
     tg_arena_end(&x->arena);
     free(x);
 }
 
-static void free_exchange(struct tg_exchange *x)
+static void give_back(struct tg_exchange *x)
 {
-    struct tg_worker *w = x->worker;
+    struct tg_exchanges *all = x->all;
 
-    CHECK(x->conn == NULL && x->peer == NULL && !x->parked);
+    CHECK(x->conn == NULL && x->peer == NULL && !x->awaits_flush);
     tg_timer_clear(&x->timer);
     tg_buf_end(&x->response_buffer);
     if (x->body != NULL)
         evbuffer_free(x->body);
-    free_slot(w, x);
+    free_slot(all, x);
     tg_arena_reset(&x->arena);
     x->magic = 0;
-    CHECK(w->live.exchanges > 0);
-    w->live.exchanges--;
-    if (w->nspare >= MAX_SPARE) {
-        tg_exchange_free_spare(x);
+    CHECK(all->live > 0);
+    all->live--;
+    if (all->nfree_list >= MAX_KEPT) {
+        tg_exchange_free(x);
         return;
     }
-    x->next = w->spare;
-    w->spare = x;
-    w->nspare++;
+    x->next = all->free_list;
+    all->free_list = x;
+    all->nfree_list++;
 }
 
-/* --- routing and the body --- */
-
-/* What a client is told whose path is a guarded one but for a detail. */
-static const char *told_resemblance(struct tg_exchange *x, struct tg_str pattern)
-{
-    if (pattern.n == 0)
-        return "";
-    return tg_arena_printf(&x->arena,
-                           "spell it as %.*s, each {name} 1 to 64 letters, digits, - and _",
-                           TG_STR_ARG(pattern))
-        .p;
-}
-
-static bool route(struct tg_exchange *x)
-{
-    struct tg_request *r = &x->request;
-    struct tg_no_route why;
-
-    x->location = tg_settings_route(x->conn->server, r, &why);
-    if (x->location == NULL) {
-        tg_exchange_end(x, why.wrong_method ? TG_E_METHOD : TG_E_NOT_FOUND,
-                        told_resemblance(x, why.resembled));
-        return false;
-    }
-    r->route = x->location->pattern;
-    x->streamed = x->location->nfilters == 0;
-    if (!x->streamed && r->target.n > r->path.n && r->target.p[r->path.n] == '/')
-        r->target = tg_arena_printf(&x->arena, "%.*s%.*s", TG_STR_ARG(r->path),
-                                    TG_STR_ARG(tg_str_skip(r->target, r->path.n + 1)));
-    return true;
-}
-
-static bool body_allowed(struct tg_exchange *x)
-{
-    uint64_t most = (uint64_t)x->location->client_max_body_size;
-
-    if (most == 0 && !x->streamed)
-        most = TG_JUDGED_BODY_MAX;
-    if (!x->streamed && x->framing == TG_FRAMING_NONE) {
-        tg_exchange_end(x, TG_E_LENGTH_REQUIRED, "");
-        return false;
-    }
-    if (most > 0 && (x->length > most || x->body_bytes > most)) {
-        tg_exchange_end(x, TG_E_BODY_TOO_LARGE,
-                        tg_arena_printf(&x->arena, "client_max_body_size is %" PRIu64, most).p);
-        return false;
-    }
-    return true;
-}
-
-static void send_continue(struct tg_exchange *x)
-{
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct iovec iov = {(void *)(uintptr_t)line, sizeof(line) - 1};
-
-    if (x->expect_continue && !x->body_complete && x->body_bytes == 0)
-        (void)tg_conn_send(x->conn, &iov, 1); /* a broken connection reports itself */
-    x->expect_continue = false;
-}
-
-static void go_upstream(struct tg_exchange *x);
-static void run_chain(struct tg_exchange *x);
-
-void tg_exchange_start(struct tg_exchange *x)
-{
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    CHECK(x->phase == TG_PHASE_ROUTE && x->conn != NULL);
-    if (!tg_audit_ready(x->worker->audit)) {
-        tg_exchange_end(x, TG_E_AUDIT, "");
-        return;
-    }
-    if (!route(x) || !tg_exchange_acquire(x) || !tg_exchange_max_forwards(x) || !body_allowed(x))
-        return;
-    send_continue(x);
-    if (x->streamed) {
-        go_upstream(x);
-        return;
-    }
-    tg_exchange_to(x, TG_PHASE_BODY);
-    tg_chain_begin(&x->chain, x->location, &x->request);
-    if (x->body_complete)
-        tg_exchange_body_end(x);
-}
-
-void tg_exchange_body(struct tg_exchange *x, struct tg_str data)
-{
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    CHECK(x->phase != TG_PHASE_END && !x->body_complete);
-    x->body_bytes += data.n;
-    if (!body_allowed(x))
-        return;
-    if (!x->streamed && x->framing == TG_FRAMING_LENGTH && data.n == x->length) {
-        x->request.body = tg_arena_dup(&x->arena, data); /* all of it: nothing to collect */
-        return;
-    }
-    if (x->body == NULL) {
-        x->body = evbuffer_new();
-        CHECK(x->body != NULL);
-    }
-    CHECK(evbuffer_add(x->body, data.p, data.n) == 0);
-}
-
-/* The collected body in one piece, in the arena: retries and the audit use it until the end. */
-static struct tg_str collected(struct tg_exchange *x)
-{
-    size_t n = x->body != NULL ? evbuffer_get_length(x->body) : 0;
-    char *p = tg_arena_alloc(&x->arena, n);
-
-    if (n > 0)
-        CHECK(evbuffer_remove(x->body, p, n) == (int)n);
-    return (struct tg_str){p, n};
-}
-
-void tg_exchange_body_end(struct tg_exchange *x)
-{
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    if (x->phase == TG_PHASE_END)
-        return;
-    x->body_complete = true;
-    if (x->streamed)
-        return;
-    CHECK(x->phase == TG_PHASE_BODY);
-    if (x->request.body.p == NULL)
-        x->request.body = collected(x);
-    tg_exchange_to(x, TG_PHASE_FILTER);
-    run_chain(x);
-}
-
-void tg_exchange_read_done(struct tg_exchange *x)
-{
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    if (x->phase != TG_PHASE_END && (x->streamed || x->peer != NULL))
-        tg_forward_more(x);
-}
-
-void tg_exchange_bad_body(struct tg_exchange *x, const char *why)
-{
-    tg_exchange_end(x, TG_E_BAD_REQUEST, why);
-}
-
-void tg_exchange_body_timeout(struct tg_exchange *x, const char *why)
-{
-    tg_exchange_end(x, TG_E_BODY_TIMEOUT, why);
-}
-
-/* --- towards the upstream --- */
+/* --- records --- */
 
 static struct tg_audit_record record_of(const struct tg_exchange *x)
 {
@@ -333,153 +186,40 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
         .upstream_failed = x->outcome.failed,
         .bytes_in = x->body_bytes,
         .bytes_out = x->bytes_out,
-        .duration_us = tg_worker_now(x->worker) - x->started,
+        .duration_us = tg_loop_now(x->all->loop) - x->started,
         .filter_us = x->filter_us,
         .connect_us = x->connect_us,
         .upstream_us = x->upstream_us,
     };
 }
 
-/* Waits for the end of the turn, when what was queued is on disk. */
-static void park(struct tg_exchange *x)
+void tg_exchange_await_flush(struct tg_exchange *x)
 {
-    CHECK(!x->parked);
-    x->parked = true;
-    x->next_parked = NULL;
-    *x->worker->last_parked = x;
-    x->worker->last_parked = &x->next_parked;
+    CHECK(!x->awaits_flush);
+    x->awaits_flush = true;
+    x->next_awaiting = NULL;
+    *x->all->last_awaiting_flush = x;
+    x->all->last_awaiting_flush = &x->next_awaiting;
 }
 
-/* With all others of this turn, at its end: a write to an upstream that waits costs its waking,
- * many behind each other cost one. */
-static void go_upstream(struct tg_exchange *x)
+void tg_exchange_record_intent(struct tg_exchange *x)
 {
-    tg_exchange_to(x, TG_PHASE_DEPART);
-    if (!tg_audit_ready(x->worker->audit)) { /* trouble since the request came */
-        tg_exchange_end(x, TG_E_AUDIT, "");
-        return;
-    }
-    if (tg_audit_wants_intent(x->worker->audit)) {
-        struct tg_audit_record record = record_of(x);
+    struct tg_audit_record record;
 
-        tg_audit_intent(x->worker->audit, &record);
-    }
-    park(x);
+    if (!tg_audit_wants_intent(x->all->audit))
+        return;
+    record = record_of(x);
+    tg_audit_intent(x->all->audit, &record);
 }
 
 void tg_exchange_record_answer(struct tg_exchange *x)
 {
     struct tg_audit_record record = record_of(x);
 
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
     CHECK(x->phase == TG_PHASE_RELAY && !x->response_started);
-    tg_audit_answer(x->worker->audit, &record);
-    park(x);
-}
-
-void tg_exchange_go_on(struct tg_exchange *x, bool written)
-{
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    CHECK(x->parked);
-    x->parked = false;
-    if (x->phase == TG_PHASE_END)
-        return; /* the client left in the meantime */
-    if (!written)
-        tg_exchange_end(x, TG_E_AUDIT, "");
-    else if (x->phase == TG_PHASE_DEPART)
-        tg_forward_begin(x, false);
-    else
-        tg_relay_open(x);
-}
-
-/* --- the chain --- */
-
-static void run_chain(struct tg_exchange *x)
-{
-    uint64_t started = tg_clock_mono_now();
-    enum tg_verdict verdict = tg_chain_run(&x->chain);
-
-    x->filter_us += tg_clock_mono_now() - started;
-    switch (verdict) {
-    case TG_NEXT:
-        tg_timer_clear(&x->timer);
-        x->forwarded = tg_request_forwarded_body(&x->request);
-        go_upstream(x);
-        return;
-    case TG_WAIT:
-        tg_exchange_deadline(x, (int64_t)x->request.wait_ms * 1000);
-        return;
-    case TG_REPLY:
-        tg_exchange_end(x, x->request.error, "");
-        return;
-    case TG_FAIL:
-        tg_exchange_end(x, TG_E_INTERNAL, x->request.error_detail.p);
-        return;
-    }
-    TG_UNREACHABLE();
-}
-
-struct tg_request_handle tg_request_handle(const struct tg_request *r)
-{
-    const struct tg_exchange *x = r->exchange;
-
-    if (x == NULL)
-        return (struct tg_request_handle){0};
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    return (struct tg_request_handle){x->worker, x->slot, x->worker->slots[x->slot].generation};
-}
-
-bool tg_resume(struct tg_request_handle ticket)
-{
-    struct tg_exchange *x;
-
-    if (ticket.worker == NULL || ticket.slot >= ticket.worker->nslots ||
-        ticket.worker->slots[ticket.slot].generation != ticket.generation)
-        return false;
-    x = ticket.worker->slots[ticket.slot].exchange;
-    if (x == NULL || x->phase != TG_PHASE_FILTER || x->request.waiting == NULL)
-        return false;
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    x->request.waiting = NULL;
-    run_chain(x);
-    return true;
-}
-
-struct event_base *tg_request_loop(const struct tg_request *r)
-{
-    const struct tg_exchange *x = r->exchange;
-
-    return x != NULL ? x->worker->base : NULL;
-}
-
-/* --- the client --- */
-
-void tg_exchange_client_gone(struct tg_exchange *x)
-{
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    x->conn = NULL;
-    if (x->phase != TG_PHASE_END)
-        tg_exchange_end(x, TG_E_CLIENT_GONE, "");
-}
-
-void tg_exchange_client_stuck(struct tg_exchange *x)
-{
-    if (x->phase != TG_PHASE_END)
-        tg_exchange_end(x, TG_E_CLIENT_TIMEOUT, "");
-}
-
-void tg_exchange_client_drained(struct tg_exchange *x)
-{
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
-    if (x->phase != TG_PHASE_RELAY || x->peer == NULL || x->parked)
-        return;
-    tg_exchange_deadline(x, x->location->upstream->read_timeout);
-    tg_socket_read_on(&x->peer->wire);
-}
-
-bool tg_exchange_ended(const struct tg_exchange *x)
-{
-    return x->phase == TG_PHASE_END;
+    tg_audit_answer(x->all->audit, &record);
+    tg_exchange_await_flush(x);
 }
 
 /* --- the end --- */
@@ -493,7 +233,7 @@ static void log_end(const struct tg_exchange *x, enum tg_phase phase)
         return;
     tg_log(info->level, "exchange",
            "%s%s%.*s, while %s, client %.*s, request \"%.*s %.*s\"%s%.*s, id %.*s", info->message,
-           x->end_detail.n > 0 ? ": " : "", TG_STR_ARG(x->end_detail), tg_phase_text(phase),
+           x->end_detail.n > 0 ? ": " : "", TG_STR_ARG(x->end_detail), phase_text(phase),
            TG_STR_ARG(r->client_address), TG_STR_ARG(r->method), TG_STR_ARG(r->path),
            x->upstream_address.n > 0 ? ", upstream " : "", TG_STR_ARG(x->upstream_address),
            TG_STR_ARG(r->request_id));
@@ -509,11 +249,20 @@ static enum tg_conn_after after(const struct tg_exchange *x)
     return TG_AFTER_LINGER;
 }
 
+/* What its limits granted; once. */
+static void release_limits(struct tg_exchange *x)
+{
+    const struct tg_shared *s = x->all->shared;
+
+    while (x->nheld > 0)
+        tg_limit_release(s->limits, tg_shared_number(s), x->held[--x->nheld]);
+}
+
 void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *detail)
 {
     enum tg_phase phase = x->phase;
 
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
     CHECK(phase != TG_PHASE_END);
     tg_exchange_to(x, TG_PHASE_END);
     tg_timer_clear(&x->timer);
@@ -530,21 +279,23 @@ void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *det
         x->status = 0; /* what came of an answer stays here */
         x->bytes_out = 0;
     }
-    if (x->conn != NULL)
+    if (x->conn != NULL) {
         x->after = after(x);
+        tg_conn_drop_body(x->conn);
+    }
     if (x->conn != NULL && error != TG_E_DONE && !x->response_started)
         tg_reply_build(x);
     log_end(x, phase);
     tg_chain_done(&x->chain);
-    tg_exchange_release(x);
+    release_limits(x);
     x->next = NULL;
-    *x->worker->ending.last = x;
-    x->worker->ending.last = &x->next;
+    *x->all->ending.last = x;
+    x->all->ending.last = &x->next;
     {
         struct tg_audit_record record = record_of(x);
 
-        tg_audit_outcome(x->worker->audit, &record);
-        tg_stats_exchange(x->worker->slot, x->location != NULL ? x->location->stats_route : 0,
+        tg_audit_outcome(x->all->audit, &record);
+        tg_stats_exchange(x->all->shared->slot, x->location != NULL ? x->location->stats_route : 0,
                           &record);
     }
 }
@@ -555,7 +306,7 @@ void tg_exchange_complete(struct tg_exchange *x)
     struct iovec iov = {(void *)(uintptr_t)x->last.p, x->last.n};
     bool sent = true;
 
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
     CHECK(x->phase == TG_PHASE_END);
     if (c != NULL) {
         x->conn = NULL;
@@ -563,12 +314,24 @@ void tg_exchange_complete(struct tg_exchange *x)
             sent = tg_conn_send(c, &iov, 1);
         tg_conn_finish(c, sent ? x->after : TG_AFTER_ABORT);
     }
-    free_exchange(x);
+    give_back(x);
 }
 
-void tg_exchange_abort(struct tg_exchange *x)
+void tg_exchange_on_gone(void *exchange)
 {
-    CHECK_MAGIC(x, EXCHANGE_MAGIC);
+    struct tg_exchange *x = exchange;
+
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    x->conn = NULL;
     if (x->phase != TG_PHASE_END)
-        tg_exchange_end(x, TG_E_DRAINING, "");
+        tg_exchange_end(x, TG_E_CLIENT_GONE, "");
+}
+
+void tg_exchange_on_stuck(void *exchange)
+{
+    struct tg_exchange *x = exchange;
+
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    if (x->phase != TG_PHASE_END)
+        tg_exchange_end(x, TG_E_CLIENT_TIMEOUT, "");
 }

@@ -1,22 +1,12 @@
 /* The request on its way to the upstream: connection, head, body, and when to try again. */
 #include "base/check.h"
-#include "exchange/exchange.h"
+#include "exchange/internal.h"
 #include "http/fields.h"
 
 #include <event2/buffer.h>
 #include <stdio.h>
 
 enum { MAX_PIECES = 5 };
-
-void tg_forward_begin(struct tg_exchange *x, bool fresh)
-{
-    const struct tg_upstream_conf *conf = x->location->upstream;
-
-    tg_exchange_to(x, TG_PHASE_CONNECT);
-    tg_exchange_deadline(x, conf->connect_timeout);
-    x->connect_started = tg_worker_now(x->worker);
-    tg_upstream_take(x->worker, conf, x, fresh);
-}
 
 /* --- the head --- */
 
@@ -140,7 +130,7 @@ static void add_framing(const struct tg_exchange *x, struct tg_buf *b)
 static struct iovec build_head(const struct tg_exchange *x)
 {
     const struct tg_request *r = &x->request;
-    struct tg_buf *b = &x->worker->build;
+    struct tg_buf *b = &x->all->head;
 
     b->n = 0;
     tg_buf_add(b, r->method);
@@ -225,7 +215,7 @@ static void settle(struct tg_exchange *x)
     if (queued > TG_HIGH_WATER && !x->body_complete)
         tg_conn_pause_body(x->conn);
     if (x->request_sent && queued == 0) {
-        x->sent = tg_worker_now(x->worker);
+        x->sent = tg_loop_now(x->all->loop);
         tg_exchange_to(x, TG_PHASE_AWAIT);
         tg_exchange_deadline(x, conf->read_timeout);
     } else if (queued > 0) {
@@ -235,14 +225,17 @@ static void settle(struct tg_exchange *x)
     }
 }
 
+static void write_failed(struct tg_exchange *x);
+
 static void send_more(struct tg_exchange *x)
 {
     if (tg_conn_is_reading(x->conn))
-        return; /* tg_exchange_read_done() comes: head and body then go in one write, and an answer
-                 * that is read when it fails does not overwrite bytes that are being handed out */
+        return; /* tg_exchange_on_read_done() comes: head and body then go in one write, and an
+                 * answer that is read when it fails does not overwrite bytes that are being handed
+                 * out */
     do {
         if (!write_request(x)) {
-            tg_exchange_peer_broken(x);
+            write_failed(x);
             return;
         }
     } while (x->body != NULL && evbuffer_get_length(x->body) > 0 &&
@@ -264,60 +257,7 @@ void tg_forward_more(struct tg_exchange *x)
         tg_conn_pause_body(x->conn);
 }
 
-/* --- the peer --- */
-
-void tg_exchange_peer_ready(struct tg_exchange *x)
-{
-    CHECK(x->phase == TG_PHASE_CONNECT && x->peer != NULL);
-    if (!x->peer->reused)
-        x->connect_us = tg_worker_now(x->worker) - x->connect_started;
-    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->peer->address));
-    x->head_sent = false;
-    tg_exchange_to(x, TG_PHASE_SEND);
-    send_more(x);
-    if (x->phase == TG_PHASE_SEND)
-        tg_conn_resume_body(x->conn);
-}
-
-void tg_exchange_peer_failed(struct tg_exchange *x, enum tg_error error, const char *why)
-{
-    CHECK(x->phase == TG_PHASE_CONNECT);
-    if (x->peer != NULL)
-        x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->peer->address));
-    tg_exchange_end(x, error, why);
-}
-
-void tg_exchange_peer_readable(struct tg_exchange *x)
-{
-    tg_relay_read(x);
-}
-
-void tg_exchange_peer_drained(struct tg_exchange *x)
-{
-    if (!x->request_sent)
-        send_more(x);
-    else
-        settle(x);
-    if (x->phase != TG_PHASE_END && x->conn != NULL && !x->body_complete)
-        tg_conn_resume_body(x->conn);
-}
-
-/* send_timeout is the time between two writes. */
-void tg_exchange_peer_progress(struct tg_exchange *x)
-{
-    settle(x);
-}
-
-/* An upstream may answer and close before it has read the request: what it said comes first. */
-void tg_exchange_peer_broken(struct tg_exchange *x)
-{
-    if (x->phase == TG_PHASE_SEND)
-        tg_relay_read(x);
-    if (x->phase == TG_PHASE_SEND)
-        tg_forward_failed(x, TG_E_UPSTREAM_CLOSED, "it reset the connection");
-    else if (x->phase == TG_PHASE_RELAY && !x->body_complete)
-        tg_conn_pause_body(x->conn); /* nobody takes the rest of it */
-}
+/* --- when it fails --- */
 
 /* RFC 9110 section 9.2.2. */
 static bool idempotent(struct tg_str method)
@@ -337,14 +277,112 @@ static bool may_retry(const struct tg_exchange *x)
            tg_upstream_conn_may_retry(x->peer);
 }
 
-void tg_forward_failed(struct tg_exchange *x, enum tg_error error, const char *why)
+/* The connection failed while sending or before an answer: tries another one when that is allowed
+ * (it was reused, no byte of an answer came, the request can be repeated), else ends. */
+static void retry_or_end(struct tg_exchange *x, const char *why)
 {
     if (!may_retry(x)) {
-        tg_exchange_end(x, error, why);
+        tg_exchange_end(x, TG_E_UPSTREAM_CLOSED, why);
         return;
     }
     x->retried = true;
     x->request_sent = false;
     tg_upstream_conn_end(&x->peer);
     tg_forward_begin(x, true);
+}
+
+static void read_answer(struct tg_exchange *x)
+{
+    if (!tg_relay_read(x))
+        retry_or_end(x, "no byte of an answer came");
+}
+
+/* An upstream may answer and close before it has read the request: what it said comes first. */
+static void write_failed(struct tg_exchange *x)
+{
+    if (x->phase == TG_PHASE_SEND)
+        read_answer(x);
+    if (x->phase == TG_PHASE_SEND)
+        retry_or_end(x, "it reset the connection");
+    else if (x->phase == TG_PHASE_RELAY && !x->body_complete)
+        tg_conn_pause_body(x->conn); /* nobody takes the rest of it */
+}
+
+/* --- the upstream connection --- */
+
+static struct tg_exchange *exchange_of(void *owner)
+{
+    struct tg_exchange *x = owner;
+
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    return x;
+}
+
+static void on_ready(void *owner, struct tg_upstream_conn *p)
+{
+    struct tg_exchange *x = exchange_of(owner);
+
+    CHECK(x->phase == TG_PHASE_CONNECT && p->state == TG_UPSTREAM_CONN_BUSY);
+    x->peer = p;
+    if (!p->reused)
+        x->connect_us = tg_loop_now(x->all->loop) - x->connect_started;
+    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(p->address));
+    x->head_sent = false;
+    tg_exchange_to(x, TG_PHASE_SEND);
+    send_more(x);
+    if (x->phase == TG_PHASE_SEND)
+        tg_conn_resume_body(x->conn);
+}
+
+static void on_failed(void *owner, enum tg_error error, const char *why)
+{
+    struct tg_exchange *x = exchange_of(owner);
+
+    CHECK(x->phase == TG_PHASE_CONNECT);
+    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->peer->address));
+    tg_exchange_end(x, error, tg_arena_dup(&x->arena, tg_str_of(why)).p);
+}
+
+static void on_readable(void *owner)
+{
+    read_answer(exchange_of(owner));
+}
+
+static void on_drained(void *owner)
+{
+    struct tg_exchange *x = exchange_of(owner);
+
+    if (!x->request_sent)
+        send_more(x);
+    else
+        settle(x);
+    if (x->phase != TG_PHASE_END && x->conn != NULL && !x->body_complete)
+        tg_conn_resume_body(x->conn);
+}
+
+/* send_timeout is the time between two writes. */
+static void on_progress(void *owner)
+{
+    settle(exchange_of(owner));
+}
+
+static void on_broken(void *owner)
+{
+    write_failed(exchange_of(owner));
+}
+
+static const struct tg_upstream_conn_events events = {on_ready,   on_failed,   on_readable,
+                                                      on_drained, on_progress, on_broken};
+
+void tg_forward_begin(struct tg_exchange *x, bool fresh)
+{
+    const struct tg_upstream_conf *conf = x->location->upstream;
+
+    CHECK(x->peer == NULL);
+    tg_exchange_to(x, TG_PHASE_CONNECT);
+    tg_exchange_deadline(x, conf->connect_timeout);
+    x->connect_started = tg_loop_now(x->all->loop);
+    x->peer = tg_upstream_take(x->all->upstreams, conf, fresh, &events, x);
+    if (x->peer->state == TG_UPSTREAM_CONN_BUSY)
+        on_ready(x, x->peer);
 }

@@ -1,20 +1,20 @@
 /* The request head as it comes: copied out of the read buffer, named, its target made canonical. */
 #include "base/check.h"
-#include "exchange/exchange.h"
+#include "exchange/internal.h"
 #include "http/target.h"
 #include "http/traceparent.h"
 
 enum { MAX_ID = 128 }; /* bytes of a request id from outside */
 
-static struct tg_exchange *attach(struct tg_conn *c)
+static struct tg_exchange *attach(struct tg_exchanges *all, struct tg_conn *c)
 {
-    struct tg_exchange *x = tg_exchange_make(c->worker);
+    struct tg_exchange *x = tg_exchange_make(all);
 
     x->conn = c;
     c->exchange = x;
     x->wall = c->first_byte;
-    x->started = tg_worker_now(x->worker);
-    x->request.exchange = x;
+    x->started = tg_loop_now(x->all->loop);
+    x->request.host = &all->host;
     x->request.client_address = tg_str_of(c->address);
     x->request.tls_principal = tg_str_of(c->principal);
     return x;
@@ -48,7 +48,7 @@ static void read_trace(struct tg_exchange *x, struct tg_str value)
 static void look_at_fields(struct tg_exchange *x, bool named)
 {
     struct tg_request *r = &x->request;
-    struct tg_buf *connection = &x->worker->build;
+    struct tg_buf *connection = &x->all->head;
 
     connection->n = 0;
     for (unsigned i = 0; i < r->nfields; i++) {
@@ -123,15 +123,15 @@ static bool plain_id(struct tg_str id)
 static void name_request(struct tg_exchange *x)
 {
     static const char digits[] = "0123456789abcdef";
-    struct tg_worker *w = x->worker;
+    struct tg_exchanges *all = x->all;
     char *id;
     uint64_t n;
 
     if (plain_id(x->request.request_id))
         return;
     id = tg_arena_alloc(&x->arena, 32);
-    memcpy(id, w->id_prefix, 16);
-    n = w->id_next++;
+    memcpy(id, all->id_prefix, 16);
+    n = all->id_next++;
     for (unsigned i = 32; i-- > 16; n >>= 4)
         id[i] = digits[n & 15];
     x->request.request_id = (struct tg_str){id, 32};
@@ -197,17 +197,38 @@ static const char *find_ambiguity(const struct tg_request *r)
     return NULL;
 }
 
+/* As the audit log says it, so that a line of it can be copied into a policy. */
+static void name_principal(struct tg_exchange *x)
+{
+    struct tg_buf *text = &x->all->head;
+
+    text->n = 0;
+    tg_audit_principal(x->all->audit, &x->request, text);
+    if (text->n > 0)
+        x->request.principal = tg_arena_dup(&x->arena, tg_buf_str(text));
+}
+
 /* While the log cannot be written, bad requests are refused like all others. */
 static void refuse(struct tg_exchange *x, enum tg_error error, const char *why)
 {
-    bool ready = tg_audit_ready(x->worker->audit);
+    bool ready = tg_audit_ready(x->all->audit);
 
     tg_exchange_end(x, ready ? error : TG_E_AUDIT, ready ? why : "");
 }
 
-bool tg_exchange_new(struct tg_conn *c, const struct tg_request_head *head, struct tg_str raw)
+/* Whether the client's connection can have another request behind this one. */
+static bool may_keep(const struct tg_exchange *x)
 {
-    struct tg_exchange *x = attach(c);
+    const struct tg_conn *c = x->conn;
+
+    return !x->all->loop->draining && (c->server->keepalive_requests == 0 ||
+                                       c->requests + 1 < (uint64_t)c->server->keepalive_requests);
+}
+
+void tg_exchange_on_request(void *all, struct tg_conn *c, const struct tg_request_head *head,
+                            struct tg_str raw)
+{
+    struct tg_exchange *x = attach(all, c);
     struct tg_field *fields = copy_head(x, head, raw);
     const char *why;
 
@@ -215,25 +236,23 @@ bool tg_exchange_new(struct tg_conn *c, const struct tg_request_head *head, stru
     drop_hop_by_hop(x, fields);
     name_request(x);
     tg_request_identify(&x->request);
+    name_principal(x);
     x->body_complete = c->state == TG_CONN_WAIT;
     why = find_ambiguity(&x->request);
     if (why != NULL || !normalize_target(x, &why)) {
         x->request.path = TG_STR("");
         refuse(x, TG_E_BAD_REQUEST, why);
-        return false;
+        return;
     }
-    if (c->worker->draining)
-        x->keep_alive = false;
-    if (c->server->keepalive_requests > 0 &&
-        c->requests + 1 >= (uint64_t)c->server->keepalive_requests)
-        x->keep_alive = false;
+    x->keep_alive = x->keep_alive && may_keep(x);
     tg_exchange_to(x, TG_PHASE_ROUTE);
-    return true;
+    tg_exchange_start(x);
 }
 
-void tg_exchange_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
+void tg_exchange_on_unreadable(void *all, struct tg_conn *c, struct tg_str raw, enum tg_error error,
+                               const char *why)
 {
-    struct tg_exchange *x = attach(c);
+    struct tg_exchange *x = attach(all, c);
 
     x->is_head = tg_str_starts(raw, TG_STR("HEAD ")); /* its answer has no body, even this one */
     name_request(x);

@@ -1,6 +1,6 @@
 /* Requests that may go so far and no further: Max-Forwards (RFC 9110 section 7.6.2). */
 #include "base/check.h"
-#include "exchange/exchange.h"
+#include "exchange/internal.h"
 
 /* How often there is such a field; its value, when there is one. */
 static unsigned find(const struct tg_request *r, struct tg_str name, struct tg_str *value)

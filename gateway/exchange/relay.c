@@ -1,6 +1,6 @@
 /* The upstream's answer on its way to the client: head checked and cleaned, body as it comes. */
 #include "base/check.h"
-#include "exchange/exchange.h"
+#include "exchange/internal.h"
 #include "http/fields.h"
 
 #include <stdio.h>
@@ -49,10 +49,10 @@ static enum tg_framing relay_framing(const struct tg_exchange *x)
     return x->minor >= 1 ? TG_FRAMING_CHUNKED : TG_FRAMING_CLOSE;
 }
 
-/* The head for the client, in the worker's build buffer. */
-static void build_head(struct tg_exchange *x, const struct tg_response_head *in)
+/* The head for the client; good until another head is built. */
+static struct tg_str build_head(struct tg_exchange *x, const struct tg_response_head *in)
 {
-    struct tg_buf *b = &x->worker->build;
+    struct tg_buf *b = &x->all->head;
     struct head_facts facts = {0};
 
     x->relay_framing = relay_framing(x);
@@ -70,7 +70,7 @@ static void build_head(struct tg_exchange *x, const struct tg_response_head *in)
     tg_reply_notes(x, b);
     if (x->relay_framing == TG_FRAMING_CHUNKED)
         tg_buf_puts(b, "Transfer-Encoding: chunked\r\n");
-    if (x->worker->draining || !x->body_complete)
+    if (x->all->loop->draining || !x->body_complete)
         x->keep_alive = false;
     if (!x->keep_alive)
         tg_buf_puts(b, "Connection: close\r\n");
@@ -78,9 +78,11 @@ static void build_head(struct tg_exchange *x, const struct tg_response_head *in)
         tg_buf_puts(b, "Connection: keep-alive\r\n");
     tg_buf_puts(b, "\r\n");
     x->watch_outcome = facts.json && !facts.encoded;
+    return tg_buf_str(b);
 }
 
-static void take_head(struct tg_exchange *x, const struct tg_response_head *in)
+/* Returns the head for the client. */
+static struct tg_str take_head(struct tg_exchange *x, const struct tg_response_head *in)
 {
     x->upstream_status = in->status;
     x->status = in->status;
@@ -90,11 +92,11 @@ static void take_head(struct tg_exchange *x, const struct tg_response_head *in)
     if (in->framing == TG_FRAMING_CHUNKED)
         tg_chunked_init(&x->response_chunk);
     if (x->sent != 0)
-        x->upstream_us = tg_worker_now(x->worker) - x->sent;
-    x->await_record = tg_audit_wants_intent(x->worker->audit);
+        x->upstream_us = tg_loop_now(x->all->loop) - x->sent;
+    x->await_record = tg_audit_wants_intent(x->all->audit);
     tg_exchange_to(x, TG_PHASE_RELAY);
-    build_head(x, in);
     tg_outcome_init(&x->outcome);
+    return build_head(x, in);
 }
 
 /* --- the body --- */
@@ -145,17 +147,16 @@ static void withhold(struct tg_exchange *x, const struct iovec *iov, int n, bool
         tg_exchange_record_answer(x);
 }
 
-/* Body bytes to the client, behind the head if that has not gone yet. */
-static void emit(struct tg_exchange *x, struct tg_str data, bool last)
+/* Body bytes to the client, behind the head if there is one (it has not gone yet). */
+static void emit(struct tg_exchange *x, struct tg_str head, struct tg_str data, bool last)
 {
-    struct tg_buf *head = &x->worker->build;
     struct iovec iov[MAX_PIECES + 1];
     char size[24];
     bool chunked = x->relay_framing == TG_FRAMING_CHUNKED;
     int n = 0;
 
-    if (!x->response_started && x->response_buffer.n == 0)
-        iov[n++] = piece(head->p, head->n);
+    if (head.n > 0)
+        iov[n++] = piece(head.p, head.n);
     if (last || !x->await_record)
         x->response_started = true;
     if (x->watch_outcome)
@@ -176,9 +177,9 @@ static void emit(struct tg_exchange *x, struct tg_str data, bool last)
         tg_exchange_end(x, TG_E_CLIENT_GONE, "");
 }
 
-static void finish(struct tg_exchange *x, struct tg_str data, bool extra)
+static void finish(struct tg_exchange *x, struct tg_str head, struct tg_str data, bool extra)
 {
-    emit(x, data, true);
+    emit(x, head, data, true);
     release_peer(x, extra);
     tg_exchange_end(x, TG_E_DONE, "");
 }
@@ -186,7 +187,7 @@ static void finish(struct tg_exchange *x, struct tg_str data, bool extra)
 /* More of the answer is to come: pause the upstream while the client, or the record, is behind. */
 static void await_more(struct tg_exchange *x)
 {
-    if (x->parked || tg_conn_unsent(x->conn) > TG_HIGH_WATER) {
+    if (x->awaits_flush || tg_conn_unsent(x->conn) > TG_HIGH_WATER) {
         tg_socket_read_off(&x->peer->wire);
         tg_timer_clear(&x->timer);
     } else {
@@ -194,9 +195,9 @@ static void await_more(struct tg_exchange *x)
     }
 }
 
-static void go_on(struct tg_exchange *x, struct tg_str data)
+static void go_on(struct tg_exchange *x, struct tg_str head, struct tg_str data)
 {
-    emit(x, data, false);
+    emit(x, head, data, false);
     if (x->phase != TG_PHASE_END)
         await_more(x);
 }
@@ -217,9 +218,9 @@ void tg_relay_open(struct tg_exchange *x)
     await_more(x);
 }
 
-static void read_chunks(struct tg_exchange *x, struct tg_str in)
+static void read_chunks(struct tg_exchange *x, struct tg_str head, struct tg_str in)
 {
-    struct tg_buf *joined_data = &x->worker->decoded;
+    struct tg_buf *joined_data = &x->all->decoded;
     enum tg_parse parse = TG_PARSE_MORE;
     const char *why = "";
 
@@ -238,32 +239,34 @@ static void read_chunks(struct tg_exchange *x, struct tg_str in)
         in = tg_str_skip(in, used);
     }
     if (parse == TG_PARSE_DONE)
-        finish(x, tg_buf_str(joined_data), in.n > 0);
+        finish(x, head, tg_buf_str(joined_data), in.n > 0);
     else
-        go_on(x, tg_buf_str(joined_data));
+        go_on(x, head, tg_buf_str(joined_data));
 }
 
-static void read_body(struct tg_exchange *x, struct tg_str in)
+/* `head` goes before the first byte of a body, and is empty for all others. */
+static void read_body(struct tg_exchange *x, struct tg_str head, struct tg_str in)
 {
+    const struct tg_str none = {NULL, 0};
     size_t n;
 
     switch (x->response_framing) {
     case TG_FRAMING_NONE:
-        finish(x, (struct tg_str){NULL, 0}, in.n > 0);
+        finish(x, head, none, in.n > 0);
         return;
     case TG_FRAMING_LENGTH:
         n = in.n < x->response_left ? in.n : (size_t)x->response_left;
         x->response_left -= n;
         if (x->response_left == 0)
-            finish(x, (struct tg_str){in.p, n}, in.n > n);
+            finish(x, head, (struct tg_str){in.p, n}, in.n > n);
         else
-            go_on(x, in);
+            go_on(x, head, in);
         return;
     case TG_FRAMING_CHUNKED:
-        read_chunks(x, in);
+        read_chunks(x, head, in);
         return;
     case TG_FRAMING_CLOSE:
-        go_on(x, in);
+        go_on(x, head, in);
         return;
     }
     TG_UNREACHABLE();
@@ -282,7 +285,8 @@ static bool is_interim(struct tg_exchange *x, const struct tg_response_head *r)
 
 static void read_head(struct tg_exchange *x, struct tg_str in)
 {
-    struct tg_response_head *r = &x->worker->response;
+    struct tg_response_head r;
+    struct tg_str head;
     struct tg_buf *partial = &x->peer->in;
     const char *why = "";
     size_t used = 0;
@@ -293,14 +297,14 @@ static void read_head(struct tg_exchange *x, struct tg_str in)
     }
     for (;;) {
         enum tg_parse parse = tg_response_head_parse(in, TG_MAX_RESPONSE_HEAD, x->is_head,
-                                                     &x->scanned, r, &used, &why);
+                                                     &x->scanned, &r, &used, &why);
 
         if (parse == TG_PARSE_BAD || x->interim > MAX_INTERIM) {
             tg_exchange_end(x, TG_E_UPSTREAM_NONSENSE,
                             parse == TG_PARSE_BAD ? why : "too many interim answers");
             return;
         }
-        if (parse == TG_PARSE_DONE && !is_interim(x, r))
+        if (parse == TG_PARSE_DONE && !is_interim(x, &r))
             break;
         if (parse == TG_PARSE_DONE) {
             in = tg_str_skip(in, used);
@@ -315,47 +319,62 @@ static void read_head(struct tg_exchange *x, struct tg_str in)
         }
         return;
     }
-    take_head(x, r);
-    read_body(x, tg_str_skip(in, used));
+    head = take_head(x, &r);
+    read_body(x, head, tg_str_skip(in, used));
     if (x->peer != NULL)
         x->peer->in.n = 0;
 }
 
-/* The upstream closed: the end of an answer that is framed so, or a failure. */
-static void closed(struct tg_exchange *x, bool in_order)
+/* The upstream closed: the end of an answer that is framed so, or a failure. False: not a byte of
+ * an answer came. */
+static bool take_close(struct tg_exchange *x, bool in_order)
 {
+    const struct tg_str none = {NULL, 0};
+
     if (x->phase == TG_PHASE_RELAY && x->response_framing == TG_FRAMING_CLOSE && in_order) {
         x->peer_keep = false;
-        finish(x, (struct tg_str){NULL, 0}, false);
-        return;
+        finish(x, none, none, false);
+        return true;
     }
-    if (x->phase == TG_PHASE_RELAY || x->response_seen)
-        tg_exchange_end(x, TG_E_UPSTREAM_CLOSED, "");
-    else
-        tg_forward_failed(x, TG_E_UPSTREAM_CLOSED, "no byte of an answer came");
+    if (x->phase != TG_PHASE_RELAY && !x->response_seen)
+        return false;
+    tg_exchange_end(x, TG_E_UPSTREAM_CLOSED, "");
+    return true;
 }
 
-void tg_relay_read(struct tg_exchange *x)
+bool tg_relay_read(struct tg_exchange *x)
 {
-    struct tg_str in = {x->worker->scratch, 0};
+    const struct tg_str none = {NULL, 0};
+    struct tg_loop *loop = x->all->loop;
+    struct tg_str in = {loop->scratch, 0};
 
     CHECK(x->phase == TG_PHASE_SEND || x->phase == TG_PHASE_AWAIT || x->phase == TG_PHASE_RELAY);
-    switch (tg_socket_read(&x->peer->wire, x->worker->scratch, TG_SCRATCH, &in.n)) {
+    switch (tg_socket_read(&x->peer->wire, loop->scratch, TG_SCRATCH, &in.n)) {
     case TG_IO_DONE:
         break;
     case TG_IO_WANT_READ:
     case TG_IO_WANT_WRITE:
-        return;
+        return true;
     case TG_IO_CLOSED:
-        closed(x, true);
-        return;
+        return take_close(x, true);
     case TG_IO_BROKEN:
-        closed(x, false);
-        return;
+        return take_close(x, false);
     }
     x->response_seen = true;
     if (x->phase == TG_PHASE_RELAY)
-        read_body(x, in);
+        read_body(x, none, in);
     else
         read_head(x, in);
+    return true;
+}
+
+void tg_relay_on_drained(void *exchange)
+{
+    struct tg_exchange *x = exchange;
+
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    if (x->phase != TG_PHASE_RELAY || x->peer == NULL || x->awaits_flush)
+        return;
+    tg_exchange_deadline(x, x->location->upstream->read_timeout);
+    tg_socket_read_on(&x->peer->wire);
 }

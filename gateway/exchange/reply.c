@@ -1,6 +1,6 @@
 /* The gateway's own answers (contract section 5), and what it adds to relayed ones. */
 #include "base/check.h"
-#include "exchange/exchange.h"
+#include "exchange/internal.h"
 #include "http/fields.h"
 #include "http/target.h"
 
@@ -137,7 +137,7 @@ static void add_head(const struct tg_exchange *x, struct tg_buf *b, size_t lengt
 
 void tg_reply_options(struct tg_exchange *x)
 {
-    struct tg_buf *b = &x->worker->build;
+    struct tg_buf *b = &x->all->head;
 
     CHECK(x->conn != NULL && !x->response_started);
     b->n = 0;
@@ -153,7 +153,7 @@ void tg_reply_options(struct tg_exchange *x)
 void tg_reply_build(struct tg_exchange *x)
 {
     struct tg_buf body = {0};
-    struct tg_buf *b = &x->worker->build;
+    struct tg_buf *b = &x->all->head;
 
     CHECK(x->phase == TG_PHASE_END && x->conn != NULL && !x->response_started);
     if (tg_error_info(x->end)->status == 0)

@@ -1,7 +1,6 @@
 /* One connection to an upstream: its name, TCP, TLS, and what happens on it while it is idle. */
 #include "base/check.h"
 #include "base/clock.h"
-#include "exchange/exchange.h"
 #include "upstream/internal.h"
 
 #include <errno.h>
@@ -25,7 +24,7 @@ static bool learn(struct tg_upstream_conn *p, int result, const struct evutil_ad
     struct tg_upstream_server_state *home = p->home;
     struct tg_upstream *u = p->upstream;
 
-    home->valid_until = tg_worker_now(u->worker) + (uint64_t)u->conf->resolve_valid;
+    home->valid_until = tg_loop_now(u->all->loop) + (uint64_t)u->conf->resolve_valid;
     if (result != 0) {
         if (home->addresses.n > 0)
             tg_log(TG_LOG_WARN, "upstream", "%.*s: %s; the addresses of before go on",
@@ -97,7 +96,7 @@ static void ask_for_record(struct tg_upstream_conn *p)
 {
     p->home->ttl_until = UINT64_MAX;
     if (p->upstream->conf->resolve_valid > 0)
-        (void)evdns_base_resolve_ipv4(p->upstream->worker->dns, p->origin->host.p, 0, on_record,
+        (void)evdns_base_resolve_ipv4(p->upstream->all->dns, p->origin->host.p, 0, on_record,
                                       p->home);
 }
 
@@ -108,16 +107,16 @@ static bool is_fresh(const struct tg_upstream_server_state *home, uint64_t now)
 
 static void query(struct tg_upstream_conn *p)
 {
-    struct tg_worker *w = p->upstream->worker;
+    struct tg_upstreams *all = p->upstream->all;
     struct evutil_addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
     struct evdns_getaddrinfo_request *pending;
     char port[8];
 
-    if (w->dns == NULL)
-        w->dns = evdns_base_new(w->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
-                                             EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (w->dns == NULL) {
+    if (all->dns == NULL)
+        all->dns = evdns_base_new(all->loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
+                                                       EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (all->dns == NULL) {
         origin_failed(p, TG_E_UPSTREAM_RESOLVE, "/etc/resolv.conf names no usable server");
         return;
     }
@@ -125,20 +124,30 @@ static void query(struct tg_upstream_conn *p)
     snprintf(port, sizeof(port), "%u", p->origin->port);
     ask_for_record(p);
     /* May call back before it returns, and the peer may be gone then: it returns NULL. */
-    pending = evdns_getaddrinfo(w->dns, p->origin->host.p, port, &hints, on_resolved, p);
+    pending = evdns_getaddrinfo(all->dns, p->origin->host.p, port, &hints, on_resolved, p);
     if (pending != NULL)
         p->query = pending;
+}
+
+/* Queries whose connections are gone were cancelled; their last callbacks free what they hold. */
+void tg_upstreams_end_dns(struct tg_upstreams *all)
+{
+    if (all->dns == NULL)
+        return;
+    evdns_base_free(all->dns, 1);
+    all->dns = NULL;
+    tg_loop_poll(all->loop);
 }
 
 void tg_upstream_conn_begin(struct tg_upstream_conn *p)
 {
     struct tg_upstream_server_state *home = p->home;
 
-    CHECK(home != NULL && p->exchange != NULL);
+    CHECK(home != NULL && p->owner != NULL);
     snprintf(p->address, sizeof(p->address), "%.*s", (int)sizeof(p->address) - 1, p->origin->text);
     if (p->origin->literal && home->addresses.n == 0)
         tg_addresses_literal(&home->addresses, p->origin);
-    if (!p->origin->literal && !is_fresh(home, tg_worker_now(p->upstream->worker))) {
+    if (!p->origin->literal && !is_fresh(home, tg_loop_now(p->upstream->all->loop))) {
         query(p);
         return;
     }
@@ -153,15 +162,25 @@ static void close_socket(struct tg_upstream_conn *p)
         close(tg_socket_close(&p->wire));
 }
 
+/* Through the loop, because the owner may just be asking for the connection. */
+void tg_upstream_conn_fail(struct tg_upstream_conn *p, enum tg_error error, const char *why)
+{
+    CHECK(p->owner != NULL && p->why == NULL);
+    p->state = TG_UPSTREAM_CONN_FAILED;
+    p->error = error;
+    p->why = strdup(why);
+    CHECK(p->why != NULL);
+    tg_timer_set(&p->timer, tg_loop_now(p->upstream->all->loop), 0);
+}
+
 /* A server failed: the next one, or the end of it. */
 static void origin_failed(struct tg_upstream_conn *p, enum tg_error error, const char *why)
 {
-    CHECK(p->exchange != NULL);
     tg_upstream_conn_judge(p, error);
     if (tg_upstream_conn_move(p))
         tg_upstream_conn_begin(p);
     else
-        tg_exchange_peer_failed(p->exchange, error, why); /* which ends the peer */
+        tg_upstream_conn_fail(p, error, why);
 }
 
 /* An address failed: the next one, or the end of its server. */
@@ -180,15 +199,14 @@ static void address_failed(struct tg_upstream_conn *p, enum tg_error error, cons
 }
 
 /* While there are others to try, one attempt gets its share of the time that is left; the last one
- * has the exchange's own deadline. */
+ * has the owner's own deadline. */
 static void limit_attempt(struct tg_upstream_conn *p)
 {
     unsigned others = p->addresses->n - p->next + tg_upstream_conn_untried(p);
-    uint64_t now = tg_worker_now(p->upstream->worker);
-    uint64_t deadline = p->exchange->timer.deadline;
+    uint64_t now = tg_loop_now(p->upstream->all->loop);
 
-    if (others > 0 && deadline > now)
-        tg_timer_set(&p->timer, now, (int64_t)((deadline - now) / (others + 1)));
+    if (others > 0 && p->deadline > now)
+        tg_timer_set(&p->timer, now, (int64_t)((p->deadline - now) / (others + 1)));
 }
 
 static void ready(struct tg_upstream_conn *p)
@@ -196,7 +214,7 @@ static void ready(struct tg_upstream_conn *p)
     p->state = TG_UPSTREAM_CONN_BUSY;
     forget_addresses(p);
     tg_timer_clear(&p->timer);
-    tg_exchange_peer_ready(p->exchange);
+    p->events->on_ready(p->owner, p);
 }
 
 static void handshake(struct tg_upstream_conn *p)
@@ -249,7 +267,7 @@ static void connected(struct tg_upstream_conn *p)
 static void idle_readable(struct tg_upstream_conn *p)
 {
     size_t n = 0;
-    enum tg_io io = tg_socket_read(&p->wire, p->upstream->worker->scratch, TG_SCRATCH, &n);
+    enum tg_io io = tg_socket_read(&p->wire, p->upstream->all->loop->scratch, TG_SCRATCH, &n);
 
     if (io == TG_IO_WANT_READ || io == TG_IO_WANT_WRITE)
         return; /* TLS spoke for itself, e.g. a session ticket */
@@ -269,7 +287,7 @@ static void on_readable(void *owner)
         handshake(p);
         return;
     case TG_UPSTREAM_CONN_BUSY:
-        tg_exchange_peer_readable(p->exchange);
+        p->events->on_readable(p->owner);
         return;
     case TG_UPSTREAM_CONN_IDLE:
         idle_readable(p);
@@ -277,6 +295,7 @@ static void on_readable(void *owner)
     case TG_UPSTREAM_CONN_PENDING:
     case TG_UPSTREAM_CONN_RESOLVING:
     case TG_UPSTREAM_CONN_CONNECTING:
+    case TG_UPSTREAM_CONN_FAILED:
         break;
     }
     TG_UNREACHABLE(); /* reading is off */
@@ -295,10 +314,11 @@ static void on_drained(void *owner)
         handshake(p);
         return;
     case TG_UPSTREAM_CONN_BUSY:
-        tg_exchange_peer_drained(p->exchange);
+        p->events->on_drained(p->owner);
         return;
     case TG_UPSTREAM_CONN_PENDING:
     case TG_UPSTREAM_CONN_RESOLVING:
+    case TG_UPSTREAM_CONN_FAILED:
     case TG_UPSTREAM_CONN_IDLE:
         break;
     }
@@ -311,7 +331,7 @@ static void on_progress(void *owner)
 
     CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
     CHECK(p->state == TG_UPSTREAM_CONN_BUSY); /* nothing is queued before */
-    tg_exchange_peer_progress(p->exchange);
+    p->events->on_progress(p->owner);
 }
 
 static void on_broken(void *owner)
@@ -320,10 +340,11 @@ static void on_broken(void *owner)
 
     CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
     CHECK(p->state == TG_UPSTREAM_CONN_BUSY);
-    tg_exchange_peer_broken(p->exchange);
+    p->events->on_broken(p->owner);
 }
 
-static const struct tg_socket_events events = {on_readable, on_drained, on_progress, on_broken};
+static const struct tg_socket_events socket_events = {on_readable, on_drained, on_progress,
+                                                      on_broken};
 
 static void next_address(struct tg_upstream_conn *p)
 {
@@ -342,7 +363,7 @@ static void next_address(struct tg_upstream_conn *p)
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    tg_socket_open(&p->wire, p->upstream->worker->base, fd, &events, p);
+    tg_socket_open(&p->wire, p->upstream->all->loop->base, fd, &socket_events, p);
     if (connect(fd, (const struct sockaddr *)address, len) != 0 && errno != EINPROGRESS) {
         address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(errno));
         return;
@@ -372,6 +393,8 @@ void tg_upstream_conn_on_deadline(void *owner)
     CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
     if (p->state == TG_UPSTREAM_CONN_IDLE)
         tg_upstream_conn_end(&p);
+    else if (p->state == TG_UPSTREAM_CONN_FAILED)
+        p->events->on_failed(p->owner, p->error, p->why);
     else if (p->state == TG_UPSTREAM_CONN_CONNECTING || p->state == TG_UPSTREAM_CONN_HANDSHAKE)
         address_failed(p, TG_E_CONNECT_TIMEOUT, "no answer in time");
 }

@@ -19,7 +19,7 @@ struct tg_upstream_server_state {
 };
 
 struct tg_upstream {
-    struct tg_worker *worker;
+    struct tg_upstreams *all;
     const struct tg_upstream_conf *conf;
     struct tg_upstream_server_state *origins;
     unsigned turn;  /* round robin over origins */
@@ -33,6 +33,9 @@ struct tg_upstream {
     struct tg_upstream *next;
 };
 
+/* Ends the resolver, with the last callbacks of its queries (connect.c). */
+void tg_upstreams_end_dns(struct tg_upstreams *all);
+
 /* Starts connecting a peer that has a home (connect.c). */
 void tg_upstream_conn_begin(struct tg_upstream_conn *p);
 
@@ -42,6 +45,10 @@ bool tg_upstream_conn_disconnect(struct tg_upstream_conn *p);
 
 /* The peer's timer (connect.c). */
 void tg_upstream_conn_on_deadline(void *owner);
+
+/* The connection cannot be had: its owner is told with the next turn of the loop; `why` is copied
+ * (connect.c). */
+void tg_upstream_conn_fail(struct tg_upstream_conn *p, enum tg_error error, const char *why);
 
 /* A server could not be connected to: gives the peer another home. False when all were tried
  * (pool.c). */

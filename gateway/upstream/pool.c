@@ -1,6 +1,5 @@
 /* Which server of an upstream, the pool, limits, and passive health. */
 #include "base/check.h"
-#include "exchange/exchange.h"
 #include "upstream/internal.h"
 
 #include <stdlib.h>
@@ -29,7 +28,7 @@ static unsigned number_of(const struct tg_upstream *u, const struct tg_upstream_
 static void count_failure(struct tg_upstream *u, struct tg_upstream_server_state *home)
 {
     const struct tg_upstream_server *o = home->origin;
-    uint64_t now = tg_worker_now(u->worker);
+    uint64_t now = tg_loop_now(u->all->loop);
 
     if (now - home->window > (uint64_t)o->fail_timeout) {
         home->window = now;
@@ -66,7 +65,7 @@ static struct tg_upstream_server_state *pick(struct tg_upstream *u, uint64_t tri
 
     if (n == 1)
         return tried == 0 ? &u->origins[0] : NULL;
-    now = tg_worker_now(u->worker);
+    now = tg_loop_now(u->all->loop);
     for (unsigned i = 0; i < n; i++) {
         unsigned at = (u->turn + i) % n;
         struct tg_upstream_server_state *o = &u->origins[at];
@@ -111,8 +110,7 @@ unsigned tg_upstream_conn_untried(const struct tg_upstream_conn *p)
 
 /* --- the pool --- */
 
-static struct tg_upstream_conn *take_idle(struct tg_upstream_server_state *home,
-                                          struct tg_exchange *x)
+static struct tg_upstream_conn *take_idle(struct tg_upstream_server_state *home)
 {
     struct tg_upstream_conn *p = home->idle;
 
@@ -126,17 +124,16 @@ static struct tg_upstream_conn *take_idle(struct tg_upstream_server_state *home,
     p->state = TG_UPSTREAM_CONN_BUSY;
     p->reused = true;
     p->tried = 0;
-    p->exchange = x;
     tg_timer_clear(&p->timer);
     return p;
 }
 
 /* An idle peer of any server. */
-static struct tg_upstream_conn *take_any_idle(struct tg_upstream *u, struct tg_exchange *x)
+static struct tg_upstream_conn *take_any_idle(struct tg_upstream *u)
 {
     for (unsigned i = 0; u->nidle > 0 && i < u->conf->norigins; i++)
         if (u->origins[i].idle != NULL)
-            return take_idle(&u->origins[i], x);
+            return take_idle(&u->origins[i]);
     return NULL;
 }
 
@@ -195,20 +192,19 @@ static void start(struct tg_upstream_conn *p, struct tg_upstream_server_state *h
 static void serve_one(struct tg_upstream *u)
 {
     struct tg_upstream_conn *p = u->pending;
-    struct tg_exchange *x = p->exchange;
-    struct tg_upstream_conn *idle = p->retry ? NULL : take_any_idle(u, x);
+    struct tg_upstream_conn *idle = p->retry ? NULL : take_any_idle(u);
 
-    CHECK(x != NULL && x->peer == p);
+    CHECK(p->owner != NULL);
     leave_queue(p);
     if (idle == NULL) {
         start(p, pick(u, 0));
         return;
     }
     p->state = TG_UPSTREAM_CONN_CONNECTING; /* in no list any more */
-    p->exchange = NULL;
+    idle->events = p->events;
+    idle->owner = p->owner;
     tg_upstream_conn_end(&p);
-    x->peer = idle;
-    tg_exchange_peer_ready(x);
+    idle->events->on_ready(idle->owner, idle);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -218,7 +214,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     while (u->pending != NULL && (u->nidle > 0 || !is_full(u))) {
         if (u->pending->retry && is_full(u)) { /* wants a connection of its own: an idle one goes */
-            struct tg_upstream_conn *old = take_any_idle(u, NULL);
+            struct tg_upstream_conn *old = take_any_idle(u);
 
             tg_upstream_conn_end(&old);
         }
@@ -227,7 +223,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 }
 
 /* A connection came free. Who waits for it goes on from the loop: the caller may be deep inside
- * another exchange. */
+ * another request. */
 static void wake(struct tg_upstream *u)
 {
     if (u->npending > 0)
@@ -241,7 +237,7 @@ bool tg_upstream_conn_may_retry(const struct tg_upstream_conn *p)
 
 /* --- take, give, end --- */
 
-static struct tg_upstream_conn *new_peer(struct tg_upstream *u, struct tg_exchange *x, bool retry)
+static struct tg_upstream_conn *new_conn(struct tg_upstream *u, bool retry)
 {
     struct tg_upstream_conn *p = calloc(1, sizeof(*p));
 
@@ -249,55 +245,59 @@ static struct tg_upstream_conn *new_peer(struct tg_upstream *u, struct tg_exchan
     p->magic = TG_UPSTREAM_CONN_MAGIC;
     p->upstream = u;
     p->wire.fd = -1;
-    p->exchange = x;
+    p->deadline = tg_loop_now(u->all->loop) + (uint64_t)u->conf->connect_timeout;
     p->retry = retry;
     u->nretries += retry;
-    tg_timer_init(&p->timer, u->worker->base, tg_upstream_conn_on_deadline, p);
-    u->worker->live.peers++;
+    tg_timer_init(&p->timer, u->all->loop->base, tg_upstream_conn_on_deadline, p);
+    u->all->live++;
     return p;
 }
 
-static struct tg_upstream *find(struct tg_worker *w, const struct tg_upstream_conf *conf)
+static struct tg_upstream *find_upstream(struct tg_upstreams *all,
+                                         const struct tg_upstream_conf *conf)
 {
-    for (struct tg_upstream *u = w->upstreams; u != NULL; u = u->next)
+    for (struct tg_upstream *u = all->first; u != NULL; u = u->next)
         if (u->conf == conf)
             return u;
     TG_UNREACHABLE();
 }
 
 /* No connection is idle and one more is not allowed. */
-static void wait_or_refuse(struct tg_upstream *u, struct tg_exchange *x)
+static void wait_or_refuse(struct tg_upstream *u, struct tg_upstream_conn *p)
 {
-    if (u->npending < (unsigned)u->conf->max_pending) {
-        enqueue(u, x->peer);
-        if (u->nidle > 0) /* a retry takes none of them, but the place of one */
-            wake(u);
+    if (u->npending >= (unsigned)u->conf->max_pending) {
+        tg_upstream_conn_fail(p, TG_E_OVERLOADED, "max_pending requests wait for the upstream");
         return;
     }
-    x->peer->state = TG_UPSTREAM_CONN_CONNECTING; /* in no list */
-    tg_exchange_peer_failed(x, TG_E_OVERLOADED, "max_pending requests wait for the upstream");
+    enqueue(u, p);
+    if (u->nidle > 0) /* a retry takes none of them, but the place of one */
+        wake(u);
 }
 
-void tg_upstream_take(struct tg_worker *w, const struct tg_upstream_conf *conf,
-                      struct tg_exchange *x, bool fresh)
+struct tg_upstream_conn *tg_upstream_take(struct tg_upstreams *all,
+                                          const struct tg_upstream_conf *conf, bool fresh,
+                                          const struct tg_upstream_conn_events *events, void *owner)
 {
-    struct tg_upstream *u = find(w, conf);
+    struct tg_upstream *u = find_upstream(all, conf);
     struct tg_upstream_server_state *home = pick(u, 0);
+    struct tg_upstream_conn *p = NULL;
 
-    CHECK(x->peer == NULL && home != NULL);
+    CHECK(owner != NULL && home != NULL);
     if (!fresh)
-        x->peer = take_idle(home, x);
-    if (x->peer == NULL && !fresh && is_full(u))
-        x->peer = take_any_idle(u, x);
-    if (x->peer != NULL) {
-        tg_exchange_peer_ready(x);
-        return;
-    }
-    x->peer = new_peer(u, x, fresh);
+        p = take_idle(home);
+    if (p == NULL && !fresh && is_full(u))
+        p = take_any_idle(u);
+    if (p == NULL)
+        p = new_conn(u, fresh);
+    p->events = events;
+    p->owner = owner;
+    if (p->state == TG_UPSTREAM_CONN_BUSY)
+        return p;
     if (is_full(u))
-        wait_or_refuse(u, x);
+        wait_or_refuse(u, p);
     else
-        start(x->peer, home);
+        start(p, home);
+    return p;
 }
 
 static void end_retry(struct tg_upstream_conn *p)
@@ -317,20 +317,20 @@ void tg_upstream_conn_give(struct tg_upstream_conn **peer)
     p->requests++;
     p->home->fails = 0;
     end_retry(p);
-    if (u->nidle >= (unsigned)u->conf->keepalive || u->worker->draining ||
+    if (u->nidle >= (unsigned)u->conf->keepalive || u->all->loop->draining ||
         (u->conf->keepalive_requests > 0 && p->requests >= (uint64_t)u->conf->keepalive_requests)) {
         tg_upstream_conn_end(peer);
         return;
     }
     *peer = NULL;
-    p->exchange = NULL;
+    p->owner = NULL;
     p->state = TG_UPSTREAM_CONN_IDLE;
     p->in.n = 0;
     p->sibling = p->home->idle;
     p->home->idle = p;
     u->nidle++;
     tg_socket_read_on(&p->wire);
-    tg_timer_set(&p->timer, tg_worker_now(u->worker), u->conf->keepalive_timeout);
+    tg_timer_set(&p->timer, tg_loop_now(u->all->loop), u->conf->keepalive_timeout);
     wake(u);
 }
 
@@ -351,10 +351,12 @@ void tg_upstream_conn_end(struct tg_upstream_conn **peer)
     end_retry(p);
     tg_timer_end(&p->timer);
     tg_buf_end(&p->in);
-    CHECK(u->worker->live.peers > 0 && (p->home == NULL || u->nopen > 0));
-    u->worker->live.peers--;
+    free(p->why);
+    p->why = NULL;
+    CHECK(u->all->live > 0 && (p->home == NULL || u->nopen > 0));
+    u->all->live--;
     u->nopen -= p->home != NULL;
-    p->exchange = NULL;
+    p->owner = NULL;
     wake(u);
     if (tg_upstream_conn_disconnect(p)) {
         p->magic = 0;
@@ -364,13 +366,13 @@ void tg_upstream_conn_end(struct tg_upstream_conn **peer)
 
 /* --- all of them --- */
 
-static struct tg_upstream *open_one(struct tg_worker *w, const struct tg_upstream_conf *c)
+static struct tg_upstream *open_one(struct tg_upstreams *all, const struct tg_upstream_conf *c)
 {
     struct tg_upstream *u = calloc(1, sizeof(*u));
     unsigned i = 0;
 
     CHECK(u != NULL && c->norigins > 0 && c->norigins <= TG_MAX_ORIGINS);
-    u->worker = w;
+    u->all = all;
     u->conf = c;
     u->last_pending = &u->pending;
     u->origins = calloc(c->norigins, sizeof(*u->origins));
@@ -378,23 +380,25 @@ static struct tg_upstream *open_one(struct tg_worker *w, const struct tg_upstrea
     for (const struct tg_upstream_server *o = c->origins; o != NULL; o = o->next)
         u->origins[i++].origin = o;
     CHECK(i == c->norigins);
-    CHECK(event_assign(&u->wake, w->base, -1, 0, on_wake, u) == 0);
+    CHECK(event_assign(&u->wake, u->all->loop->base, -1, 0, on_wake, u) == 0);
     return u;
 }
 
-void tg_upstreams_open(struct tg_worker *w)
+void tg_upstreams_open(struct tg_upstreams *all, struct tg_loop *loop,
+                       const struct tg_upstream_conf *conf)
 {
-    for (struct tg_upstream_conf *c = w->settings->upstreams; c != NULL; c = c->next) {
-        struct tg_upstream *u = open_one(w, c);
+    all->loop = loop;
+    for (; conf != NULL; conf = conf->next) {
+        struct tg_upstream *u = open_one(all, conf);
 
-        u->next = w->upstreams;
-        w->upstreams = u;
+        u->next = all->first;
+        all->first = u;
     }
 }
 
-void tg_upstreams_close_idle(struct tg_worker *w)
+void tg_upstreams_close_idle(struct tg_upstreams *all)
 {
-    for (struct tg_upstream *u = w->upstreams; u != NULL; u = u->next)
+    for (struct tg_upstream *u = all->first; u != NULL; u = u->next)
         for (unsigned i = 0; i < u->conf->norigins; i++)
             while (u->origins[i].idle != NULL) {
                 struct tg_upstream_conn *p = u->origins[i].idle;
@@ -403,14 +407,15 @@ void tg_upstreams_close_idle(struct tg_worker *w)
             }
 }
 
-void tg_upstreams_end(struct tg_worker *w)
+void tg_upstreams_end(struct tg_upstreams *all)
 {
-    tg_upstreams_close_idle(w);
-    while (w->upstreams != NULL) {
-        struct tg_upstream *u = w->upstreams;
+    tg_upstreams_end_dns(all); /* its last callbacks may still tell upstreams something */
+    tg_upstreams_close_idle(all);
+    while (all->first != NULL) {
+        struct tg_upstream *u = all->first;
 
         CHECK(u->pending == NULL);
-        w->upstreams = u->next;
+        all->first = u->next;
         event_del(&u->wake);
         free(u->origins);
         free(u);

@@ -1,29 +1,62 @@
 /*
  * Connections to an upstream: names to addresses, TCP, TLS, a pool of kept-alive ones, and how many
- * there may be. A peer is one connection; it serves one exchange at a time. Runtime state is per
- * worker.
+ * there may be. A connection serves one request at a time and tells its owner what happens; who
+ * that is it does not know. Runtime state is per worker.
  *
- *   pool.c  which server, the pool, limits, health
- *   connect.c      one connection from its name to its handshake
+ *   pool.c     which server, the pool, limits, health
+ *   connect.c  one connection from its name to its handshake
  */
 #ifndef TG_UPSTREAM_H
 #define TG_UPSTREAM_H
 
+#include "net/loop.h"
 #include "net/socket.h"
 #include "net/timer.h"
-#include "process/worker.h"
+#include "settings/settings.h"
 #include "upstream/addresses.h"
+
+struct evdns_base;
+struct evdns_getaddrinfo_request;
+struct tg_upstream;
+struct tg_upstream_server_state;
 
 enum tg_upstream_conn_state {
     TG_UPSTREAM_CONN_PENDING = 1, /* max_connections are open: waits for one of them */
     TG_UPSTREAM_CONN_RESOLVING,
     TG_UPSTREAM_CONN_CONNECTING, /* TCP */
     TG_UPSTREAM_CONN_HANDSHAKE,  /* TLS */
-    TG_UPSTREAM_CONN_BUSY,       /* serves an exchange */
+    TG_UPSTREAM_CONN_FAILED,     /* cannot be had: on_failed follows with the next turn */
+    TG_UPSTREAM_CONN_BUSY,       /* serves its owner */
     TG_UPSTREAM_CONN_IDLE        /* in the pool */
 };
 
-struct tg_upstream_server_state;
+/* What one worker has of all upstreams. */
+struct tg_upstreams {
+    struct tg_loop *loop;
+    struct evdns_base *dns; /* made when a name has to be resolved */
+    struct tg_upstream *first;
+    unsigned live; /* connections, zero when all has ended in order */
+};
+
+struct tg_upstream_conn;
+
+/*
+ * What a connection tells its owner, none of it inside tg_upstream_take(). Inside any of these the
+ * owner may end the connection.
+ */
+struct tg_upstream_conn_events {
+    /* The connection is there. `p` may be another one than the owner took: a place in the queue
+     * became a connection of the pool, and the connection that stood for the place is gone. */
+    void (*on_ready)(void *owner, struct tg_upstream_conn *p);
+    /* No server could be connected to, or max_pending requests wait already; `why` lives as long as
+     * the connection, which the owner ends. */
+    void (*on_failed)(void *owner, enum tg_error error, const char *why);
+    /* While the connection is busy: struct tg_socket_events. */
+    void (*on_readable)(void *owner);
+    void (*on_drained)(void *owner);
+    void (*on_progress)(void *owner);
+    void (*on_broken)(void *owner);
+};
 
 struct tg_upstream_conn {
     uint32_t magic;
@@ -33,40 +66,46 @@ struct tg_upstream_conn {
     struct tg_socket wire;
     struct tg_timer timer; /* idle: keepalive_timeout; connecting: of one attempt among several */
     enum tg_upstream_conn_state state;
-    struct tg_exchange *exchange;            /* NULL while idle */
+    const struct tg_upstream_conn_events *events;
+    void *owner;                             /* NULL while idle */
     struct evdns_getaddrinfo_request *query; /* while resolving */
     struct tg_addresses *addresses; /* owned; to try, next being the one to come; NULL: connected */
     unsigned next;
-    uint64_t tried;    /* servers that failed, one bit each */
-    bool reused;       /* came from the pool: its failure before any answer may be retried */
-    bool retry;        /* counts against max_retries */
-    uint64_t requests; /* served */
-    struct tg_buf in;  /* a partial response head */
+    uint64_t deadline;   /* of all attempts together, monotonic: connect_timeout */
+    enum tg_error error; /* while FAILED, with `why` */
+    char *why;           /* owned; NULL unless FAILED */
+    uint64_t tried;      /* servers that failed, one bit each */
+    bool reused;         /* came from the pool: its failure before any answer may be retried */
+    bool retry;          /* counts against max_retries */
+    uint64_t requests;   /* served */
+    struct tg_buf in;    /* a partial response head */
     char address[TG_ADDRESS_TEXT];    /* "10.0.0.1:443", for logs */
     struct tg_upstream_conn *sibling; /* in the pool, or in the queue */
 };
 
-/* Makes the runtime state of every upstream of the worker's settings. */
-void tg_upstreams_open(struct tg_worker *w);
+/* Makes the runtime state of the upstreams of `conf` (a list, outlives it) in a zeroed *all. */
+void tg_upstreams_open(struct tg_upstreams *all, struct tg_loop *loop,
+                       const struct tg_upstream_conf *conf);
 
-/* Ends pools. Peers in use must be gone. */
-void tg_upstreams_end(struct tg_worker *w);
+/* Ends the resolver, then the pools. Connections in use must be gone. */
+void tg_upstreams_end(struct tg_upstreams *all);
 
-/* Closes idle peers (drain). */
-void tg_upstreams_close_idle(struct tg_worker *w);
+/* Closes idle connections (drain). */
+void tg_upstreams_close_idle(struct tg_upstreams *all);
 
 /*
- * Gets the exchange a connection: one from the pool (unless `fresh`, for a retry), else a new one,
- * else a place in the queue. Sets x->peer at once. tg_exchange_peer_ready() or
- * tg_exchange_peer_failed() follows, perhaps before this returns.
+ * Takes a connection for `owner`: one from the pool (unless `fresh`, for a retry), which is BUSY
+ * already; else a new one, or a place in the queue: an event tells what becomes of it.
  */
-void tg_upstream_take(struct tg_worker *w, const struct tg_upstream_conf *conf,
-                      struct tg_exchange *x, bool fresh);
+struct tg_upstream_conn *tg_upstream_take(struct tg_upstreams *all,
+                                          const struct tg_upstream_conf *conf, bool fresh,
+                                          const struct tg_upstream_conn_events *events,
+                                          void *owner);
 
-/* False while max_retries requests to the peer's upstream are being tried again. */
+/* False while max_retries requests to the connection's upstream are being tried again. */
 bool tg_upstream_conn_may_retry(const struct tg_upstream_conn *p);
 
-/* The exchange of this peer ended with `error`: what is the server's fault counts against it
+/* The request on this connection ended with `error`: what is the server's fault counts against it
  * (max_fails). NULL is fine. */
 void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error);
 

@@ -72,6 +72,7 @@ struct bench {
     struct tg_settings *settings;
     struct tg_audit *audit;
     struct tg_request request;
+    struct tg_buf principal;
     struct tg_doc doc;
     struct tg_chain walk;
     unsigned turn;
@@ -339,7 +340,9 @@ static void audit(struct bench *b)
         .upstream_us = 1100,
     };
 
-    b->request.principal = TG_STR("");
+    b->principal.n = 0;
+    tg_audit_principal(b->audit, &b->request, &b->principal);
+    b->request.principal = tg_buf_str(&b->principal);
     tg_audit_outcome(b->audit, &record);
     if (++b->turn % 16 == 0)
         CHECK(tg_audit_flush(b->audit));
@@ -387,6 +390,7 @@ static void repeat(const struct operation *o, unsigned long n)
     tg_json_outline_end(&b->outline);
     tg_chain_done(&b->walk);
     tg_audit_close(b->audit);
+    tg_buf_end(&b->principal);
     tg_settings_end(b->settings);
     tg_arena_end(&b->arena);
     tg_arena_end(&b->settled);

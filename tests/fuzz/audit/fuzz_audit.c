@@ -69,16 +69,19 @@ static void check_line(struct tg_arena *arena, struct tg_str line)
 }
 
 /* Writes the record of one request at one body level. */
-static void write_record(struct tg_audit_record *record, int level, struct tg_arena *arena)
+static void write_record(struct tg_audit_record *record, struct tg_request *r, int level,
+                         struct tg_arena *arena)
 {
     struct tg_str patterns[] = {TG_STR("token"), TG_STR("*secret*"), TG_STR("k*y")};
     struct tg_audit_conf conf = {.body = level, .redact = patterns, .nredact = 3, .checked = true};
     struct tg_audit_head head;
     struct tg_redact redact;
     struct tg_audit_chain chain;
-    struct tg_buf line = {0};
+    struct tg_buf line = {0}, principal = {0};
 
     tg_redact_init(&redact, &conf);
+    tg_audit_record_principal(&redact, &principal, r);
+    r->principal = tg_buf_str(&principal);
     tg_audit_chain_init(&chain, (struct tg_str){NULL, 0});
     tg_audit_head_init(&head, TG_STR("0-0123456789ab"));
     tg_audit_head_add(&head, &line, record->time, 7, "outcome");
@@ -86,6 +89,8 @@ static void write_record(struct tg_audit_record *record, int level, struct tg_ar
     tg_audit_chain_seal(&chain, &line, 0);
     check_line(arena, tg_buf_str(&line));
     tg_buf_end(&line);
+    r->principal = (struct tg_str){NULL, 0};
+    tg_buf_end(&principal);
     tg_audit_chain_end(&chain);
     tg_redact_end(&redact);
 }
@@ -120,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         edit(&doc);
     }
     for (int level = TG_AUDIT_BODY_NONE; level <= TG_AUDIT_BODY_FULL; level++)
-        write_record(&record, level, &arena);
+        write_record(&record, &r, level, &arena);
     tg_arena_end(&arena);
     return 0;
 }

@@ -290,8 +290,8 @@ static void due(struct tg_str in)
 
 static void turn(void)
 {
-    CHECK(event_base_loop(lab.worker->base, EVLOOP_NONBLOCK) >= 0);
-    tg_worker_turn(lab.worker);
+    tg_loop_poll(&lab.worker->loop);
+    tg_exchanges_turn(&lab.worker->exchanges);
 }
 
 /* Lets everybody work until nobody has anything to do. Nothing is under way in the kernel: on one
@@ -346,7 +346,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 TG_STR_ARG(tg_buf_str(&lab.seen)));
         abort();
     }
-    CHECK(lab.worker->live.connections == 0 && lab.worker->live.exchanges == 0);
+    CHECK(lab.worker->clients.live == 0 && lab.worker->exchanges.live == 0);
     return 0;
 }
 

@@ -52,6 +52,16 @@ static void begin_scene(struct fixture *f, struct scene *s, const char *directiv
     tg_redact_init(&s->redact, fixture_conf(f, directives));
 }
 
+/* Names the caller, as the gateway does when a request comes in. */
+static void name_principal(struct fixture *f, struct scene *s)
+{
+    struct tg_buf text = {0};
+
+    tg_audit_record_principal(&s->redact, &text, &s->request);
+    s->request.principal = tg_arena_dup(&f->arena, tg_buf_str(&text));
+    tg_buf_end(&text);
+}
+
 /* The record as a line; checks that it is one JSON object on one line. */
 static struct tg_str write_line(struct fixture *f, struct scene *s, bool intent)
 {
@@ -59,6 +69,7 @@ static struct tg_str write_line(struct fixture *f, struct scene *s, bool intent)
     struct tg_doc doc;
     struct tg_json_fault fault;
 
+    name_principal(f, s);
     s->line.n = 0;
     tg_audit_head_init(&head, TG_STR("0-00"));
     tg_audit_head_add(&head, &s->line, s->record.time, 7, "outcome");

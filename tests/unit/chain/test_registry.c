@@ -25,7 +25,7 @@ static const struct {
     const char *file;
     const char *why; /* how it begins; NULL: loads */
 } modules[] = {
-    {"module_abi.so", "it was built for filter ABI 999, this is 1"},
+    {"module_abi.so", "it was built for filter ABI 999, this is "},
     {"module_symbol.so", "it does not export \"tg_module_filter\""},
     {"module_nameless.so", "its filter has no name or no on_request"},
     {"module_taken.so", "a filter named \"inside\" is there already"},

@@ -247,22 +247,18 @@ static void findings_are_bounded(void **state)
 /* --- the walker --- */
 
 /* Filters that note what happens to them; the configuration says what to answer. */
-struct notes {
-    char text[64];
+struct noted {
+    struct tg_request request; /* first: a filter's request is the whole */
+    char notes[64];
 };
 
-static struct notes *notes_of(const struct tg_request *r)
+static void note(struct tg_request *r, char c)
 {
-    return r->exchange;
-}
+    struct noted *n = (struct noted *)r;
+    size_t at = strlen(n->notes);
 
-static void note(const struct tg_request *r, char c)
-{
-    struct notes *n = notes_of(r);
-    size_t at = strlen(n->text);
-
-    assert_true(at + 1 < sizeof(n->text));
-    n->text[at] = c;
+    assert_true(at + 1 < sizeof(n->notes));
+    n->notes[at] = c;
 }
 
 struct state {
@@ -353,8 +349,7 @@ static void chains_are_walked(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         unsigned calls = rows[i].calls;
         struct tg_location location = {.nfilters = 0};
-        struct tg_request r = request_with(NULL, 0);
-        struct notes notes = {{0}};
+        struct noted n = {.request = request_with(NULL, 0)};
         struct tg_chain chain = {0};
         enum tg_verdict verdict;
 
@@ -363,16 +358,15 @@ static void chains_are_walked(void **state)
             location.conf[location.nfilters] = &calls;
             location.nfilters++;
         }
-        r.exchange = &notes;
         tg_chain_done(&chain); /* harmless before it began */
-        tg_chain_begin(&chain, &location, &r);
+        tg_chain_begin(&chain, &location, &n.request);
         do {
             verdict = tg_chain_run(&chain);
         } while (verdict == TG_WAIT);
         tg_chain_done(&chain);
         tg_chain_done(&chain);
         assert_int_equal(verdict, rows[i].verdict);
-        assert_string_equal(notes.text, rows[i].notes);
+        assert_string_equal(n.notes, rows[i].notes);
     }
 }
 
@@ -381,28 +375,24 @@ static void a_chain_settles_or_fails(void **state)
 {
     unsigned never = UINT_MAX;
     struct tg_location location = {.filters = {&waits}, .nfilters = 1};
-    struct tg_request r = request_with(NULL, 0);
+    struct noted n = {.request = request_with(NULL, 0)};
     struct tg_chain chain;
     unsigned turns = 0;
 
     (void)state;
     location.conf[0] = &never;
-    tg_chain_begin(&chain, &location, &r);
-    for (;;) {
-        struct notes notes = {{0}};
-
-        r.exchange = &notes;
-        if (tg_chain_run(&chain) != TG_WAIT)
-            break;
-        assert_string_equal(r.waiting, "waiting for a test");
-        assert_string_equal(notes.text, "w");
+    tg_chain_begin(&chain, &location, &n.request);
+    while (tg_chain_run(&chain) == TG_WAIT) {
+        assert_string_equal(n.request.waiting, "waiting for a test");
+        assert_string_equal(n.notes, "w");
+        n.notes[0] = '\0';
         turns++;
     }
     assert_int_equal(turns, TG_CHAIN_MAX_TURNS);
-    assert_int_equal(r.error, TG_E_INTERNAL);
-    r.exchange = &(struct notes){{0}};
+    assert_int_equal(n.request.error, TG_E_INTERNAL);
+    assert_string_equal(n.notes, "");
     tg_chain_done(&chain);
-    assert_string_equal(notes_of(&r)->text, "W");
+    assert_string_equal(n.notes, "W");
 }
 
 int main(void)

@@ -1,0 +1,178 @@
+/* All exchanges of a worker: the end of a turn, handles, and what the clients' connections tell. */
+#include "exchange/exchange.h"
+
+#include "base/check.h"
+#include "base/crypto.h"
+#include "exchange/internal.h"
+
+#include <stdlib.h>
+
+const struct tg_client_events tg_exchange_client_events = {
+    .on_request = tg_exchange_on_request,
+    .on_unreadable = tg_exchange_on_unreadable,
+    .on_body = tg_exchange_on_body,
+    .on_body_end = tg_exchange_on_body_end,
+    .on_read_done = tg_exchange_on_read_done,
+    .on_bad_body = tg_exchange_on_bad_body,
+    .on_timeout = tg_exchange_on_timeout,
+    .on_stuck = tg_exchange_on_stuck,
+    .on_drained = tg_relay_on_drained,
+    .on_gone = tg_exchange_on_gone,
+};
+
+/* --- lists --- */
+
+static void list_init(struct tg_exchange_list *list)
+{
+    list->first = NULL;
+    list->last = &list->first;
+}
+
+/* Takes all of a list; what is added meanwhile comes in the next round. */
+static struct tg_exchange *take_all(struct tg_exchange_list *list)
+{
+    struct tg_exchange *first = list->first;
+
+    list_init(list);
+    return first;
+}
+
+/* --- the end of a turn --- */
+
+/* The turn ends that `x` waited for: what it queued, intent or answer, is on disk, or could not be
+ * `written`. */
+static void go_on(struct tg_exchange *x, bool written)
+{
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    CHECK(x->awaits_flush);
+    x->awaits_flush = false;
+    if (x->phase == TG_PHASE_END)
+        return; /* the client left in the meantime */
+    if (!written)
+        tg_exchange_end(x, TG_E_AUDIT, "");
+    else if (x->phase == TG_PHASE_DEPART)
+        tg_forward_begin(x, false);
+    else
+        tg_relay_open(x);
+}
+
+static void go_on_all(struct tg_exchanges *all, bool written)
+{
+    struct tg_exchange *x = all->awaiting_flush;
+
+    all->awaiting_flush = NULL;
+    all->last_awaiting_flush = &all->awaiting_flush;
+    for (struct tg_exchange *next; x != NULL; x = next) {
+        next = x->next_awaiting;
+        go_on(x, written);
+    }
+}
+
+/* What the log's trouble refused is told so; any other answer waits for its record. */
+static void complete_all(struct tg_exchanges *all, struct tg_exchange *x, bool written)
+{
+    for (struct tg_exchange *next; x != NULL; x = next) {
+        next = x->next;
+        if (written || x->end == TG_E_AUDIT) {
+            tg_exchange_complete(x);
+            continue;
+        }
+        x->next = NULL;
+        *all->awaiting_audit.last = x;
+        all->awaiting_audit.last = &x->next;
+    }
+}
+
+/* Sending the last bytes may start a pipelined request that ends at once, and so may going
+ * upstream: those end in a round of their own, behind their audit lines. */
+void tg_exchanges_turn(struct tg_exchanges *all)
+{
+    if (all->ending.first == NULL && all->awaiting_flush == NULL &&
+        all->awaiting_audit.first == NULL)
+        return;
+    do {
+        struct tg_exchange *ending;
+        bool written;
+
+        if (!tg_audit_wants_intent(all->audit))
+            go_on_all(all, true); /* no record to wait for */
+        written = tg_audit_flush(all->audit) || tg_audit_ready(all->audit);
+        ending = take_all(&all->ending);
+        go_on_all(all, written);
+        if (written)
+            complete_all(all, take_all(&all->awaiting_audit), true);
+        complete_all(all, ending, written);
+    } while (all->ending.first != NULL || all->awaiting_flush != NULL);
+}
+
+/* --- what filters may ask for --- */
+
+static struct tg_exchanges *exchanges_of(const struct tg_host *host)
+{
+    return (struct tg_exchanges *)((uintptr_t)host - offsetof(struct tg_exchanges, host));
+}
+
+static struct tg_request_handle handle_of(const struct tg_host *host, const struct tg_request *r)
+{
+    const struct tg_exchange *x =
+        (const struct tg_exchange *)((uintptr_t)r - offsetof(struct tg_exchange, request));
+
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    return (struct tg_request_handle){host, x->slot, x->all->slots[x->slot].generation};
+}
+
+static bool resume(struct tg_request_handle handle)
+{
+    struct tg_exchanges *all = exchanges_of(handle.host);
+    struct tg_exchange *x;
+
+    if (handle.slot >= all->nslots || all->slots[handle.slot].generation != handle.generation)
+        return false;
+    x = all->slots[handle.slot].exchange;
+    if (x == NULL || x->phase != TG_PHASE_FILTER || x->request.waiting == NULL)
+        return false;
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    x->request.waiting = NULL;
+    tg_exchange_run_chain(x);
+    return true;
+}
+
+/* --- life --- */
+
+void tg_exchanges_open(struct tg_exchanges *all)
+{
+    unsigned char random[8];
+
+    CHECK(all->loop != NULL && all->audit != NULL && all->upstreams != NULL);
+    list_init(&all->ending);
+    list_init(&all->awaiting_audit);
+    all->last_awaiting_flush = &all->awaiting_flush;
+    all->host = (struct tg_host){.loop = all->loop->base, .handle = handle_of, .resume = resume};
+    tg_random(random, sizeof(random));
+    tg_hex(random, sizeof(random), all->id_prefix);
+}
+
+void tg_exchanges_abort(struct tg_exchanges *all)
+{
+    for (uint32_t i = 0; i < all->nslots; i++) {
+        struct tg_exchange *x = all->slots[i].exchange;
+
+        if (x != NULL && x->phase != TG_PHASE_END)
+            tg_exchange_end(x, TG_E_DRAINING, "");
+    }
+}
+
+void tg_exchanges_end(struct tg_exchanges *all)
+{
+    complete_all(all, take_all(&all->awaiting_audit), true); /* their clients are gone now */
+    while (all->free_list != NULL) {
+        struct tg_exchange *x = all->free_list;
+
+        all->free_list = x->next;
+        tg_exchange_free(x);
+    }
+    free(all->slots);
+    free(all->free_slots);
+    tg_buf_end(&all->head);
+    tg_buf_end(&all->decoded);
+}

@@ -1,0 +1,230 @@
+/*
+ * One exchange, for the files of this folder; nothing else includes it. Each file calls those above
+ * it in this list:
+ *
+ *   outcome.c       what an answer's body says of its outcome
+ *   reply.c         the gateway's own answers, and what it adds to relayed ones
+ *   exchange.c      phases, memory, records, the end
+ *   admission.c     limits
+ *   max_forwards.c  requests that go no further
+ *   relay.c         the response towards the client
+ *   forward.c       the request towards the upstream
+ *   request.c       routing, the body, the filters
+ *   intake.c        the request head as it comes
+ *   exchanges.c     all of them: lists, handles, the end of a turn
+ */
+#ifndef TG_EXCHANGE_INTERNAL_H
+#define TG_EXCHANGE_INTERNAL_H
+
+#include "chain/chain.h"
+#include "client/connection.h"
+#include "exchange/exchange.h"
+#include "exchange/outcome.h"
+#include "http/response_head.h"
+
+#define TG_EXCHANGE_MAGIC 0x65786368U
+
+enum {
+    TG_MAX_RESPONSE_HEAD = 131072, /* contract section 1: all headers 128 KB */
+    TG_HIGH_WATER = 131072,        /* bytes queued towards one side before the other is paused */
+    TG_RESPONSE_BUFFER = 65536,    /* bytes of an answer that wait for its outcome (strict) */
+};
+
+enum tg_phase {
+    TG_PHASE_HEAD = 1,
+    TG_PHASE_ROUTE,
+    TG_PHASE_BODY,
+    TG_PHASE_FILTER,
+    TG_PHASE_DEPART, /* until the end of the turn; audit mode strict: the intent goes to disk */
+    TG_PHASE_CONNECT,
+    TG_PHASE_SEND,
+    TG_PHASE_AWAIT,
+    TG_PHASE_RELAY,
+    TG_PHASE_END
+};
+
+struct tg_exchange {
+    /* kept when an ended exchange is used again */
+    struct tg_arena arena;
+    struct tg_timer timer; /* the phase's deadline */
+
+    /* from here on zeroed for each request */
+    uint32_t magic;
+    uint32_t slot; /* in the table of all, for handles */
+    struct tg_exchanges *all;
+    struct tg_conn *conn; /* NULL once the client is gone */
+    enum tg_phase phase;
+    struct tg_exchange *next;          /* in one of the lists */
+    struct tg_exchange *next_awaiting; /* in awaiting_flush, where it may end */
+
+    /* the request */
+    struct tg_request request;
+    const struct tg_location *location; /* NULL until routed */
+    struct tg_str host;                 /* as the client sent it */
+    struct tg_str connection;           /* values of Connection, joined */
+    enum tg_framing framing;
+    uint64_t length;
+    unsigned minor;
+    bool is_head;
+    bool keep_alive; /* the client wants, and so far can have, another request */
+    bool expect_continue;
+    bool streamed; /* the body passes through; else it is collected */
+    bool body_complete;
+    struct evbuffer *body; /* collected, or waiting to be sent; NULL until needed */
+    uint64_t body_bytes;   /* received */
+    struct tg_chain chain;
+
+    /* towards the upstream */
+    struct tg_upstream_conn *peer;
+    struct tg_str upstream_address; /* of the last peer, for the record */
+    struct tg_str forwarded;        /* collected body as it is sent */
+    bool head_sent;
+    bool request_sent; /* all of it was handed to the wire */
+    bool retried;
+
+    /* the response */
+    int upstream_status;              /* 0 until its head is there */
+    enum tg_framing response_framing; /* as the upstream sends it */
+    enum tg_framing relay_framing;    /* as the client gets it */
+    struct tg_chunked response_chunk;
+    uint64_t response_left;
+    unsigned interim;              /* 1xx answers skipped */
+    size_t scanned;                /* bytes of an answer's incomplete head that were looked at */
+    bool peer_keep;                /* the upstream's connection can be used again */
+    bool watch_outcome;            /* the body is JSON text */
+    bool response_seen;            /* bytes of an answer came from the upstream */
+    bool response_started;         /* bytes of an answer went, or are bound, to the client */
+    bool await_record;             /* none of them goes before a record of it is on disk (strict) */
+    bool awaits_flush;             /* waits for the end of the turn */
+    struct tg_buf response_buffer; /* the answer as far as it came, while await_record holds */
+    struct tg_outcome outcome;
+    uint64_t bytes_out;
+
+    struct tg_str trace_id;  /* of traceparent; empty: none, or not one that can be read */
+    unsigned traces;         /* traceparent fields */
+    int held[TG_MAX_LIMITS]; /* limits that get something back at the end */
+    unsigned nheld;
+    unsigned retry_after; /* seconds the client is told to wait; 0: the usual */
+
+    /* the end */
+    enum tg_error end;
+    struct tg_str end_detail;
+    int status;
+    struct tg_str last; /* the last bytes of the answer, sent after the audit flush */
+    enum tg_conn_after after;
+
+    /* times: wall of the first byte, then monotonic; microseconds */
+    int64_t wall;
+    uint64_t started;
+    uint64_t filter_us;
+    uint64_t connect_started;
+    uint64_t connect_us;
+    uint64_t sent;
+    uint64_t upstream_us;
+};
+
+/* --- exchange.c --- */
+
+/* A fresh exchange in phase HEAD, without connection; ended ones are used again. */
+struct tg_exchange *tg_exchange_make(struct tg_exchanges *all);
+
+/* Frees the memory of an exchange that is in no list. */
+void tg_exchange_free(struct tg_exchange *x);
+
+/* Moves to a phase (CHECKs the table). */
+void tg_exchange_to(struct tg_exchange *x, enum tg_phase phase);
+
+/* Sets the phase's deadline, `us` microseconds from now. */
+void tg_exchange_deadline(struct tg_exchange *x, int64_t us);
+
+/*
+ * The one end. TG_E_DONE: the answer is complete, its last bytes are in x->last. Anything else: the
+ * gateway's own answer when none has started, else the answer is cut off. `detail` is what the log
+ * says beside the row's text (may be ""; copied).
+ */
+void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *detail);
+
+/* After the audit flush of a turn: sends the last bytes and frees the exchange. */
+void tg_exchange_complete(struct tg_exchange *x);
+
+/* Waits for the end of the turn, when the requests of the turn depart and what was queued for the
+ * audit log is written. */
+void tg_exchange_await_flush(struct tg_exchange *x);
+
+/* Queues the record of a request that is about to go upstream, when the audit log wants one
+ * (strict). */
+void tg_exchange_record_intent(struct tg_exchange *x);
+
+/* Queues the record of an answer that is too long to be kept back until its end, and waits for the
+ * end of the turn. */
+void tg_exchange_record_answer(struct tg_exchange *x);
+
+/* struct tg_client_events. */
+void tg_exchange_on_stuck(void *exchange);
+void tg_exchange_on_gone(void *exchange);
+
+/* --- admission.c --- */
+
+/* Checks the limits of the location and the connection. False: refused, the exchange has ended. */
+bool tg_exchange_acquire(struct tg_exchange *x);
+
+/* --- max_forwards.c --- */
+
+/* Counts the gateway as a hop of an OPTIONS or TRACE request with Max-Forwards. False: it goes no
+ * further, the exchange has ended. */
+bool tg_exchange_max_forwards(struct tg_exchange *x);
+
+/* --- relay.c --- */
+
+/* Reads from the upstream connection. False: it closed before a byte of an answer came. */
+bool tg_relay_read(struct tg_exchange *x);
+
+/* The record of the answer is on disk: response_buffer goes, the rest as it comes. */
+void tg_relay_open(struct tg_exchange *x);
+
+/* struct tg_client_events: the client has taken what was queued, more may be read. */
+void tg_relay_on_drained(void *exchange);
+
+/* --- forward.c --- */
+
+/* Asks for a connection; `fresh` leaves the pool aside. */
+void tg_forward_begin(struct tg_exchange *x, bool fresh);
+
+/* Sends what there is of a request, or holds the client back. */
+void tg_forward_more(struct tg_exchange *x);
+
+/* --- request.c --- */
+
+/* Routes the request and, when it has no body, sends it on its way. */
+void tg_exchange_start(struct tg_exchange *x);
+
+/* Calls the filters, again when they waited, and goes on as they say. */
+void tg_exchange_run_chain(struct tg_exchange *x);
+
+/* struct tg_client_events. */
+void tg_exchange_on_body(void *exchange, struct tg_str data);
+void tg_exchange_on_body_end(void *exchange);
+void tg_exchange_on_read_done(void *exchange);
+void tg_exchange_on_bad_body(void *exchange, const char *why);
+void tg_exchange_on_timeout(void *exchange, const char *why);
+
+/* --- intake.c: struct tg_client_events, the owner being struct tg_exchanges --- */
+
+void tg_exchange_on_request(void *all, struct tg_conn *c, const struct tg_request_head *head,
+                            struct tg_str raw);
+void tg_exchange_on_unreadable(void *all, struct tg_conn *c, struct tg_str raw, enum tg_error error,
+                               const char *why);
+
+/* --- reply.c --- */
+
+/* Builds the gateway's own answer for x->end, if its row has one, into x->last. */
+void tg_reply_build(struct tg_exchange *x);
+
+/* Builds the answer to an OPTIONS request that goes no further, 200 with Allow, into x->last. */
+void tg_reply_options(struct tg_exchange *x);
+
+/* Appends what every answer to a changed or warned request carries: Warning,
+ * X-Trainguard-Normalized (contract section 5). */
+void tg_reply_notes(const struct tg_exchange *x, struct tg_buf *out);
+
+#endif

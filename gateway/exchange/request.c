@@ -1,0 +1,198 @@
+/* A request from its routing to its departure: its body, and the filters of its location. */
+#include "exchange/internal.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+
+#include <event2/buffer.h>
+#include <inttypes.h>
+
+/* --- routing --- */
+
+/* What a client is told whose path is a guarded one but for a detail. */
+static const char *told_resemblance(struct tg_exchange *x, struct tg_str pattern)
+{
+    if (pattern.n == 0)
+        return "";
+    return tg_arena_printf(&x->arena,
+                           "spell it as %.*s, each {name} 1 to 64 letters, digits, - and _",
+                           TG_STR_ARG(pattern))
+        .p;
+}
+
+static bool route(struct tg_exchange *x)
+{
+    struct tg_request *r = &x->request;
+    struct tg_no_route why;
+
+    x->location = tg_settings_route(x->conn->server, r, &why);
+    if (x->location == NULL) {
+        tg_exchange_end(x, why.wrong_method ? TG_E_METHOD : TG_E_NOT_FOUND,
+                        told_resemblance(x, why.resembled));
+        return false;
+    }
+    r->route = x->location->pattern;
+    x->streamed = x->location->nfilters == 0;
+    if (!x->streamed && r->target.n > r->path.n && r->target.p[r->path.n] == '/')
+        r->target = tg_arena_printf(&x->arena, "%.*s%.*s", TG_STR_ARG(r->path),
+                                    TG_STR_ARG(tg_str_skip(r->target, r->path.n + 1)));
+    return true;
+}
+
+static bool body_allowed(struct tg_exchange *x)
+{
+    uint64_t most = (uint64_t)x->location->client_max_body_size;
+
+    if (most == 0 && !x->streamed)
+        most = TG_JUDGED_BODY_MAX;
+    if (!x->streamed && x->framing == TG_FRAMING_NONE) {
+        tg_exchange_end(x, TG_E_LENGTH_REQUIRED, "");
+        return false;
+    }
+    if (most > 0 && (x->length > most || x->body_bytes > most)) {
+        tg_exchange_end(x, TG_E_BODY_TOO_LARGE,
+                        tg_arena_printf(&x->arena, "client_max_body_size is %" PRIu64, most).p);
+        return false;
+    }
+    return true;
+}
+
+static void send_continue(struct tg_exchange *x)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct iovec iov = {(void *)(uintptr_t)line, sizeof(line) - 1};
+
+    if (x->expect_continue && !x->body_complete && x->body_bytes == 0)
+        (void)tg_conn_send(x->conn, &iov, 1); /* a broken connection reports itself */
+    x->expect_continue = false;
+}
+
+/* With all others of this turn, at its end: a write to an upstream that waits costs its waking,
+ * many behind each other cost one. */
+static void go_upstream(struct tg_exchange *x)
+{
+    tg_exchange_to(x, TG_PHASE_DEPART);
+    if (!tg_audit_ready(x->all->audit)) { /* trouble since the request came */
+        tg_exchange_end(x, TG_E_AUDIT, "");
+        return;
+    }
+    tg_exchange_record_intent(x);
+    tg_exchange_await_flush(x);
+}
+
+/* --- the filters --- */
+
+void tg_exchange_run_chain(struct tg_exchange *x)
+{
+    uint64_t started = tg_clock_mono_now();
+    enum tg_verdict verdict = tg_chain_run(&x->chain);
+
+    x->filter_us += tg_clock_mono_now() - started;
+    switch (verdict) {
+    case TG_NEXT:
+        tg_timer_clear(&x->timer);
+        x->forwarded = tg_request_forwarded_body(&x->request);
+        go_upstream(x);
+        return;
+    case TG_WAIT:
+        tg_exchange_deadline(x, (int64_t)x->request.wait_ms * 1000);
+        return;
+    case TG_REPLY:
+        tg_exchange_end(x, x->request.error, "");
+        return;
+    case TG_FAIL:
+        tg_exchange_end(x, TG_E_INTERNAL, x->request.error_detail.p);
+        return;
+    }
+    TG_UNREACHABLE();
+}
+
+/* --- the body --- */
+
+void tg_exchange_start(struct tg_exchange *x)
+{
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    CHECK(x->phase == TG_PHASE_ROUTE && x->conn != NULL);
+    if (!tg_audit_ready(x->all->audit)) {
+        tg_exchange_end(x, TG_E_AUDIT, "");
+        return;
+    }
+    if (!route(x) || !tg_exchange_acquire(x) || !tg_exchange_max_forwards(x) || !body_allowed(x))
+        return;
+    send_continue(x);
+    if (x->streamed) {
+        go_upstream(x);
+        return;
+    }
+    tg_exchange_to(x, TG_PHASE_BODY);
+    tg_chain_begin(&x->chain, x->location, &x->request);
+    if (x->body_complete)
+        tg_exchange_on_body_end(x);
+}
+
+void tg_exchange_on_body(void *exchange, struct tg_str data)
+{
+    struct tg_exchange *x = exchange;
+
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    CHECK(x->phase != TG_PHASE_END && !x->body_complete);
+    x->body_bytes += data.n;
+    if (!body_allowed(x))
+        return;
+    if (!x->streamed && x->framing == TG_FRAMING_LENGTH && data.n == x->length) {
+        x->request.body = tg_arena_dup(&x->arena, data); /* all of it: nothing to collect */
+        return;
+    }
+    if (x->body == NULL) {
+        x->body = evbuffer_new();
+        CHECK(x->body != NULL);
+    }
+    CHECK(evbuffer_add(x->body, data.p, data.n) == 0);
+}
+
+/* The collected body in one piece, in the arena: retries and the audit use it until the end. */
+static struct tg_str collected(struct tg_exchange *x)
+{
+    size_t n = x->body != NULL ? evbuffer_get_length(x->body) : 0;
+    char *p = tg_arena_alloc(&x->arena, n);
+
+    if (n > 0)
+        CHECK(evbuffer_remove(x->body, p, n) == (int)n);
+    return (struct tg_str){p, n};
+}
+
+void tg_exchange_on_body_end(void *exchange)
+{
+    struct tg_exchange *x = exchange;
+
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    if (x->phase == TG_PHASE_END)
+        return;
+    x->body_complete = true;
+    if (x->streamed)
+        return;
+    CHECK(x->phase == TG_PHASE_BODY);
+    if (x->request.body.p == NULL)
+        x->request.body = collected(x);
+    tg_exchange_to(x, TG_PHASE_FILTER);
+    tg_exchange_run_chain(x);
+}
+
+void tg_exchange_on_read_done(void *exchange)
+{
+    struct tg_exchange *x = exchange;
+
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    if (x->phase != TG_PHASE_END && (x->streamed || x->peer != NULL))
+        tg_forward_more(x);
+}
+
+void tg_exchange_on_bad_body(void *exchange, const char *why)
+{
+    tg_exchange_end(exchange, TG_E_BAD_REQUEST, why);
+}
+
+void tg_exchange_on_timeout(void *exchange, const char *why)
+{
+    tg_exchange_end(exchange, TG_E_BODY_TIMEOUT, why);
+}
