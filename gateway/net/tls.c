@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -176,31 +177,38 @@ void tg_tls_context_end(struct tg_tls_context *c)
     free(c);
 }
 
-/* Names go out as SNI and into the check; addresses only into the check (RFC 6066 section 3). */
-static bool set_peer_name(struct tg_tls *t, bool literal)
+static bool is_address(const char *name)
 {
-    X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
+    unsigned char bytes[sizeof(struct in6_addr)];
 
-    if (literal)
-        return X509_VERIFY_PARAM_set1_ip_asc(param, t->name) == 1;
-    SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
+}
+
+/* Names go out as SNI and into the check; addresses only into the check (RFC 6066 section 3). A
+ * certificate is about the names in its subjectAltName alone (RFC 9110 section 4.3.4). */
+static bool set_peer_name(struct tg_tls *t)
+{
+    if (is_address(t->name))
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), t->name) == 1;
+    SSL_set_hostflags(t->ssl,
+                      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return SSL_set_tlsext_host_name(t->ssl, t->name) == 1 && SSL_set1_host(t->ssl, t->name) == 1;
 }
 
-struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str name, bool literal)
+struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str name)
 {
     struct tg_tls *t = calloc(1, sizeof(*t));
 
-    CHECK(t != NULL);
+    CHECK(t != NULL && name.n > 0);
     CHECK_MAGIC(c, CONTEXT_MAGIC);
-    t->name = strndup(name.p, name.n);
+    t->name = strndup(name.p, name.p[name.n - 1] == '.' ? name.n - 1 : name.n);
     CHECK(t->name != NULL);
     t->context = c;
     t->ssl = SSL_new(c->ctx);
     CHECK(t->ssl != NULL);
     SSL_set_app_data(t->ssl, t);
     CHECK(SSL_set_fd(t->ssl, fd) == 1);
-    CHECK(set_peer_name(t, literal));
+    CHECK(set_peer_name(t));
     if (c->session != NULL && strcmp(c->session_name, t->name) == 0)
         SSL_set_session(t->ssl, c->session);
     SSL_set_connect_state(t->ssl);

@@ -38,11 +38,12 @@ struct tg_tls_context *tg_tls_context_new(const struct tg_upstream_conf *conf,
 void tg_tls_context_end(struct tg_tls_context *c);
 
 /*
- * A client connection on a connected non-blocking socket, which stays the caller's. `name` (a host
- * name, or an address when `literal`) is sent as SNI (names only) and is what the certificate is
- * checked against. End it with tg_tls_end().
+ * A client connection on a connected non-blocking socket, which stays the caller's. `name`, a host
+ * name or an address, is what the certificate's subjectAltName is checked against; names, not
+ * addresses, are sent as SNI (RFC 6066 section 3). A dot at the end, which makes a name absolute
+ * for resolvers, is part of neither. End it with tg_tls_end().
  */
-struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str name, bool literal);
+struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str name);
 
 /*
  * What all connections from clients of one server share: certificates, chosen by the name a client

@@ -16,6 +16,7 @@ UNTRUSTED = {
     "expired": "certificate has expired",
     "future": "certificate is not yet valid",
     "wrong-name": "(?i)(name|address) mismatch",
+    "common-name": "(?i)(name|address) mismatch",
     "unknown-ca": "unable to get (local )?issuer certificate",
     "self-signed": "self.signed certificate",
     "weak-key": "(?i)key too (weak|small)",
@@ -69,6 +70,18 @@ def test_address_without_name(origin, gateway, certificates):
     guard = gateway(f"127.0.0.1:{behind.port}", tls=certificates / "ca.pem")
     assert ask(guard.port, put(REPAIRED)).status == 200
     assert behind.connections[0].sni is None
+
+
+@pytest.mark.parametrize("name, sni, status", [("127.0.0.1", None, 200), ("::1", None, 502),
+                                               ("localhost.", "localhost", 200)])
+def test_tls_name_is_no_host_name(origin, gateway, certificates, name, sni, status):
+    """An address as tls_name is checked and not asked for; an absolute name has no dot in TLS."""
+    behind = origin(context=server_context(certificates / "server.pem"))
+    guard = gateway(f"localhost:{behind.port}", [] if status == 200 else [r"\[error\]"],
+                    tls=certificates / "ca.pem", upstream=f"tls_name {name};")
+    assert ask(guard.port, put(REPAIRED)).status == status
+    assert behind.connections[0].sni == sni
+    assert (behind.bytes_received == 0) == (status == 502)
 
 
 @pytest.mark.parametrize("name, status", [("modelarts.test", 200), ("elsewhere.test", 502)])

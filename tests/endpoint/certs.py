@@ -12,17 +12,20 @@ import sys
 GOOD = "DNS:localhost,DNS:modelarts.test,IP:127.0.0.1"
 ELSEWHERE = "DNS:elsewhere.test,IP:127.0.0.9"
 
-# name: issuer, subjectAltName, valid from and to in days from now, key
+# name: issuer, subjectAltName (None: localhost is its common name alone), valid from and to in days from now, key
 CERTIFICATES = {
     "server": ("ca", GOOD, -1, 30, "ec"),
     "expired": ("ca", GOOD, -60, -30, "ec"),
     "future": ("ca", GOOD, 30, 60, "ec"),
     "wrong-name": ("ca", ELSEWHERE, -1, 30, "ec"),
     "unknown-ca": ("other-ca", GOOD, -1, 30, "ec"),
+    "common-name": ("ca", None, -1, 30, "ec"),
+    "rsa": ("ca", GOOD, -1, 30, "rsa2048"),
     "weak-key": ("ca", GOOD, -1, 30, "rsa1024"),
 }
 KEYS = {
     "ec": ("ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+    "rsa2048": ("rsa", "-pkeyopt", "rsa_keygen_bits:2048"),
     "rsa1024": ("rsa", "-pkeyopt", "rsa_keygen_bits:1024"),
 }
 CONFIG = """
@@ -36,7 +39,7 @@ unique_subject = no
 [any]
 commonName = supplied
 [leaf]
-subjectAltName = {names}
+{names}
 basicConstraints = critical,CA:FALSE
 """
 
@@ -60,8 +63,9 @@ def leaf(directory, name):
     now = datetime.datetime.now(datetime.timezone.utc)
     when = [(now + datetime.timedelta(days=d)).strftime("%Y%m%d%H%M%SZ") for d in (start, end)]
     config = directory / "openssl.cnf"
-    config.write_text(CONFIG.format(dir=directory, names=names))
-    openssl("req", "-new", "-newkey", *KEYS[key], "-nodes", "-subj", f"/CN={name}",
+    config.write_text(CONFIG.format(dir=directory, names=f"subjectAltName = {names}" if names else ""))
+    openssl("req", "-new", "-newkey", *KEYS[key], "-nodes",
+            "-subj", f"/CN={name if names else 'localhost'}",
             "-keyout", directory / f"{name}.key", "-out", directory / f"{name}.csr")
     openssl("ca", "-config", config, "-name", "ca", "-extensions", "leaf", "-batch", "-notext",
             "-startdate", when[0], "-enddate", when[1], "-cert", directory / f"{issuer}.pem",
