@@ -1,3 +1,4 @@
+/* The clocks, and a time as text. */
 #include "base/clock.h"
 
 #include "base/check.h"

@@ -1,3 +1,4 @@
+/* The error log: lines to a descriptor. */
 #include "base/log.h"
 
 #include "base/check.h"
@@ -37,6 +38,7 @@ bool tg_log_open(const char *path)
     if (sink.fd != STDERR_FILENO)
         close(sink.fd);
     sink.fd = fd;
+    tg_check_output(fd);
     return true;
 }
 
