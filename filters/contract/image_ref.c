@@ -1,21 +1,21 @@
+/* References to container images. */
 #include "contract/image_ref.h"
 
-enum { MAX_REFERENCE = 1024, MAX_TAG = 128, SHA256_HEX = 64 };
+#include "base/chars.h"
 
-static bool is_alphanumeric(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
+enum { MAX_REFERENCE = 1024, MAX_TAG = 128, SHA256_HEX = 64 };
 
 /* Letters, digits and marks, not empty, beginning and ending with a letter or digit. */
 static bool is_component(struct tg_str s, const char *marks, bool upper)
 {
-    if (s.n == 0 || !is_alphanumeric(s.p[0]) || !is_alphanumeric(s.p[s.n - 1]))
+    if (s.n == 0 || !tg_char_is(s.p[0], TG_CHAR_ALPHANUMERIC) ||
+        !tg_char_is(s.p[s.n - 1], TG_CHAR_ALPHANUMERIC))
         return false;
     for (size_t i = 0; i < s.n; i++) {
-        if (!is_alphanumeric(s.p[i]) && (s.p[i] == '\0' || strchr(marks, s.p[i]) == NULL))
+        if (!tg_char_is(s.p[i], TG_CHAR_ALPHANUMERIC) &&
+            (s.p[i] == '\0' || strchr(marks, s.p[i]) == NULL))
             return false;
-        if (!upper && s.p[i] >= 'A' && s.p[i] <= 'Z')
+        if (!upper && tg_char_is(s.p[i], TG_CHAR_UPPER))
             return false;
     }
     return true;
@@ -62,7 +62,7 @@ static bool is_tag(struct tg_str s)
     if (s.n == 0 || s.n > MAX_TAG || s.p[0] == '.' || s.p[0] == '-')
         return false;
     for (size_t i = 0; i < s.n; i++)
-        if (!is_alphanumeric(s.p[i]) && memchr("._-", s.p[i], 3) == NULL)
+        if (!tg_char_is(s.p[i], TG_CHAR_ALPHANUMERIC) && memchr("._-", s.p[i], 3) == NULL)
             return false;
     return true;
 }

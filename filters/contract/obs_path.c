@@ -1,5 +1,6 @@
 #include "contract/obs_path.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 
 enum fault { START, BUCKET, ADDRESS, DOUBLE, DOTS, CHARACTER, CONTROL, LONG };
@@ -67,7 +68,7 @@ static bool is_address(struct tg_str name)
     unsigned dots = 0;
 
     for (size_t i = 0; i < name.n; i++) {
-        if (name.p[i] >= '0' && name.p[i] <= '9') {
+        if (tg_char_is(name.p[i], TG_CHAR_DIGIT)) {
             if (++digits > 3)
                 return false;
         } else if (name.p[i] == '.' && digits > 0) {

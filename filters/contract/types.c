@@ -1,4 +1,5 @@
 /* Rules about each member by itself: type, range, length, and whether the API knows it. */
+#include "base/chars.h"
 #include "base/check.h"
 #include "base/utf8.h"
 #include "contract/contract.h"
@@ -274,7 +275,7 @@ static int next_letter(struct tg_str *name)
         return i == 0 ? 's' : 'k';
     }
     *name = tg_str_skip(*name, 1);
-    return name->p[-1] >= 'A' && name->p[-1] <= 'Z' ? name->p[-1] + 32 : (unsigned char)name->p[-1];
+    return (unsigned char)tg_char_lower(name->p[-1]);
 }
 
 static bool reads_alike(struct tg_str a, struct tg_str b)

@@ -1,22 +1,15 @@
 /* Rules about the config as a whole: what must be there, together, or alone. */
+#include "base/chars.h"
 #include "base/check.h"
 #include "contract/contract.h"
 
 void tg_check_config_name(struct tg_judge *j)
 {
     struct tg_str name;
-    bool legal;
 
     if (j->request->config_name.n > 0 || !tg_judge_string(j, TG_CONFIG_NAME, &name))
         return;
-    legal = name.n >= 1 && name.n <= 64;
-    for (size_t i = 0; i < name.n && legal; i++) {
-        char c = name.p[i];
-
-        legal = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' ||
-                c == '_';
-    }
-    if (!legal)
+    if (name.n < 1 || name.n > 64 || !tg_chars_are(name, TG_CHAR_NAME))
         tg_judge_say(j, j->member[TG_CONFIG_NAME],
                      "must be 1 to 64 letters, digits, hyphens or underscores",
                      "必须由 1 到 64 个字母, 数字, 中划线或下划线组成");

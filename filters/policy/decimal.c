@@ -1,15 +1,14 @@
 /* Exact comparison of decimal texts: the sign, then the size, then digit by digit. */
 #include "policy/decimal.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 
 /* Takes the digits at the start of *s. */
 static struct tg_str take_digits(struct tg_str *s)
 {
-    struct tg_str digits = {s->p, 0};
+    struct tg_str digits = {s->p, tg_chars_span(*s, TG_CHAR_DIGIT)};
 
-    while (digits.n < s->n && s->p[digits.n] >= '0' && s->p[digits.n] <= '9')
-        digits.n++;
     *s = tg_str_skip(*s, digits.n);
     return digits;
 }
@@ -92,7 +91,7 @@ static bool read_small(struct tg_str s, struct tg_decimal *out)
     if (s.n > 2 * TG_DECIMAL_SMALL + 1)
         return false;
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] >= '0' && s.p[i] <= '9')
+        if (tg_char_is(s.p[i], TG_CHAR_DIGIT))
             value = value * 10 + (uint64_t)(s.p[i] - '0');
         else if (s.p[i] == '.' && point == s.n)
             point = i;

@@ -1,4 +1,5 @@
 /* Policy files to a set: the blocks `policy` and `exception`, names, exceptions and their rules. */
+#include "base/chars.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -37,13 +38,8 @@ const struct tg_policy_rule *tg_policy_rule_find(const struct tg_policy *policy,
 bool tg_policy_name(struct tg_conf *c, const struct tg_conf_item *item)
 {
     struct tg_str name = item->args[1];
-    size_t n = 0;
 
-    while (n < name.n &&
-           ((name.p[n] >= 'a' && name.p[n] <= 'z') || (name.p[n] >= 'A' && name.p[n] <= 'Z') ||
-            (name.p[n] >= '0' && name.p[n] <= '9') || name.p[n] == '_' || name.p[n] == '-'))
-        n++;
-    if (n == name.n && n >= 1 && n <= 64)
+    if (name.n >= 1 && name.n <= 64 && tg_chars_are(name, TG_CHAR_NAME))
         return true;
     tg_conf_error(c, item,
                   "\"%s\" takes a name of 1 to 64 letters, digits, \"_\" and \"-\", got "

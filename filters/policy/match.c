@@ -1,4 +1,5 @@
 /* Which requests a policy or an exception is about: project, name, caller. */
+#include "base/chars.h"
 #include "base/check.h"
 #include "policy/policy.h"
 
@@ -182,14 +183,7 @@ void tg_policy_match_end(struct tg_policy_match *list)
 /* What the router takes for {project_id} and {config_name} (contract section 1). */
 static bool is_segment(struct tg_str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        char ch = s.p[i];
-
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
-              ch == '_' || ch == '-'))
-            return false;
-    }
-    return s.n >= 1 && s.n <= 64;
+    return s.n >= 1 && s.n <= 64 && tg_chars_are(s, TG_CHAR_NAME);
 }
 
 static bool has_value(const struct tg_policy_match *m, struct tg_str value)

@@ -3,6 +3,7 @@
  * the test in words) and the value seen, unless that may be a secret.
  */
 #include "audit/redact.h"
+#include "base/chars.h"
 #include "base/check.h"
 #include "policy/policy.h"
 
@@ -51,8 +52,8 @@ static bool looks_random(struct tg_str text)
     for (size_t i = 0; i < text.n; i++) {
         char ch = text.p[i];
 
-        letter = letter || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z');
-        digit = digit || (ch >= '0' && ch <= '9');
+        letter = letter || tg_char_is(ch, TG_CHAR_LETTER);
+        digit = digit || tg_char_is(ch, TG_CHAR_DIGIT);
         if (ch <= ' ')
             return false;
     }

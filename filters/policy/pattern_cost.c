@@ -1,6 +1,8 @@
 /* The bound is a sum over the ways through a pattern, which without loops are finitely many. */
 #include "policy/pattern_cost.h"
 
+#include "base/chars.h"
+
 enum { MAX_DEPTH = 32 }; /* of groups in groups */
 
 /* Part of a pattern, entered once at one place. */
@@ -45,11 +47,6 @@ static bool next_is_quantifier(const struct reader *r)
     return next_is(r, '?') || next_is(r, '*') || next_is(r, '+') || next_is(r, '{');
 }
 
-static bool is_alphanumeric(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 /* Bytes that stand for themselves where no sign of the language is expected. */
 static bool is_plain(char c)
 {
@@ -59,7 +56,7 @@ static bool is_plain(char c)
 /* True when a backslash and this are one character, or one of a class. */
 static bool is_escaped_character(char c)
 {
-    return is_plain(c) && (!is_alphanumeric(c) || strchr("dDwWsSnrt", c) != NULL);
+    return is_plain(c) && (!tg_char_is(c, TG_CHAR_ALPHANUMERIC) || strchr("dDwWsSnrt", c) != NULL);
 }
 
 /* A class behind its bracket. `[` may begin a POSIX class. */
@@ -84,7 +81,7 @@ static struct cost take_count(struct reader *r)
     unsigned n = 0;
 
     (void)take(r);
-    while (r->rest.n > 0 && *r->rest.p >= '0' && *r->rest.p <= '9')
+    while (r->rest.n > 0 && tg_char_is(*r->rest.p, TG_CHAR_DIGIT))
         n = capped(n * 10 + (unsigned)(take(r) - '0'));
     if (n == 0 || !next_is(r, '}'))
         return unknown(r);

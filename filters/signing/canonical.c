@@ -1,6 +1,7 @@
 /* Builds canonical requests. */
 #include "signing/canonical.h"
 
+#include "base/chars.h"
 #include "http/authorization.h"
 
 #include <stdlib.h>

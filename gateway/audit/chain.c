@@ -1,5 +1,6 @@
 #include "audit/chain.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 
 static const char tail_start[] = ",\"chain\":\"";
@@ -50,17 +51,6 @@ void tg_audit_chain_seal(struct tg_audit_chain *c, struct tg_buf *b, size_t star
     b->n += TG_AUDIT_CHAIN_TAIL + 1;
 }
 
-static bool all_hex(struct tg_str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-    }
-    return true;
-}
-
 bool tg_audit_chain_split(struct tg_str line, struct tg_str *text, struct tg_str *hex)
 {
     const char *tail;
@@ -72,5 +62,5 @@ bool tg_audit_chain_split(struct tg_str line, struct tg_str *text, struct tg_str
         return false;
     *text = (struct tg_str){line.p, line.n - TG_AUDIT_CHAIN_TAIL};
     *hex = (struct tg_str){tail + sizeof(tail_start) - 1, TG_SHA256_HEX};
-    return all_hex(*hex);
+    return tg_chars_are(*hex, TG_CHAR_LOWER_HEX);
 }

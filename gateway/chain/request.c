@@ -1,5 +1,6 @@
 #include "chain/request.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 #include "chain/filter.h"
 #include "http/fields.h"

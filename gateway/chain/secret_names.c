@@ -1,27 +1,28 @@
 #include "chain/secret_names.h"
 
 #include "base/buf.h"
+#include "base/chars.h"
 
 /* --- patterns --- */
 
 static unsigned char lower(char c)
 {
-    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    return (unsigned char)tg_char_lower(c);
 }
 
 static bool is_upper(char c)
 {
-    return c >= 'A' && c <= 'Z';
+    return tg_char_is(c, TG_CHAR_UPPER);
 }
 
 static bool is_digit(char c)
 {
-    return c >= '0' && c <= '9';
+    return tg_char_is(c, TG_CHAR_DIGIT);
 }
 
 static bool is_letter(char c)
 {
-    return (lower(c) >= 'a' && lower(c) <= 'z') || (unsigned char)c >= 0x80;
+    return tg_char_is(c, TG_CHAR_LETTER) || (unsigned char)c >= 0x80;
 }
 
 /* A pattern with stars against a whole name. One star is tried at a time, so the work is bounded by

@@ -1,4 +1,5 @@
 /* What --since and --until take: a time or the beginning of one, or how long ago. */
+#include "base/chars.h"
 #include "cli/audit.h"
 
 #include <stdlib.h>
@@ -9,15 +10,10 @@ static const char form[] = "0000-00-00T00:00:00.000000";
 
 enum { YEAR = 4, MONTH = 7, DAY = 10, HOUR = 13, MINUTE = 16, SECOND = 19 }; /* ends in the form */
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool fits(char c, char wanted)
 {
     if (wanted == '0')
-        return is_digit(c);
+        return tg_char_is(c, TG_CHAR_DIGIT);
     return c == wanted || (wanted == 'T' && (c == 't' || c == ' '));
 }
 
@@ -60,8 +56,9 @@ static bool read_zone(struct tg_str s, int *minutes)
     *minutes = 0;
     if (s.n == 0 || tg_str_ieq(s, TG_STR("z")))
         return true;
-    if (s.n != 6 || (*s.p != '+' && *s.p != '-') || s.p[3] != ':' || !is_digit(s.p[1]) ||
-        !is_digit(s.p[2]) || !is_digit(s.p[4]) || !is_digit(s.p[5]))
+    if (s.n != 6 || (*s.p != '+' && *s.p != '-') || s.p[3] != ':' ||
+        !tg_char_is(s.p[1], TG_CHAR_DIGIT) || !tg_char_is(s.p[2], TG_CHAR_DIGIT) ||
+        !tg_char_is(s.p[4], TG_CHAR_DIGIT) || !tg_char_is(s.p[5], TG_CHAR_DIGIT))
         return false;
     *minutes = (atoi(s.p + 1) * 60 + atoi(s.p + 4)) * (*s.p == '-' ? -1 : 1);
     return *minutes > -24 * 60 && *minutes < 24 * 60;

@@ -1,4 +1,5 @@
 /* Evaluations for machines: JSON, GitHub annotations, SARIF 2.1.0, JUnit. */
+#include "base/chars.h"
 #include "base/check.h"
 #include "base/utf8.h"
 #include "cli/eval_output.h"
@@ -15,7 +16,7 @@ const char *tg_eval_code(enum tg_error error)
  */
 void tg_eval_sentence(struct tg_buf *out, const struct tg_finding *f)
 {
-    bool own = f->message.n > 0 && f->message.p[0] >= 'A' && f->message.p[0] <= 'Z';
+    bool own = f->message.n > 0 && tg_char_is(f->message.p[0], TG_CHAR_UPPER);
 
     tg_buf_add(out, f->pointer);
     if (f->pointer.n > 0)
@@ -269,8 +270,7 @@ static void sarif_uri(struct tg_buf *out, const char *file)
     for (const char *p = file; *p != '\0'; p++) {
         unsigned char c = (unsigned char)*p;
 
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-            strchr("-._~/", c) != NULL)
+        if (tg_char_is((char)c, TG_CHAR_UNRESERVED) || c == '/')
             tg_buf_putc(out, (char)c);
         else
             tg_buf_printf(out, "%%%02X", (unsigned)c);

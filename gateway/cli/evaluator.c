@@ -1,5 +1,6 @@
 #include "cli/evaluator.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 #include "chain/chain.h"
 #include "http/target.h"
@@ -162,14 +163,7 @@ static const struct tg_location *route(const struct tg_evaluator *e, struct tg_r
 
 bool tg_eval_is_name(struct tg_str text)
 {
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '_' || c == '-'))
-            return false;
-    }
-    return text.n >= 1 && text.n <= 64;
+    return text.n >= 1 && text.n <= 64 && tg_chars_are(text, TG_CHAR_NAME);
 }
 
 /* The body's own config_name; empty when it has none. A body without the word is not read twice. */

@@ -3,6 +3,7 @@
  * the words mean is for apply.c. A syntax error ends its file, not the load: the other files
  * that are included are still read, so that their problems are told in the same go.
  */
+#include "base/chars.h"
 #include "config/conf.h"
 
 #include "base/check.h"
@@ -57,8 +58,7 @@ static bool is_delimiter(char ch)
 
 static bool is_name_byte(char ch, bool first)
 {
-    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_' ||
-           (!first && ch >= '0' && ch <= '9');
+    return tg_char_is(ch, first ? TG_CHAR_LETTER : TG_CHAR_ALPHANUMERIC) || ch == '_';
 }
 
 size_t tg_conf_parameter(struct tg_str s)

@@ -1,4 +1,5 @@
 /* The values of directives: numbers, sizes, times, words, paths. Units live in one table. */
+#include "base/chars.h"
 #include "config/conf.h"
 
 #include "base/check.h"
@@ -60,12 +61,10 @@ void tg_conf_write_value(enum tg_conf_kind kind, int64_t value, struct tg_buf *o
 /* False when `text` is no value of the kind or too large for any. */
 static bool read_value(enum tg_conf_kind kind, struct tg_str text, int64_t *out)
 {
-    struct tg_str digits = {text.p, 0};
+    struct tg_str digits = {text.p, tg_chars_span(text, TG_CHAR_DIGIT)};
     const struct unit *unit;
     uint64_t count;
 
-    while (digits.n < text.n && text.p[digits.n] >= '0' && text.p[digits.n] <= '9')
-        digits.n++;
     unit = find_unit(kind, tg_str_skip(text, digits.n));
     return unit != NULL && tg_str_u64(digits, &count) &&
            !__builtin_mul_overflow(count, unit->factor, out);

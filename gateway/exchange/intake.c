@@ -1,4 +1,5 @@
 /* The request head as it comes: copied out of the read buffer, named, its target made canonical. */
+#include "base/chars.h"
 #include "base/check.h"
 #include "exchange/internal.h"
 #include "http/target.h"
@@ -108,16 +109,7 @@ static struct tg_field *copy_head(struct tg_exchange *x, const struct tg_request
 /* A request id from outside is kept when it is short and plain, so it cannot break a log. */
 static bool plain_id(struct tg_str id)
 {
-    if (id.n == 0 || id.n > MAX_ID)
-        return false;
-    for (size_t i = 0; i < id.n; i++) {
-        char c = id.p[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '-' || c == '_' || c == '.'))
-            return false;
-    }
-    return true;
+    return id.n > 0 && id.n <= MAX_ID && tg_chars_are(id, TG_CHAR_ID);
 }
 
 static void name_request(struct tg_exchange *x)

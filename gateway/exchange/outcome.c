@@ -1,5 +1,7 @@
 #include "exchange/outcome.h"
 
+#include "base/chars.h"
+
 enum state { START, BETWEEN, STRING, AFTER_STRING, VALUE, LITERAL, NOT_JSON };
 
 void tg_outcome_init(struct tg_outcome *o)
@@ -107,7 +109,7 @@ static void next(struct tg_outcome *o, char c)
         in_string(o, c);
         return;
     }
-    if (o->state == LITERAL && c >= 'a' && c <= 'z') {
+    if (o->state == LITERAL && tg_char_is(c, TG_CHAR_LOWER)) {
         collect(o, c);
         return;
     }

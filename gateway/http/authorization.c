@@ -1,6 +1,7 @@
 /* Reads the Authorization field of a signed request. */
 #include "http/authorization.h"
 
+#include "base/chars.h"
 #include "http/fields.h"
 
 static const struct tg_str words[] = {

@@ -1,5 +1,6 @@
 #include "http/fields.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 
 #ifdef __SSE2__
@@ -9,69 +10,6 @@
 #endif
 
 enum { MAX_OPTIONS = 64 };
-
-#define TOKEN TG_CHAR_TOKEN
-#define TEXT  TG_CHAR_TEXT
-#define URI   TG_CHAR_TARGET
-#define PLAIN (TG_CHAR_TOKEN | TG_CHAR_TEXT | TG_CHAR_TARGET | TG_CHAR_HOST)
-#define NAME  (PLAIN | TG_CHAR_NAME)
-#define DIGIT (NAME | TG_CHAR_HEX)
-
-/* What is not named here (controls, DEL) belongs nowhere. */
-const uint8_t tg_chars[256] = {
-    ['\t'] = TEXT,
-    [' '] = TEXT,
-    ['!'] = TOKEN | TEXT | URI,
-    ['"'] = TEXT,
-    ['#'] = TOKEN | TEXT,
-    ['$' ... '\''] = TOKEN | TEXT | URI, /* $ % & ' */
-    ['(' ... ')'] = TEXT | URI,
-    ['*' ... '+'] = TOKEN | TEXT | URI,
-    [','] = TEXT | URI,
-    ['-'] = NAME,
-    ['.'] = PLAIN,
-    ['/'] = TEXT | URI,
-    ['0' ... '9'] = DIGIT,
-    [':' ... ';'] = TEXT | URI,
-    ['<'] = TEXT,
-    ['='] = TEXT | URI,
-    ['>'] = TEXT,
-    ['?' ... '@'] = TEXT | URI,
-    ['A' ... 'F'] = DIGIT,
-    ['G' ... 'Z'] = NAME,
-    ['[' ... ']'] = TEXT, /* [ \ ] */
-    ['^'] = TOKEN | TEXT,
-    ['_'] = NAME,
-    ['`'] = TOKEN | TEXT,
-    ['a' ... 'f'] = DIGIT,
-    ['g' ... 'z'] = NAME,
-    ['{'] = TEXT,
-    ['|'] = TOKEN | TEXT,
-    ['}'] = TEXT,
-    ['~'] = PLAIN,
-    [0x80 ... 0xff] = TEXT,
-};
-
-bool tg_chars_are(struct tg_str s, unsigned class)
-{
-    const unsigned char *p = (const unsigned char *)s.p;
-    unsigned common = class;
-    size_t i = 0;
-
-    /* No early exit: what is read here is nearly always good, and short. */
-    for (; s.n - i >= 4; i += 4)
-        common &= tg_chars[p[i]] & tg_chars[p[i + 1]] & tg_chars[p[i + 2]] & tg_chars[p[i + 3]];
-    for (; i < s.n; i++)
-        common &= tg_chars[p[i]];
-    return common == class;
-}
-
-int tg_hex_value(char c)
-{
-    if (!tg_char_is(c, TG_CHAR_HEX))
-        return -1;
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
 
 /* --- sixteen bytes at once --- */
 

@@ -1,6 +1,6 @@
 /*
  * The field section of a message head (RFC 9112 section 5) and what requests and responses have in
- * common: character classes, the end of a head, the fields that steer framing. Pure, like the guard
+ * common: the end of a head, the fields that steer framing. Pure, like the guard
  * and the response parser that stand on it.
  */
 #ifndef TG_HTTP_FIELDS_H
@@ -8,31 +8,6 @@
 
 #include "base/buf.h"
 #include "http/request_head.h"
-
-/* Character classes, bits of tg_chars[]. */
-enum {
-    TG_CHAR_TOKEN = 1,      /* tchar, RFC 9110 section 5.6.2 */
-    TG_CHAR_TEXT = 2,       /* field values and reason phrases: VCHAR, obs-text, SP, HTAB */
-    TG_CHAR_TARGET = 4,     /* pchar, "/" and "?" of RFC 3986 section 3.3, "%" included */
-    TG_CHAR_HOST = 8,       /* names and IPv4 addresses: letters, digits, "-", ".", "_", "~" */
-    TG_CHAR_UNRESERVED = 8, /* RFC 3986 section 2.3: the same set */
-    TG_CHAR_HEX = 16,
-    TG_CHAR_NAME = 32, /* of a project or config: letters, digits, "-", "_" */
-};
-
-extern const uint8_t tg_chars[256];
-
-/* True when the byte belongs to one of the classes in `mask`. */
-static inline bool tg_char_is(char c, unsigned mask)
-{
-    return (tg_chars[(unsigned char)c] & mask) != 0;
-}
-
-/* True when every byte belongs to the class (one bit); so for an empty slice. */
-bool tg_chars_are(struct tg_str s, unsigned class);
-
-/* The value of a hexadecimal digit, or -1. */
-int tg_hex_value(char c);
 
 /*
  * Searches the empty line that ends a head. `*scanned` (an offset in `in`) says how far earlier

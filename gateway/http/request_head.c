@@ -1,5 +1,6 @@
 #include "http/request_head.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 #include "http/fields.h"
 

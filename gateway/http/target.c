@@ -1,5 +1,6 @@
 #include "http/target.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 #include "base/utf8.h"
 #include "http/fields.h"

@@ -1,25 +1,18 @@
+/* The traceparent field (W3C Trace Context). */
 #include "http/traceparent.h"
+
+#include "base/chars.h"
 
 enum { VERSION_00 = 55 }; /* bytes of "00-" 32 "-" 16 "-" 2 */
 
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* `n` lower-case hex digits; false when they are anything else. */
+/* Lower-case hex digits; false when they are anything else. */
 static bool read_hex(struct tg_str s, bool *zero)
 {
     *zero = true;
-    for (size_t i = 0; i < s.n; i++) {
-        if (digit(s.p[i]) < 0)
-            return false;
+    for (size_t i = 0; i < s.n; i++)
         if (s.p[i] != '0')
             *zero = false;
-    }
-    return true;
+    return tg_chars_are(s, TG_CHAR_LOWER_HEX);
 }
 
 bool tg_traceparent_parse(struct tg_str value, struct tg_traceparent *out)
@@ -40,7 +33,7 @@ bool tg_traceparent_parse(struct tg_str value, struct tg_traceparent *out)
         return false;
     if (!read_hex((struct tg_str){p + 53, 2}, &zero))
         return false;
-    t.flags = (unsigned)(digit(p[53]) * 16 + digit(p[54]));
+    t.flags = (unsigned)(tg_hex_value(p[53]) * 16 + tg_hex_value(p[54]));
     *out = t;
     return true;
 }

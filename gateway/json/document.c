@@ -1,5 +1,6 @@
 #include "json/document.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 #include "base/utf8.h"
 #include "json/name_set.h"
@@ -139,11 +140,8 @@ static uint32_t hex4(const char *p)
 {
     uint32_t value = 0;
 
-    for (int i = 0; i < 4; i++) {
-        char c = p[i];
-
-        value = value * 16 + (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
+    for (int i = 0; i < 4; i++)
+        value = value * 16 + (uint32_t)tg_hex_value(p[i]);
     return value;
 }
 

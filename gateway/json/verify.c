@@ -1,5 +1,6 @@
 #include "json/verify.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 #include "base/simd.h"
 #include "base/utf8.h"
@@ -165,11 +166,7 @@ static int32_t hex4(const unsigned char *p, const unsigned char *end)
     if (end - p < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        unsigned char c = p[i];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
+        int digit = tg_hex_value((char)p[i]);
 
         if (digit < 0)
             return -1;

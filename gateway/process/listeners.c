@@ -1,5 +1,6 @@
 #include "process/listeners.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 
 #include <arpa/inet.h>
@@ -388,7 +389,7 @@ static void forget_port(struct sockaddr_storage *a)
 
 static bool digit_next(struct tg_str text)
 {
-    return text.n > 0 && text.p[0] >= '0' && text.p[0] <= '9';
+    return text.n > 0 && tg_char_is(text.p[0], TG_CHAR_DIGIT);
 }
 
 /* One address: "a" if it is of the admin block, "=" or "*" (its port was the kernel's choice), then

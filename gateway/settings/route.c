@@ -1,4 +1,5 @@
 /* The method and path pattern of a location, and which location hides which. Pure. */
+#include "base/chars.h"
 #include "base/check.h"
 #include "http/target.h"
 #include "settings/internal.h"
@@ -7,8 +8,7 @@
  * with the normalised path, which has no ';' and no escape that a pattern needs. */
 static bool is_path_byte(char ch)
 {
-    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
-           (ch != '\0' && strchr("-._~!$&'()*+,=:@", ch) != NULL);
+    return tg_char_is(ch, TG_CHAR_TARGET) && strchr("/?%;", ch) == NULL;
 }
 
 /* NULL, or what is wrong with one segment. */
@@ -89,7 +89,7 @@ static const char *check_pattern(struct tg_location *l)
 static bool is_method(struct tg_str s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (!((s.p[i] >= 'A' && s.p[i] <= 'Z') || (s.p[i] == '-' && i > 0)))
+        if (!(tg_char_is(s.p[i], TG_CHAR_UPPER) || (s.p[i] == '-' && i > 0)))
             return false;
     return s.n > 0 && s.n <= 32;
 }

@@ -1,4 +1,5 @@
 /* Setters of the core's values that are more than a number or a word. */
+#include "base/chars.h"
 #include "base/check.h"
 #include "settings/internal.h"
 
@@ -222,8 +223,7 @@ static bool is_host(struct tg_str text, const char *more)
     for (size_t i = 0; i < text.n; i++) {
         char ch = text.p[i];
 
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
-              ch == '.' || ch == '-' || ch == '_' || strchr(more, ch) != NULL))
+        if (!tg_char_is(ch, TG_CHAR_ID) && strchr(more, ch) == NULL)
             return false;
     }
     return text.n > 0 && text.n <= 253;

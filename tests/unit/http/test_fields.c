@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/chars.h"
 #include "http/fields.h"
 
 #include <stdio.h>
