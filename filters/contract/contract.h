@@ -1,7 +1,7 @@
 /*
- * The contract of the API as two tables, to be held beside each other: what members a config has,
- * and which rules it is judged by, with the severity of each rule at each level. `normalize`,
- * `validate`, the policy language and `trainguard explain` all read them.
+ * The contract of the API as two tables, to be held beside each other: what members a config has
+ * (members.c), and which rules it is judged by, with the severity of each rule at each level
+ * (rules.c). `normalize`, `validate`, the policy language and `trainguard explain` all read them.
  */
 #ifndef TG_CONTRACT_H
 #define TG_CONTRACT_H
@@ -100,21 +100,58 @@ extern const struct tg_contract_member tg_contract_config[];
 const struct tg_contract_member *tg_contract_find(const struct tg_contract_member *members,
                                                   struct tg_str name);
 
-enum { TG_CONTRACT_UNKNOWN = UINT16_MAX }; /* what a node remembers of a name in no table */
+struct tg_contract_view;
 
-/* Looks a member's name up and has its node remember it; tg_contract_number() calls it. */
-void tg_contract_remember(const struct tg_doc *d, const struct tg_contract_member *members,
-                          uint32_t name);
+/*
+ * What the contract knows of a document, beside its nodes (tg_doc.beside): each name is looked up
+ * once, by the first who asks. The first tg_contract_members() of a document begins it.
+ */
+struct tg_contract_notes {
+    uint8_t *node;   /* of a name: its number in its table plus 1, 0: not looked up; of a string:
+                        TG_CONTRACT_WELL_FORMED, 0: not judged; of all others 0 */
+    uint32_t nodes;  /* how many there is room for */
+    uint32_t object; /* that `view` is of; TG_NONE: of none */
+    struct tg_contract_view *view;       /* in the arena */
+    const struct tg_change *last_change; /* of the document that the notes know */
+};
 
-/* The number of a member's name in its table plus 1, or TG_CONTRACT_UNKNOWN. The node remembers it,
- * so that each name of a document is looked up once; a name stands in objects of one table only. */
+enum { TG_CONTRACT_UNKNOWN = UINT8_MAX }; /* the number of a name in no table */
+enum { TG_CONTRACT_WELL_FORMED = 1 };     /* a string that is a well formed OBS path */
+
+/* Forgets what changes to the document have made untrue; tg_contract_notes() calls it. */
+void tg_contract_catch_up(const struct tg_doc *d, struct tg_contract_notes *notes);
+
+/* The notes as the document is now. tg_contract_members() was called before (CHECKed). */
+static inline struct tg_contract_notes *tg_contract_notes(const struct tg_doc *d)
+{
+    struct tg_contract_notes *notes = d->beside;
+
+    CHECK(notes != NULL);
+    if (notes->last_change != d->last_change)
+        tg_contract_catch_up(d, notes);
+    return notes;
+}
+
+/* True when a string was judged before and is a well formed OBS path (tg_obs_path_check()). */
+static inline bool tg_contract_is_obs_path(const struct tg_doc *d, uint32_t node)
+{
+    CHECK(node < d->count && tg_doc_type(d, node) != TG_NAME);
+    return tg_contract_notes(d)->node[node] == TG_CONTRACT_WELL_FORMED;
+}
+
+/* Looks a member's name up and notes its number; tg_contract_number() calls it. */
+unsigned tg_contract_look_up(const struct tg_doc *d, const struct tg_contract_member *members,
+                             uint32_t name);
+
+/* The number of a member's name in its table plus 1, or TG_CONTRACT_UNKNOWN. A name stands in
+ * objects of one table only. */
 static inline unsigned tg_contract_number(const struct tg_doc *d,
                                           const struct tg_contract_member *members, uint32_t name)
 {
+    unsigned number = tg_contract_notes(d)->node[name];
+
     CHECK(name < d->count);
-    if (d->node[name].row == 0)
-        tg_contract_remember(d, members, name);
-    return d->node[name].row;
+    return number != 0 ? number : tg_contract_look_up(d, members, name);
 }
 
 /* The row of a member's name, or NULL. */
@@ -130,16 +167,16 @@ tg_contract_row(const struct tg_doc *d, const struct tg_contract_member *members
 uint32_t tg_contract_value(const struct tg_doc *d, uint32_t object,
                            const struct tg_contract_member *members, unsigned row);
 
-/* What a config has of the contract's members. */
+/* What an object has of the members of a config. */
 struct tg_contract_view {
     uint32_t value[TG_CONFIG_ROWS]; /* by the number of the member; TG_NONE: it is not there */
     unsigned flags;                 /* enum tg_contract_flags of all members, or-ed */
     bool unknown;                   /* it has members that are in no table */
 };
 
-/* The view of a config: one walk over its members, by the first who asks. The document keeps it
- * until one of their names changes: who changes any asks again. */
-const struct tg_contract_view *tg_contract_members(struct tg_doc *d, uint32_t config);
+/* The view of an object: one walk over its members, by the first who asks. The notes keep it until
+ * one of their names changes, or another object is asked for: who changes any asks again. */
+const struct tg_contract_view *tg_contract_members(struct tg_doc *d, uint32_t object);
 
 /* The name of a table's row that is nearest to `name`, or NULL when none is near. */
 const char *tg_contract_nearest(const struct tg_contract_member *members, struct tg_str name);
@@ -174,35 +211,6 @@ enum tg_severity tg_contract_severity(const struct tg_contract_rule *rule,
 
 /* --- judging --- */
 
-/* What rules that walk over many members look for. One look at every member tells which of them
- * have something to say about any; a config without fault costs no more than that. */
-enum tg_member_fault {
-    TG_FAULT_TYPE = 1 << 0,
-    TG_FAULT_RANGE = 1 << 1,
-    TG_FAULT_LENGTH = 1 << 2,
-    TG_FAULT_NAME = 1 << 3, /* in no table: its spelling, or unknown */
-    TG_FAULT_ANSWER = 1 << 4,
-    TG_FAULT_OBS_PATH = 1 << 5,
-    TG_FAULT_DATA_PATH = 1 << 6,
-    TG_FAULT_OBS_ASCII = 1 << 7,
-    TG_FAULT_SLASH = 1 << 8,
-    TG_FAULT_LABEL =
-        1 << 9, /* a parameter without a label that is a string, or with an empty one */
-    TG_FAULT_LABEL_TWICE = 1 << 10, /* two labels may be the same */
-};
-
-/* One config under judgement. */
-struct tg_judge {
-    struct tg_request *request;
-    struct tg_doc *doc;
-    uint32_t config; /* an object */
-    enum tg_contract_level level;
-    const struct tg_contract_rule *rule;
-    const uint32_t *member; /* value nodes by number, or TG_NONE */
-    uint32_t present;       /* a bit for each of TG_CONFIG_MEMBERS that does not count as absent */
-    unsigned faults;        /* enum tg_member_fault, or-ed: those of any member */
-};
-
 /* Judges the config of a request by all rules of a level; findings go to the report. */
 void tg_contract_judge(struct tg_request *r, enum tg_contract_level level);
 
@@ -220,71 +228,5 @@ static inline bool tg_contract_absent(const struct tg_doc *d, uint32_t node,
 {
     return tg_contract_is_absent(d, node, (member->flags & TG_CONTRACT_EMPTY) != 0);
 }
-
-/* The same for a member of the judged config, turned around. */
-static inline bool tg_judge_has(const struct tg_judge *j, enum tg_config_member member)
-{
-    return (j->present >> member & 1) != 0;
-}
-
-/* Gives a member's string; false when it is absent or no string. */
-bool tg_judge_string(const struct tg_judge *j, enum tg_config_member member, struct tg_str *out);
-
-/* False when a finding would only be counted: then its text need not be made. */
-bool tg_judge_wants(const struct tg_judge *j);
-
-/* Adds a finding of the current rule at a node. Both formats take the same arguments. */
-void tg_judge_say(struct tg_judge *j, uint32_t node, const char *format, const char *format_zh, ...)
-    __attribute__((format(printf, 3, 5), format(printf, 4, 5)));
-
-/* The same for a member that `object` lacks: it has a pointer, but no place. The texts are static.
- */
-void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const char *text,
-                    const char *text_zh);
-
-/* Fills j->faults and j->present by one walk over all members. */
-void tg_judge_look(struct tg_judge *j);
-
-/* Fills in the faults of the labels of `parameter`. */
-void tg_judge_labels(struct tg_judge *j);
-
-enum { TG_NOTED_OBS_PATH = 1 }; /* what a node says of a string that is a well formed OBS path */
-
-/* The faults of a member that is an OBS path and not absent. Notes at the node when it is well
- * formed. */
-unsigned tg_judge_path_faults(const struct tg_doc *d, uint32_t node,
-                              const struct tg_contract_member *member);
-
-/* The checks of the rules, by subject. types.c: */
-void tg_check_type(struct tg_judge *j);
-void tg_check_range(struct tg_judge *j);
-void tg_check_length(struct tg_judge *j);
-void tg_check_spelling(struct tg_judge *j);
-void tg_check_unknown(struct tg_judge *j);
-
-/* paths.c: */
-void tg_check_obs_path(struct tg_judge *j);
-void tg_check_data_path(struct tg_judge *j);
-void tg_check_obs_ascii(struct tg_judge *j);
-void tg_check_slash(struct tg_judge *j);
-void tg_check_boot_file(struct tg_judge *j);
-void tg_check_image(struct tg_judge *j);
-
-/* lists.c: */
-void tg_check_label_missing(struct tg_judge *j);
-void tg_check_label_empty(struct tg_judge *j);
-void tg_check_label_twice(struct tg_judge *j);
-void tg_check_data_source(struct tg_judge *j);
-
-/* whole.c: */
-void tg_check_config_name(struct tg_judge *j);
-void tg_check_required(struct tg_judge *j);
-void tg_check_code_pair(struct tg_judge *j);
-void tg_check_algorithm(struct tg_judge *j);
-void tg_check_image_command(struct tg_judge *j);
-void tg_check_dataset_pair(struct tg_judge *j);
-void tg_check_data_conflict(struct tg_judge *j);
-void tg_check_data_missing(struct tg_judge *j);
-void tg_check_model_alone(struct tg_judge *j);
 
 #endif

@@ -1,13 +1,13 @@
 /* Rules about the elements of `parameter` and `data_source`. */
 #include "base/check.h"
-#include "contract/contract.h"
+#include "contract/internal.h"
 #include "json/name_set.h"
 
 /* The first element of a list that is an object, from `node` on. */
 static uint32_t object_from(const struct tg_judge *j, uint32_t node)
 {
     while (node != TG_NONE && tg_doc_type(j->doc, node) != TG_OBJECT)
-        node = j->doc->node[node].next;
+        node = tg_doc_next(j->doc, node);
     return node;
 }
 
@@ -17,12 +17,12 @@ static uint32_t first_object(const struct tg_judge *j, enum tg_config_member lis
 
     if (array == TG_NONE || tg_doc_type(j->doc, array) != TG_ARRAY)
         return TG_NONE;
-    return object_from(j, j->doc->node[array].child);
+    return object_from(j, tg_doc_first(j->doc, array));
 }
 
 static uint32_t next_object(const struct tg_judge *j, uint32_t node)
 {
-    return object_from(j, j->doc->node[node].next);
+    return object_from(j, tg_doc_next(j->doc, node));
 }
 
 /* --- parameter --- */

@@ -1,4 +1,4 @@
-/* Looking names up in the contract's tables, and a config's members in its document. */
+/* Looking names up in the contract's tables, and what is kept of it beside the document. */
 #include "base/check.h"
 #include "config/conf.h"
 #include "contract/contract.h"
@@ -69,6 +69,8 @@ static unsigned number_in_config(struct tg_str name)
     return is_named(&tg_contract_config[row], name) ? row + 1 : TG_CONTRACT_UNKNOWN;
 }
 
+_Static_assert((int)TG_CONFIG_ROWS < (int)TG_CONTRACT_UNKNOWN, "the number of a row fits a byte");
+
 /* The number of a row plus 1, or TG_CONTRACT_UNKNOWN. */
 static inline unsigned number_of(const struct tg_contract_member *members, struct tg_str name)
 {
@@ -89,21 +91,71 @@ const struct tg_contract_member *tg_contract_find(const struct tg_contract_membe
     return number == TG_CONTRACT_UNKNOWN ? NULL : &members[number - 1];
 }
 
-void tg_contract_remember(const struct tg_doc *d, const struct tg_contract_member *members,
-                          uint32_t name)
+unsigned tg_contract_look_up(const struct tg_doc *d, const struct tg_contract_member *members,
+                             uint32_t name)
 {
-    CHECK(d->node[name].type == TG_NAME);
-    d->node[name].row = (uint16_t)number_of(members, tg_doc_string(d, name));
+    unsigned number;
+
+    CHECK(tg_doc_type(d, name) == TG_NAME);
+    number = number_of(members, tg_doc_string(d, name));
+    CHECK(number <= UINT8_MAX);
+    tg_contract_notes(d)->node[name] = (uint8_t)number;
+    return number;
+}
+
+/* --- notes beside a document --- */
+
+static void make_room(const struct tg_doc *d, struct tg_contract_notes *notes)
+{
+    uint8_t *node = tg_arena_zalloc(d->arena, d->cap, sizeof(*node));
+
+    if (notes->nodes > 0)
+        memcpy(node, notes->node, notes->nodes * sizeof(*node));
+    notes->node = node;
+    notes->nodes = d->cap;
+}
+
+/* A new text: what was found out about the old one is forgotten. A change of an object's names: its
+ * view as well. */
+static void forget(const struct tg_doc *d, struct tg_contract_notes *notes,
+                   const struct tg_change *c)
+{
+    notes->node[c->node] = 0;
+    if (c->op != TG_CHANGE_REPLACE && tg_doc_parent(d, c->node) == notes->object)
+        notes->object = TG_NONE;
+}
+
+void tg_contract_catch_up(const struct tg_doc *d, struct tg_contract_notes *notes)
+{
+    const struct tg_change *c = notes->last_change != NULL ? notes->last_change->next : d->changes;
+
+    if (d->count > notes->nodes)
+        make_room(d, notes);
+    for (; c != NULL; c = c->next)
+        forget(d, notes, c);
+    notes->last_change = d->last_change;
+}
+
+static struct tg_contract_notes *begin_notes(struct tg_doc *d)
+{
+    struct tg_contract_notes *notes = tg_arena_zalloc(d->arena, 1, sizeof(*notes));
+
+    notes->object = TG_NONE;
+    notes->last_change = d->last_change;
+    make_room(d, notes);
+    d->beside = notes;
+    return notes;
 }
 
 /* --- members --- */
 
-/* The same for an object with names that are not looked up yet; so each is only once. */
-static __attribute__((cold)) uint32_t first_value(const struct tg_doc *d, uint32_t object,
+/* The value of the member with that number in a table (from 1) for an object with names that are
+ * not looked up yet: all of them are, so that each is only once. */
+static __attribute__((cold)) uint32_t look_up_all(const struct tg_doc *d, uint32_t object,
                                                   const struct tg_contract_member *members,
                                                   unsigned row)
 {
-    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
+    for (uint32_t m = tg_doc_first(d, object); m != TG_NONE; m = tg_doc_next(d, m))
         (void)tg_contract_number(d, members, m);
     return tg_contract_value(d, object, members, row);
 }
@@ -111,16 +163,18 @@ static __attribute__((cold)) uint32_t first_value(const struct tg_doc *d, uint32
 uint32_t tg_contract_value(const struct tg_doc *d, uint32_t object,
                            const struct tg_contract_member *members, unsigned row)
 {
-    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next) {
-        if (d->node[m].row == row + 1)
-            return d->node[m].child;
-        if (d->node[m].row == 0)
-            return first_value(d, object, members, row);
+    const uint8_t *numbers = tg_contract_notes(d)->node;
+
+    for (uint32_t m = tg_doc_first(d, object); m != TG_NONE; m = tg_doc_next(d, m)) {
+        if (numbers[m] == row + 1)
+            return tg_doc_value(d, m);
+        if (numbers[m] == 0)
+            return look_up_all(d, object, members, row);
     }
     return TG_NONE;
 }
 
-static struct tg_contract_view *new_view(struct tg_doc *d)
+static struct tg_contract_view *new_view(const struct tg_doc *d)
 {
     struct tg_contract_view *view = tg_arena_alloc(d->arena, sizeof(*view));
 
@@ -130,26 +184,27 @@ static struct tg_contract_view *new_view(struct tg_doc *d)
     return view;
 }
 
-const struct tg_contract_view *tg_contract_members(struct tg_doc *d, uint32_t config)
+const struct tg_contract_view *tg_contract_members(struct tg_doc *d, uint32_t object)
 {
+    struct tg_contract_notes *notes = d->beside != NULL ? tg_contract_notes(d) : begin_notes(d);
     struct tg_contract_view *view;
 
-    CHECK(config < d->count && tg_doc_type(d, config) == TG_OBJECT);
-    if (d->viewed == config)
-        return d->view;
+    CHECK(object < d->count && tg_doc_type(d, object) == TG_OBJECT);
+    if (notes->object == object)
+        return notes->view;
     view = new_view(d);
-    for (uint32_t m = d->node[config].child; m != TG_NONE; m = d->node[m].next) {
+    for (uint32_t m = tg_doc_first(d, object); m != TG_NONE; m = tg_doc_next(d, m)) {
         unsigned number = tg_contract_number(d, tg_contract_config, m);
 
         if (number == TG_CONTRACT_UNKNOWN) {
             view->unknown = true;
             continue;
         }
-        view->value[number - 1] = d->node[m].child;
+        view->value[number - 1] = tg_doc_value(d, m);
         view->flags |= tg_contract_config[number - 1].flags;
     }
-    d->view = view;
-    d->viewed = config;
+    notes->view = view;
+    notes->object = object;
     return view;
 }
 

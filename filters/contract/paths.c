@@ -1,7 +1,7 @@
 /* Rules about OBS paths and image references. */
 #include "base/check.h"
-#include "contract/contract.h"
 #include "contract/image_ref.h"
+#include "contract/internal.h"
 #include "contract/obs_path.h"
 
 enum { MAX_SHOWN = 1100 }; /* bytes of a path in a message: any legal path is shorter */
@@ -33,7 +33,7 @@ static void check_elements(struct tg_judge *j, uint32_t array,
 {
     if (array == TG_NONE || tg_doc_type(j->doc, array) != TG_ARRAY)
         return;
-    for (uint32_t e = j->doc->node[array].child; e != TG_NONE; e = j->doc->node[e].next)
+    for (uint32_t e = tg_doc_first(j->doc, array); e != TG_NONE; e = tg_doc_next(j->doc, e))
         for (const struct tg_contract_member *m = members; m->name != NULL; m++)
             if ((m->flags & TG_CONTRACT_OBS) && tg_doc_type(j->doc, e) == TG_OBJECT)
                 check_member(j, tg_doc_member(j->doc, e, tg_str_of(m->name)), m, check);
@@ -104,7 +104,7 @@ unsigned tg_judge_path_faults(const struct tg_doc *d, uint32_t node,
              (lacks_slash(member, path) ? TG_FAULT_SLASH : 0U);
     if (is_malformed(path))
         return faults | TG_FAULT_OBS_PATH;
-    d->node[node].noted = TG_NOTED_OBS_PATH;
+    tg_contract_notes(d)->node[node] = TG_CONTRACT_WELL_FORMED;
     return faults | (names_no_data(member, path) ? TG_FAULT_DATA_PATH : 0U);
 }
 

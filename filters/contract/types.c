@@ -2,7 +2,7 @@
 #include "base/chars.h"
 #include "base/check.h"
 #include "base/utf8.h"
-#include "contract/contract.h"
+#include "contract/internal.h"
 
 #include <inttypes.h>
 
@@ -24,7 +24,7 @@ static void look_into(struct tg_judge *j, uint32_t value, const struct tg_contra
         each_member_of(j, value, row->members, check);
     if (row->type != TG_CONTRACT_OBJECTS || tg_doc_type(d, value) != TG_ARRAY)
         return;
-    for (uint32_t e = d->node[value].child; e != TG_NONE; e = d->node[e].next)
+    for (uint32_t e = tg_doc_first(d, value); e != TG_NONE; e = tg_doc_next(d, e))
         if (tg_doc_type(d, e) == TG_OBJECT)
             each_member_of(j, e, row->members, check);
 }
@@ -33,12 +33,12 @@ static void look_into(struct tg_judge *j, uint32_t value, const struct tg_contra
 static void each_member_of(struct tg_judge *j, uint32_t object,
                            const struct tg_contract_member *members, member_check *check)
 {
-    for (uint32_t m = j->doc->node[object].child; m != TG_NONE; m = j->doc->node[m].next) {
+    for (uint32_t m = tg_doc_first(j->doc, object); m != TG_NONE; m = tg_doc_next(j->doc, m)) {
         const struct tg_contract_member *row = tg_contract_row(j->doc, members, m);
 
         check(j, m, members, row);
         if (row != NULL && row->members != NULL)
-            look_into(j, j->doc->node[m].child, row, check);
+            look_into(j, tg_doc_value(j->doc, m), row, check);
     }
 }
 
@@ -72,7 +72,7 @@ static bool is_plain(struct tg_str number)
 
 static bool has_other_elements(const struct tg_doc *d, uint32_t array)
 {
-    for (uint32_t e = d->node[array].child; e != TG_NONE; e = d->node[e].next)
+    for (uint32_t e = tg_doc_first(d, array); e != TG_NONE; e = tg_doc_next(d, e))
         if (tg_doc_type(d, e) != TG_OBJECT)
             return true;
     return false;
@@ -143,7 +143,7 @@ static void look(struct tg_judge *j, uint32_t name, const struct tg_contract_mem
                  const struct tg_contract_member *row)
 {
     (void)members;
-    j->faults |= row != NULL ? member_faults(j, j->doc->node[name].child, row) : TG_FAULT_NAME;
+    j->faults |= row != NULL ? member_faults(j, tg_doc_value(j->doc, name), row) : TG_FAULT_NAME;
 }
 
 void tg_judge_look(struct tg_judge *j)
@@ -180,7 +180,7 @@ static void say_spelling(struct tg_judge *j, uint32_t node)
 
 static void check_elements(struct tg_judge *j, uint32_t array)
 {
-    for (uint32_t e = j->doc->node[array].child; e != TG_NONE; e = j->doc->node[e].next)
+    for (uint32_t e = tg_doc_first(j->doc, array); e != TG_NONE; e = tg_doc_next(j->doc, e))
         if (tg_doc_type(j->doc, e) != TG_OBJECT)
             tg_judge_say(j, e, "must be an object", "必须是对象");
 }
@@ -188,7 +188,7 @@ static void check_elements(struct tg_judge *j, uint32_t array)
 static void check_type(struct tg_judge *j, uint32_t name, const struct tg_contract_member *members,
                        const struct tg_contract_member *row)
 {
-    uint32_t value = j->doc->node[name].child;
+    uint32_t value = tg_doc_value(j->doc, name);
 
     (void)members;
     if (row == NULL || !has_wrong_type(j->doc, value, row))
@@ -212,7 +212,7 @@ void tg_check_type(struct tg_judge *j)
 static void check_range(struct tg_judge *j, uint32_t name, const struct tg_contract_member *members,
                         const struct tg_contract_member *row)
 {
-    uint32_t node = j->doc->node[name].child;
+    uint32_t node = tg_doc_value(j->doc, name);
     int64_t value;
 
     (void)members;
@@ -241,7 +241,7 @@ static void check_length(struct tg_judge *j, uint32_t name,
                          const struct tg_contract_member *members,
                          const struct tg_contract_member *row)
 {
-    uint32_t value = j->doc->node[name].child;
+    uint32_t value = tg_doc_value(j->doc, name);
 
     (void)members;
     if (row != NULL && is_too_long(j->doc, value, row))
@@ -316,7 +316,7 @@ void tg_check_spelling(struct tg_judge *j)
 static bool is_refused(const struct tg_judge *j, uint32_t node)
 {
     for (const struct tg_finding *f = j->request->report.first; f != NULL; f = f->next)
-        if (f->severity == TG_VIOLATION && f->offset == j->doc->node[node].offset &&
+        if (f->severity == TG_VIOLATION && f->offset == tg_doc_offset(j->doc, node) &&
             f->offset != TG_NONE)
             return true;
     return false;

@@ -1,7 +1,6 @@
 /*
- * The normalizations of contract section 3 as a table. normalize.c is the filter with its
- * directives, steps.c the steps one by one, paths.c those for OBS paths,
- * signed.c what becomes of signed requests.
+ * The normalizations of contract section 3 as a table: steps.c has it and the steps one by one,
+ * normalize.c the filter with its directives.
  */
 #ifndef TG_NORMALIZE_INTERNAL_H
 #define TG_NORMALIZE_INTERNAL_H
@@ -37,22 +36,6 @@ enum { TG_NORMAL_STEPS = 9 };
 /* In the order they run, so that none has to run twice. The row "normalize_default" has no switch.
  */
 extern const struct tg_normal_step tg_normal_steps[TG_NORMAL_STEPS];
-
-/* Calls `run` for each object in an array of the config. */
-void tg_normal_each(struct tg_normal *n, enum tg_config_member array,
-                    void (*run)(struct tg_normal *n, uint32_t element));
-
-/* The value of an element's member by its row in the table of the array's elements, or TG_NONE. */
-uint32_t tg_normal_value(const struct tg_normal *n, enum tg_config_member array, uint32_t element,
-                         unsigned row);
-
-/* The steps for paths: obs_scheme and directory_slash. */
-void tg_normal_obs_scheme(struct tg_normal *n);
-void tg_normal_directory_slash(struct tg_normal *n);
-
-/* For a request whose signature covers its body: adds a violation for each change, which says how
- * the client would have to send it. */
-void tg_normal_forbidden(struct tg_request *r);
 
 /* Fills the {names} of a default's text from the request; false when one has no value there. The
  * result is in the request's arena. */

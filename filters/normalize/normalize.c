@@ -1,6 +1,6 @@
 /*
- * `normalize`: repairs what can be repaired without guessing. Here are its directives;
- * steps.c has the steps, signed.c what becomes of signed requests.
+ * `normalize`: repairs what can be repaired without guessing. Here are its directives and what
+ * becomes of signed requests; steps.c has the steps.
  */
 #include "normalize/internal.h"
 
@@ -148,34 +148,53 @@ static const struct tg_directive directives[] = {
     {.name = NULL},
 };
 
-bool tg_normal_expand(const struct tg_request *r, struct tg_str text, struct tg_str *out)
+/* --- signed requests: the signature covers the body, so a change would break it (contract section
+ * 6) --- */
+
+static bool covers_body(const struct tg_request *r)
 {
-    const struct {
-        struct tg_str name, value;
-    } names[] = {{TG_STR("{project_id}"), r->project_id},
-                 {TG_STR("{config_name}"), r->config_name}};
-    struct tg_buf b = {0};
-    bool known = true;
+    return r->credentials == TG_CRED_SIGNED &&
+           !tg_str_eq(tg_request_field(r, TG_STR("X-Sdk-Content-Sha256")),
+                      TG_STR("UNSIGNED-PAYLOAD"));
+}
 
-    while (text.n > 0 && known) {
-        size_t n = 0;
+/* How the client would have to send it, so that nothing needs a change. */
+static void report_change(struct tg_request *r, const struct tg_change *change)
+{
+    static const struct {
+        const char *text, *text_zh;
+    } ways[] = {
+        [TG_CHANGE_REPLACE] = {"write it as", "应写作"},
+        [TG_CHANGE_RENAME] = {"call it", "应命名为"},
+        [TG_CHANGE_REMOVE] = {"leave it out", "应去掉"},
+        [TG_CHANGE_ADD] = {"add it as", "应添加为"},
+    };
+    struct tg_str as = change->op == TG_CHANGE_RENAME ? change->to : change->new_text;
+    struct tg_finding f = {.severity = TG_VIOLATION,
+                           .rule = "signed_change",
+                           .error = TG_E_SIGNED_CHANGE,
+                           .pointer = change->pointer,
+                           .offset = change->op == TG_CHANGE_ADD ? TG_NONE : change->offset};
 
-        for (size_t i = 0; i < 2 && n == 0; i++) {
-            if (!tg_str_starts(text, names[i].name))
-                continue;
-            n = names[i].name.n;
-            tg_buf_add(&b, names[i].value);
-            known = names[i].value.n > 0;
-        }
-        if (n == 0 && text.p[0] == '{')
-            known = false;
-        else if (n == 0)
-            tg_buf_putc(&b, text.p[n++]);
-        text = tg_str_skip(text, n);
+    CHECK(change->op >= TG_CHANGE_REPLACE && change->op <= TG_CHANGE_ADD);
+    if (r->report.violations < TG_MAX_FINDINGS) {
+        f.message = tg_arena_printf(
+            r->arena, "needs the change %s, which the signature forbids: %s%s%.*s, then sign",
+            change->why, ways[change->op].text, as.n > 0 ? " " : "", TG_STR_ARG(as));
+        f.message_zh = tg_arena_printf(r->arena, "需要修改 (%s), 但签名不允许: %s%s%.*s 后重新签名",
+                                       change->why, ways[change->op].text_zh, as.n > 0 ? " " : "",
+                                       TG_STR_ARG(as));
     }
-    *out = tg_arena_dup(r->arena, tg_buf_str(&b));
-    tg_buf_end(&b);
-    return known;
+    tg_report_add(&r->report, &f);
+}
+
+/* A violation for each change, which says how the client would have to send it. */
+static void forbid_changes(struct tg_request *r)
+{
+    if (!covers_body(r))
+        return;
+    for (const struct tg_change *c = r->doc->changes; c != NULL; c = c->next)
+        report_change(r, c);
 }
 
 /* --- the filter --- */
@@ -205,7 +224,7 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
         if (is_on(c, i))
             tg_normal_steps[i].run(&n);
     }
-    tg_normal_forbidden(r);
+    forbid_changes(r);
     /* violations are told together with those of the filters behind */
     return TG_NEXT;
 }

@@ -1,27 +1,24 @@
+/* The normalizations one by one, and the table of them. */
 #include "base/check.h"
 #include "normalize/internal.h"
 
 /* --- help --- */
 
-static const struct tg_node *node_of(const struct tg_normal *n, uint32_t node)
-{
-    CHECK(node < n->doc->count);
-    return &n->doc->node[node];
-}
-
-void tg_normal_each(struct tg_normal *n, enum tg_config_member array,
-                    void (*run)(struct tg_normal *n, uint32_t element))
+/* Calls `run` for each object in an array of the config. */
+static void each_element(struct tg_normal *n, enum tg_config_member array,
+                         void (*run)(struct tg_normal *n, uint32_t element))
 {
     uint32_t list = n->member[array];
 
     if (list == TG_NONE || tg_doc_type(n->doc, list) != TG_ARRAY)
         return;
-    for (uint32_t e = node_of(n, list)->child; e != TG_NONE; e = node_of(n, e)->next)
+    for (uint32_t e = tg_doc_first(n->doc, list); e != TG_NONE; e = tg_doc_next(n->doc, e))
         if (tg_doc_type(n->doc, e) == TG_OBJECT)
             run(n, e);
 }
 
-uint32_t tg_normal_value(const struct tg_normal *n, enum tg_config_member array, uint32_t element,
+/* The value of an element's member by its row in the table of the array's elements, or TG_NONE. */
+static uint32_t value_of(const struct tg_normal *n, enum tg_config_member array, uint32_t element,
                          unsigned row)
 {
     return tg_contract_value(n->doc, element, tg_contract_config[array].members, row);
@@ -53,7 +50,7 @@ static void report(struct tg_normal *n, uint32_t node, const char *rule, struct 
                            .message_zh = message_zh};
 
     f.pointer = tg_doc_pointer(n->doc, node);
-    f.offset = node_of(n, node)->offset;
+    f.offset = tg_doc_offset(n->doc, node);
     tg_report_add(&n->request->report, &f);
 }
 
@@ -67,11 +64,11 @@ static void key_to_label(struct tg_normal *n, uint32_t element)
 
     if (is_null(n, key))
         return;
-    label = tg_normal_value(n, TG_PARAMETER, element, TG_PARAMETER_LABEL);
-    name = node_of(n, key)->parent;
+    label = value_of(n, TG_PARAMETER, element, TG_PARAMETER_LABEL);
+    name = tg_doc_parent(n->doc, key);
     if (is_null(n, label)) {
         if (label != TG_NONE)
-            tg_doc_remove(n->doc, node_of(n, label)->parent, n->why);
+            tg_doc_remove(n->doc, tg_doc_parent(n->doc, label), n->why);
         tg_doc_rename(n->doc, name, TG_STR("label"), n->why);
     } else if (tg_doc_type(n->doc, key) == TG_STRING && tg_doc_type(n->doc, label) == TG_STRING &&
                tg_doc_is(n->doc, key, tg_doc_string(n->doc, label))) {
@@ -84,12 +81,12 @@ static void key_to_label(struct tg_normal *n, uint32_t element)
 
 static void all_keys(struct tg_normal *n)
 {
-    tg_normal_each(n, TG_PARAMETER, key_to_label);
+    each_element(n, TG_PARAMETER, key_to_label);
 }
 
 static void number_to_string(struct tg_normal *n, uint32_t element)
 {
-    uint32_t value = tg_normal_value(n, TG_PARAMETER, element, TG_PARAMETER_VALUE);
+    uint32_t value = value_of(n, TG_PARAMETER, element, TG_PARAMETER_VALUE);
     struct tg_str text;
 
     if (value == TG_NONE || tg_doc_type(n->doc, value) != TG_NUMBER)
@@ -100,7 +97,7 @@ static void number_to_string(struct tg_normal *n, uint32_t element)
 
 static void all_numbers(struct tg_normal *n)
 {
-    tg_normal_each(n, TG_PARAMETER, number_to_string);
+    each_element(n, TG_PARAMETER, number_to_string);
 }
 
 /* --- integers --- */
@@ -138,7 +135,7 @@ static void drop_response_member(struct tg_normal *n, uint32_t name,
 
     if (is_name && own.n == 0)
         return; /* a create names the config in its body */
-    if (!is_name || names_this_config(n, node_of(n, name)->child)) {
+    if (!is_name || names_this_config(n, tg_doc_value(n->doc, name))) {
         tg_doc_remove(n->doc, name, n->why);
         return;
     }
@@ -156,10 +153,10 @@ static void drop_response_members(struct tg_normal *n)
 
     if (!(tg_contract_members(n->doc, n->config)->flags & TG_CONTRACT_RESPONSE))
         return;
-    for (uint32_t m = node_of(n, n->config)->child; m != TG_NONE; m = next) {
+    for (uint32_t m = tg_doc_first(n->doc, n->config); m != TG_NONE; m = next) {
         const struct tg_contract_member *row = tg_contract_row(n->doc, tg_contract_config, m);
 
-        next = node_of(n, m)->next;
+        next = tg_doc_next(n->doc, m);
         if (row != NULL && (row->flags & TG_CONTRACT_RESPONSE))
             drop_response_member(n, m, row);
     }
@@ -167,6 +164,36 @@ static void drop_response_members(struct tg_normal *n)
 }
 
 /* --- defaults --- */
+
+bool tg_normal_expand(const struct tg_request *r, struct tg_str text, struct tg_str *out)
+{
+    const struct {
+        struct tg_str name, value;
+    } names[] = {{TG_STR("{project_id}"), r->project_id},
+                 {TG_STR("{config_name}"), r->config_name}};
+    struct tg_buf b = {0};
+    bool known = true;
+
+    while (text.n > 0 && known) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < 2 && n == 0; i++) {
+            if (!tg_str_starts(text, names[i].name))
+                continue;
+            n = names[i].name.n;
+            tg_buf_add(&b, names[i].value);
+            known = names[i].value.n > 0;
+        }
+        if (n == 0 && text.p[0] == '{')
+            known = false;
+        else if (n == 0)
+            tg_buf_putc(&b, text.p[n++]);
+        text = tg_str_skip(text, n);
+    }
+    *out = tg_arena_dup(r->arena, tg_buf_str(&b));
+    tg_buf_end(&b);
+    return known;
+}
 
 /* Gives a member a value where it has none. null and "" are there, but count as absent. */
 static void fill(struct tg_normal *n, const struct tg_contract_member *row, struct tg_str text)
@@ -208,6 +235,75 @@ static void engine_default(struct tg_normal *n)
         fill(n, &tg_contract_config[TG_ENGINE_ID], TG_STR("1"));
 }
 
+/* --- OBS paths: cut and added to at the ends; what stands between stays as it is spelt --- */
+
+/* Behind how many bytes of a string's JSON text its first `chars` characters are (all ASCII). What
+ * follows stays spelt as it is, escapes included. */
+static size_t raw_length(struct tg_str text, size_t chars)
+{
+    size_t at = 1; /* the quote */
+
+    for (; chars > 0; chars--)
+        at += text.p[at] != '\\' ? 1 : text.p[at + 1] == 'u' ? 6 : 2;
+    CHECK(at < text.n);
+    return at;
+}
+
+static void drop_scheme(struct tg_normal *n, uint32_t node)
+{
+    static const struct tg_str schemes[] = {{"obs://", 6}, {"s3://", 5}};
+    struct tg_str value, text;
+
+    if (node == TG_NONE || tg_doc_type(n->doc, node) != TG_STRING)
+        return;
+    value = tg_doc_string(n->doc, node);
+    if (value.n > 0 && value.p[0] == '/')
+        return; /* most are paths already */
+    text = tg_doc_text(n->doc, node);
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+        size_t chars = schemes[i].n;
+
+        /* "s3:///x" names no bucket: left to the rules */
+        if (!tg_str_starts(value, schemes[i]) || value.n == chars || value.p[chars] == '/')
+            continue;
+        text = tg_str_skip(text, raw_length(text, chars));
+        text = tg_arena_printf(n->request->arena, "\"/%.*s", TG_STR_ARG(text));
+        tg_doc_replace(n->doc, node, TG_STRING, text, n->why);
+        return;
+    }
+}
+
+static void drop_scheme_in_source(struct tg_normal *n, uint32_t element)
+{
+    drop_scheme(n, value_of(n, TG_DATA_SOURCE, element, TG_SOURCE_DATA_URL));
+}
+
+static void obs_scheme(struct tg_normal *n)
+{
+    for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++)
+        if (tg_contract_config[i].flags & TG_CONTRACT_OBS)
+            drop_scheme(n, n->member[i]);
+    each_element(n, TG_DATA_SOURCE, drop_scheme_in_source);
+}
+
+static void directory_slash(struct tg_normal *n)
+{
+    for (unsigned i = 0; i < TG_CONFIG_MEMBERS; i++) {
+        struct tg_str text;
+        uint32_t node = n->member[i];
+
+        if (!(tg_contract_config[i].flags & TG_CONTRACT_DIRECTORY) || node == TG_NONE ||
+            tg_doc_type(n->doc, node) != TG_STRING)
+            continue;
+        text = tg_doc_string(n->doc, node);
+        if (!tg_str_starts(text, TG_STR("/")) || tg_str_ends(text, TG_STR("/")))
+            continue;
+        text = tg_doc_text(n->doc, node);
+        text = tg_arena_printf(n->request->arena, "%.*s/\"", (int)text.n - 1, text.p);
+        tg_doc_replace(n->doc, node, TG_STRING, text, n->why);
+    }
+}
+
 /* --- nulls --- */
 
 /* Each change tells its pointer, and under long names of outer members those would be longer than
@@ -224,15 +320,16 @@ static void drop_nulls_in(struct tg_normal *n, uint32_t container)
 {
     uint32_t next;
 
-    for (uint32_t c = node_of(n, container)->child; c != TG_NONE && !tells_too_much(n); c = next) {
+    for (uint32_t c = tg_doc_first(n->doc, container); c != TG_NONE && !tells_too_much(n);
+         c = next) {
         bool is_name = tg_doc_type(n->doc, c) == TG_NAME;
-        uint32_t value = is_name ? node_of(n, c)->child : c;
+        uint32_t value = is_name ? tg_doc_value(n->doc, c) : c;
 
-        next = node_of(n, c)->next;
+        next = tg_doc_next(n->doc, c);
         if (is_name && is_null(n, value)) {
             tg_doc_remove(n->doc, c, n->why);
             n->nulls_told += n->doc->last_change->pointer.n;
-        } else if (node_of(n, value)->child != TG_NONE) {
+        } else if (tg_doc_first(n->doc, value) != TG_NONE) {
             drop_nulls_in(n, value);
         }
     }
@@ -253,8 +350,8 @@ const struct tg_normal_step tg_normal_steps[TG_NORMAL_STEPS] = {
     {"string_to_integer", true, string_to_integer},
     {"drop_response_members", true, drop_response_members},
     {"normalize_default", true, fill_defaults},
-    {"obs_scheme", true, tg_normal_obs_scheme},
-    {"directory_slash", false, tg_normal_directory_slash},
+    {"obs_scheme", true, obs_scheme},
+    {"directory_slash", false, directory_slash},
     {"engine_default", false, engine_default},
     {"drop_nulls", false, drop_nulls},
 };

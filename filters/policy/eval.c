@@ -34,14 +34,14 @@ static uint32_t slot_of(const struct tg_policy_set *set, struct tg_str name)
 
 static void fill_named(const struct tg_policy_set *set, const struct tg_doc *doc, uint32_t config)
 {
-    for (uint32_t m = doc->node[config].child; m != TG_NONE; m = doc->node[m].next) {
+    for (uint32_t m = tg_doc_first(doc, config); m != TG_NONE; m = tg_doc_next(doc, m)) {
         uint32_t slot;
 
         if (tg_contract_row(doc, tg_contract_config, m) != NULL)
             continue;
         slot = slot_of(set, tg_doc_string(doc, m));
         if (slot != TG_NONE)
-            set->slots[slot] = doc->node[m].child;
+            set->slots[slot] = tg_doc_value(doc, m);
     }
 }
 
@@ -101,7 +101,7 @@ static void look_at(struct judging *j, uint32_t node)
     struct tg_str text =
         type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node);
 
-    j->seen.well_formed = j->doc->node[node].noted == TG_NOTED_OBS_PATH;
+    j->seen.well_formed = tg_contract_is_obs_path(j->doc, node);
     j->seen.type = type;
     j->seen.text = text;
 }

@@ -25,22 +25,22 @@ const char *tg_policy_result_word(enum tg_rule_result result)
 /* The member a value belongs to: the name of its nearest member, or empty. */
 static struct tg_str member_name(const struct tg_doc *d, uint32_t node)
 {
-    while (node != TG_NONE && d->node[node].parent != TG_NONE &&
-           tg_doc_type(d, d->node[node].parent) != TG_NAME)
-        node = d->node[node].parent;
-    if (node == TG_NONE || d->node[node].parent == TG_NONE)
+    while (node != TG_NONE && tg_doc_parent(d, node) != TG_NONE &&
+           tg_doc_type(d, tg_doc_parent(d, node)) != TG_NAME)
+        node = tg_doc_parent(d, node);
+    if (node == TG_NONE || tg_doc_parent(d, node) == TG_NONE)
         return (struct tg_str){NULL, 0};
-    return tg_doc_string(d, d->node[node].parent);
+    return tg_doc_string(d, tg_doc_parent(d, node));
 }
 
 /* The object a value is a member of, or TG_NONE. */
 static uint32_t object_of(const struct tg_doc *d, uint32_t node)
 {
-    uint32_t parent = d->node[node].parent;
+    uint32_t parent = tg_doc_parent(d, node);
 
     if (parent == TG_NONE || tg_doc_type(d, parent) != TG_NAME)
         return TG_NONE;
-    return d->node[parent].parent;
+    return tg_doc_parent(d, parent);
 }
 
 /* Keys and tokens are long words with letters and digits in them. */
@@ -209,7 +209,7 @@ static void add_finding(struct tg_request *r, const struct tg_policy_outcome *o,
         .policy = o->policy->name,
         .error = TG_E_POLICY,
         .pointer = pointer_of(r, &f->value),
-        .offset = r->doc->node[f->value.node].offset,
+        .offset = tg_doc_offset(r->doc, f->value.node),
         .message = message(r, o, f, false),
         .message_zh = message(r, o, f, true),
     };

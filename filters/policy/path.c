@@ -288,7 +288,6 @@ static uint32_t member(const struct tg_doc *doc, uint32_t object, const struct t
 
 static bool selected(const struct walk *w, const struct tg_policy_step *step, uint32_t element)
 {
-    const struct tg_node *n;
     uint32_t value;
 
     if (step->select == TG_SELECT_ALL)
@@ -298,10 +297,7 @@ static bool selected(const struct walk *w, const struct tg_policy_step *step, ui
     value = member(w->doc, element, &step->where_name);
     if (value == TG_NONE || tg_doc_type(w->doc, value) != TG_STRING)
         return false;
-    /* lengths differ more often than not */
-    n = &w->doc->node[value];
-    return (n->escaped || n->len == step->where_value.n + 2) &&
-           tg_doc_is(w->doc, value, step->where_value);
+    return tg_doc_is(w->doc, value, step->where_value);
 }
 
 static bool is_none(const struct walk *w, const struct tg_policy_step *step, uint32_t node)
@@ -358,7 +354,7 @@ static void visit_elements(const struct walk *w, const struct tg_policy_step *st
         tell_other(w, array);
         return;
     }
-    for (uint32_t e = w->doc->node[array].child; e != TG_NONE; e = w->doc->node[e].next) {
+    for (uint32_t e = tg_doc_first(w->doc, array); e != TG_NONE; e = tg_doc_next(w->doc, e)) {
         if (!selected(w, step, e))
             continue;
         some = true;

@@ -85,12 +85,12 @@ static struct tg_str next_segment(struct tg_str *pointer)
 static uint32_t element(const struct tg_doc *doc, uint32_t array, struct tg_str index)
 {
     uint64_t i;
-    uint32_t node = doc->node[array].child;
+    uint32_t node = tg_doc_first(doc, array);
 
     if (!tg_str_u64(index, &i))
         return TG_NONE;
     while (i-- > 0 && node != TG_NONE)
-        node = doc->node[node].next;
+        node = tg_doc_next(doc, node);
     return node;
 }
 
@@ -159,11 +159,11 @@ static unsigned containers(const struct tg_doc *doc, uint32_t node, uint32_t out
     unsigned n = 0;
     unsigned at;
 
-    for (uint32_t up = doc->node[node].parent; up != TG_NONE; up = doc->node[up].parent)
+    for (uint32_t up = tg_doc_parent(doc, node); up != TG_NONE; up = tg_doc_parent(doc, up))
         n += tg_doc_type(doc, up) != TG_NAME;
     CHECK(n <= TG_JSON_MAX_DEPTH);
     at = n;
-    for (uint32_t up = doc->node[node].parent; up != TG_NONE; up = doc->node[up].parent)
+    for (uint32_t up = tg_doc_parent(doc, node); up != TG_NONE; up = tg_doc_parent(doc, up))
         if (tg_doc_type(doc, up) != TG_NAME)
             out[--at] = up;
     return n;
@@ -335,9 +335,9 @@ static void add_parameter(struct tg_buf *out, const struct tg_doc *doc, uint32_t
 {
     add_comma(out, '[');
     tg_buf_putc(out, '{');
-    for (uint32_t m = doc->node[object].child; m != TG_NONE; m = doc->node[m].next) {
+    for (uint32_t m = tg_doc_first(doc, object); m != TG_NONE; m = tg_doc_next(doc, m)) {
         struct tg_str name = tg_doc_string(doc, m);
-        uint32_t value = doc->node[m].child;
+        uint32_t value = tg_doc_value(doc, m);
 
         if (!tg_name_is_naming(name) || tg_doc_type(doc, value) != TG_STRING)
             continue;
@@ -352,7 +352,7 @@ static void add_parameter(struct tg_buf *out, const struct tg_doc *doc, uint32_t
 static void add_parameters(struct tg_buf *out, const struct tg_doc *doc, uint32_t array)
 {
     tg_buf_putc(out, '[');
-    for (uint32_t e = doc->node[array].child; e != TG_NONE; e = doc->node[e].next)
+    for (uint32_t e = tg_doc_first(doc, array); e != TG_NONE; e = tg_doc_next(doc, e))
         if (tg_doc_type(doc, e) == TG_OBJECT)
             add_parameter(out, doc, e);
     tg_buf_putc(out, ']');
@@ -408,10 +408,10 @@ static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg
 {
     bool brief = r->conf->body == TG_AUDIT_BODY_METADATA;
 
-    for (uint32_t m = doc->node[object].child; m != TG_NONE; m = doc->node[m].next) {
+    for (uint32_t m = tg_doc_first(doc, object); m != TG_NONE; m = tg_doc_next(doc, m)) {
         struct tg_str name = tg_doc_string(doc, m);
         unsigned facts = tg_names_look(&r->names, name);
-        uint32_t value = doc->node[m].child;
+        uint32_t value = tg_doc_value(doc, m);
 
         CHECK(value != TG_NONE);
         if (brief && add_metadata(out, doc, facts, value))
@@ -427,7 +427,7 @@ static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg
 static void add_elements(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
                          uint32_t array)
 {
-    for (uint32_t e = doc->node[array].child; e != TG_NONE; e = doc->node[e].next) {
+    for (uint32_t e = tg_doc_first(doc, array); e != TG_NONE; e = tg_doc_next(doc, e)) {
         add_comma(out, '[');
         add_value(r, out, doc, e);
     }

@@ -185,7 +185,8 @@ uint32_t tg_audit_list(const struct tg_doc *doc, struct tg_str name)
 {
     uint32_t list = tg_doc_member(doc, 0, name);
 
-    return list != TG_NONE && tg_doc_type(doc, list) == TG_ARRAY ? doc->node[list].child : TG_NONE;
+    return list != TG_NONE && tg_doc_type(doc, list) == TG_ARRAY ? tg_doc_first(doc, list)
+                                                                 : TG_NONE;
 }
 
 /* --- filters --- */
@@ -205,7 +206,7 @@ static bool has_rule(const struct tg_doc *doc, struct tg_str wanted)
         {"violations", 10}, {"warnings", 8}, {"policy.results", 14}};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
-        for (uint32_t e = tg_audit_list(doc, lists[i]); e != TG_NONE; e = doc->node[e].next)
+        for (uint32_t e = tg_audit_list(doc, lists[i]); e != TG_NONE; e = tg_doc_next(doc, e))
             if (is_rule(tg_audit_text(doc, e, TG_STR("policy")),
                         tg_audit_text(doc, e, TG_STR("rule")), wanted))
                 return true;

@@ -120,10 +120,10 @@ static void add_patch(struct show *s, const struct tg_doc *doc)
     for (uint32_t e = tg_audit_list(doc, TG_STR("patch")); e != TG_NONE; e = next) {
         struct tg_str why = tg_audit_text(doc, e, TG_STR("why"));
 
-        next = doc->node[e].next;
+        next = tg_doc_next(doc, e);
         if (is_op(doc, e, TG_STR("test")) && is_op(doc, next, TG_STR("remove"))) {
             why = tg_audit_text(doc, next, TG_STR("why"));
-            next = doc->node[next].next;
+            next = tg_doc_next(doc, next);
         }
         if (is_op(doc, e, TG_STR("test")) || is_op(doc, e, TG_STR("remove")))
             add_diff_line(s, RED, "- ", doc, e, why);
@@ -135,7 +135,7 @@ static void add_patch(struct show *s, const struct tg_doc *doc)
 static void add_findings(struct show *s, const struct tg_doc *doc, struct tg_str list,
                          enum colour colour)
 {
-    for (uint32_t e = tg_audit_list(doc, list); e != TG_NONE; e = doc->node[e].next) {
+    for (uint32_t e = tg_audit_list(doc, list); e != TG_NONE; e = tg_doc_next(doc, e)) {
         struct tg_str policy = tg_audit_text(doc, e, TG_STR("policy"));
         struct tg_str pointer = tg_audit_text(doc, e, TG_STR("pointer"));
 
@@ -158,7 +158,7 @@ static void add_findings(struct show *s, const struct tg_doc *doc, struct tg_str
 static void add_results(struct show *s, const struct tg_doc *doc)
 {
     for (uint32_t e = tg_audit_list(doc, TG_STR("policy.results")); e != TG_NONE;
-         e = doc->node[e].next) {
+         e = tg_doc_next(doc, e)) {
         struct tg_str exception = tg_audit_text(doc, e, TG_STR("exception"));
 
         tg_buf_puts(&s->out, "    policy ");
@@ -245,7 +245,7 @@ static void add_rules(struct show *s, const struct tg_doc *doc)
     struct tg_buf rules = {0};
 
     for (uint32_t e = tg_audit_list(doc, TG_STR("violations")); e != TG_NONE;
-         e = doc->node[e].next) {
+         e = tg_doc_next(doc, e)) {
         if (rules.n > 0)
             tg_buf_putc(&rules, ' ');
         tg_buf_add(&rules, tg_audit_text(doc, e, TG_STR("rule")));

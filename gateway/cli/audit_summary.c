@@ -100,7 +100,7 @@ static void count_members(struct summary *s, enum table table, const struct tg_d
 static void count_list(struct summary *s, enum table table, const struct tg_doc *doc,
                        struct tg_str list, const char *const *names)
 {
-    for (uint32_t e = tg_audit_list(doc, list); e != TG_NONE; e = doc->node[e].next)
+    for (uint32_t e = tg_audit_list(doc, list); e != TG_NONE; e = tg_doc_next(doc, e))
         count_members(s, table, doc, e, names);
 }
 
@@ -121,7 +121,7 @@ static void count_dryruns(struct summary *s, const struct tg_doc *doc)
     struct tg_buf key = {0};
 
     for (uint32_t e = tg_audit_list(doc, TG_STR("policy.results")); e != TG_NONE;
-         e = doc->node[e].next) {
+         e = tg_doc_next(doc, e)) {
         if (!would_refuse(doc, e))
             continue;
         key.n = 0;
@@ -144,7 +144,7 @@ static void count_text(struct summary *s, enum table table, struct tg_str text)
 /* A patch names each change in the operation behind its tests. */
 static void count_changes(struct summary *s, const struct tg_doc *doc)
 {
-    for (uint32_t e = tg_audit_list(doc, TG_STR("patch")); e != TG_NONE; e = doc->node[e].next) {
+    for (uint32_t e = tg_audit_list(doc, TG_STR("patch")); e != TG_NONE; e = tg_doc_next(doc, e)) {
         struct tg_str why = tg_audit_text(doc, e, TG_STR("why"));
 
         if (why.n > 0)
@@ -154,7 +154,8 @@ static void count_changes(struct summary *s, const struct tg_doc *doc)
 
 static void count_exceptions(struct summary *s, const struct tg_doc *doc)
 {
-    for (uint32_t e = tg_audit_list(doc, TG_STR("exceptions")); e != TG_NONE; e = doc->node[e].next)
+    for (uint32_t e = tg_audit_list(doc, TG_STR("exceptions")); e != TG_NONE;
+         e = tg_doc_next(doc, e))
         if (tg_doc_type(doc, e) == TG_STRING)
             count_text(s, EXCEPTIONS, tg_doc_string(doc, e));
 }

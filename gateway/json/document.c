@@ -1,3 +1,4 @@
+/* Reading a document, and looking around in it. */
 #include "json/document.h"
 
 #include "base/chars.h"
@@ -116,7 +117,7 @@ bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
     struct tg_json_outline outline;
     struct repeated all = {0};
 
-    *d = (struct tg_doc){.arena = arena, .text = text, .viewed = TG_NONE, .first_edited = TG_NONE};
+    *d = (struct tg_doc){.arena = arena, .text = text, .first_edited = TG_NONE};
     if (!tg_json_verify(text, limits, &outline, fault))
         return false;
     d->count = d->original = outline.tokens;
@@ -186,15 +187,13 @@ struct tg_str tg_doc_unescape(const struct tg_doc *d, uint32_t node)
 }
 
 /* Without memory: lookups ask this of every name on their way. */
-bool tg_doc_is(const struct tg_doc *d, uint32_t node, struct tg_str value)
+bool tg_doc_is_escaped(const struct tg_doc *d, uint32_t node, struct tg_str value)
 {
     const struct tg_node *n = &d->node[node];
     const char *p = n->text + 1;
     const char *end = n->text + n->len - 1;
 
-    CHECK(node < d->count && (n->type == TG_STRING || n->type == TG_NAME));
-    if (!n->escaped)
-        return n->len == value.n + 2 && tg_str_same(p, value.p, value.n);
+    CHECK(node < d->count && n->escaped);
     while (p < end) {
         char c[4];
         char *to = c;
@@ -217,14 +216,9 @@ bool tg_doc_is(const struct tg_doc *d, uint32_t node, struct tg_str value)
 uint32_t tg_doc_member(const struct tg_doc *d, uint32_t object, struct tg_str name)
 {
     CHECK(object < d->count && d->node[object].type == TG_OBJECT);
-    for (uint32_t m = d->node[object].child; m != TG_NONE;) {
-        const struct tg_node *n = &d->node[m];
-
-        /* lengths differ more often than not: no call for most names */
-        if ((n->escaped || n->len == name.n + 2) && tg_doc_is(d, m, name))
-            return n->child;
-        m = n->next;
-    }
+    for (uint32_t m = d->node[object].child; m != TG_NONE; m = d->node[m].next)
+        if (tg_doc_is(d, m, name))
+            return d->node[m].child;
     return TG_NONE;
 }
 

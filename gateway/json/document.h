@@ -40,12 +40,10 @@ struct tg_node {
     uint32_t child;  /* first child, or TG_NONE */
     uint32_t parent; /* TG_NONE for the root */
     uint32_t index;  /* of an array's element, from 0; else 0 */
-    uint16_t row;    /* of a name: what a filter's table knows it as, 0: not looked up yet */
     uint8_t type;    /* enum tg_node_type */
     bool escaped;    /* a string or name with a backslash in its text */
     bool edited;     /* has another text than the client wrote; a container: has an edit inside */
     bool removed;    /* a name that is no longer linked */
-    uint8_t noted;   /* what a filter found out about the text of a value; 0: nothing */
 };
 
 /* One applied change, as RFC 6902 will tell it. */
@@ -78,9 +76,8 @@ struct tg_doc {
     unsigned nchanges;
     struct tg_str result; /* of tg_doc_result() after `rendered` changes */
     unsigned rendered;
-    uint32_t viewed; /* the object whose members filters have looked up; TG_NONE: forgotten, since
-                        one of their names changed */
-    void *view;      /* what they found; in the arena */
+    void *beside; /* what its reader keeps of the nodes, such as look-ups; NULL at first. In the
+                     arena. The changes tell the reader what no longer holds. */
 };
 
 enum {
@@ -129,6 +126,38 @@ static inline enum tg_node_type tg_doc_type(const struct tg_doc *d, uint32_t nod
     return (enum tg_node_type)d->node[node].type;
 }
 
+/* The first element of an array, or the name of the first member of an object; TG_NONE: there is
+ * none. */
+static inline uint32_t tg_doc_first(const struct tg_doc *d, uint32_t node)
+{
+    return d->node[node].child;
+}
+
+/* The element or name behind an element or name; TG_NONE: it is the last. */
+static inline uint32_t tg_doc_next(const struct tg_doc *d, uint32_t node)
+{
+    return d->node[node].next;
+}
+
+/* The value that belongs to a name. */
+static inline uint32_t tg_doc_value(const struct tg_doc *d, uint32_t name)
+{
+    return d->node[name].child;
+}
+
+/* The name of a member's value, the array of an element, the object of a name; TG_NONE: the node is
+ * the root. */
+static inline uint32_t tg_doc_parent(const struct tg_doc *d, uint32_t node)
+{
+    return d->node[node].parent;
+}
+
+/* Where a node begins in the client's text, in bytes; TG_NONE: an edit added the node. */
+static inline uint32_t tg_doc_offset(const struct tg_doc *d, uint32_t node)
+{
+    return d->node[node].offset;
+}
+
 /* The JSON text of a value or name as it will be sent. For containers with edits inside it is the
  * client's text: use tg_doc_write_node(). */
 static inline struct tg_str tg_doc_text(const struct tg_doc *d, uint32_t node)
@@ -151,8 +180,19 @@ static inline struct tg_str tg_doc_string(const struct tg_doc *d, uint32_t node)
 /* The value of a member of an object: a value node, or TG_NONE. Linear in the object's members. */
 uint32_t tg_doc_member(const struct tg_doc *d, uint32_t object, struct tg_str name);
 
+/* tg_doc_is() for a string or name that has escapes; tg_doc_is() calls it. */
+bool tg_doc_is_escaped(const struct tg_doc *d, uint32_t node, struct tg_str value);
+
 /* True when a string or name node has exactly this value. */
-bool tg_doc_is(const struct tg_doc *d, uint32_t node, struct tg_str value);
+static inline bool tg_doc_is(const struct tg_doc *d, uint32_t node, struct tg_str value)
+{
+    const struct tg_node *n = &d->node[node];
+
+    CHECK(node < d->count && (n->type == TG_STRING || n->type == TG_NAME));
+    if (n->escaped)
+        return tg_doc_is_escaped(d, node, value);
+    return n->len == value.n + 2 && tg_str_same(n->text + 1, value.p, value.n);
+}
 
 /* True when a number is a canonical integer in the range of int64_t: -?(0|[1-9][0-9]*), not "-0".
  */

@@ -78,17 +78,8 @@ static void set_text(struct tg_doc *d, uint32_t node, struct tg_str text)
     n->text = text.p;
     n->len = (uint32_t)text.n;
     n->escaped = (n->type == TG_STRING || n->type == TG_NAME) && has_backslash(text);
-    n->row = 0;
-    n->noted = 0;
     d->growth += text.n;
     mark_edited(d, node);
-}
-
-/* What was found among an object's members no longer is so. */
-static void forget_view(struct tg_doc *d, uint32_t object)
-{
-    if (d->viewed == object)
-        d->viewed = TG_NONE;
 }
 
 /* The text of a value as it is now; of a container with edits inside it has to be made. */
@@ -127,7 +118,6 @@ void tg_doc_rename(struct tg_doc *d, uint32_t name_node, struct tg_str new_name,
     CHECK(d->node[name_node].type == TG_NAME);
     c->old_text = current_text(d, d->node[name_node].child);
     set_text(d, name_node, quoted(d, new_name));
-    forget_view(d, d->node[name_node].parent);
     c->to = tg_doc_pointer(d, name_node);
 }
 
@@ -139,7 +129,6 @@ void tg_doc_remove(struct tg_doc *d, uint32_t name_node, const char *why)
     CHECK(n->type == TG_NAME && n->child != TG_NONE);
     c->old_text = current_text(d, n->child);
     mark_edited(d, name_node);
-    forget_view(d, n->parent);
     n->removed = true;
     if (n->previous != TG_NONE)
         d->node[n->previous].next = n->next;
@@ -213,7 +202,6 @@ uint32_t tg_doc_add(struct tg_doc *d, uint32_t object, struct tg_str name, enum 
     CHECK(object < d->count && d->node[object].type == TG_OBJECT);
     CHECK(d->node[object].offset != TG_NONE);
     mark_edited(d, object);
-    forget_view(d, object);
     member = new_node(d, TG_NAME, quoted(d, name), object);
     value = new_node(d, type, tg_arena_dup(d->arena, new_text), member);
     d->node[member].child = value;

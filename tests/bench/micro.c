@@ -297,7 +297,7 @@ static void edit(struct bench *b)
     struct tg_doc *d = &b->doc;
 
     parse(b);
-    tg_doc_rename(d, d->node[tg_doc_find(d, TG_STR("/parameter/1/key"))].parent, TG_STR("label"),
+    tg_doc_rename(d, tg_doc_parent(d, tg_doc_find(d, TG_STR("/parameter/1/key"))), TG_STR("label"),
                   "key_to_label");
     tg_doc_replace(d, tg_doc_find(d, TG_STR("/parameter/0/value")), TG_STRING, TG_STR("\"0.01\""),
                    "number_to_string");

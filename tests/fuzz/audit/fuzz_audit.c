@@ -33,7 +33,7 @@ static void edit(struct tg_doc *doc)
         if (type == TG_NUMBER || type == TG_STRING)
             tg_doc_replace(doc, i, TG_STRING, TG_STR("\"new\""), "number_to_string");
         else if (type == TG_NAME && tg_doc_is(doc, i, TG_STR("key")) &&
-                 tg_doc_member(doc, doc->node[i].parent, TG_STR("label")) == TG_NONE)
+                 tg_doc_member(doc, tg_doc_parent(doc, i), TG_STR("label")) == TG_NONE)
             tg_doc_rename(doc, i, TG_STR("label"), "key_to_label");
     }
 }

@@ -89,10 +89,10 @@ static void end_scene(struct scene *s)
 
 static uint32_t parameter_value(struct scene *s, unsigned i)
 {
-    uint32_t node = s->doc.node[tg_doc_member(&s->doc, 0, TG_STR("parameter"))].child;
+    uint32_t node = tg_doc_first(&s->doc, tg_doc_member(&s->doc, 0, TG_STR("parameter")));
 
     while (i-- > 0)
-        node = s->doc.node[node].next;
+        node = tg_doc_next(&s->doc, node);
     return tg_doc_member(&s->doc, node, TG_STR("value"));
 }
 

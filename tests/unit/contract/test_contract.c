@@ -66,8 +66,8 @@ static struct tg_settings *settings_of(const struct row *row)
                        "filters json normalize validate;\n");
     tg_buf_printf(&conf, "validate %.*s;\n", TG_STR_ARG(row->level));
     if (switches != TG_NONE)
-        for (uint32_t s = row->table->node[switches].child; s != TG_NONE;
-             s = row->table->node[s].next)
+        for (uint32_t s = tg_doc_first(row->table, switches); s != TG_NONE;
+             s = tg_doc_next(row->table, s))
             tg_buf_add(&conf, tg_doc_string(row->table, s));
     tg_buf_puts(&conf, "}}\n");
     settings = tg_settings_offline("row", tg_buf_str(&conf), "./", &problems);
@@ -115,11 +115,11 @@ static bool number_is(const struct tg_doc *d, uint32_t node, unsigned value)
 static bool is_expected(const struct tg_doc *d, uint32_t e, const struct tg_finding *f,
                         struct tg_place place)
 {
-    uint32_t pointer = d->node[e].child;
-    uint32_t rule = d->node[pointer].next;
-    uint32_t line = d->node[rule].next;
-    uint32_t column = d->node[line].next;
-    uint32_t severity = d->node[column].next;
+    uint32_t pointer = tg_doc_first(d, e);
+    uint32_t rule = tg_doc_next(d, pointer);
+    uint32_t line = tg_doc_next(d, rule);
+    uint32_t column = tg_doc_next(d, line);
+    uint32_t severity = tg_doc_next(d, column);
 
     return tg_doc_is(d, pointer, f->pointer) && tg_doc_is(d, rule, tg_str_of(f->rule)) &&
            number_is(d, line, place.line) && number_is(d, column, place.column) &&
@@ -144,7 +144,8 @@ static bool find(struct row *row, const struct tg_finding *f, struct tg_place pl
     uint32_t list = tg_doc_member(row->table, row->node, TG_STR("expected"));
     unsigned i = 0;
 
-    for (uint32_t e = row->table->node[list].child; e != TG_NONE; e = row->table->node[e].next, i++)
+    for (uint32_t e = tg_doc_first(row->table, list); e != TG_NONE;
+         e = tg_doc_next(row->table, e), i++)
         if (!row->seen[i] && is_expected(row->table, e, f, place)) {
             row->seen[i] = true;
             return true;
@@ -166,7 +167,7 @@ static unsigned check_findings(struct row *row, const struct tg_request *r)
         wrong = !find(row, f, place) || wrong;
         wrong = f->message.n == 0 || f->message_zh.n == 0 || wrong;
     }
-    for (uint32_t e = row->table->node[list].child; e != TG_NONE; e = row->table->node[e].next)
+    for (uint32_t e = tg_doc_first(row->table, list); e != TG_NONE; e = tg_doc_next(row->table, e))
         expected++;
     if (!wrong && expected == got)
         return 0;
@@ -197,14 +198,14 @@ static bool same_node(const struct tg_doc *a, uint32_t x, const struct tg_doc *b
 {
     if (tg_doc_type(a, x) != tg_doc_type(b, y))
         return false;
-    if (a->node[x].child == TG_NONE && tg_doc_type(a, x) != TG_OBJECT &&
+    if (tg_doc_first(a, x) == TG_NONE && tg_doc_type(a, x) != TG_OBJECT &&
         tg_doc_type(a, x) != TG_ARRAY)
         return tg_str_eq(tg_doc_text(a, x), tg_doc_text(b, y));
     if (tg_doc_type(a, x) == TG_NAME && !tg_str_eq(tg_doc_string(a, x), tg_doc_string(b, y)))
         return false;
-    x = a->node[x].child;
-    y = b->node[y].child;
-    for (; x != TG_NONE && y != TG_NONE; x = a->node[x].next, y = b->node[y].next)
+    x = tg_doc_first(a, x);
+    y = tg_doc_first(b, y);
+    for (; x != TG_NONE && y != TG_NONE; x = tg_doc_next(a, x), y = tg_doc_next(b, y))
         if (!same_node(a, x, b, y))
             return false;
     return x == y;
@@ -266,7 +267,7 @@ static unsigned check_file(const char *file, unsigned *rows)
     tg_arena_init(&arena);
     read_file(file, &text);
     assert_true(tg_doc_parse(&table, &arena, tg_buf_str(&text), &limits, &fault));
-    for (uint32_t n = table.node[0].child; n != TG_NONE; n = table.node[n].next) {
+    for (uint32_t n = tg_doc_first(&table, 0); n != TG_NONE; n = tg_doc_next(&table, n)) {
         struct row row = {.file = file, .table = &table, .node = n};
 
         row.name = text_of(&row, "name");

@@ -1,5 +1,5 @@
 /* Looking names up in the contract's tables, and what a document keeps of it. */
-#include "contract/contract.h"
+#include "contract/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,7 +81,7 @@ static uint32_t value_of(struct fixture *f, unsigned number)
 
 static uint32_t name_of(struct fixture *f, const char *pointer)
 {
-    return f->doc.node[tg_doc_find(&f->doc, tg_str_of(pointer))].parent;
+    return tg_doc_parent(&f->doc, tg_doc_find(&f->doc, tg_str_of(pointer)));
 }
 
 static void a_view_tells_what_is_there(void **state)
@@ -135,6 +135,54 @@ static void a_view_is_kept_until_a_name_changes(void **state)
     tg_arena_end(&f.arena);
 }
 
+/* --- what is noted of nodes --- */
+
+static bool is_well_formed(struct fixture *f, const char *pointer)
+{
+    return tg_contract_is_obs_path(&f->doc, tg_doc_find(&f->doc, tg_str_of(pointer)));
+}
+
+static void a_new_text_forgets_what_was_noted_of_the_old(void **state)
+{
+    struct fixture f;
+    uint32_t url;
+
+    (void)state;
+    read_config(&f, TG_STR("{\"log_url\":\"/bucket/a/\",\"train_url\":\"/bucket/b/\"}"));
+    (void)tg_contract_members(&f.doc, 0);
+    url = tg_doc_find(&f.doc, TG_STR("/log_url"));
+    assert_false(is_well_formed(&f, "/log_url"));
+    assert_int_equal(tg_judge_path_faults(&f.doc, url, &tg_contract_config[TG_LOG_URL]), 0);
+    assert_true(is_well_formed(&f, "/log_url"));
+    assert_false(is_well_formed(&f, "/train_url"));
+    tg_doc_replace(&f.doc, url, TG_STRING, TG_STR("\"no path\""), "test");
+    assert_false(is_well_formed(&f, "/log_url"));
+    tg_arena_end(&f.arena);
+}
+
+/* More members than there was room for, with values that are looked up beside them. */
+static void notes_grow_with_the_document(void **state)
+{
+    struct fixture f;
+    uint32_t first;
+
+    (void)state;
+    read_config(&f, TG_STR("{\"cpu\":1}"));
+    first = tg_contract_members(&f.doc, 0)->value[TG_CPU];
+    for (unsigned i = 0; i < TG_CONFIG_ROWS; i++) {
+        uint32_t added;
+
+        if (i == TG_CPU)
+            continue;
+        added = tg_doc_add(&f.doc, 0, tg_str_of(tg_contract_config[i].name), TG_NUMBER, TG_STR("1"),
+                           "test");
+        assert_int_equal(tg_contract_value(&f.doc, 0, tg_contract_config, i), added);
+        assert_int_equal(tg_contract_value(&f.doc, 0, tg_contract_config, TG_CPU), first);
+    }
+    assert_false(tg_contract_members(&f.doc, 0)->unknown);
+    tg_arena_end(&f.arena);
+}
+
 static void each_object_has_its_own_view(void **state)
 {
     struct fixture f;
@@ -154,6 +202,8 @@ int main(void)
         cmocka_unit_test(every_short_name_is_unknown),
         cmocka_unit_test(a_view_tells_what_is_there),
         cmocka_unit_test(a_view_is_kept_until_a_name_changes),
+        cmocka_unit_test(a_new_text_forgets_what_was_noted_of_the_old),
+        cmocka_unit_test(notes_grow_with_the_document),
         cmocka_unit_test(each_object_has_its_own_view),
     };
 

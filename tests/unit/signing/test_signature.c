@@ -119,8 +119,8 @@ static void judge_public(const struct tg_doc *d, uint32_t object)
 
     if (tg_str_eq(vector_text(d, object, "alg"), TG_STR("SDK-HMAC-SM3")) || headers == TG_NONE)
         return;
-    for (uint32_t name = d->node[headers].child; name != TG_NONE; name = d->node[name].next)
-        vector_add_field(&v, tg_doc_string(d, name), tg_doc_string(d, d->node[name].child));
+    for (uint32_t name = tg_doc_first(d, headers); name != TG_NONE; name = tg_doc_next(d, name))
+        vector_add_field(&v, tg_doc_string(d, name), tg_doc_string(d, tg_doc_value(d, name)));
     v.target = target_of(vector_text(d, object, "url"));
     struct tg_signing_request r = vector_request(&v);
     assert_null(tg_authorization_parse(v.authorization, &a));
