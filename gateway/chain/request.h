@@ -6,15 +6,10 @@
 #define TG_CHAIN_REQUEST_H
 
 #include "chain/report.h"
+#include "http/fields.h"
 #include "json/document.h"
 
 struct tg_host;
-
-/* A header field (RFC 9110 section 5). Name as sent, value without OWS around it. */
-struct tg_field {
-    struct tg_str name;
-    struct tg_str value;
-};
 
 /* A field a filter wants in the forwarded request; an empty value means: leave it out. */
 struct tg_set_field {

@@ -186,7 +186,7 @@ enum tg_fields_result tg_fields_read(struct tg_str in, size_t max_field, unsigne
     unsigned n = 0;
 
     CHECK(in.n >= 2 && end[-2] == '\r' && end[-1] == '\n');
-    CHECK(max_fields <= TG_REQUEST_HEAD_MAX_FIELDS);
+    CHECK(max_fields <= TG_FIELDS_MAX);
     while (p != end - 2) {
         const char *next;
 

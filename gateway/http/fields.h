@@ -7,7 +7,14 @@
 #define TG_HTTP_FIELDS_H
 
 #include "base/buf.h"
-#include "http/request_head.h"
+
+/* A header field (RFC 9110 section 5). Name as sent, value without OWS around it. */
+struct tg_field {
+    struct tg_str name;
+    struct tg_str value;
+};
+
+enum { TG_FIELDS_MAX = 200 }; /* hard ceiling of a head; the configured one is lower or equal */
 
 /*
  * Searches the empty line that ends a head. `*scanned` (an offset in `in`) says how far earlier
@@ -28,7 +35,7 @@ enum tg_fields_result { TG_FIELDS_OK = 1, TG_FIELDS_MALFORMED, TG_FIELDS_TOO_LAR
 /*
  * Splits a complete field section: `in` begins with the first field line and ends with the CRLF of
  * the empty line. Line length without CRLF at most `max_field`, number of lines at most
- * `max_fields` (at most TG_REQUEST_HEAD_MAX_FIELDS). The slices in `fields` point into `in`.
+ * `max_fields` (at most TG_FIELDS_MAX). The slices in `fields` point into `in`.
  * Otherwise *why is a static text.
  */
 enum tg_fields_result tg_fields_read(struct tg_str in, size_t max_field, unsigned max_fields,

@@ -379,7 +379,7 @@ enum tg_parse tg_request_head_parse(struct tg_str in, const struct tg_request_he
     size_t end;
     bool good;
 
-    CHECK(limits->max_fields <= TG_REQUEST_HEAD_MAX_FIELDS && *scanned <= in.n);
+    CHECK(limits->max_fields <= TG_FIELDS_MAX && *scanned <= in.n);
     if (in.n > limits->max_head)
         in.n = limits->max_head;
     start = skip_empty_lines(in);

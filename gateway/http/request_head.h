@@ -7,18 +7,16 @@
 #ifndef TG_HTTP_REQUEST_HEAD_H
 #define TG_HTTP_REQUEST_HEAD_H
 
-#include "chain/request.h"
 #include "http/errors.h"
+#include "http/fields.h"
 
 enum tg_parse { TG_PARSE_DONE = 1, TG_PARSE_MORE, TG_PARSE_BAD };
-
-enum { TG_REQUEST_HEAD_MAX_FIELDS = 200 }; /* hard ceiling; the configured one is lower or equal */
 
 struct tg_request_head_limits {
     size_t max_head;     /* bytes of the whole head, request line included */
     size_t max_line;     /* bytes of the request target */
     size_t max_field;    /* bytes of one field line */
-    unsigned max_fields; /* at most TG_REQUEST_HEAD_MAX_FIELDS */
+    unsigned max_fields; /* at most TG_FIELDS_MAX */
 };
 
 enum tg_framing {
@@ -43,7 +41,7 @@ struct tg_request_head {
     bool expect_continue; /* the client waits for 100 before it sends the body */
     bool is_head;         /* method HEAD */
     bool names_fields;    /* Connection names fields that end here, beside Keep-Alive */
-    struct tg_field fields[TG_REQUEST_HEAD_MAX_FIELDS];
+    struct tg_field fields[TG_FIELDS_MAX];
     unsigned nfields;
 };
 

@@ -87,8 +87,8 @@ static const char *read_fields(struct tg_str section, bool head_request,
     struct tg_steer steer;
     const char *why = NULL;
 
-    if (tg_fields_read(section, section.n, TG_REQUEST_HEAD_MAX_FIELDS, out->fields, &out->nfields,
-                       &why) != TG_FIELDS_OK)
+    if (tg_fields_read(section, section.n, TG_FIELDS_MAX, out->fields, &out->nfields, &why) !=
+        TG_FIELDS_OK)
         return why;
     why = tg_fields_steer(out->fields, out->nfields, &steer);
     if (why != NULL)

@@ -11,7 +11,7 @@ struct tg_response_head {
     enum tg_framing framing; /* what the body's length is by RFC 9112 section 6.3 */
     uint64_t length;         /* what Content-Length says, also of an answer to HEAD; else 0 */
     bool keep_alive;         /* the connection may be used again after this answer */
-    struct tg_field fields[TG_REQUEST_HEAD_MAX_FIELDS];
+    struct tg_field fields[TG_FIELDS_MAX];
     unsigned nfields;
     struct tg_str
         connection; /* value of the Connection field when it names fields; more than one is BAD */

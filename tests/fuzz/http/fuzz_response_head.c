@@ -20,7 +20,7 @@ static void check_head(const struct tg_response_head *r, struct tg_str in, size_
     CHECK(r->status >= 100 && r->status <= 599 && r->status != 101 && r->minor <= 1);
     CHECK((r->framing == TG_FRAMING_NONE) == bodiless);
     CHECK(r->framing != TG_FRAMING_CLOSE || !r->keep_alive);
-    CHECK(r->nfields <= TG_REQUEST_HEAD_MAX_FIELDS && r->length <= INT64_MAX);
+    CHECK(r->nfields <= TG_FIELDS_MAX && r->length <= INT64_MAX);
     CHECK(inside(r->reason, in) && inside(r->connection, in));
     for (unsigned i = 0; i < r->nfields; i++) {
         const struct tg_field *f = &r->fields[i];

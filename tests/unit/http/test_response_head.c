@@ -252,14 +252,14 @@ static void interim_answers(void **state)
 static void both_sides_of_each_limit(void **state)
 {
     static const char start[] = "HTTP/1.1 200 OK\r\n";
-    char *text = malloc(sizeof(start) + (TG_REQUEST_HEAD_MAX_FIELDS + 1) * 5 + 2);
+    char *text = malloc(sizeof(start) + (TG_FIELDS_MAX + 1) * 5 + 2);
     struct tg_str in = {text, 0};
     size_t n;
 
     (void)state;
     assert_non_null(text);
     memcpy(text, start, in.n = sizeof(start) - 1);
-    for (int i = 0; i < TG_REQUEST_HEAD_MAX_FIELDS; i++, in.n += 5)
+    for (int i = 0; i < TG_FIELDS_MAX; i++, in.n += 5)
         memcpy(text + in.n, "A:b\r\n", 5);
     memcpy(text + in.n, "\r\n", 2);
     in.n += 2;
