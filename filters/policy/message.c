@@ -9,17 +9,6 @@
 
 enum { SHOWN = 64 /* code points of a value */, SECRET_LENGTH = 16 };
 
-const char *tg_policy_result_word(enum tg_rule_result result)
-{
-    static const char *const result_words[] = {
-        [TG_RULE_PASS] = "pass", [TG_RULE_FAIL] = "fail",   [TG_RULE_WARN] = "warn",
-        [TG_RULE_SKIP] = "skip", [TG_RULE_ERROR] = "error",
-    };
-
-    CHECK(result >= TG_RULE_PASS && result <= TG_RULE_ERROR);
-    return result_words[result];
-}
-
 /* --- secrets --- */
 
 /* The member a value belongs to: the name of its nearest member, or empty. */

@@ -30,9 +30,6 @@ enum tg_policy_on_error { TG_POLICY_ERROR_ALLOW = 1, TG_POLICY_ERROR_DENY };
 extern const char *const tg_policy_modes[];
 const char *tg_policy_mode_word(int mode);
 
-/* The word of a result: "pass", "fail", "warn", "skip", "error". */
-const char *tg_policy_result_word(enum tg_rule_result result);
-
 /* --- where: paths (path.c) --- */
 
 enum { TG_POLICY_MAX_STEPS = 8 };

@@ -75,13 +75,13 @@ static void requests(const struct tg_stats *s, const struct tg_stats_counts *c, 
 {
     tg_stats_family(out, "http_requests_total", "counter", "Requests that ended.");
     for (unsigned r = 0; r < s->routes; r++)
-        for (unsigned d = 0; d < TG_STATS_DECISIONS; d++)
+        for (unsigned d = 0; d < TG_DECISIONS; d++)
             for (unsigned k = 0; k < TG_STATS_CLASSES; k++) {
                 if (c->requests[r][d][k] == 0)
                     continue;
                 tg_buf_puts(out, "trainguard_http_requests_total{");
                 tg_stats_label(out, "route", route_name(s, r));
-                tg_buf_printf(out, ",decision=\"%s\",", tg_stats_decisions[d]);
+                tg_buf_printf(out, ",decision=\"%s\",", tg_decision_words[d]);
                 if (k == 0)
                     tg_buf_puts(out, "status_class=\"none\"} ");
                 else
@@ -275,15 +275,15 @@ static void add_time(struct tg_buf *out, const char *name, int64_t us)
 
 static void add_totals(const struct tg_stats_counts *c, struct tg_buf *out)
 {
-    uint64_t n[TG_STATS_DECISIONS] = {0};
+    uint64_t n[TG_DECISIONS] = {0};
 
     for (unsigned r = 0; r < TG_STATS_ROUTES; r++)
-        for (unsigned d = 0; d < TG_STATS_DECISIONS; d++)
+        for (unsigned d = 0; d < TG_DECISIONS; d++)
             for (unsigned k = 0; k < TG_STATS_CLASSES; k++)
                 n[d] += c->requests[r][d][k];
     tg_buf_puts(out, "\"requests\":{");
-    for (unsigned d = 0; d < TG_STATS_DECISIONS; d++)
-        tg_buf_printf(out, "%s\"%s\":%lu", d > 0 ? "," : "", tg_stats_decisions[d], n[d]);
+    for (unsigned d = 0; d < TG_DECISIONS; d++)
+        tg_buf_printf(out, "%s\"%s\":%lu", d > 0 ? "," : "", tg_decision_words[d], n[d]);
     tg_buf_puts(out, "},\"ends\":{");
     for (unsigned e = 0; e < TG_E_COUNT; e++)
         tg_buf_printf(out, "%s\"%s\":%lu", e > 0 ? "," : "", tg_error_info(e)->word, c->ends[e]);

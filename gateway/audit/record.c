@@ -118,30 +118,30 @@ static void add_request(struct tg_buf *out, const struct tg_audit_record *a)
 /* --- decision --- */
 
 /* What an error row says about the request itself. Rows that are not here mean trouble that is not
- * the request's: "error". */
+ * the request's. */
 static const struct {
     enum tg_error error;
-    const char *decision;
+    enum tg_decision decision;
 } decisions[] = {
-    {TG_E_BAD_REQUEST, "invalid"},     {TG_E_URI_TOO_LONG, "invalid"},
-    {TG_E_HEAD_TOO_LARGE, "invalid"},  {TG_E_EXPECTATION, "invalid"},
-    {TG_E_NOT_IMPLEMENTED, "invalid"}, {TG_E_VERSION, "invalid"},
-    {TG_E_NOT_FOUND, "invalid"},       {TG_E_METHOD, "invalid"},
-    {TG_E_BODY_TOO_LARGE, "invalid"},  {TG_E_LENGTH_REQUIRED, "invalid"},
-    {TG_E_MEDIA_TYPE, "invalid"},      {TG_E_ENCODING, "invalid"},
-    {TG_E_NOT_JSON, "invalid"},        {TG_E_MISSING, "invalid"},
-    {TG_E_INVALID, "invalid"},         {TG_E_OBS_PATH, "invalid"},
-    {TG_E_SIGNED_CHANGE, "invalid"},   {TG_E_CLIENT_TLS, "invalid"},
-    {TG_E_PROXY_HEADER, "invalid"},    {TG_E_POLICY, "deny"},
-    {TG_E_SIGNED_REFUSED, "deny"},     {TG_E_LIMITED, "deny"},
+    {TG_E_BAD_REQUEST, TG_DECISION_INVALID},     {TG_E_URI_TOO_LONG, TG_DECISION_INVALID},
+    {TG_E_HEAD_TOO_LARGE, TG_DECISION_INVALID},  {TG_E_EXPECTATION, TG_DECISION_INVALID},
+    {TG_E_NOT_IMPLEMENTED, TG_DECISION_INVALID}, {TG_E_VERSION, TG_DECISION_INVALID},
+    {TG_E_NOT_FOUND, TG_DECISION_INVALID},       {TG_E_METHOD, TG_DECISION_INVALID},
+    {TG_E_BODY_TOO_LARGE, TG_DECISION_INVALID},  {TG_E_LENGTH_REQUIRED, TG_DECISION_INVALID},
+    {TG_E_MEDIA_TYPE, TG_DECISION_INVALID},      {TG_E_ENCODING, TG_DECISION_INVALID},
+    {TG_E_NOT_JSON, TG_DECISION_INVALID},        {TG_E_MISSING, TG_DECISION_INVALID},
+    {TG_E_INVALID, TG_DECISION_INVALID},         {TG_E_OBS_PATH, TG_DECISION_INVALID},
+    {TG_E_SIGNED_CHANGE, TG_DECISION_INVALID},   {TG_E_CLIENT_TLS, TG_DECISION_INVALID},
+    {TG_E_PROXY_HEADER, TG_DECISION_INVALID},    {TG_E_POLICY, TG_DECISION_DENY},
+    {TG_E_SIGNED_REFUSED, TG_DECISION_DENY},     {TG_E_LIMITED, TG_DECISION_DENY},
 };
 
-static const char *decision_of_error(enum tg_error error)
+static enum tg_decision decision_of_error(enum tg_error error)
 {
     for (size_t i = 0; i < sizeof(decisions) / sizeof(*decisions); i++)
         if (decisions[i].error == error)
             return decisions[i].decision;
-    return "error";
+    return TG_DECISION_ERROR;
 }
 
 static bool denied_by_policy(const struct tg_report *report)
@@ -152,17 +152,17 @@ static bool denied_by_policy(const struct tg_report *report)
     return false;
 }
 
-const char *tg_audit_decision(const struct tg_audit_record *a)
+enum tg_decision tg_audit_decision(const struct tg_audit_record *a)
 {
     const struct tg_request *r = a->request;
 
     if (r->report.violations > 0)
-        return denied_by_policy(&r->report) ? "deny" : "invalid";
+        return denied_by_policy(&r->report) ? TG_DECISION_DENY : TG_DECISION_INVALID;
     if (r->error != TG_E_DONE)
         return decision_of_error(r->error);
     if (a->end != TG_E_DONE)
         return decision_of_error(a->end);
-    return r->report.warnings > 0 ? "warn" : "allow";
+    return r->report.warnings > 0 ? TG_DECISION_WARN : TG_DECISION_ALLOW;
 }
 
 /* --- what the filters found and did --- */
@@ -284,11 +284,6 @@ static void add_findings(struct tg_redact *redact, struct tg_buf *out, const str
         tg_buf_putc(out, ']');
 }
 
-static const char *const result_words[] = {
-    [TG_RULE_PASS] = "pass", [TG_RULE_FAIL] = "fail",   [TG_RULE_WARN] = "warn",
-    [TG_RULE_SKIP] = "skip", [TG_RULE_ERROR] = "error",
-};
-
 static void add_results(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
 {
     bool some = false;
@@ -304,7 +299,7 @@ static void add_results(struct tg_redact *redact, struct tg_buf *out, const stru
         tg_buf_add(out, TG_STR(",\"rule\":"));
         tg_buf_json(out, p->rule);
         tg_buf_add(out, TG_STR(",\"result\":\""));
-        tg_buf_puts(out, result_words[p->result]);
+        tg_buf_puts(out, tg_rule_result_word(p->result));
         tg_buf_putc(out, '"');
         add_text(out, TG_STR(",\"mode\":"), p->mode);
         add_text(out, TG_STR(",\"exception\":"), p->exception);
@@ -411,7 +406,7 @@ void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
     CHECK(a->request != NULL);
     add_request(out, a);
     tg_buf_add(out, TG_STR(",\"decision\":\""));
-    tg_buf_puts(out, tg_audit_decision(a));
+    tg_buf_puts(out, tg_decision_word(tg_audit_decision(a)));
     tg_buf_putc(out, '"');
     if (!under_way) {
         tg_buf_add(out, TG_STR(",\"end\":\""));

@@ -34,7 +34,7 @@ void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
 void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
                                const struct tg_request *r);
 
-/* What the gateway decided about the request: "allow", "warn", "deny", "invalid", "error". */
-const char *tg_audit_decision(const struct tg_audit_record *record);
+/* What the gateway decided about the request. */
+enum tg_decision tg_audit_decision(const struct tg_audit_record *record);
 
 #endif

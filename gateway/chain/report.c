@@ -1,6 +1,13 @@
+/* What the filters found: kept in the order found, up to a ceiling. */
 #include "chain/report.h"
 
 #include "base/check.h"
+
+const char *const tg_rule_result_words[TG_RULE_ERROR + 1] = {"pass", "fail",  "warn",
+                                                             "skip", "error", NULL};
+
+const char *const tg_decision_words[TG_DECISIONS + 1] = {"allow",   "warn",  "deny",
+                                                         "invalid", "error", NULL};
 
 void tg_report_init(struct tg_report *r, struct tg_arena *arena)
 {

@@ -27,6 +27,34 @@ struct tg_finding {
 
 enum tg_rule_result { TG_RULE_PASS = 1, TG_RULE_FAIL, TG_RULE_WARN, TG_RULE_SKIP, TG_RULE_ERROR };
 
+/* What the gateway decided about a request, in one word. */
+enum tg_decision {
+    TG_DECISION_ALLOW = 1,
+    TG_DECISION_WARN,
+    TG_DECISION_DENY,    /* by the organisation's rules */
+    TG_DECISION_INVALID, /* HTTP, JSON or the API's contract broken */
+    TG_DECISION_ERROR,   /* trouble that is not the request's */
+    TG_DECISIONS = TG_DECISION_ERROR
+};
+
+/* The words of results and decisions in records, metrics and output; a value is the index + 1. */
+extern const char *const tg_rule_result_words[TG_RULE_ERROR + 1]; /* ends with NULL */
+extern const char *const tg_decision_words[TG_DECISIONS + 1];
+
+/* The word of a result: "pass", "fail", "warn", "skip", "error". */
+static inline const char *tg_rule_result_word(enum tg_rule_result result)
+{
+    CHECK(result >= TG_RULE_PASS && result <= TG_RULE_ERROR);
+    return tg_rule_result_words[result - 1];
+}
+
+/* The word of a decision: "allow", "warn", "deny", "invalid", "error". */
+static inline const char *tg_decision_word(enum tg_decision decision)
+{
+    CHECK(decision >= TG_DECISION_ALLOW && decision <= TG_DECISIONS);
+    return tg_decision_words[decision - 1];
+}
+
 /* One policy rule that did not simply pass or skip. */
 struct tg_policy_result {
     struct tg_str policy;

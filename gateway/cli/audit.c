@@ -70,8 +70,8 @@ static bool set_output(struct tg_audit_options *o, const char *word)
 static bool set_decision(struct tg_audit_filter *f, const char *word)
 {
     f->decision = tg_str_of(word);
-    for (size_t i = 0; i < TG_STATS_DECISIONS; i++)
-        if (strcmp(tg_stats_decisions[i], word) == 0)
+    for (size_t i = 0; i < TG_DECISIONS; i++)
+        if (strcmp(tg_decision_words[i], word) == 0)
             return true;
     fprintf(stderr, "trainguard audit: no record has the decision \"%s\"\n", word);
     return false;

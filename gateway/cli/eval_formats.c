@@ -145,20 +145,14 @@ static void json_changes(struct tg_buf *out, const struct tg_evaluation *v, unsi
 
 static void json_policies(struct tg_buf *out, const struct tg_report *r)
 {
-    static const char *const words[] = {
-        [TG_RULE_PASS] = "pass", [TG_RULE_FAIL] = "fail",   [TG_RULE_WARN] = "warn",
-        [TG_RULE_SKIP] = "skip", [TG_RULE_ERROR] = "error",
-    };
-
     if (r->policy_revision.n == 0)
         return;
     member(out, ",\"policy_revision\":", r->policy_revision);
     tg_buf_puts(out, ",\"policy_results\":[");
     for (const struct tg_policy_result *p = r->results; p != NULL; p = p->next) {
-        CHECK(p->result >= TG_RULE_PASS && p->result <= TG_RULE_ERROR);
         member(out, "{\"policy\":", p->policy);
         member(out, ",\"rule\":", p->rule);
-        member(out, ",\"result\":", tg_str_of(words[p->result]));
+        member(out, ",\"result\":", tg_str_of(tg_rule_result_word(p->result)));
         member(out, ",\"mode\":", p->mode);
         if (p->exception.n > 0)
             member(out, ",\"exception\":", p->exception);

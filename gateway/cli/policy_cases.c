@@ -55,14 +55,16 @@ static bool set_now(struct tg_conf *c, const struct tg_conf_item *item, void *ta
 static bool set_expect(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                        const struct tg_directive *d)
 {
-    static const char *const decisions[] = {"allow", "warn", "deny", "invalid", NULL};
-    static const char *const results[] = {"pass", "fail", "warn", "skip", "error", NULL};
+    /* a case has no trouble of its own, as TG_DECISION_ERROR would be */
+    const char *const decisions[] = {
+        tg_decision_word(TG_DECISION_ALLOW), tg_decision_word(TG_DECISION_WARN),
+        tg_decision_word(TG_DECISION_DENY), tg_decision_word(TG_DECISION_INVALID), NULL};
     struct tg_case_expect **last = &((struct tg_case *)target)->expects;
     bool decision = tg_str_eq(item->args[1], TG_STR("decision"));
     int word;
 
     (void)d;
-    if (!tg_conf_word(c, item, item->args[2], decision ? decisions : results, &word))
+    if (!tg_conf_word(c, item, item->args[2], decision ? decisions : tg_rule_result_words, &word))
         return false;
     while (*last != NULL)
         last = &(*last)->next;
@@ -227,7 +229,7 @@ static void note(void *context, const struct tg_policy_outcome *o)
         seen->failed++;
     for (struct tg_case_expect *e = run->at->expects; e != NULL; e = e->next)
         if (find_rule(run->file->set, e->subject) == o->rule)
-            e->got = tg_str_of(tg_policy_result_word(o->result));
+            e->got = tg_str_of(tg_rule_result_word(o->result));
     tg_policy_report(run->request, o);
 }
 
@@ -258,7 +260,7 @@ static bool make_request(struct tg_case_file *f, struct tg_case *t, struct tg_re
     return t->error == NULL;
 }
 
-static const char *judge(struct run *run, const struct tg_location *before)
+static enum tg_decision judge(struct run *run, const struct tg_location *before)
 {
     struct tg_chain chain = {0};
     struct tg_request *r = run->request;
@@ -269,12 +271,12 @@ static const char *judge(struct run *run, const struct tg_location *before)
     tg_chain_done(&chain);
     if (verdict != TG_NEXT) {
         run->at->why = r->report.first != NULL ? r->report.first->message : r->error_detail;
-        return "invalid";
+        return TG_DECISION_INVALID;
     }
     tg_policy_eval(run->file->set, r, note, run);
     if (r->report.violations > 0)
-        return "deny";
-    return r->report.warnings > 0 ? "warn" : "allow";
+        return TG_DECISION_DENY;
+    return r->report.warnings > 0 ? TG_DECISION_WARN : TG_DECISION_ALLOW;
 }
 
 static void run_case(struct tg_case_file *f, struct tg_case *t, const struct tg_location *before)
@@ -284,11 +286,11 @@ static void run_case(struct tg_case_file *f, struct tg_case *t, const struct tg_
     struct tg_str decision;
 
     for (struct tg_case_expect *e = t->expects; e != NULL; e = e->next)
-        e->got = TG_STR("skip");
+        e->got = tg_str_of(tg_rule_result_word(TG_RULE_SKIP));
     if (!make_request(f, t, &request))
         return;
     tg_clock_freeze(t->now);
-    decision = tg_str_of(judge(&run, before));
+    decision = tg_str_of(tg_decision_word(judge(&run, before)));
     tg_clock_freeze(0);
     for (struct tg_case_expect *e = t->expects; e != NULL; e = e->next) {
         if (tg_str_eq(e->subject, TG_STR("decision")))

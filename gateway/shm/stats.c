@@ -13,9 +13,6 @@ const uint64_t tg_stats_bounds[TG_STATS_BUCKETS - 1] = {5000,    10000,   25000,
                                                         100000,  250000,  500000,  750000,  1000000,
                                                         2500000, 5000000, 7500000, 10000000};
 
-const char *const tg_stats_decisions[TG_STATS_DECISIONS] = {"allow", "warn", "deny", "invalid",
-                                                            "error"};
-
 struct tg_stats *tg_stats_new(void)
 {
     struct tg_stats *s =
@@ -112,16 +109,10 @@ static void count_name(struct tg_stats_slot *slot, enum tg_stats_what what, stru
 
 static void count_policies(struct tg_stats_slot *slot, const struct tg_report *report)
 {
-    static const char *const words[] = {[TG_RULE_PASS] = "pass",
-                                        [TG_RULE_FAIL] = "fail",
-                                        [TG_RULE_WARN] = "warn",
-                                        [TG_RULE_SKIP] = "skip",
-                                        [TG_RULE_ERROR] = "error"};
-
     for (const struct tg_policy_result *p = report->results; p != NULL; p = p->next) {
         char text[TG_STATS_NAME_TEXT];
         int n = snprintf(text, sizeof(text), "%.*s\n%.*s\n%s\n%.*s", TG_STR_ARG(p->policy),
-                         TG_STR_ARG(p->rule), words[p->result], TG_STR_ARG(p->mode));
+                         TG_STR_ARG(p->rule), tg_rule_result_word(p->result), TG_STR_ARG(p->mode));
 
         CHECK(n > 0);
         count_name(slot, TG_STATS_POLICY, (struct tg_str){text, (size_t)n}, 1);
@@ -151,16 +142,6 @@ static void observe(struct tg_stats_histogram *h, uint64_t us)
     h->sum_us += us;
 }
 
-static unsigned decision_index(const struct tg_audit_record *record)
-{
-    const char *word = tg_audit_decision(record);
-    unsigned i = 0;
-
-    while (strcmp(tg_stats_decisions[i], word) != 0)
-        CHECK(++i < TG_STATS_DECISIONS);
-    return i;
-}
-
 void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
                        const struct tg_audit_record *record)
 {
@@ -171,7 +152,7 @@ void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
     CHECK(route < TG_STATS_ROUTES && record->end < TG_E_COUNT);
     if (class >= TG_STATS_CLASSES)
         class = 0;
-    slot->counts.requests[route][decision_index(record)][class]++;
+    slot->counts.requests[route][tg_audit_decision(record) - 1][class]++;
     slot->counts.ends[record->end]++;
     slot->counts.bytes_in += record->bytes_in;
     slot->counts.bytes_out += record->bytes_out;

@@ -13,7 +13,6 @@ enum {
     TG_STATS_SLOTS = 257,      /* processes that can live at once */
     TG_STATS_ROUTES = 64,      /* routes told apart; 0 is "no route or one too many" */
     TG_STATS_ROUTE_TEXT = 256, /* longer ones are "one too many" */
-    TG_STATS_DECISIONS = 5,    /* allow warn deny invalid error */
     TG_STATS_CLASSES = 6,      /* no status, 1xx ... 5xx */
     TG_STATS_BUCKETS = 15,     /* of OpenTelemetry's HTTP durations, +Inf among them */
     TG_STATS_NAMES = 128,      /* names told apart in one slot; more are counted in names_lost */
@@ -33,7 +32,7 @@ struct tg_stats_histogram {
 
 /* What only grows. Nothing but uint64_t: slots are added word by word. */
 struct tg_stats_counts {
-    uint64_t requests[TG_STATS_ROUTES][TG_STATS_DECISIONS][TG_STATS_CLASSES];
+    uint64_t requests[TG_STATS_ROUTES][TG_DECISIONS][TG_STATS_CLASSES];
     uint64_t ends[TG_E_COUNT];
     struct tg_stats_histogram duration[TG_STATS_ROUTES];
     struct tg_stats_histogram filters;
@@ -103,9 +102,6 @@ struct tg_stats {
 
 /* The upper bounds of the buckets but the last, in microseconds. */
 extern const uint64_t tg_stats_bounds[TG_STATS_BUCKETS - 1];
-
-/* The words of decisions, by index. */
-extern const char *const tg_stats_decisions[TG_STATS_DECISIONS];
 
 /* Makes the map (CHECKed: without memory nothing starts). Never freed by workers. */
 struct tg_stats *tg_stats_new(void);

@@ -85,7 +85,7 @@ static inline void bench_end(struct bench *b)
 static inline void note_outcome(void *context, const struct tg_policy_outcome *o)
 {
     tg_buf_printf(context, "%.*s.%.*s=%s%s%s%s ", TG_STR_ARG(o->policy->name),
-                  TG_STR_ARG(o->rule->name), tg_policy_result_word(o->result), o->denies ? "!" : "",
+                  TG_STR_ARG(o->rule->name), tg_rule_result_word(o->result), o->denies ? "!" : "",
                   o->warns ? "?" : "", o->exception != NULL ? "-" : "");
 }
 
