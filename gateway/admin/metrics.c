@@ -1,4 +1,5 @@
 /* What the counters look like to who asks: Prometheus text, JSON, readiness. */
+#include "base/json_writer.h"
 #include "shm/stats.h"
 
 #include "base/check.h"
@@ -247,18 +248,18 @@ void tg_stats_metrics(const struct tg_stats *s, struct tg_buf *out)
 
 static void add_process(const struct tg_stats_slot *p, uint64_t now, struct tg_buf *out)
 {
-    tg_buf_printf(out,
-                  "{\"worker\":%u,\"pid\":%d,\"state\":\"%s\",\"uptime_seconds\":%lu,"
-                  "\"connections\":%lu,\"requests_in_flight\":%lu,\"upstream_connections\":%lu,"
-                  "\"audit_trouble\":",
-                  p->number, p->pid,
-                  p->old     ? "draining"
-                  : p->ready ? "serving"
-                             : "starting",
-                  (now - p->started) / 1000000, p->gauges.connections, p->gauges.exchanges,
-                  p->gauges.peers);
-    tg_buf_json(out, tg_str_of(p->trouble));
-    tg_buf_putc(out, '}');
+    const char *state = p->old ? "draining" : p->ready ? "serving" : "starting";
+
+    tg_json_begin(out, '{');
+    tg_json_member_number(out, "worker", p->number);
+    tg_json_member_number(out, "pid", (unsigned)p->pid);
+    tg_json_member(out, "state", tg_str_of(state));
+    tg_json_member_number(out, "uptime_seconds", (now - p->started) / 1000000);
+    tg_json_member_number(out, "connections", p->gauges.connections);
+    tg_json_member_number(out, "requests_in_flight", p->gauges.exchanges);
+    tg_json_member_number(out, "upstream_connections", p->gauges.peers);
+    tg_json_member(out, "audit_trouble", tg_str_of(p->trouble));
+    tg_json_end(out, '}');
 }
 
 static void add_time(struct tg_buf *out, const char *name, int64_t us)
@@ -266,11 +267,11 @@ static void add_time(struct tg_buf *out, const char *name, int64_t us)
     char text[TG_CLOCK_TEXT];
 
     if (us == 0) {
-        tg_buf_printf(out, "\"%s\":null,", name);
+        tg_json_member_raw(out, name, TG_STR("null"));
         return;
     }
     tg_clock_text(us, text);
-    tg_buf_printf(out, "\"%s\":\"%s\",", name, text);
+    tg_json_member(out, name, tg_str_of(text));
 }
 
 static void add_totals(const struct tg_stats_counts *c, struct tg_buf *out)
@@ -281,37 +282,38 @@ static void add_totals(const struct tg_stats_counts *c, struct tg_buf *out)
         for (unsigned d = 0; d < TG_DECISIONS; d++)
             for (unsigned k = 0; k < TG_STATS_CLASSES; k++)
                 n[d] += c->requests[r][d][k];
-    tg_buf_puts(out, "\"requests\":{");
+    tg_json_member_begin(out, "requests", '{');
     for (unsigned d = 0; d < TG_DECISIONS; d++)
-        tg_buf_printf(out, "%s\"%s\":%lu", d > 0 ? "," : "", tg_decision_words[d], n[d]);
-    tg_buf_puts(out, "},\"ends\":{");
+        tg_json_member_number(out, tg_decision_words[d], n[d]);
+    tg_json_end(out, '}');
+    tg_json_member_begin(out, "ends", '{');
     for (unsigned e = 0; e < TG_E_COUNT; e++)
-        tg_buf_printf(out, "%s\"%s\":%lu", e > 0 ? "," : "", tg_error_info(e)->word, c->ends[e]);
-    tg_buf_puts(out, "}}\n");
+        tg_json_member_number(out, tg_error_info(e)->word, c->ends[e]);
+    tg_json_end(out, '}');
 }
 
 void tg_stats_status(const struct tg_stats *s, struct tg_buf *out)
 {
     struct tg_stats_slot *sum = malloc(sizeof(*sum));
-    const char *comma = "";
 
     CHECK(sum != NULL);
     tg_stats_sum(s, sum);
-    tg_buf_puts(out, "{\"version\":\"" TG_VERSION "\",");
+    tg_json_begin(out, '{');
+    tg_json_member(out, "version", TG_STR(TG_VERSION));
     add_time(out, "started", s->started);
     add_time(out, "reloaded", s->reloaded);
-    tg_buf_printf(out,
-                  "\"generation\":%lu,\"reloads_failed\":%lu,\"worker_restarts\":%lu,"
-                  "\"draining\":%s,\"workers\":[",
-                  s->generation, s->reloads[0], s->restarts, s->draining ? "true" : "false");
+    tg_json_member_number(out, "generation", s->generation);
+    tg_json_member_number(out, "reloads_failed", s->reloads[0]);
+    tg_json_member_number(out, "worker_restarts", s->restarts);
+    tg_json_member_bool(out, "draining", s->draining);
+    tg_json_member_begin(out, "workers", '[');
     for (unsigned i = 0; i < TG_STATS_SLOTS; i++)
-        if (s->slot[i].pid > 0) {
-            tg_buf_puts(out, comma);
+        if (s->slot[i].pid > 0)
             add_process(&s->slot[i], tg_clock_mono_now(), out);
-            comma = ",";
-        }
-    tg_buf_puts(out, "],");
+    tg_json_end(out, ']');
     add_totals(&sum->counts, out);
+    tg_json_end(out, '}');
+    tg_buf_putc(out, '\n');
     free(sum);
 }
 

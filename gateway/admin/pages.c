@@ -3,85 +3,64 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "net/tls.h"
 #include "policy/policy.h"
 #include "shm/stats.h"
 
 #include <stdlib.h>
 
-static void member(struct tg_buf *out, const char *name, struct tg_str value)
-{
-    tg_buf_printf(out, "\"%s\":", name);
-    tg_buf_json(out, value);
-}
-
 static void add_place(struct tg_buf *out, const struct tg_conf_item *item)
 {
-    member(out, "file", tg_str_of(item->file));
-    tg_buf_printf(out, ",\"line\":%u", item->line);
+    tg_json_member(out, "file", tg_str_of(item->file));
+    tg_json_member_number(out, "line", item->line);
 }
 
 static void add_policy(struct tg_buf *out, const struct tg_policy *p)
 {
-    const char *comma = "";
-
-    tg_buf_putc(out, '{');
-    member(out, "name", p->name);
-    tg_buf_putc(out, ',');
-    member(out, "description", p->description);
-    tg_buf_putc(out, ',');
+    tg_json_begin(out, '{');
+    tg_json_member(out, "name", p->name);
+    tg_json_member(out, "description", p->description);
     add_place(out, p->item);
-    tg_buf_puts(out, ",\"rules\":[");
-    for (const struct tg_policy_rule *r = p->rules; r != NULL; r = r->next, comma = ",") {
-        tg_buf_puts(out, comma);
-        tg_buf_putc(out, '{');
-        member(out, "name", r->name);
-        tg_buf_putc(out, ',');
-        member(out, "mode", tg_str_of(tg_policy_mode_word(r->mode)));
-        tg_buf_putc(out, '}');
+    tg_json_member_begin(out, "rules", '[');
+    for (const struct tg_policy_rule *r = p->rules; r != NULL; r = r->next) {
+        tg_json_begin(out, '{');
+        tg_json_member(out, "name", r->name);
+        tg_json_member(out, "mode", tg_str_of(tg_policy_mode_word(r->mode)));
+        tg_json_end(out, '}');
     }
-    tg_buf_puts(out, "]}");
+    tg_json_end(out, ']');
+    tg_json_end(out, '}');
 }
 
 static void add_exception(struct tg_buf *out, const struct tg_policy_exception *e)
 {
-    tg_buf_putc(out, '{');
-    member(out, "name", e->name);
-    tg_buf_putc(out, ',');
-    member(out, "policy", e->policy);
-    tg_buf_putc(out, ',');
-    member(out, "owner", e->owner);
-    tg_buf_putc(out, ',');
-    member(out, "ticket", e->ticket);
-    tg_buf_putc(out, ',');
-    member(out, "expires", e->expires);
-    tg_buf_printf(out, ",\"holds\":%s}", tg_policy_exception_holds(e) ? "true" : "false");
+    tg_json_begin(out, '{');
+    tg_json_member(out, "name", e->name);
+    tg_json_member(out, "policy", e->policy);
+    tg_json_member(out, "owner", e->owner);
+    tg_json_member(out, "ticket", e->ticket);
+    tg_json_member(out, "expires", e->expires);
+    tg_json_member_bool(out, "holds", tg_policy_exception_holds(e));
+    tg_json_end(out, '}');
 }
 
 static void add_set(struct tg_buf *out, const struct tg_location *l,
                     const struct tg_policy_set *set)
 {
-    const char *comma = "";
-
-    tg_buf_putc(out, '{');
-    member(out, "method", l->method);
-    tg_buf_putc(out, ',');
-    member(out, "location", l->pattern);
-    tg_buf_putc(out, ',');
-    member(out, "revision", set->revision);
-    tg_buf_puts(out, ",\"policies\":[");
-    for (const struct tg_policy *p = set->policies; p != NULL; p = p->next, comma = ",") {
-        tg_buf_puts(out, comma);
+    tg_json_begin(out, '{');
+    tg_json_member(out, "method", l->method);
+    tg_json_member(out, "location", l->pattern);
+    tg_json_member(out, "revision", set->revision);
+    tg_json_member_begin(out, "policies", '[');
+    for (const struct tg_policy *p = set->policies; p != NULL; p = p->next)
         add_policy(out, p);
-    }
-    tg_buf_puts(out, "],\"exceptions\":[");
-    comma = "";
-    for (const struct tg_policy_exception *e = set->exceptions; e != NULL;
-         e = e->next, comma = ",") {
-        tg_buf_puts(out, comma);
+    tg_json_end(out, ']');
+    tg_json_member_begin(out, "exceptions", '[');
+    for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
         add_exception(out, e);
-    }
-    tg_buf_puts(out, "]}");
+    tg_json_end(out, ']');
+    tg_json_end(out, '}');
 }
 
 /* The set of a location that runs the filter, or NULL. */
@@ -98,18 +77,15 @@ static const struct tg_policy_set *set_of(const struct tg_location *l)
 
 void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out)
 {
-    const char *comma = "";
-
-    tg_buf_puts(out, "{\"locations\":[");
+    tg_json_begin(out, '{');
+    tg_json_member_begin(out, "locations", '[');
     for (const struct tg_server_conf *s = settings->servers; s != NULL; s = s->next)
-        for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
-            if (set_of(l) == NULL)
-                continue;
-            tg_buf_puts(out, comma);
-            add_set(out, l, set_of(l));
-            comma = ",";
-        }
-    tg_buf_puts(out, "]}\n");
+        for (const struct tg_location *l = s->locations; l != NULL; l = l->next)
+            if (set_of(l) != NULL)
+                add_set(out, l, set_of(l));
+    tg_json_end(out, ']');
+    tg_json_end(out, '}');
+    tg_buf_putc(out, '\n');
 }
 
 /* --- exceptions as metrics --- */
@@ -200,40 +176,31 @@ static void add_cert(struct tg_buf *out, const char *use, struct tg_str file)
     const char *why = tg_tls_certificate_read(file.p, &c);
     char when[TG_CLOCK_TEXT];
 
-    tg_buf_putc(out, '{');
-    member(out, "use", tg_str_of(use));
-    tg_buf_putc(out, ',');
-    member(out, "file", file);
+    tg_json_begin(out, '{');
+    tg_json_member(out, "use", tg_str_of(use));
+    tg_json_member(out, "file", file);
     if (why != NULL) {
-        tg_buf_putc(out, ',');
-        member(out, "problem", tg_str_of(why));
-        tg_buf_putc(out, '}');
-        return;
+        tg_json_member(out, "problem", tg_str_of(why));
+    } else {
+        tg_json_member(out, "subject", tg_str_of(c.subject));
+        tg_clock_text(c.not_after, when);
+        tg_json_member(out, "not_after", tg_str_of(when));
+        tg_json_member_number(out, "not_after_seconds", (uint64_t)(c.not_after / 1000000));
     }
-    tg_buf_putc(out, ',');
-    member(out, "subject", tg_str_of(c.subject));
-    tg_clock_text(c.not_after, when);
-    tg_buf_putc(out, ',');
-    member(out, "not_after", tg_str_of(when));
-    tg_buf_printf(out, ",\"not_after_seconds\":%ld}", (long)(c.not_after / 1000000));
+    tg_json_end(out, '}');
 }
 
 void tg_admin_certs(const struct tg_settings *settings, struct tg_buf *out)
 {
-    const char *comma = "";
-
-    tg_buf_puts(out, "{\"certificates\":[");
+    tg_json_begin(out, '{');
+    tg_json_member_begin(out, "certificates", '[');
     for (const struct tg_server_conf *s = settings->servers; s != NULL; s = s->next)
-        for (const struct tg_path *p = s->tls_certificates; p != NULL; p = p->next, comma = ",") {
-            tg_buf_puts(out, comma);
+        for (const struct tg_path *p = s->tls_certificates; p != NULL; p = p->next)
             add_cert(out, "server", p->path);
-        }
-    for (const struct tg_upstream_conf *u = settings->upstreams; u != NULL; u = u->next) {
-        if (u->tls_cert.n == 0)
-            continue;
-        tg_buf_puts(out, comma);
-        add_cert(out, "upstream", u->tls_cert);
-        comma = ",";
-    }
-    tg_buf_puts(out, "]}\n");
+    for (const struct tg_upstream_conf *u = settings->upstreams; u != NULL; u = u->next)
+        if (u->tls_cert.n > 0)
+            add_cert(out, "upstream", u->tls_cert);
+    tg_json_end(out, ']');
+    tg_json_end(out, '}');
+    tg_buf_putc(out, '\n');
 }

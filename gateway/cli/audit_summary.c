@@ -2,6 +2,7 @@
  * `trainguard audit summary`: what the outcome records add up to, as tables. The one of dry runs
  * answers: who would have been refused if this rule were enforced?
  */
+#include "base/json_writer.h"
 #include "cli/audit.h"
 
 #include "base/check.h"
@@ -322,26 +323,30 @@ static void add_text(const struct summary *s, struct tg_buf *out)
 /* {"requests":N,"TITLE":[{"count":N,"COLUMN":...}]} */
 static void add_json(const struct summary *s, struct tg_buf *out)
 {
-    tg_buf_printf(out, "{\"requests\":%llu", (unsigned long long)s->records);
+    tg_json_begin(out, '{');
+    tg_json_member_number(out, "requests", s->records);
     for (size_t i = 0; i < s->nrows; i++) {
         const struct row *row = s->sorted[i];
         struct tg_str columns = tg_str_of(tables[row->table].columns);
         struct tg_str key = row->key;
 
+        if (i > 0 && s->sorted[i - 1]->table != row->table)
+            tg_json_end(out, ']');
         if (i == 0 || s->sorted[i - 1]->table != row->table)
-            tg_buf_printf(out, "%s,\"%s\":[", i > 0 ? "]" : "", tables[row->table].title);
-        else
-            tg_buf_putc(out, ',');
-        tg_buf_printf(out, "{\"count\":%llu", (unsigned long long)row->count);
+            tg_json_member_begin(out, tables[row->table].title, '[');
+        tg_json_begin(out, '{');
+        tg_json_member_number(out, "count", row->count);
         while (columns.n > 0) {
-            tg_buf_putc(out, ',');
-            tg_buf_json(out, next_column(&columns, ' '));
+            tg_json_string(out, next_column(&columns, ' '));
             tg_buf_putc(out, ':');
-            tg_buf_json(out, next_column(&key, '\n'));
+            tg_json_string(out, next_column(&key, '\n'));
         }
-        tg_buf_putc(out, '}');
+        tg_json_end(out, '}');
     }
-    tg_buf_puts(out, s->nrows > 0 ? "]}\n" : "}\n");
+    if (s->nrows > 0)
+        tg_json_end(out, ']');
+    tg_json_end(out, '}');
+    tg_buf_putc(out, '\n');
 }
 
 /* Rows of all tables with the same number of fields (RFC 4180 section 2). */

@@ -1,6 +1,7 @@
 /* Evaluations for machines: JSON, GitHub annotations, SARIF 2.1.0, JUnit. */
 #include "base/chars.h"
 #include "base/check.h"
+#include "base/json_writer.h"
 #include "base/utf8.h"
 #include "cli/eval_output.h"
 #include "cli/topics.h"
@@ -50,20 +51,6 @@ void tg_eval_change_sentence(struct tg_buf *out, const struct tg_change *c)
     TG_UNREACHABLE();
 }
 
-/* Appends a separator but before the first of a list. */
-static void separate(struct tg_buf *out, bool *more)
-{
-    tg_buf_puts(out, *more ? ",\n" : "\n");
-    *more = true;
-}
-
-/* Appends `,"NAME":"TEXT"`; the comma is part of `name`, which is JSON text. */
-static void member(struct tg_buf *out, const char *name, struct tg_str text)
-{
-    tg_buf_puts(out, name);
-    tg_buf_json(out, text);
-}
-
 static bool fails(const struct tg_eval_run *run, const struct tg_evaluation *v)
 {
     return v->result == TG_EVAL_DENY || (v->result == TG_EVAL_WARN && run->fail_on_warn);
@@ -73,46 +60,46 @@ static bool fails(const struct tg_eval_run *run, const struct tg_evaluation *v)
 
 static void json_place(struct tg_buf *out, struct tg_place place)
 {
-    if (place.line > 0)
-        tg_buf_printf(out, ",\"line\":%u,\"column\":%u", place.line, place.column);
+    if (place.line == 0)
+        return;
+    tg_json_member_number(out, "line", place.line);
+    tg_json_member_number(out, "column", place.column);
 }
 
 static void json_finding(struct tg_buf *out, const struct tg_finding *f, struct tg_place place)
 {
     CHECK(f->rule != NULL && (f->severity == TG_VIOLATION || f->severity == TG_WARNING));
-    member(out, "{\"pointer\":", f->pointer);
+    tg_json_begin(out, '{');
+    tg_json_member(out, "pointer", f->pointer);
     json_place(out, place);
-    member(out,
-           ",\"severity\":", f->severity == TG_VIOLATION ? TG_STR("violation") : TG_STR("warning"));
-    member(out, ",\"rule\":", tg_str_of(f->rule));
+    tg_json_member(out, "severity",
+                   f->severity == TG_VIOLATION ? TG_STR("violation") : TG_STR("warning"));
+    tg_json_member(out, "rule", tg_str_of(f->rule));
     if (f->policy.n > 0)
-        member(out, ",\"policy\":", f->policy);
-    member(out, ",\"code\":", tg_str_of(tg_eval_code(f->error)));
-    member(out, ",\"message\":", f->message);
-    member(out, ",\"message_zh\":", f->message_zh);
-    tg_buf_putc(out, '}');
+        tg_json_member(out, "policy", f->policy);
+    tg_json_member(out, "code", tg_str_of(tg_eval_code(f->error)));
+    tg_json_member(out, "message", f->message);
+    tg_json_member(out, "message_zh", f->message_zh);
+    tg_json_end(out, '}');
 }
 
 static void json_change(struct tg_buf *out, const struct tg_change *c, struct tg_place place)
 {
     CHECK(c->op >= TG_CHANGE_REPLACE && c->op <= TG_CHANGE_ADD && c->why != NULL);
-    member(out, "{\"pointer\":", c->pointer);
+    tg_json_begin(out, '{');
+    tg_json_member(out, "pointer", c->pointer);
     json_place(out, place);
-    member(out, ",\"change\":", tg_str_of(c->why));
+    tg_json_member(out, "change", tg_str_of(c->why));
     if (c->op == TG_CHANGE_RENAME) {
-        member(out, ",\"to\":", c->to);
-        tg_buf_putc(out, '}');
+        tg_json_member(out, "to", c->to);
+        tg_json_end(out, '}');
         return;
     }
-    if (c->op != TG_CHANGE_ADD) {
-        tg_buf_puts(out, ",\"before\":");
-        tg_buf_add(out, c->old_text);
-    }
-    if (c->op != TG_CHANGE_REMOVE) {
-        tg_buf_puts(out, ",\"after\":");
-        tg_buf_add(out, c->new_text);
-    }
-    tg_buf_putc(out, '}');
+    if (c->op != TG_CHANGE_ADD)
+        tg_json_member_raw(out, "before", c->old_text);
+    if (c->op != TG_CHANGE_REMOVE)
+        tg_json_member_raw(out, "after", c->new_text);
+    tg_json_end(out, '}');
 }
 
 static unsigned json_findings(struct tg_buf *out, const struct tg_evaluation *v)
@@ -120,12 +107,10 @@ static unsigned json_findings(struct tg_buf *out, const struct tg_evaluation *v)
     unsigned n = 0;
 
     CHECK(v->request.report.first == NULL || v->places != NULL);
-    tg_buf_puts(out, ",\"findings\":[");
-    for (const struct tg_finding *f = v->request.report.first; f != NULL; f = f->next) {
-        tg_buf_puts(out, n > 0 ? "," : "");
+    tg_json_member_begin(out, "findings", '[');
+    for (const struct tg_finding *f = v->request.report.first; f != NULL; f = f->next)
         json_finding(out, f, v->places[n++]);
-    }
-    tg_buf_putc(out, ']');
+    tg_json_end(out, ']');
     return n;
 }
 
@@ -134,12 +119,11 @@ static void json_changes(struct tg_buf *out, const struct tg_evaluation *v, unsi
     if (v->changes == NULL)
         return;
     CHECK(v->request.doc != NULL && v->places != NULL);
-    tg_buf_puts(out, ",\"changes\":[");
-    for (const struct tg_change *c = v->changes; c != NULL; c = c->next) {
+    tg_json_member_begin(out, "changes", '[');
+    for (const struct tg_change *c = v->changes; c != NULL; c = c->next)
         json_change(out, c, v->places[at++]);
-        tg_buf_puts(out, c->next != NULL ? "," : "");
-    }
-    tg_buf_puts(out, "],\"patch\":");
+    tg_json_end(out, ']');
+    tg_json_name(out, "patch");
     tg_doc_patch(v->request.doc, out);
 }
 
@@ -147,23 +131,25 @@ static void json_policies(struct tg_buf *out, const struct tg_report *r)
 {
     if (r->policy_revision.n == 0)
         return;
-    member(out, ",\"policy_revision\":", r->policy_revision);
-    tg_buf_puts(out, ",\"policy_results\":[");
+    tg_json_member(out, "policy_revision", r->policy_revision);
+    tg_json_member_begin(out, "policy_results", '[');
     for (const struct tg_policy_result *p = r->results; p != NULL; p = p->next) {
-        member(out, "{\"policy\":", p->policy);
-        member(out, ",\"rule\":", p->rule);
-        member(out, ",\"result\":", tg_str_of(tg_rule_result_word(p->result)));
-        member(out, ",\"mode\":", p->mode);
+        tg_json_begin(out, '{');
+        tg_json_member(out, "policy", p->policy);
+        tg_json_member(out, "rule", p->rule);
+        tg_json_member(out, "result", tg_str_of(tg_rule_result_word(p->result)));
+        tg_json_member(out, "mode", p->mode);
         if (p->exception.n > 0)
-            member(out, ",\"exception\":", p->exception);
-        tg_buf_puts(out, p->next != NULL ? "}," : "}");
+            tg_json_member(out, "exception", p->exception);
+        tg_json_end(out, '}');
     }
-    tg_buf_putc(out, ']');
+    tg_json_end(out, ']');
 }
 
 static void json_begin(struct tg_eval_run *run)
 {
-    tg_buf_puts(&run->out, "{\"bodies\":[");
+    tg_json_begin(&run->out, '{');
+    tg_json_member_begin(&run->out, "bodies", '[');
 }
 
 static void json_each(struct tg_eval_run *run, const struct tg_evaluation *v)
@@ -171,33 +157,43 @@ static void json_each(struct tg_eval_run *run, const struct tg_evaluation *v)
     struct tg_buf *out = &run->out;
     unsigned n;
 
-    separate(out, &run->more);
-    member(out, "{\"file\":", tg_str_of(v->file));
-    member(out, ",\"result\":", tg_str_of(tg_eval_word(v->result)));
+    tg_json_line(out);
+    tg_json_begin(out, '{');
+    tg_json_member(out, "file", tg_str_of(v->file));
+    tg_json_member(out, "result", tg_str_of(tg_eval_word(v->result)));
     if (v->why.n > 0)
-        member(out, ",\"why\":", v->why);
-    member(out, ",\"project_id\":", v->request.project_id);
-    member(out, ",\"config_name\":", v->request.config_name);
+        tg_json_member(out, "why", v->why);
+    tg_json_member(out, "project_id", v->request.project_id);
+    tg_json_member(out, "config_name", v->request.config_name);
     n = json_findings(out, v);
     json_changes(out, v, n);
     json_policies(out, &v->request.report);
     if (v->forwarded.p != NULL)
-        member(out, ",\"forwarded\":", v->forwarded);
+        tg_json_member(out, "forwarded", v->forwarded);
     if (v->answer.n > 0) {
-        tg_buf_printf(out, ",\"status\":%d,\"answer\":", v->status);
-        tg_buf_add(out, v->answer);
+        tg_json_member_number(out, "status", (unsigned)v->status);
+        tg_json_member_raw(out, "answer", v->answer);
     }
     CHECK(out->n > 0);
-    tg_buf_putc(out, '}');
+    tg_json_end(out, '}');
 }
 
 static void json_end(struct tg_eval_run *run)
 {
-    tg_buf_printf(&run->out, "\n],\"summary\":{\"bodies\":%u", run->bodies);
+    struct tg_buf *out = &run->out;
+
+    tg_buf_putc(out, '\n');
+    tg_json_end(out, ']');
+    tg_json_member_begin(out, "summary", '{');
+    tg_json_member_number(out, "bodies", run->bodies);
     for (enum tg_eval_result r = TG_EVAL_PASS; r <= TG_EVAL_ERROR; r++)
-        tg_buf_printf(&run->out, ",\"%s\":%u", tg_eval_word(r), run->count[r]);
-    tg_buf_printf(&run->out, ",\"violations\":%u,\"warnings\":%u,\"changes\":%u}}\n",
-                  run->violations, run->warnings, run->changes);
+        tg_json_member_number(out, tg_eval_word(r), run->count[r]);
+    tg_json_member_number(out, "violations", run->violations);
+    tg_json_member_number(out, "warnings", run->warnings);
+    tg_json_member_number(out, "changes", run->changes);
+    tg_json_end(out, '}');
+    tg_json_end(out, '}');
+    tg_buf_putc(out, '\n');
 }
 
 const struct tg_eval_format tg_eval_json = {"json", json_begin, json_each, json_end};
@@ -260,27 +256,42 @@ const struct tg_eval_format tg_eval_github = {.name = "github", .each = github_e
 /* A file as a URI reference (RFC 3986): relative ones stay so. */
 static void sarif_uri(struct tg_buf *out, const char *file)
 {
+    tg_json_name(out, "uri");
     tg_buf_puts(out, file[0] == '/' ? "\"file://" : "\"");
     for (const char *p = file; *p != '\0'; p++) {
-        unsigned char c = (unsigned char)*p;
-
-        if (tg_char_is((char)c, TG_CHAR_UNRESERVED) || c == '/')
-            tg_buf_putc(out, (char)c);
+        if (tg_char_is(*p, TG_CHAR_UNRESERVED) || *p == '/')
+            tg_buf_putc(out, *p);
         else
-            tg_buf_printf(out, "%%%02X", (unsigned)c);
+            tg_buf_printf(out, "%%%02X", (unsigned)(unsigned char)*p);
     }
     tg_buf_putc(out, '"');
 }
 
 static void sarif_location(struct tg_buf *out, const struct tg_evaluation *v, struct tg_place place)
 {
-    tg_buf_puts(out, "\"locations\":[{\"physicalLocation\":{\"artifactLocation\":{\"uri\":");
+    tg_json_member_begin(out, "locations", '[');
+    tg_json_begin(out, '{');
+    tg_json_member_begin(out, "physicalLocation", '{');
+    tg_json_member_begin(out, "artifactLocation", '{');
     sarif_uri(out, v->file);
-    tg_buf_putc(out, '}');
-    if (place.line > 0)
-        tg_buf_printf(out, ",\"region\":{\"startLine\":%u,\"startColumn\":%u}", place.line,
-                      place.column);
-    tg_buf_puts(out, "}}]");
+    tg_json_end(out, '}');
+    if (place.line > 0) {
+        tg_json_member_begin(out, "region", '{');
+        tg_json_member_number(out, "startLine", place.line);
+        tg_json_member_number(out, "startColumn", place.column);
+        tg_json_end(out, '}');
+    }
+    tg_json_end(out, '}');
+    tg_json_end(out, '}');
+    tg_json_end(out, ']');
+}
+
+/* SARIF wraps texts for people into an object. */
+static void sarif_text(struct tg_buf *out, const char *name, struct tg_str text)
+{
+    tg_json_member_begin(out, name, '{');
+    tg_json_member(out, "text", text);
+    tg_json_end(out, '}');
 }
 
 static void sarif_result(struct tg_eval_run *run, const struct tg_evaluation *v, const char *level,
@@ -289,13 +300,13 @@ static void sarif_result(struct tg_eval_run *run, const struct tg_evaluation *v,
     struct tg_buf *out = &run->out;
 
     CHECK(rule.n > 0);
-    separate(out, &run->more);
-    member(out, "{\"ruleId\":", rule);
-    tg_buf_printf(out, ",\"level\":\"%s\",\"message\":{\"text\":", level);
-    tg_buf_json(out, text);
-    tg_buf_puts(out, "},");
+    tg_json_line(out);
+    tg_json_begin(out, '{');
+    tg_json_member(out, "ruleId", rule);
+    tg_json_member(out, "level", tg_str_of(level));
+    sarif_text(out, "message", text);
     sarif_location(out, v, place);
-    tg_buf_putc(out, '}');
+    tg_json_end(out, '}');
 }
 
 static void sarif_finding(struct tg_eval_run *run, const struct tg_evaluation *v,
@@ -320,19 +331,25 @@ static void sarif_notification(struct tg_eval_run *run, const struct tg_evaluati
     struct tg_buf *held = &run->held;
 
     CHECK(v->result == TG_EVAL_ERROR && v->why.n > 0);
-    tg_buf_puts(held, held->n > 0 ? ",\n" : "\n");
-    tg_buf_puts(held, "{\"level\":\"error\",\"message\":{\"text\":");
-    tg_buf_json(held, v->why);
-    tg_buf_puts(held, "},");
+    tg_json_line(held);
+    tg_json_begin(held, '{');
+    tg_json_member(held, "level", TG_STR("error"));
+    sarif_text(held, "message", v->why);
     sarif_location(held, v, (struct tg_place){0, 0});
-    tg_buf_putc(held, '}');
+    tg_json_end(held, '}');
 }
 
 static void sarif_begin(struct tg_eval_run *run)
 {
-    tg_buf_puts(&run->out, "{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\","
-                           "\"version\":\"2.1.0\",\"runs\":[{"
-                           "\"columnKind\":\"unicodeCodePoints\",\"results\":[");
+    struct tg_buf *out = &run->out;
+
+    tg_json_begin(out, '{');
+    tg_json_member(out, "$schema", TG_STR("https://json.schemastore.org/sarif-2.1.0.json"));
+    tg_json_member(out, "version", TG_STR("2.1.0"));
+    tg_json_member_begin(out, "runs", '[');
+    tg_json_begin(out, '{');
+    tg_json_member(out, "columnKind", TG_STR("unicodeCodePoints"));
+    tg_json_member_begin(out, "results", '[');
 }
 
 static void sarif_each(struct tg_eval_run *run, const struct tg_evaluation *v)
@@ -359,33 +376,59 @@ static void sarif_each(struct tg_eval_run *run, const struct tg_evaluation *v)
 static void sarif_rule(struct tg_buf *out, const struct tg_topic *topic)
 {
     CHECK(topic->name != NULL && topic->what != NULL && topic->mend != NULL);
-    member(out, "{\"id\":", tg_str_of(topic->name));
-    member(out, ",\"shortDescription\":{\"text\":", tg_str_of(topic->what));
-    member(out, "},\"help\":{\"text\":", tg_str_of(topic->mend));
-    tg_buf_puts(out, "}}");
+    tg_json_line(out);
+    tg_json_begin(out, '{');
+    tg_json_member(out, "id", tg_str_of(topic->name));
+    sarif_text(out, "shortDescription", tg_str_of(topic->what));
+    sarif_text(out, "help", tg_str_of(topic->mend));
+    tg_json_end(out, '}');
+}
+
+static void sarif_invocation(struct tg_eval_run *run)
+{
+    struct tg_buf *out = &run->out;
+
+    tg_json_member_begin(out, "invocations", '[');
+    tg_json_begin(out, '{');
+    tg_json_member_bool(out, "executionSuccessful", run->count[TG_EVAL_ERROR] == 0);
+    tg_json_member_begin(out, "toolExecutionNotifications", '[');
+    tg_buf_add(out, tg_buf_str(&run->held));
+    tg_json_end(out, ']');
+    tg_json_end(out, '}');
+    tg_json_end(out, ']');
+}
+
+static void sarif_tool(struct tg_buf *out)
+{
+    tg_json_member_begin(out, "tool", '{');
+    tg_json_member_begin(out, "driver", '{');
+    tg_json_member(out, "name", TG_STR("trainguard"));
+    tg_json_member(out, "semanticVersion", TG_STR(TG_VERSION));
+    tg_json_member_begin(out, "rules", '[');
+    for (unsigned i = 0; i < tg_topic_count(); i++) {
+        struct tg_topic topic = tg_topic_at(i);
+
+        if (topic.kind != TG_TOPIC_END)
+            sarif_rule(out, &topic);
+    }
+    tg_buf_putc(out, '\n');
+    tg_json_end(out, ']');
+    tg_json_end(out, '}');
+    tg_json_end(out, '}');
 }
 
 static void sarif_end(struct tg_eval_run *run)
 {
     struct tg_buf *out = &run->out;
-    bool more = false;
 
-    tg_buf_puts(out, "\n],\"invocations\":[{\"executionSuccessful\":");
-    tg_buf_puts(out, run->count[TG_EVAL_ERROR] == 0 ? "true" : "false");
-    tg_buf_puts(out, ",\"toolExecutionNotifications\":[");
-    tg_buf_add(out, tg_buf_str(&run->held));
-    tg_buf_puts(
-        out, "]}],\"tool\":{\"driver\":{\"name\":\"trainguard\",\"semanticVersion\":\"" TG_VERSION
-             "\",\"rules\":[");
-    for (unsigned i = 0; i < tg_topic_count(); i++) {
-        struct tg_topic topic = tg_topic_at(i);
-
-        if (topic.kind == TG_TOPIC_END)
-            continue;
-        separate(out, &more);
-        sarif_rule(out, &topic);
-    }
-    tg_buf_puts(out, "\n]}}}]}\n");
+    tg_buf_putc(out, '\n');
+    tg_json_end(out, ']');
+    sarif_invocation(run);
+    sarif_tool(out);
+    tg_json_end(out, '}');
+    tg_json_end(out, ']');
+    tg_json_end(out, '}');
+    tg_buf_putc(out, '\n');
 }
 
 const struct tg_eval_format tg_eval_sarif = {"sarif", sarif_begin, sarif_each, sarif_end};

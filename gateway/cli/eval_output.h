@@ -14,7 +14,6 @@ struct tg_eval_run {
     struct tg_buf held; /* what a format keeps back until the end */
     bool colour;
     bool fail_on_warn;
-    bool more;                         /* a body was written already */
     unsigned count[TG_EVAL_ERROR + 1]; /* bodies, by enum tg_eval_result */
     unsigned bodies;
     unsigned violations;

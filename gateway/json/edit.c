@@ -4,6 +4,7 @@
  * is linear however many edits there are and in whatever order they were made.
  */
 #include "base/check.h"
+#include "base/json_writer.h"
 #include "json/document.h"
 
 #include <stdlib.h>
@@ -427,12 +428,11 @@ struct tg_str tg_doc_result(struct tg_doc *d)
 
 /* --- the patch (RFC 6902) --- */
 
-static void add_operation(struct tg_buf *out, const char *op, struct tg_str path)
+static void begin_operation(struct tg_buf *out, const char *op, struct tg_str path)
 {
-    tg_buf_puts(out, out->p[out->n - 1] == '[' ? "{\"op\":\"" : ",{\"op\":\"");
-    tg_buf_puts(out, op);
-    tg_buf_puts(out, "\",\"path\":");
-    tg_buf_json(out, path);
+    tg_json_begin(out, '{');
+    tg_json_member(out, "op", tg_str_of(op));
+    tg_json_member(out, "path", path);
 }
 
 /* JSON text without the white space between its tokens: a patch stands on one line. */
@@ -452,37 +452,34 @@ static void add_compact(struct tg_buf *out, struct tg_str text)
     CHECK(!in_string);
 }
 
-static void add_value(struct tg_buf *out, struct tg_str text)
+static void add_operation(struct tg_buf *out, const char *op, struct tg_str path,
+                          struct tg_str value)
 {
-    tg_buf_puts(out, ",\"value\":");
-    add_compact(out, text);
-    tg_buf_putc(out, '}');
+    begin_operation(out, op, path);
+    tg_json_name(out, "value");
+    add_compact(out, value);
+    tg_json_end(out, '}');
 }
 
 static void add_change(struct tg_buf *out, const struct tg_change *c)
 {
-    if (c->op != TG_CHANGE_ADD) {
-        add_operation(out, "test", c->pointer);
-        add_value(out, c->old_text);
-    }
+    if (c->op != TG_CHANGE_ADD)
+        add_operation(out, "test", c->pointer, c->old_text);
     switch (c->op) {
     case TG_CHANGE_REPLACE:
-        add_operation(out, "replace", c->pointer);
-        add_value(out, c->new_text);
+        add_operation(out, "replace", c->pointer, c->new_text);
         return;
     case TG_CHANGE_RENAME:
-        add_operation(out, "move", c->to);
-        tg_buf_puts(out, ",\"from\":");
-        tg_buf_json(out, c->pointer);
-        tg_buf_putc(out, '}');
+        begin_operation(out, "move", c->to);
+        tg_json_member(out, "from", c->pointer);
+        tg_json_end(out, '}');
         return;
     case TG_CHANGE_REMOVE:
-        add_operation(out, "remove", c->pointer);
-        tg_buf_putc(out, '}');
+        begin_operation(out, "remove", c->pointer);
+        tg_json_end(out, '}');
         return;
     case TG_CHANGE_ADD:
-        add_operation(out, "add", c->pointer);
-        add_value(out, c->new_text);
+        add_operation(out, "add", c->pointer, c->new_text);
         return;
     }
     TG_UNREACHABLE();
@@ -490,8 +487,8 @@ static void add_change(struct tg_buf *out, const struct tg_change *c)
 
 void tg_doc_patch(const struct tg_doc *d, struct tg_buf *out)
 {
-    tg_buf_putc(out, '[');
+    tg_json_begin(out, '[');
     for (const struct tg_change *c = d->changes; c != NULL; c = c->next)
         add_change(out, c);
-    tg_buf_putc(out, ']');
+    tg_json_end(out, ']');
 }
