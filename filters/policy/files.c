@@ -1,13 +1,11 @@
 /* The files of a policy set: found by patterns, sorted, read whole. */
 #include "base/check.h"
+#include "base/file.h"
 #include "policy/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct names {
     const char **at;
@@ -63,46 +61,6 @@ static void sort(struct names *names)
     names->n = n;
 }
 
-/* NULL, or why not. */
-static const char *read_all(struct tg_arena *arena, int fd, struct tg_str *out)
-{
-    struct stat st;
-    char *text;
-    size_t n = 0;
-
-    if (fstat(fd, &st) != 0)
-        return strerror(errno);
-    if (!S_ISREG(st.st_mode))
-        return "it is not a regular file";
-    if (st.st_size > TG_CONF_MAX_FILE)
-        return "it is larger than 4m";
-    text = tg_arena_alloc(arena, (size_t)st.st_size);
-    while (n < (size_t)st.st_size) {
-        ssize_t got = read(fd, text + n, (size_t)st.st_size - n);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return strerror(errno);
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
-    *out = (struct tg_str){text, n};
-    return NULL;
-}
-
-const char *tg_policy_read_file(struct tg_arena *arena, const char *name, struct tg_str *out)
-{
-    /* O_NONBLOCK: opening a FIFO would wait for its writer. */
-    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    const char *why = fd < 0 ? strerror(errno) : read_all(arena, fd, out);
-
-    if (fd >= 0)
-        close(fd);
-    return why;
-}
-
 bool tg_policy_files(struct tg_conf *c, const struct tg_conf_item *at, const struct tg_str *globs,
                      unsigned nglobs, struct tg_policy_file **files, unsigned *nfiles)
 {
@@ -115,12 +73,11 @@ bool tg_policy_files(struct tg_conf *c, const struct tg_conf_item *at, const str
     *files = tg_arena_zalloc(c->arena, names.n, sizeof(**files));
     *nfiles = 0;
     for (unsigned i = 0; i < names.n; i++) {
-        struct tg_policy_file *file = &(*files)[*nfiles];
-        const char *why = tg_policy_read_file(c->arena, names.at[i], &file->text);
+        struct tg_file file;
+        const char *why = tg_file_read(c->arena, names.at[i], &file);
 
-        file->name = names.at[i];
         if (why == NULL)
-            (*nfiles)++;
+            (*files)[(*nfiles)++] = (struct tg_policy_file){names.at[i], file.text};
         else
             tg_conf_error(c, at, "cannot read \"%s\": %s", names.at[i], why);
         ok = ok && why == NULL;

@@ -301,9 +301,6 @@ void tg_policy_end(struct tg_policy_set *set);
  * else, no day of the calendar, or before 1970. */
 bool tg_policy_read_day(struct tg_str s, int64_t *seconds);
 
-/* Reads a regular file of at most 4 MB into the arena. NULL, or why not. (files.c) */
-const char *tg_policy_read_file(struct tg_arena *arena, const char *name, struct tg_str *out);
-
 /* True until the end of its last day. */
 bool tg_policy_exception_holds(const struct tg_policy_exception *e);
 

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "chain/chain.h"
 
 #include <stdlib.h>
@@ -237,10 +238,10 @@ static void note(void *context, const struct tg_policy_outcome *o)
 static bool make_request(struct tg_case_file *f, struct tg_case *t, struct tg_request *r)
 {
     struct tg_field *fields = tg_arena_zalloc(&f->arena, t->nfields + 1, sizeof(*fields));
-    struct tg_str body = t->body;
+    struct tg_file body = {.text = t->body};
 
-    if (*body.p != '{')
-        t->error = tg_policy_read_file(&f->arena, tg_conf_path(&f->conf, t->body).p, &body);
+    if (*t->body.p != '{')
+        t->error = tg_file_read(&f->arena, tg_conf_path(&f->conf, t->body).p, &body);
     for (unsigned i = 0; i < t->nfields; i++)
         fields[i] = t->fields[i];
     fields[t->nfields] = (struct tg_field){TG_STR("Content-Type"), TG_STR("application/json")};
@@ -251,7 +252,7 @@ static bool make_request(struct tg_case_file *f, struct tg_case *t, struct tg_re
     r->project_id = t->project_id;
     r->config_name = t->config_name;
     r->client_address = t->client;
-    r->body = body;
+    r->body = body.text;
     tg_request_identify(r);
     if (tg_str_starts(t->principal, TG_STR("tls:")))
         r->tls_principal = tg_str_skip(t->principal, 4);

@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/file.h"
 
 #include <limits.h>
 
@@ -97,12 +98,12 @@ bool tg_conf_foreign(struct tg_conf *c, const struct tg_conf_item *item);
 
 /* What one load may cost; more is an error, not a limit anyone meets. */
 enum {
-    TG_CONF_MAX_FILE = 4 << 20, /* bytes */
-    TG_CONF_MAX_FILES = 1000,   /* one file counts each time it is included */
-    TG_CONF_MAX_INCLUDES = 16,  /* files open at once */
-    TG_CONF_MAX_BLOCKS = 32,    /* blocks open at once */
-    TG_CONF_MAX_PROBLEMS = 200, /* kept; more are counted */
-    TG_CONF_MAX_TEXT = 1000,    /* bytes of a problem's text without its place; the rest is cut */
+    TG_CONF_MAX_FILE = TG_FILE_MAX, /* bytes */
+    TG_CONF_MAX_FILES = 1000,       /* one file counts each time it is included */
+    TG_CONF_MAX_INCLUDES = 16,      /* files open at once */
+    TG_CONF_MAX_BLOCKS = 32,        /* blocks open at once */
+    TG_CONF_MAX_PROBLEMS = 200,     /* kept; more are counted */
+    TG_CONF_MAX_TEXT = 1000, /* bytes of a problem's text without its place; the rest is cut */
 };
 
 /*

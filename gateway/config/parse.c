@@ -4,17 +4,14 @@
  * that are included are still read, so that their problems are told in the same go.
  */
 #include "base/chars.h"
+#include "base/file.h"
 #include "config/conf.h"
 
 #include "base/check.h"
 #include "base/utf8.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct word {
     struct tg_str text;
@@ -391,37 +388,6 @@ static void read_source(struct parser *p, struct source *s, const struct tg_conf
     p->source = includer;
 }
 
-/* All of an open file into the arena. Returns NULL, or why not. */
-static const char *slurp(struct tg_arena *arena, int fd, struct source *s)
-{
-    struct stat st;
-    char *text;
-    size_t n = 0;
-
-    if (fstat(fd, &st) != 0)
-        return strerror(errno);
-    if (!S_ISREG(st.st_mode))
-        return S_ISDIR(st.st_mode) ? "it is a directory" : "it is not a regular file";
-    if (st.st_size > TG_CONF_MAX_FILE)
-        return "it is larger than 4m";
-    text = tg_arena_alloc(arena, (size_t)st.st_size + 1);
-    while (n < (size_t)st.st_size) {
-        ssize_t got = read(fd, text + n, (size_t)st.st_size - n);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return strerror(errno);
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
-    s->rest = (struct tg_str){text, n};
-    s->dev = st.st_dev;
-    s->ino = st.st_ino;
-    return NULL;
-}
-
 /* NULL, or why `s` cannot be read now: an endless or absurd include. */
 static const char *check_includes(const struct parser *p, const struct source *s)
 {
@@ -435,17 +401,17 @@ static const char *check_includes(const struct parser *p, const struct source *s
     return NULL;
 }
 
-/* Reads one file; `at` is the `include`, or NULL for the first. O_NONBLOCK, since opening a FIFO
- * would wait for its writer. */
+/* Reads one file; `at` is the `include`, or NULL for the first. */
 static void read_file(struct parser *p, const char *name, const struct tg_conf_item *at,
                       const struct tg_conf_item ***tail)
 {
     struct source s = {.name = name, .line = 1, .includer = p->source};
-    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    const char *why = fd < 0 ? strerror(errno) : slurp(p->c->arena, fd, &s);
+    struct tg_file file = {{NULL, 0}, 0, 0};
+    const char *why = tg_file_read(p->c->arena, name, &file);
 
-    if (fd >= 0)
-        close(fd);
+    s.rest = file.text;
+    s.dev = file.dev;
+    s.ino = file.ino;
     s.depth = p->source != NULL ? p->source->depth + 1 : 1;
     p->files++;
     if (why == NULL)
