@@ -1,3 +1,4 @@
+/* The walker: which filter is called next, and what is left of it. */
 #include "chain/chain.h"
 
 #include "base/check.h"
@@ -22,20 +23,34 @@ static void check_verdict(const struct tg_request *r, enum tg_verdict verdict)
     CHECK(verdict != TG_REPLY || r->error != TG_E_DONE);
 }
 
-enum tg_verdict tg_chain_run(struct tg_chain *c)
+/* A filter of documents has nothing to look at in a request without a body. */
+static bool passes_by(const struct tg_request *r, const struct tg_filter *f)
 {
-    CHECK(c->location != NULL && c->entered <= c->location->nfilters);
-    while (c->at < c->location->nfilters) {
-        const struct tg_filter *f = c->location->filters[c->at];
-        enum tg_verdict verdict;
+    return r->bodyless && (f->traits & TG_OF_DOCUMENT) != 0;
+}
 
-        if (c->entered == c->at)
-            c->entered++;
-        if (++c->turns > TG_CHAIN_MAX_TURNS)
-            return tg_fail(c->request, "the chain did not settle");
-        c->request->waiting = NULL;
-        verdict = f->on_request(c->request, c->location->conf[c->at], c->state[c->at]);
-        check_verdict(c->request, verdict);
+static enum tg_verdict call(struct tg_chain *c)
+{
+    const struct tg_filter *f = c->location->filters[c->at];
+    enum tg_verdict verdict;
+
+    if (passes_by(c->request, f))
+        return TG_NEXT;
+    c->entered |= UINT32_C(1) << c->at;
+    if (++c->turns > TG_CHAIN_MAX_TURNS)
+        return tg_fail(c->request, "the chain did not settle");
+    c->request->waiting = NULL;
+    verdict = f->on_request(c->request, c->location->conf[c->at], c->state[c->at]);
+    check_verdict(c->request, verdict);
+    return verdict;
+}
+
+static enum tg_verdict run_until(struct tg_chain *c, unsigned end)
+{
+    CHECK(c->location != NULL && end <= c->location->nfilters);
+    while (c->at < end) {
+        enum tg_verdict verdict = call(c);
+
         if (verdict != TG_NEXT)
             return verdict;
         c->at++;
@@ -45,15 +60,49 @@ enum tg_verdict tg_chain_run(struct tg_chain *c)
     return c->request->report.violations > 0 ? tg_refuse(c->request) : TG_NEXT;
 }
 
+enum tg_verdict tg_chain_run(struct tg_chain *c)
+{
+    return run_until(c, c->location->nfilters);
+}
+
+enum tg_verdict tg_chain_run_head(struct tg_chain *c)
+{
+    return run_until(c, c->location->nhead_filters);
+}
+
+static bool has_entered(const struct tg_chain *c, unsigned i)
+{
+    return (c->entered & UINT32_C(1) << i) != 0;
+}
+
+bool tg_chain_wants_response(const struct tg_chain *c)
+{
+    for (unsigned i = 0; c->location != NULL && i < c->location->nfilters; i++)
+        if (has_entered(c, i) && c->location->filters[i]->on_response != NULL)
+            return true;
+    return false;
+}
+
+void tg_chain_response(struct tg_chain *c, const struct tg_response *response)
+{
+    CHECK(c->location != NULL);
+    for (unsigned i = c->location->nfilters; i-- > 0;) {
+        const struct tg_filter *f = c->location->filters[i];
+
+        if (has_entered(c, i) && f->on_response != NULL)
+            f->on_response(c->request, response, c->location->conf[i], c->state[i]);
+    }
+}
+
 void tg_chain_done(struct tg_chain *c)
 {
     if (c->location == NULL)
         return;
-    while (c->entered > 0) {
-        const struct tg_filter *f = c->location->filters[--c->entered];
+    for (unsigned i = c->location->nfilters; i-- > 0;) {
+        const struct tg_filter *f = c->location->filters[i];
 
-        if (f->on_done != NULL)
-            f->on_done(c->request, c->location->conf[c->entered], c->state[c->entered]);
+        if (has_entered(c, i) && f->on_done != NULL)
+            f->on_done(c->request, c->location->conf[i], c->state[i]);
     }
     c->location = NULL;
 }

@@ -14,7 +14,7 @@ struct tg_chain {
     const struct tg_location *location; /* NULL before begin and after done */
     struct tg_request *request;
     unsigned at;                 /* index into location->filters of the filter to call next */
-    unsigned entered;            /* how many filters' on_request ran */
+    uint32_t entered;            /* filters whose on_request ran, one bit each by position */
     unsigned turns;              /* of the current filter */
     void *state[TG_MAX_FILTERS]; /* by position; in the request's arena */
 };
@@ -30,6 +30,16 @@ void tg_chain_begin(struct tg_chain *c, const struct tg_location *location,
  * walker does, behind the last one.
  */
 enum tg_verdict tg_chain_run(struct tg_chain *c);
+
+/* The same for the filters that run on the request's head, before its body comes. A request with a
+ * violation does not pass them. */
+enum tg_verdict tg_chain_run_head(struct tg_chain *c);
+
+/* The answer has come in full: tells the filters entered, in reverse order. */
+void tg_chain_response(struct tg_chain *c, const struct tg_response *response);
+
+/* True when one of the filters entered wants to be told. */
+bool tg_chain_wants_response(const struct tg_chain *c);
 
 /* Runs on_done in reverse order for the filters entered. Harmless before begin and when repeated.
  */

@@ -21,13 +21,32 @@ enum tg_verdict {
     TG_FAIL      /* the filter broke; only as `return tg_fail(...)`; a 500 */
 };
 
-/* What a filter relies on and does; the order is checked against it when the file is loaded. */
+/*
+ * What a filter relies on and does; the order is checked against it when the file is loaded. A
+ * filter with no trait, or TG_SIGNS alone, runs on the request's head, before the body comes. The
+ * body is collected only for the first filter of a location that has another trait, and for those
+ * behind it; where none has, the body streams.
+ */
 enum tg_filter_traits {
     TG_NEEDS_DOCUMENT = 1 << 0, /* must stand behind a filter with TG_GIVES_DOCUMENT */
     TG_GIVES_DOCUMENT = 1 << 1,
     TG_CHANGES_BODY = 1 << 2, /* must stand before every filter with TG_JUDGES_BODY */
     TG_JUDGES_BODY = 1 << 3,
-    TG_SIGNS = 1 << 4, /* must be last */
+    TG_SIGNS = 1 << 4,      /* must be last */
+    TG_NEEDS_BODY = 1 << 5, /* wants r->body, whatever it is */
+};
+
+/* The traits of filters that look into the body as a document. A request that has no body, of a
+ * method that needs none (GET, HEAD, DELETE, OPTIONS, TRACE), passes them by. */
+enum { TG_OF_DOCUMENT = TG_NEEDS_DOCUMENT | TG_GIVES_DOCUMENT | TG_CHANGES_BODY | TG_JUDGES_BODY };
+
+/* What came back, when all of it has come (never its body). */
+struct tg_response {
+    int status;                    /* the upstream's */
+    const struct tg_field *fields; /* of its head, in the request's arena */
+    unsigned nfields;
+    bool failed;              /* the body says "is_success": false */
+    struct tg_str error_code; /* the body's "error_code" beside it, else empty */
 };
 
 struct tg_filter {
@@ -47,8 +66,15 @@ struct tg_filter {
     /* Undoes on_load when the configuration goes. Must cope with a conf on_load failed on. */
     void (*on_unload)(void *conf);
 
-    /* The whole request is there. Called again after tg_resume() when it returned TG_WAIT. */
+    /* The request's head is there, and all of the body where the traits ask for it. Called again
+     * after tg_resume() when it returned TG_WAIT. */
     enum tg_verdict (*on_request)(struct tg_request *r, const void *conf, void *state);
+
+    /* The upstream has answered in full, after on_request and before on_done; the last filter of
+     * the location is the first one called. Not when the answer was the gateway's own or was cut
+     * off. May be NULL. */
+    void (*on_response)(struct tg_request *r, const struct tg_response *response, const void *conf,
+                        void *state);
 
     /* Exactly once when on_request ran, whatever became of the exchange. May be NULL. */
     void (*on_done)(struct tg_request *r, const void *conf, void *state);
@@ -56,6 +82,12 @@ struct tg_filter {
     /* Appends what was loaded, for -T: comment lines ("# ...\n"). May be NULL. */
     void (*on_dump)(const void *conf, struct tg_buf *out);
 };
+
+/* True when a filter runs once the body has been collected, false when it runs on the head. */
+static inline bool tg_filter_needs_body(const struct tg_filter *f)
+{
+    return (f->traits & (TG_OF_DOCUMENT | TG_NEEDS_BODY)) != 0;
+}
 
 /* `return tg_reply(r, TG_E_..., "detail", "中文")`: refuse with a row of errors.h. The details may
  * be NULL: then the row's own text. They must live as long as the request. */

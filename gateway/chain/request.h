@@ -44,6 +44,7 @@ struct tg_request {
     struct tg_str principal;  /* who calls, as the audit log has it: the AK of a signed request,
                                  else "hmac-sha256:..." of the token; empty: no credentials */
 
+    bool bodyless;      /* has no body and, by its method, needs none */
     struct tg_str body; /* as the client sent it, transfer coding removed */
     struct tg_doc *doc; /* made by the json filter; NULL before */
     uint32_t config;    /* the node of the config object in `doc`, set by the json filter */

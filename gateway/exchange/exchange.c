@@ -21,10 +21,11 @@ static const struct {
     unsigned next;
 } phases[] = {
     [TG_PHASE_HEAD] = {"taking a request in", NEXT(TG_PHASE_ROUTE) | NEXT(TG_PHASE_END)},
-    [TG_PHASE_ROUTE] = {"routing",
-                        NEXT(TG_PHASE_BODY) | NEXT(TG_PHASE_DEPART) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_ROUTE] = {"routing", NEXT(TG_PHASE_FILTER) | NEXT(TG_PHASE_BODY) |
+                                       NEXT(TG_PHASE_DEPART) | NEXT(TG_PHASE_END)},
     [TG_PHASE_BODY] = {"reading the request body", NEXT(TG_PHASE_FILTER) | NEXT(TG_PHASE_END)},
-    [TG_PHASE_FILTER] = {"running the filters", NEXT(TG_PHASE_DEPART) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_FILTER] = {"running the filters",
+                         NEXT(TG_PHASE_BODY) | NEXT(TG_PHASE_DEPART) | NEXT(TG_PHASE_END)},
     [TG_PHASE_DEPART] = {"about to go upstream", NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
     [TG_PHASE_CONNECT] = {"connecting to the upstream", NEXT(TG_PHASE_SEND) | NEXT(TG_PHASE_END)},
     [TG_PHASE_SEND] = {"sending the request to the upstream",

@@ -118,13 +118,15 @@ static void add_forwarded(const struct tg_exchange *x, struct tg_buf *b)
 
 static void add_framing(const struct tg_exchange *x, struct tg_buf *b)
 {
+    if (x->framing == TG_FRAMING_NONE)
+        return;
     if (x->streamed && x->framing == TG_FRAMING_CHUNKED) {
         tg_buf_puts(b, "Transfer-Encoding: chunked\r\n");
-    } else if (!x->streamed || x->framing == TG_FRAMING_LENGTH) {
-        tg_buf_puts(b, "Content-Length: ");
-        tg_buf_u64(b, x->streamed ? x->length : x->forwarded.n);
-        tg_buf_puts(b, "\r\n");
+        return;
     }
+    tg_buf_puts(b, "Content-Length: ");
+    tg_buf_u64(b, x->streamed ? x->length : x->forwarded.n);
+    tg_buf_puts(b, "\r\n");
 }
 
 static struct iovec build_head(const struct tg_exchange *x)

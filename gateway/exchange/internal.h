@@ -98,6 +98,8 @@ struct tg_exchange {
     bool awaits_flush;             /* waits for the end of the turn */
     struct tg_buf response_buffer; /* the answer as far as it came, while await_record holds */
     struct tg_outcome outcome;
+    const struct tg_field *response_fields; /* for filters that want them; else NULL */
+    unsigned nresponse_fields;
     uint64_t bytes_out;
 
     struct tg_str trace_id;  /* of traceparent; empty: none, or not one that can be read */
@@ -198,7 +200,7 @@ void tg_forward_more(struct tg_exchange *x);
 /* Routes the request and, when it has no body, sends it on its way. */
 void tg_exchange_start(struct tg_exchange *x);
 
-/* Calls the filters, again when they waited, and goes on as they say. */
+/* Calls the filters whose turn it is, again when they waited, and goes on as they say. */
 void tg_exchange_run_chain(struct tg_exchange *x);
 
 /* struct tg_client_events. */

@@ -81,6 +81,36 @@ static struct tg_str build_head(struct tg_exchange *x, const struct tg_response_
     return tg_buf_str(b);
 }
 
+/* The fields as they came, but for what ends here: the read buffer does not keep them. */
+static void keep_fields(struct tg_exchange *x, const struct tg_response_head *in)
+{
+    struct tg_field *fields;
+
+    if (!tg_chain_wants_response(&x->chain))
+        return;
+    fields = tg_arena_alloc(&x->arena, in->nfields * sizeof(*fields));
+    for (unsigned i = 0; i < in->nfields; i++)
+        if (!tg_request_head_hop_by_hop(in->fields[i].name, in->connection))
+            fields[x->nresponse_fields++] =
+                (struct tg_field){tg_arena_dup(&x->arena, in->fields[i].name),
+                                  tg_arena_dup(&x->arena, in->fields[i].value)};
+    x->response_fields = fields;
+}
+
+static void tell_filters(struct tg_exchange *x)
+{
+    struct tg_response response = {
+        .status = x->upstream_status,
+        .fields = x->response_fields,
+        .nfields = x->nresponse_fields,
+        .failed = x->outcome.failed,
+        .error_code = tg_str_of(x->outcome.error_code),
+    };
+
+    if (tg_chain_wants_response(&x->chain))
+        tg_chain_response(&x->chain, &response);
+}
+
 /* Returns the head for the client. */
 static struct tg_str take_head(struct tg_exchange *x, const struct tg_response_head *in)
 {
@@ -96,6 +126,7 @@ static struct tg_str take_head(struct tg_exchange *x, const struct tg_response_h
     x->await_record = tg_audit_wants_intent(x->all->audit);
     tg_exchange_to(x, TG_PHASE_RELAY);
     tg_outcome_init(&x->outcome);
+    keep_fields(x, in);
     return build_head(x, in);
 }
 
@@ -181,6 +212,7 @@ static void finish(struct tg_exchange *x, struct tg_str head, struct tg_str data
 {
     emit(x, head, data, true);
     release_peer(x, extra);
+    tell_filters(x);
     tg_exchange_end(x, TG_E_DONE, "");
 }
 

@@ -32,11 +32,28 @@ static bool route(struct tg_exchange *x)
         return false;
     }
     r->route = x->location->pattern;
-    x->streamed = x->location->nfilters == 0;
-    if (!x->streamed && r->target.n > r->path.n && r->target.p[r->path.n] == '/')
+    x->streamed = x->location->nhead_filters == x->location->nfilters;
+    if (x->location->nfilters > 0 && r->target.n > r->path.n && r->target.p[r->path.n] == '/')
         r->target = tg_arena_printf(&x->arena, "%.*s%.*s", TG_STR_ARG(r->path),
                                     TG_STR_ARG(tg_str_skip(r->target, r->path.n + 1)));
     return true;
+}
+
+/* Methods whose requests usually have no content (RFC 9110 section 9.3). */
+static bool needs_no_body(struct tg_str method)
+{
+    static const char *const methods[] = {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"};
+
+    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+        if (tg_str_eq(method, tg_str_of(methods[i])))
+            return true;
+    return false;
+}
+
+static bool is_bodyless(const struct tg_exchange *x)
+{
+    return needs_no_body(x->request.method) &&
+           (x->framing == TG_FRAMING_NONE || (x->framing == TG_FRAMING_LENGTH && x->length == 0));
 }
 
 static bool body_allowed(struct tg_exchange *x)
@@ -45,7 +62,7 @@ static bool body_allowed(struct tg_exchange *x)
 
     if (most == 0 && !x->streamed)
         most = TG_JUDGED_BODY_MAX;
-    if (!x->streamed && x->framing == TG_FRAMING_NONE) {
+    if (!x->streamed && x->framing == TG_FRAMING_NONE && !x->request.bodyless) {
         tg_exchange_end(x, TG_E_LENGTH_REQUIRED, "");
         return false;
     }
@@ -82,17 +99,33 @@ static void go_upstream(struct tg_exchange *x)
 
 /* --- the filters --- */
 
+static void collect(struct tg_exchange *x);
+
+/* All filters that could run have let the request pass: what follows is the body for the others, or
+ * the upstream. */
+static void pass(struct tg_exchange *x)
+{
+    send_continue(x);
+    if (x->chain.at < x->location->nfilters) {
+        collect(x);
+        return;
+    }
+    if (!x->streamed)
+        x->forwarded = tg_request_forwarded_body(&x->request);
+    go_upstream(x);
+}
+
 void tg_exchange_run_chain(struct tg_exchange *x)
 {
     uint64_t started = tg_clock_mono_now();
-    enum tg_verdict verdict = tg_chain_run(&x->chain);
+    bool head = x->chain.at < x->location->nhead_filters;
+    enum tg_verdict verdict = head ? tg_chain_run_head(&x->chain) : tg_chain_run(&x->chain);
 
     x->filter_us += tg_clock_mono_now() - started;
     switch (verdict) {
     case TG_NEXT:
         tg_timer_clear(&x->timer);
-        x->forwarded = tg_request_forwarded_body(&x->request);
-        go_upstream(x);
+        pass(x);
         return;
     case TG_WAIT:
         tg_exchange_deadline(x, (int64_t)x->request.wait_ms * 1000);
@@ -107,7 +140,11 @@ void tg_exchange_run_chain(struct tg_exchange *x)
     TG_UNREACHABLE();
 }
 
-/* --- the body --- */
+static void filter(struct tg_exchange *x)
+{
+    tg_exchange_to(x, TG_PHASE_FILTER);
+    tg_exchange_run_chain(x);
+}
 
 void tg_exchange_start(struct tg_exchange *x)
 {
@@ -117,18 +154,18 @@ void tg_exchange_start(struct tg_exchange *x)
         tg_exchange_end(x, TG_E_AUDIT, "");
         return;
     }
+    x->request.bodyless = is_bodyless(x);
     if (!route(x) || !tg_exchange_acquire(x) || !tg_exchange_max_forwards(x) || !body_allowed(x))
         return;
-    send_continue(x);
-    if (x->streamed) {
-        go_upstream(x);
-        return;
-    }
-    tg_exchange_to(x, TG_PHASE_BODY);
-    tg_chain_begin(&x->chain, x->location, &x->request);
-    if (x->body_complete)
-        tg_exchange_on_body_end(x);
+    if (x->location->nfilters > 0)
+        tg_chain_begin(&x->chain, x->location, &x->request);
+    if (x->location->nhead_filters > 0)
+        filter(x);
+    else
+        pass(x);
 }
+
+/* --- the body --- */
 
 void tg_exchange_on_body(void *exchange, struct tg_str data)
 {
@@ -161,21 +198,29 @@ static struct tg_str collected(struct tg_exchange *x)
     return (struct tg_str){p, n};
 }
 
+static void finish_body(struct tg_exchange *x)
+{
+    if (x->request.body.p == NULL)
+        x->request.body = collected(x);
+    filter(x);
+}
+
+/* Of a body that came while filters of the head waited, some or all is there already. */
+static void collect(struct tg_exchange *x)
+{
+    tg_exchange_to(x, TG_PHASE_BODY);
+    if (x->body_complete)
+        finish_body(x);
+}
+
 void tg_exchange_on_body_end(void *exchange)
 {
     struct tg_exchange *x = exchange;
 
     CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
-    if (x->phase == TG_PHASE_END)
-        return;
     x->body_complete = true;
-    if (x->streamed)
-        return;
-    CHECK(x->phase == TG_PHASE_BODY);
-    if (x->request.body.p == NULL)
-        x->request.body = collected(x);
-    tg_exchange_to(x, TG_PHASE_FILTER);
-    tg_exchange_run_chain(x);
+    if (x->phase == TG_PHASE_BODY)
+        finish_body(x);
 }
 
 void tg_exchange_on_read_done(void *exchange)

@@ -496,8 +496,9 @@ const struct tg_directive tg_location_directives[] = {
      .min_args = 1,
      .max_args = TG_MAX_FILTERS,
      .syntax = "NAME...",
-     .help = "The filters a request goes through, in this order. Without them requests are passed "
-             "on as they come."},
+     .help =
+         "The filters a request goes through, in this order. Those before the first one that looks "
+         "into the body run on the head alone; where none does, bodies stream."},
     {.name = "proxy_pass",
      .contexts = TG_IN_LOCATION,
      .kind = TG_CONF_CUSTOM,
@@ -510,8 +511,9 @@ const struct tg_directive tg_location_directives[] = {
      RANGE(0, 1024 * 1024 * MB),
      LOCATION(client_max_body_size),
      .fallback = "0",
-     .help = "Largest request body (413). `0`: one megabyte where filters run, no limit where the "
-             "body only passes through."},
+     .help =
+         "Largest request body (413). `0`: one megabyte where filters look into the body, no limit "
+         "where it only passes through."},
     {.name = "forwarded",
      .contexts = LOCATIONS,
      .kind = TG_CONF_ENUM,

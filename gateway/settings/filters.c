@@ -82,6 +82,16 @@ static bool take_filter(struct tg_conf *c, const struct tg_conf_item *item, stru
     return true;
 }
 
+/* How many run before the body comes. */
+static unsigned count_head(const struct tg_location *l)
+{
+    unsigned n = 0;
+
+    while (n < l->nfilters && !tg_filter_needs_body(l->filters[n]))
+        n++;
+    return n;
+}
+
 bool tg_set_filters(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                     const struct tg_directive *d)
 {
@@ -92,6 +102,7 @@ bool tg_set_filters(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     l->nfilters = 0;
     for (unsigned i = 1; i < item->nargs; i++)
         ok = take_filter(c, item, item->args[i], l) && ok;
+    l->nhead_filters = count_head(l);
     return ok && check_order(c, item, l);
 }
 

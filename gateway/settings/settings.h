@@ -94,6 +94,7 @@ struct tg_location {
     unsigned line;
     const struct tg_filter *filters[TG_MAX_FILTERS]; /* in the order written */
     unsigned nfilters;
+    unsigned nhead_filters;            /* of them, those before the first that needs the body */
     unsigned nloaded;                  /* filters whose on_load ran, for tg_settings_end() */
     void *filter_conf[TG_MAX_FILTERS]; /* by tg_filter_index(), for every known filter */
     void *conf[TG_MAX_FILTERS];        /* of filters[i]; set when it is loaded */

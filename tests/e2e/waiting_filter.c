@@ -1,0 +1,120 @@
+/*
+ * A filter outside the tree that waits: it asks for nothing, but a timer of its own wakes it later,
+ * perhaps too late. It tells in the log what it was told.
+ */
+#include "chain/filter.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+struct waiting_conf {
+    int64_t bell;     /* microseconds until the timer rings; 0: the filter does not wait */
+    int64_t deadline; /* microseconds it waits at most */
+    bool refuse;      /* says no in the end */
+};
+
+static const struct tg_directive directives[] = {
+    {.name = "waiting_bell",
+     .contexts = TG_IN_LOCATION,
+     .kind = TG_CONF_TIME,
+     .max = 60000000,
+     .offset = offsetof(struct waiting_conf, bell),
+     .fallback = "0",
+     .help = "When it is woken."},
+    {.name = "waiting_deadline",
+     .contexts = TG_IN_LOCATION,
+     .kind = TG_CONF_TIME,
+     .min = 1000,
+     .max = 60000000,
+     .offset = offsetof(struct waiting_conf, deadline),
+     .fallback = "30s",
+     .help = "How long it waits."},
+    {.name = "waiting_refuse",
+     .contexts = TG_IN_LOCATION,
+     .kind = TG_CONF_FLAG,
+     .offset = offsetof(struct waiting_conf, refuse),
+     .fallback = "off",
+     .help = "Whether it refuses."},
+    {.name = NULL},
+};
+
+struct waiting_state {
+    bool asked;
+};
+
+/* Outlives the request it is for: the handle tells whether that is still there. */
+struct bell {
+    struct event *timer;
+    struct tg_request_handle handle;
+    char name[32]; /* the request's target */
+};
+
+static void on_ring(evutil_socket_t fd, short what, void *arg)
+{
+    struct bell *b = arg;
+
+    (void)fd, (void)what;
+    tg_log(TG_LOG_NOTICE, "waiting", "%s: %s", b->name,
+           tg_resume(b->handle) ? "woken" : "nobody waits");
+    event_free(b->timer);
+    free(b);
+}
+
+static void set_bell(struct tg_request *r, int64_t us)
+{
+    struct timeval tv = {us / 1000000, us % 1000000};
+    struct bell *b = calloc(1, sizeof(*b));
+
+    b->handle = tg_request_handle(r);
+    memcpy(b->name, r->target.p, r->target.n < sizeof(b->name) ? r->target.n : sizeof(b->name) - 1);
+    b->timer = event_new(tg_request_loop(r), -1, 0, on_ring, b);
+    event_add(b->timer, &tv);
+}
+
+static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *state)
+{
+    const struct waiting_conf *c = conf;
+    struct waiting_state *s = state;
+
+    if (c->bell > 0 && !s->asked) {
+        s->asked = true;
+        set_bell(r, c->bell);
+        return tg_wait(r, "waiting for the bell", (unsigned)(c->deadline / 1000));
+    }
+    if (c->refuse)
+        return tg_reply(r, TG_E_LIMITED, NULL, NULL);
+    tg_request_set_field(r, TG_STR("X-Waited"), s->asked ? TG_STR("yes") : TG_STR("no"));
+    return TG_NEXT;
+}
+
+static void on_response(struct tg_request *r, const struct tg_response *response, const void *conf,
+                        void *state)
+{
+    struct tg_str kind = {"", 0};
+
+    (void)conf, (void)state;
+    for (unsigned i = 0; i < response->nfields; i++)
+        if (tg_str_ieq(response->fields[i].name, TG_STR("X-Kind")))
+            kind = response->fields[i].value;
+    tg_log(TG_LOG_NOTICE, "waiting", "%.*s: response %d, kind %.*s, failed %d, code %.*s",
+           TG_STR_ARG(r->target), response->status, TG_STR_ARG(kind), response->failed,
+           TG_STR_ARG(response->error_code));
+}
+
+static void on_done(struct tg_request *r, const void *conf, void *state)
+{
+    (void)conf, (void)state;
+    tg_log(TG_LOG_NOTICE, "waiting", "%.*s: done", TG_STR_ARG(r->target));
+}
+
+const struct tg_filter tg_module_filter = {
+    .abi = TG_FILTER_ABI,
+    .name = "waiting",
+    .help = "Waits for a bell.",
+    .directives = directives,
+    .conf_size = sizeof(struct waiting_conf),
+    .state_size = sizeof(struct waiting_state),
+    .on_request = on_request,
+    .on_response = on_response,
+    .on_done = on_done,
+};
