@@ -7,7 +7,16 @@
 #include <string.h>
 #include <time.h>
 
+/* The first and the last moment tg_clock_text() can write: 1970 and the end of 9999. What is
+ * outside becomes the nearest one: a clock that was never set, a certificate's date. */
+static const int64_t first_moment = 0, last_moment = INT64_C(253402300799999999);
+
 static int64_t frozen;
+
+static int64_t clamp(int64_t us)
+{
+    return us < first_moment ? first_moment : us > last_moment ? last_moment : us;
+}
 
 static int64_t read_clock(clockid_t id)
 {
@@ -24,7 +33,7 @@ uint64_t tg_clock_mono_now(void)
 
 int64_t tg_clock_wall_now(void)
 {
-    return frozen != 0 ? frozen : read_clock(CLOCK_REALTIME);
+    return clamp(frozen != 0 ? frozen : read_clock(CLOCK_REALTIME));
 }
 
 void tg_clock_freeze(int64_t us)
@@ -42,10 +51,12 @@ static void digits(char *out, unsigned value, int n)
 
 void tg_clock_text(int64_t us, char out[TG_CLOCK_TEXT])
 {
-    time_t seconds = (time_t)(us / 1000000);
+    time_t seconds;
     struct tm t;
 
-    CHECK(us >= 0 && gmtime_r(&seconds, &t) != NULL && t.tm_year < 8100);
+    us = clamp(us);
+    seconds = (time_t)(us / 1000000);
+    CHECK(gmtime_r(&seconds, &t) != NULL && t.tm_year < 8100);
     memcpy(out, "0000-00-00T00:00:00.000000Z", TG_CLOCK_TEXT);
     digits(out, (unsigned)t.tm_year + 1900, 4);
     digits(out + 5, (unsigned)t.tm_mon + 1, 2);

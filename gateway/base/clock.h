@@ -9,13 +9,15 @@ enum { TG_CLOCK_TEXT = 28 }; /* bytes of "2026-01-02T03:04:05.678901Z" with its 
 /* Microseconds of the monotonic clock, read now. */
 uint64_t tg_clock_mono_now(void);
 
-/* Microseconds since 1970 UTC, read now; or the time tg_clock_freeze() set. */
+/* Microseconds since 1970 UTC, read now, or the time tg_clock_freeze() set; never before 1970 or
+ * after 9999. */
 int64_t tg_clock_wall_now(void);
 
 /* Stops the wall clock at `us` (tests, `--now` of the command line); 0 lets it run again. */
 void tg_clock_freeze(int64_t us);
 
-/* Writes RFC 3339 text in UTC with microseconds and a NUL. Years 1970 to 9999. */
+/* Writes RFC 3339 text in UTC with microseconds and a NUL. What is before 1970 is written as the
+ * first moment of that year, what is after 9999 as the last one of that. */
 void tg_clock_text(int64_t us, char out[TG_CLOCK_TEXT]);
 
 #endif

@@ -1,8 +1,6 @@
-/* A failed CHECK says where and aborts, also inside the clock and the log that others would say it
- * with. */
+/* A failed CHECK says where and aborts, also inside the log that others would say it with. */
 #include "base/buf.h"
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/log.h"
 
 #include <setjmp.h>
@@ -19,20 +17,6 @@
 static void own_check(void)
 {
     CHECK(1 + 1 == 3);
-}
-
-static void in_the_clock(void)
-{
-    char text[TG_CLOCK_TEXT];
-
-    tg_clock_text(-1, text);
-}
-
-/* The log asks the clock for the time of its line. */
-static void in_the_clock_of_the_log(void)
-{
-    tg_clock_freeze(-1);
-    tg_log(TG_LOG_ERROR, "test", "a line");
 }
 
 static void in_the_log(void)
@@ -70,8 +54,6 @@ static const struct {
 } cases[] = {
     {own_check, "test_check.c:"},
     {own_check, ": own_check: CHECK(1 + 1 == 3) failed\n"},
-    {in_the_clock, ": tg_clock_text: CHECK(us >= 0 "},
-    {in_the_clock_of_the_log, ": tg_clock_text: CHECK(us >= 0 "},
     {in_the_log, ": tg_log: CHECK(more > 0 "},
     {in_a_log_file, ": own_check: CHECK(1 + 1 == 3) failed\n"},
 };
