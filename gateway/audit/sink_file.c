@@ -47,28 +47,9 @@ static void sync_directory(const char *path)
     close(fd);
 }
 
-/* A socket cannot be opened by its /dev/stdout name, but it can be used. */
-static int open_inherited(const char *path)
-{
-    if (strcmp(path, "/dev/stdout") == 0)
-        return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (strcmp(path, "/dev/stderr") == 0)
-        return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-    return -1;
-}
-
 static int open_path(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
-
-    if (fd < 0 && (errno == ENXIO || errno == EACCES)) {
-        int saved = errno;
-
-        fd = open_inherited(path);
-        if (fd < 0)
-            errno = saved;
-    }
-    return fd;
+    return tg_log_file(path, O_NONBLOCK);
 }
 
 /* The same file to be read and overwritten, which an O_APPEND descriptor cannot do (pwrite(2),

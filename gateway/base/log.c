@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static struct {
@@ -28,10 +29,32 @@ const char *tg_log_level_name(enum tg_log_level level)
     return names[level];
 }
 
+/* The standard stream a path names: a socket cannot be opened by that name, and a file or pipe of
+ * another user may not, but the descriptor can be used. */
+static int duplicate_stream(const char *path)
+{
+    if (strcmp(path, "/dev/stdout") == 0)
+        return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (strcmp(path, "/dev/stderr") == 0)
+        return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    return -1;
+}
+
+int tg_log_file(const char *path, int flags)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | flags, 0640);
+    int saved = errno;
+
+    if (fd < 0 && (errno == ENXIO || errno == EACCES)) {
+        fd = duplicate_stream(path);
+        errno = saved;
+    }
+    return fd;
+}
+
 bool tg_log_open(const char *path)
 {
-    int fd =
-        path == NULL ? STDERR_FILENO : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    int fd = path == NULL ? STDERR_FILENO : tg_log_file(path, 0);
 
     if (fd < 0)
         return false;

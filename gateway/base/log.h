@@ -31,6 +31,13 @@ const char *tg_log_level_name(enum tg_log_level level);
  */
 bool tg_log_open(const char *path);
 
+/*
+ * Opens a file that lines are appended to, made with mode 0640 when it is not there; `flags` are
+ * added to open(2)'s. Where /dev/stdout or /dev/stderr cannot be opened by name (a socket, a file
+ * of another user) the result is a duplicate of the descriptor. -1 with errno.
+ */
+int tg_log_file(const char *path, int flags);
+
 /* Writes lines of `level` and more severe ones. */
 void tg_log_level(enum tg_log_level level);
 

@@ -30,7 +30,7 @@ bool tg_set_workers(struct tg_conf *c, const struct tg_conf_item *item, void *ta
 /* Opened and closed again: what fails now would fail at the start. */
 static bool check_log(struct tg_conf *c, const struct tg_conf_item *item, const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    int fd = tg_log_file(path, O_NOCTTY | O_NONBLOCK);
 
     if (fd < 0) {
         tg_conf_error(c, item, "cannot open the log \"%s\": %s", path, strerror(errno));
