@@ -6,6 +6,7 @@
 #include "net/tls.h"
 #include "policy/pattern.h"
 #include "process/control.h"
+#include "process/inherited.h"
 #include "process/master.h"
 
 #include <errno.h>
@@ -129,6 +130,7 @@ static int serve(const struct options *o, const char *prefix)
 
     if (o->test || o->dump)
         return tell(o, settings);
+    tg_inherited_signals();
     return settings != NULL ? tg_master_run(settings, o->file, prefix, o->argv) : EXIT_FAILURE;
 }
 
@@ -172,6 +174,10 @@ int main(int argc, char **argv)
     struct options o = {.file = TG_DEFAULT_CONF, .argv = argv};
     int c;
 
+    if (!tg_inherited_descriptors()) {
+        perror("trainguard: /dev/null");
+        return EXIT_FAILURE;
+    }
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);

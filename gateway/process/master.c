@@ -6,6 +6,7 @@
 #include "net/ticket_keys.h"
 #include "process/child.h"
 #include "process/control.h"
+#include "process/inherited.h"
 #include "process/sandbox.h"
 #include "process/supervisor.h"
 #include "process/systemd.h"
@@ -67,9 +68,10 @@ static bool open_log(const struct tg_settings *s, struct tg_buf *problems)
 
 static unsigned wanted_workers(const struct tg_settings *s)
 {
-    long n = s->worker_processes > 0 ? (long)s->worker_processes : sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned n =
+        s->worker_processes > 0 ? (unsigned)s->worker_processes : tg_inherited_processors();
 
-    return n < 1 ? 1 : n > TG_MAX_WORKERS ? TG_MAX_WORKERS : (unsigned)n;
+    return n > TG_MAX_WORKERS ? TG_MAX_WORKERS : n;
 }
 
 /* Gives the routes their numbers in the counters. */

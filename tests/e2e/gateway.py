@@ -71,9 +71,10 @@ def config(directory, origin, *, tls=None, upstream="", server="", main="", leve
 
 
 class Gateway:
-    """A running gateway. `expect` lists patterns of log lines of level error that are due."""
+    """A running gateway. `expect` lists patterns of log lines of level error that are due; the
+    log is read from its standard error, or from `log` when that is given; `options` are Popen's."""
 
-    def __init__(self, directory, text, expect=()):
+    def __init__(self, directory, text, expect=(), log=None, **options):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(exist_ok=True)
         self.expect = list(expect)
@@ -82,9 +83,10 @@ class Gateway:
         self.ended = False
         path = self.directory / "trainguard.conf"
         path.write_text(text)
-        self.process = subprocess.Popen(
-            [binary(), "-p", f"{self.directory}/", "-c", str(path)],
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+        options = {"stdin": subprocess.DEVNULL} | ({} if log else {"stderr": subprocess.PIPE}) | options
+        self.process = subprocess.Popen([binary(), "-p", f"{self.directory}/", "-c", str(path)],
+                                        text=True, errors="replace", **options)
+        self.log = log or self.process.stderr
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
         due = len(re.findall(r"^\s*listen\s", text, re.M))
@@ -104,7 +106,7 @@ class Gateway:
 
     def read(self):
         """Collects the log until the process ends."""
-        for line in self.process.stderr:
+        for line in self.log:
             with self.changed:
                 self.lines.append(line.rstrip("\n"))
                 self.changed.notify_all()

@@ -1,0 +1,143 @@
+/* What a process gets from whoever started it, made the same everywhere. */
+#include "process/inherited.h"
+
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { MAX_PATH = 4096, MAX_PROCESSORS = 1 << 16 };
+
+/* --- descriptors --- */
+
+/* Writers with descriptors of their own append to a file only if each of them does. */
+static void append_to(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    struct stat st;
+
+    if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        (void)fcntl(fd, F_SETFL, flags | O_APPEND);
+}
+
+bool tg_inherited_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    append_to(STDOUT_FILENO);
+    append_to(STDERR_FILENO);
+    return true;
+}
+
+/* --- signals --- */
+
+void tg_inherited_signals(void)
+{
+    static const struct itimerval none = {{0, 0}, {0, 0}};
+    sigset_t empty;
+
+    for (int i = 1; i < NSIG; i++)
+        (void)signal(i, SIG_DFL); /* refused for KILL, STOP and libc's own */
+    sigemptyset(&empty);
+    (void)sigprocmask(SIG_SETMASK, &empty, NULL);
+    (void)setitimer(ITIMER_REAL, &none, NULL);
+    (void)setitimer(ITIMER_VIRTUAL, &none, NULL);
+    (void)setitimer(ITIMER_PROF, &none, NULL);
+}
+
+/* --- processors --- */
+
+/* The mask's size is the kernel's, which may know more processors than cpu_set_t has bits. */
+static unsigned allowed_processors(void)
+{
+    for (size_t bits = CPU_SETSIZE; bits <= MAX_PROCESSORS; bits *= 2) {
+        cpu_set_t *set = CPU_ALLOC(bits);
+        size_t size = CPU_ALLOC_SIZE(bits);
+        int n = set != NULL && sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+        bool larger = set != NULL && n == 0 && errno == EINVAL;
+
+        CPU_FREE(set);
+        if (n > 0)
+            return (unsigned)n;
+        if (!larger)
+            break;
+    }
+    return 1;
+}
+
+/* "QUOTA PERIOD" in microseconds, or "max PERIOD", in cpu.max of one cgroup. */
+static unsigned quota_of(const char *root, struct tg_str path)
+{
+    char name[MAX_PATH];
+    unsigned long long quota = 0, period = 0;
+    FILE *file;
+    int n = snprintf(name, sizeof(name), "%s%.*s/cpu.max", root, TG_STR_ARG(path));
+
+    file = n > 0 && n < (int)sizeof(name) ? fopen(name, "re") : NULL;
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%llu %llu", &quota, &period) != 2)
+        quota = 0;
+    fclose(file);
+    if (quota == 0 || period == 0 || quota / period >= MAX_PROCESSORS)
+        return 0;
+    return (unsigned)((quota + period - 1) / period);
+}
+
+/* The cgroup above: "/a/b", "/a", "". */
+static struct tg_str above(struct tg_str path)
+{
+    while (path.n > 0 && path.p[--path.n] != '/')
+        ;
+    return path;
+}
+
+unsigned tg_inherited_quota(const char *root, const char *path)
+{
+    struct tg_str at = tg_str_of(path);
+    unsigned least = 0;
+
+    for (;;) {
+        unsigned one = quota_of(root, at);
+
+        if (one > 0 && (least == 0 || one < least))
+            least = one;
+        if (at.n == 0)
+            return least;
+        at = above(at);
+    }
+}
+
+/* The line of cgroup v2 in /proc/self/cgroup is "0::PATH". */
+static unsigned own_quota(void)
+{
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    char line[MAX_PATH];
+    unsigned quota = 0;
+
+    if (file == NULL)
+        return 0;
+    while (fgets(line, sizeof(line), file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "0::", 3) == 0)
+            quota = tg_inherited_quota("/sys/fs/cgroup", line + 3);
+    }
+    fclose(file);
+    return quota;
+}
+
+unsigned tg_inherited_processors(void)
+{
+    unsigned allowed = allowed_processors();
+    unsigned quota = own_quota();
+
+    return quota > 0 && quota < allowed ? quota : allowed;
+}

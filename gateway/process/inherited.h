@@ -1,0 +1,37 @@
+/*
+ * What a process gets from whoever started it: descriptors, signals, processors. Shells, service
+ * managers and container engines differ in all of them; the gateway makes them the same.
+ */
+#ifndef TG_PROCESS_INHERITED_H
+#define TG_PROCESS_INHERITED_H
+
+#include <stdbool.h>
+
+/*
+ * Opens /dev/null on those of the descriptors 0 to 2 that are closed, so that nothing opened later
+ * gets their numbers, and makes writes to the other standard streams append: a file that is shared
+ * ("> file 2>&1") is never overwritten. The first call of main(). False, with errno, when the
+ * kernel refuses.
+ */
+bool tg_inherited_descriptors(void);
+
+/* Gives every signal its default disposition, blocks none, and ends timers that survive execve(2)
+ * (setitimer(2)). */
+void tg_inherited_signals(void);
+
+/*
+ * How many processors the calling process may use, at least 1: those of its affinity mask, and no
+ * more than the cgroup v2 quota (cpu.max) of its own cgroup and of each one above gives, rounded
+ * up.
+ */
+unsigned tg_inherited_processors(void);
+
+/*
+ * The quota part of it: `root` is where the cgroup v2 tree is mounted, `path` the process's own
+ * cgroup in it ("/a/b"), as /proc/self/cgroup has it. Returns the smallest quota on the way to the
+ * root in processors, rounded up, or 0 when there is none. Files that are not there, or make no
+ * sense, set no quota.
+ */
+unsigned tg_inherited_quota(const char *root, const char *path);
+
+#endif
