@@ -26,7 +26,7 @@ struct waiting {
     struct tg_admin *admin;
     struct evhttp_request *request;
     struct event *look;
-    uint32_t before; /* answers the master had given */
+    uint64_t before; /* the reload that had begun last when it asked */
     uint64_t deadline;
     struct waiting *next;
 };
@@ -174,10 +174,9 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 {
     struct waiting *w = arg;
     struct tg_admin *a = w->admin;
-    uint32_t answers = __atomic_load_n(&a->stats->answers, __ATOMIC_ACQUIRE);
     struct evhttp_request *request = w->request;
-
-    bool answered = answers != w->before;
+    struct tg_stats_answer got;
+    bool answered = tg_stats_answered(a->stats, w->before, &got);
 
     (void)fd, (void)what;
     if (!answered && tg_clock_mono_now() < w->deadline)
@@ -187,10 +186,8 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     a->answering--; /* answer() counts it again */
     if (!answered)
         say(a, request, 504, "the master did not answer in time\n");
-    else if (a->stats->answered_well)
-        say(a, request, 200, "reloaded\n");
     else
-        say(a, request, 500, a->stats->answer);
+        say(a, request, got.well ? 200 : 500, got.well ? "reloaded\n" : got.text);
 }
 
 static bool order(struct tg_admin *a, struct evhttp_request *request, enum tg_order what)
@@ -211,7 +208,7 @@ static void post_reload(struct tg_admin *a, struct evhttp_request *request)
     CHECK(w != NULL);
     w->admin = a;
     w->request = request;
-    w->before = __atomic_load_n(&a->stats->answers, __ATOMIC_ACQUIRE);
+    w->before = __atomic_load_n(&a->stats->reload, __ATOMIC_ACQUIRE);
     w->deadline = tg_clock_mono_now() + ANSWER_US;
     w->look = event_new(a->base, -1, EV_PERSIST, on_look, w);
     CHECK(w->look != NULL && event_add(w->look, &look) == 0);

@@ -203,7 +203,7 @@ static void process(const struct tg_stats *s, const struct tg_stats_slot *sum, s
     tg_buf_printf(out, "trainguard_config_reloads_total{result=\"done\"} %lu\n", s->reloads[1]);
     tg_buf_printf(out, "trainguard_config_reloads_total{result=\"failed\"} %lu\n", s->reloads[0]);
     single(out, "config_last_reload_successful", "gauge", "1 unless the last reload failed.",
-           s->answers == 0 || s->answered_well);
+           s->last_reload_well);
     single(out, "connections_accepted_total", "counter", "Connections of clients.",
            sum->counts.accepted);
     single(out, "connections", "gauge", "Connections of clients that are open.",

@@ -1,3 +1,4 @@
+/* How a master is found and spoken to: its pid file, locked, and what came of the last reload. */
 #include "process/control.h"
 
 #include "base/check.h"
@@ -13,11 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 enum {
     ANSWER_US = 60000000, /* how long a reload may take before -s gives up */
-    LOOK_MS = 200,        /* how often it looks whether the master is still there */
     MAX_ANSWER = 65536,
     EXIT_USAGE = 2,
 };
@@ -32,28 +33,58 @@ static char *beside(struct tg_str path, const char *suffix)
     return name;
 }
 
-/* Under another name first, so that nobody reads half of it. */
-static bool write_file(const char *name, struct tg_str text)
+/* Writes a file whole, under another name first so that nobody reads half of it, and, when `lock`
+ * is asked for, locks it before it gets its name. Returns the descriptor, or -1 with errno. */
+static int write_file(const char *name, struct tg_str text, bool lock)
 {
+    static const struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char *fresh = beside(tg_str_of(name), ".new");
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    bool good = fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n;
+    int saved;
 
-    if (fd >= 0)
+    if (fd >= 0 && (write(fd, text.p, text.n) != (ssize_t)text.n ||
+                    (lock && fcntl(fd, F_SETLK, &whole) != 0) || rename(fresh, name) != 0)) {
+        saved = errno;
         close(fd);
-    good = good && rename(fresh, name) == 0;
-    if (!good)
+        errno = saved;
+        fd = -1;
+    }
+    if (fd < 0)
         tg_log(TG_LOG_ERROR, "master", "cannot write %s: %s", name, strerror(errno));
     free(fresh);
-    return good;
+    return fd;
 }
 
-bool tg_control_write_pid(struct tg_str path)
+/* The process that has locked a pid file; 0: nobody, or it is not there. */
+static pid_t owner_of(const char *path)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0 || fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+        lock.l_pid = 0;
+    if (fd >= 0)
+        close(fd);
+    return lock.l_pid;
+}
+
+int tg_control_write_pid(struct tg_str path, pid_t old_master, struct tg_buf *problems)
 {
     char text[16];
     int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+    pid_t owner = owner_of(path.p);
+    int fd;
 
-    return path.n == 0 || write_file(path.p, (struct tg_str){text, (size_t)n});
+    if (owner != 0 && owner != old_master) {
+        tg_log(TG_LOG_EMERG, "master", "%s belongs to process %d", path.p, (int)owner);
+        tg_buf_printf(problems, "[emerg] %s belongs to process %d, which runs\n", path.p,
+                      (int)owner);
+        return -1;
+    }
+    fd = write_file(path.p, (struct tg_str){text, (size_t)n}, true);
+    if (fd < 0)
+        tg_buf_printf(problems, "[emerg] cannot write %s: %s\n", path.p, strerror(errno));
+    return fd;
 }
 
 /* The number in a pid file, or -1 with errno. */
@@ -88,19 +119,29 @@ void tg_control_remove_pid(struct tg_str path)
     free(answer);
 }
 
-void tg_control_answer(struct tg_str path, uint64_t number, bool well, struct tg_str problems)
+void tg_control_answer(struct tg_str path, const struct tg_stats *stats)
 {
+    struct tg_stats_answer *a = malloc(sizeof(*a));
     struct tg_buf text = {0};
     char *name;
+    int fd;
 
-    if (path.n == 0)
+    CHECK(a != NULL);
+    if (path.n == 0) {
+        free(a);
         return;
+    }
     name = beside(path, ".reload");
-    tg_buf_printf(&text, "%d %lu %s\n", (int)getpid(), number, well ? "done" : "failed");
-    tg_buf_add(&text, problems);
-    (void)write_file(name, tg_buf_str(&text));
+    tg_buf_printf(&text, "%d %lu begun\n", (int)getpid(), stats->reload);
+    for (uint64_t n = 0; n < stats->reload && tg_stats_answered(stats, n, a); n = a->number)
+        tg_buf_printf(&text, "%d %lu %s\n%s", (int)getpid(), a->number, a->well ? "done" : "failed",
+                      a->text);
+    fd = write_file(name, tg_buf_str(&text), false);
+    if (fd >= 0)
+        close(fd);
     tg_buf_end(&text);
     free(name);
+    free(a);
 }
 
 /* --- the other side --- */
@@ -142,7 +183,7 @@ static char *pid_path(const char *file, const char *prefix)
     return path;
 }
 
-static struct tg_str read_answer(const char *name, char *text, size_t cap)
+static struct tg_str read_answers(const char *name, char *text, size_t cap)
 {
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, cap) : 0;
@@ -171,45 +212,97 @@ static int watch_folder(const char *path)
     return fd;
 }
 
-static int print_answer(struct tg_str answer)
+static struct tg_str next_word(struct tg_str *line, char end)
 {
-    const char *end = memchr(answer.p, '\n', answer.n);
-    struct tg_str head = {answer.p, end != NULL ? (size_t)(end - answer.p) : answer.n};
-    struct tg_str rest = tg_str_skip(answer, end != NULL ? head.n + 1 : head.n);
+    const char *at = memchr(line->p, end, line->n);
+    struct tg_str word = {line->p, at != NULL ? (size_t)(at - line->p) : line->n};
+
+    *line = tg_str_skip(*line, word.n + (at != NULL));
+    return word;
+}
+
+/* A part of what stands beside the pid file: "PID NUMBER STATE", then problems, one a line. */
+struct reload_answer {
+    uint64_t pid;
+    uint64_t number; /* of the reload, counted by that master */
+    struct tg_str state;
+    struct tg_str problems;
+};
+
+static bool next_answer(struct tg_str *text, struct reload_answer *a)
+{
+    struct tg_str line = next_word(text, '\n');
+
+    if (!tg_str_u64(next_word(&line, ' '), &a->pid) ||
+        !tg_str_u64(next_word(&line, ' '), &a->number))
+        return false;
+    a->state = line;
+    a->problems = (struct tg_str){text->p, 0};
+    while (text->n > 0 && (text->p[0] < '0' || text->p[0] > '9'))
+        (void)next_word(text, '\n');
+    a->problems.n = (size_t)(text->p - a->problems.p);
+    return true;
+}
+
+/* The last reload of that master that began. */
+static uint64_t last_begun(struct tg_str text, pid_t pid)
+{
+    struct reload_answer a;
+
+    return next_answer(&text, &a) && a.pid == (uint64_t)pid ? a.number : 0;
+}
+
+/* The first answer of that master to a reload behind number `before`. */
+static bool find_answer(struct tg_str text, pid_t pid, uint64_t before, struct reload_answer *a)
+{
+    while (next_answer(&text, a))
+        if (a->pid == (uint64_t)pid && a->number > before && !tg_str_eq(a->state, TG_STR("begun")))
+            return true;
+    return false;
+}
+
+static int print_answer(const struct reload_answer *a)
+{
+    struct tg_str rest = a->problems;
 
     while (rest.n > 0) {
-        size_t n;
+        struct tg_str line = next_word(&rest, '\n');
 
-        end = memchr(rest.p, '\n', rest.n);
-        n = end != NULL ? (size_t)(end - rest.p) + 1 : rest.n;
-        fprintf(stderr, "trainguard: %.*s", (int)n, rest.p);
-        rest = tg_str_skip(rest, n);
+        fprintf(stderr, "trainguard: %.*s\n", TG_STR_ARG(line));
     }
-    if (tg_str_ends(head, TG_STR(" done")))
+    if (tg_str_eq(a->state, TG_STR("done")))
         return EXIT_SUCCESS;
     return complain("the reload failed, the old configuration goes on");
 }
 
-/* Waits until the answer differs from the one before. */
-static int await_answer(int watch, const char *name, pid_t pid, struct tg_str before)
+/* A running master. The descriptor stays that process's, whoever gets its number afterwards. */
+struct found {
+    pid_t pid;
+    int fd; /* pidfd_open(2) */
+};
+
+/* Waits for the answer of a reload that began behind number `before`. */
+static int await_answer(int watch, const char *name, const struct found *master, uint64_t before)
 {
     uint64_t deadline = tg_clock_mono_now() + ANSWER_US;
-    struct pollfd one = {watch, POLLIN, 0};
+    struct pollfd both[] = {{watch, POLLIN, 0}, {master->fd, POLLIN, 0}};
     char *text = malloc(MAX_ANSWER);
     char events[4096];
     int status = -1;
 
     CHECK(text != NULL);
     while (status < 0) {
-        struct tg_str now = read_answer(name, text, MAX_ANSWER);
+        struct tg_str all = read_answers(name, text, MAX_ANSWER);
+        uint64_t now = tg_clock_mono_now();
+        struct reload_answer a;
 
-        if (now.n > 0 && !tg_str_eq(now, before))
-            status = print_answer(now);
-        else if (kill(pid, 0) != 0 && errno == ESRCH)
+        if (find_answer(all, master->pid, before, &a))
+            status = print_answer(&a);
+        else if (both[1].revents != 0)
             status = complain("the master ended before it answered");
-        else if (tg_clock_mono_now() > deadline)
+        else if (now > deadline)
             status = complain("the master did not answer in time");
-        else if (poll(&one, 1, LOOK_MS) > 0)
+        else if (poll(both, 2, (int)((deadline - now) / 1000) + 1) > 0)
             while (read(watch, events, sizeof(events)) > 0)
                 ;
     }
@@ -217,22 +310,22 @@ static int await_answer(int watch, const char *name, pid_t pid, struct tg_str be
     return status;
 }
 
-static int reload(const char *path, pid_t pid)
+static int reload(const char *path, const struct found *master)
 {
     char *name = beside(tg_str_of(path), ".reload");
     char *text = malloc(MAX_ANSWER);
     int watch = watch_folder(path);
-    struct tg_str before;
+    uint64_t before;
     int status;
 
     CHECK(text != NULL);
-    before = read_answer(name, text, MAX_ANSWER);
+    before = last_begun(read_answers(name, text, MAX_ANSWER), master->pid);
     if (watch < 0)
         status = complain("cannot watch the folder of %s: %s", path, strerror(errno));
-    else if (kill(pid, SIGHUP) != 0)
+    else if (pidfd_send_signal(master->fd, SIGHUP, NULL, 0) != 0)
         status = complain("cannot signal the master of %s: %s", path, strerror(errno));
     else
-        status = await_answer(watch, name, pid, before);
+        status = await_answer(watch, name, master, before);
     if (watch >= 0)
         close(watch);
     free(text);
@@ -240,18 +333,34 @@ static int reload(const char *path, pid_t pid)
     return status;
 }
 
-static int send_to(const char *path, int signal_number)
+static int send_signal(const char *path, const struct found *master, int signal_number)
 {
-    pid_t pid = read_pid(path);
-
-    if (pid < 0)
-        return complain("no master: cannot read %s: %s", path,
-                        errno == EINVAL ? "it holds no process id" : strerror(errno));
+    if (owner_of(path) != master->pid)
+        return complain("no master: %s is not locked by process %d, which is another program's",
+                        path, (int)master->pid);
     if (signal_number == SIGHUP)
-        return reload(path, pid);
-    if (kill(pid, signal_number) != 0)
+        return reload(path, master);
+    if (pidfd_send_signal(master->fd, signal_number, NULL, 0) != 0)
         return complain("cannot signal the master of %s: %s", path, strerror(errno));
     return EXIT_SUCCESS;
+}
+
+/* The lock is looked at when the process is held: its number cannot become another one's between.
+ */
+static int send_to(const char *path, int signal_number)
+{
+    struct found master = {.pid = read_pid(path)};
+    int status;
+
+    if (master.pid < 0)
+        return complain("no master: cannot read %s: %s", path,
+                        errno == EINVAL ? "it holds no process id" : strerror(errno));
+    master.fd = pidfd_open(master.pid, 0);
+    if (master.fd < 0)
+        return complain("no master: process %d of %s: %s", (int)master.pid, path, strerror(errno));
+    status = send_signal(path, &master, signal_number);
+    close(master.fd);
+    return status;
 }
 
 int tg_control_send(const char *file, const char *prefix, const char *word)

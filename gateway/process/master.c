@@ -35,7 +35,7 @@ struct master {
     pid_t heir;       /* the program USR2 started, until it takes over; 0: none */
     pid_t forerunner; /* the master that started this one; 0: none */
     bool replaced;    /* the heir serves: what is shared with it stays */
-    uint64_t reloads;
+    int pid_fd;       /* holds the lock of the pid file; -1: there is none */
     uint64_t watched; /* when the watchdog was last told, monotonic */
     int orders[2];    /* pipe from the admin process, one byte per order */
 };
@@ -124,10 +124,10 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     return false;
 }
 
-static void answer(struct master *m, bool well, const struct tg_buf *problems)
+static void answer(struct master *m, uint64_t number, bool well, const struct tg_buf *problems)
 {
-    tg_stats_answer(m->stats, well, tg_buf_str(problems));
-    tg_control_answer(m->settings->pid, ++m->reloads, well, tg_buf_str(problems));
+    tg_stats_set_answer(m->stats, number, well, tg_buf_str(problems));
+    tg_control_answer(m->settings->pid, m->stats);
     tg_notify("READY=1\nSTATUS=%s", well ? "Serving." : "Serving; the last reload failed.");
 }
 
@@ -159,7 +159,9 @@ static void reload(struct master *m)
     struct tg_buf problems = {0};
     struct tg_settings *stale = m->settings;
     struct tg_settings *fresh;
+    uint64_t number = tg_stats_reload(m->stats);
 
+    tg_control_answer(m->settings->pid, m->stats);
     tg_notify("RELOADING=1\nMONOTONIC_USEC=%lu\nSTATUS=Reloading.", tg_clock_mono_now());
     fresh = tg_settings_read(m->file, m->prefix, &problems);
     if (fresh != NULL)
@@ -168,14 +170,14 @@ static void reload(struct master *m)
         log_problems(tg_buf_str(&problems)); /* warnings */
         tg_listeners_close_unwanted(&m->sockets);
         tg_log(TG_LOG_NOTICE, "master", "reloaded %s", m->file);
-        answer(m, true, &problems);
+        answer(m, number, true, &problems);
         tg_settings_end(stale);
     } else {
         if (fresh != NULL)
             restore_sockets(m);
         log_problems(tg_buf_str(&problems));
         tg_log(TG_LOG_ERROR, "master", "reload failed: the old configuration goes on");
-        answer(m, false, &problems);
+        answer(m, number, false, &problems);
         tg_settings_end(fresh);
     }
     tg_buf_end(&problems);
@@ -219,16 +221,22 @@ static void upgrade(struct master *m)
     tg_log(TG_LOG_NOTICE, "master", "upgrade: the new program is process %d", (int)m->heir);
 }
 
-/* The other half, in the new program: it serves, so the old one may go. */
-static void take_over(struct master *m)
+/* The other half, in the new program: the master that started it, or 0. */
+static pid_t old_master(void)
 {
     struct tg_str text = tg_str_of(getenv(OLD_MASTER_VARIABLE));
     uint64_t pid;
+    bool good = tg_str_u64(text, &pid) && (pid_t)pid == getppid();
 
     unsetenv(OLD_MASTER_VARIABLE);
-    if (!tg_str_u64(text, &pid) || (pid_t)pid != getppid())
+    return good ? (pid_t)pid : 0;
+}
+
+/* The new program serves, so the old one may go. */
+static void take_over(const struct master *m)
+{
+    if (m->forerunner == 0)
         return;
-    m->forerunner = (pid_t)pid;
     tg_notify("MAINPID=%d", (int)getpid());
     tg_log(TG_LOG_NOTICE, "master", "upgrade: process %d may end", (int)m->forerunner);
     kill(m->forerunner, SIGQUIT);
@@ -396,14 +404,15 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
     bool good;
 
     m->pid = getpid();
+    m->forerunner = old_master();
     open_orders(m);
     m->settings = settings;
     if (!tg_listeners_import(&m->sockets))
         tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_LISTENERS_VARIABLE);
     good = enforce(m, settings, problems);
-    if (good && !tg_control_write_pid(settings->pid)) {
-        tg_buf_printf(problems, "[emerg] cannot write %s, the log says why\n", settings->pid.p);
-        good = false;
+    if (good && settings->pid.n > 0) {
+        m->pid_fd = tg_control_write_pid(settings->pid, m->forerunner, problems);
+        good = m->pid_fd >= 0;
     }
     if (!good) {
         m->crew.ending = true;
@@ -422,7 +431,8 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
 
 int tg_master_run(struct tg_settings *settings, const char *file, const char *prefix, char **argv)
 {
-    struct master m = {.file = file, .prefix = prefix, .argv = argv, .stats = tg_stats_new()};
+    struct master m = {
+        .file = file, .prefix = prefix, .argv = argv, .stats = tg_stats_new(), .pid_fd = -1};
     bool inherits = getenv(TG_LISTENERS_VARIABLE) != NULL;
     sigset_t signals = our_signals();
     bool quiet = tg_settings_error_log(settings) != NULL;
@@ -450,6 +460,8 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     tg_buf_end(&problems);
     run(&m, &signals);
     tg_control_remove_pid(m.settings->pid);
+    if (m.pid_fd >= 0)
+        close(m.pid_fd);
     tg_listeners_end(&m.sockets, false);
     tg_settings_end(m.settings);
     tg_wipe(&m.tickets, sizeof(m.tickets));

@@ -21,6 +21,7 @@ struct tg_stats *tg_stats_new(void)
     CHECK(s != MAP_FAILED);
     s->started = tg_clock_wall_now();
     s->routes = 1;
+    s->last_reload_well = true;
     return s;
 }
 
@@ -185,20 +186,45 @@ void tg_stats_turn(struct tg_stats_slot *slot, const struct tg_stats_gauges *gau
     strncpy(slot->trouble, trouble, sizeof(slot->trouble) - 1);
 }
 
-void tg_stats_answer(struct tg_stats *s, bool well, struct tg_str text)
+uint64_t tg_stats_reload(struct tg_stats *s)
 {
-    size_t n = text.n < sizeof(s->answer) ? text.n : sizeof(s->answer) - 1;
+    return __atomic_add_fetch(&s->reload, 1, __ATOMIC_ACQ_REL);
+}
 
+void tg_stats_set_answer(struct tg_stats *s, uint64_t number, bool well, struct tg_str text)
+{
+    struct tg_stats_answer *a = &s->answer[number % TG_STATS_ANSWERS];
+    size_t n = text.n < sizeof(a->text) ? text.n : sizeof(a->text) - 1;
+
+    __atomic_store_n(&a->number, 0, __ATOMIC_SEQ_CST);
     if (n > 0)
-        memcpy(s->answer, text.p, n);
-    s->answer[n] = '\0';
-    s->answered_well = well;
+        memcpy(a->text, text.p, n);
+    a->text[n] = '\0';
+    a->well = well;
+    s->last_reload_well = well;
     s->reloads[well]++;
     if (well) {
         s->generation++;
         s->reloaded = tg_clock_wall_now();
     }
-    __atomic_add_fetch(&s->answers, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&a->number, number, __ATOMIC_SEQ_CST);
+}
+
+bool tg_stats_answered(const struct tg_stats *s, uint64_t before, struct tg_stats_answer *out)
+{
+    for (uint64_t n = before + 1; n <= before + TG_STATS_ANSWERS; n++) {
+        const struct tg_stats_answer *a = &s->answer[n % TG_STATS_ANSWERS];
+        uint64_t number = __atomic_load_n(&a->number, __ATOMIC_SEQ_CST);
+
+        if (number < n)
+            continue;
+        *out = *a;
+        out->text[TG_STATS_ANSWER - 1] = '\0';
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (__atomic_load_n(&a->number, __ATOMIC_SEQ_CST) == number)
+            return true;
+    }
+    return false;
 }
 
 /* --- adding up --- */

@@ -18,7 +18,8 @@ enum {
     TG_STATS_NAMES = 128,      /* names told apart in one slot; more are counted in names_lost */
     TG_STATS_NAME_TEXT = 160,  /* policy and rule have 64 bytes each; longer: names_lost */
     TG_STATS_TROUBLE = 160,
-    TG_STATS_ANSWER = 8192 /* text of the last reload */
+    TG_STATS_ANSWER = 8192, /* text of a reload */
+    TG_STATS_ANSWERS = 4    /* of so many reloads the answers stand */
 };
 
 /* Kinds of limits, as counted. */
@@ -81,6 +82,13 @@ struct tg_stats_slot {
     struct tg_stats_name names[TG_STATS_NAMES];
 };
 
+/* What came of a reload. */
+struct tg_stats_answer {
+    uint64_t number; /* 0: none, or it is being written */
+    uint32_t well;
+    char text[TG_STATS_ANSWER];
+};
+
 /* The map. */
 struct tg_stats {
     int64_t started; /* wall clock */
@@ -91,11 +99,11 @@ struct tg_stats {
     uint64_t reloads[2]; /* failed, done */
     uint64_t generation; /* of the configuration in force, from 1 */
     int64_t reloaded;    /* wall clock of the last reload that was done */
+    uint64_t reload;     /* the number of the last reload that began, from 1 */
     uint32_t draining;   /* the whole gateway ends */
-    uint32_t answers;    /* reloads answered; changes after `answer` and `answered_well` did */
-    uint32_t answered_well;
-    char answer[TG_STATS_ANSWER];
-    uint64_t folding; /* odd while a slot is folded into the past */
+    uint32_t last_reload_well;
+    struct tg_stats_answer answer[TG_STATS_ANSWERS]; /* of reload N: N % TG_STATS_ANSWERS */
+    uint64_t folding;                                /* odd while a slot is folded into the past */
     struct tg_stats_slot past;
     struct tg_stats_slot slot[TG_STATS_SLOTS];
 };
@@ -130,8 +138,19 @@ void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
 void tg_stats_turn(struct tg_stats_slot *slot, const struct tg_stats_gauges *gauges,
                    const struct tg_audit *audit);
 
-/* Notes what happened with a reload (`text` is cut to what fits), for who waits for it. */
-void tg_stats_answer(struct tg_stats *s, bool well, struct tg_str text);
+/* A reload begins: returns its number. The master only. */
+uint64_t tg_stats_reload(struct tg_stats *s);
+
+/* Notes what happened with a reload (`text` is cut to what fits), for who waits for it. The master
+ * only. */
+void tg_stats_set_answer(struct tg_stats *s, uint64_t number, bool well, struct tg_str text);
+
+/*
+ * Copies the answer of the first reload that began when s->reload was greater than `before`, so of
+ * one that has seen what was changed by then; when that one's no longer stands, of the next whose
+ * does. False while there is none.
+ */
+bool tg_stats_answered(const struct tg_stats *s, uint64_t before, struct tg_stats_answer *out);
 
 /*
  * Adds the past and all slots up into *out, which the caller allocates: counts, gauges and names.

@@ -240,20 +240,35 @@ static void readiness(void **state)
     assert_false(ready(f, "[-] serving: the gateway is shutting down\n"));
 }
 
+/* Who asks while a reload is under way gets the answer of the next one, and each its own. */
 static void answers(void **state)
 {
     struct fixture *f = *state;
     static char text[2 * TG_STATS_ANSWER];
+    static struct tg_stats_answer got;
 
     memset(text, 'x', sizeof(text));
-    tg_stats_answer(f->s, false, (struct tg_str){text, sizeof(text)});
-    assert_int_equal(f->s->answers, 1);
-    assert_false(f->s->answered_well);
-    assert_int_equal(strlen(f->s->answer), TG_STATS_ANSWER - 1);
-    tg_stats_answer(f->s, true, TG_STR(""));
-    assert_int_equal(f->s->answers, 2);
+    assert_int_equal(tg_stats_reload(f->s), 1);
+    assert_false(tg_stats_answered(f->s, 0, &got));
+    tg_stats_set_answer(f->s, 1, false, (struct tg_str){text, sizeof(text)});
+    assert_true(tg_stats_answered(f->s, 0, &got));
+    assert_false(got.well);
+    assert_int_equal(strlen(got.text), TG_STATS_ANSWER - 1);
+    assert_false(tg_stats_answered(f->s, 1, &got));
+    assert_int_equal(f->s->generation, 0);
+    assert_int_equal(tg_stats_reload(f->s), 2);
+    tg_stats_set_answer(f->s, 2, true, TG_STR(""));
+    assert_true(tg_stats_answered(f->s, 1, &got));
+    assert_true(got.well);
     assert_int_equal(f->s->generation, 1);
-    assert_string_equal(f->s->answer, "");
+    assert_string_equal(got.text, "");
+    assert_true(tg_stats_answered(f->s, 0, &got));
+    assert_int_equal(got.number, 1);
+    for (uint64_t n = 3; n <= 1 + TG_STATS_ANSWERS; n++)
+        tg_stats_set_answer(f->s, tg_stats_reload(f->s), true, TG_STR(""));
+    assert_true(tg_stats_answered(f->s, 0, &got)); /* the first one's no longer stands */
+    assert_true(got.number > 1 && got.well);
+    assert_false(tg_stats_answered(f->s, 1 + TG_STATS_ANSWERS, &got));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
