@@ -10,6 +10,7 @@
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -73,7 +74,8 @@ enum {
              LANDLOCK_ACCESS_FS_REMOVE_FILE,
     /* every right of the first version: what is not given is denied */
     ALL = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1,
-    FILE_RIGHTS = LANDLOCK_ACCESS_FS_EXECUTE | WRITE
+    FILE_RIGHTS = LANDLOCK_ACCESS_FS_EXECUTE | WRITE,
+    SOCK_TYPE = 0xf, /* the type without SOCK_CLOEXEC and SOCK_NONBLOCK */
 };
 
 /* What names and certificates are looked up in at any time. */
@@ -183,7 +185,6 @@ static const char *const calls[] = {
     "getpeername",
     "getsockopt",
     "setsockopt",
-    "socketpair",
     /* waiting */
     "epoll_wait",
     "epoll_pwait",
@@ -207,8 +208,6 @@ static const char *const calls[] = {
     "openat",
     "close",
     "close_range",
-    "fcntl",
-    "ioctl",
     "dup",
     "dup2",
     "dup3",
@@ -292,17 +291,61 @@ static int allow_calls(scmp_filter_ctx filter)
     return error;
 }
 
-/* Calls whose arguments matter: families of sockets, no memory to run code from, no signal to
+/* One call with each of these values of its argument `arg`. */
+static int allow_values(scmp_filter_ctx filter, int call, unsigned arg, const unsigned long *values,
+                        size_t n)
+{
+    int error = 0;
+
+    for (size_t i = 0; error == 0 && i < n; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+                                 SCMP_CMP(arg, SCMP_CMP_EQ, (scmp_datum_t)values[i], 0));
+    return error;
+}
+
+#define ALLOW_VALUES(filter, call, arg, values)                                                    \
+    allow_values(filter, SCMP_SYS(call), arg, values, sizeof(values) / sizeof(*values))
+
+/* A socket of the families of the network; a unix one for datagrams alone, as syslog takes them:
+ * nobody reaches the admin block's socket with it. */
+static int allow_sockets(scmp_filter_ctx filter)
+{
+    static const unsigned long families[] = {AF_INET, AF_INET6};
+    int error = ALLOW_VALUES(filter, socket, 0, families);
+
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                                 SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0),
+                                 SCMP_A1(SCMP_CMP_MASKED_EQ, SOCK_TYPE, SOCK_DGRAM));
+    return error;
+}
+
+/* What is done with a descriptor; nothing that makes the kernel send signals on its behalf
+ * (F_SETOWN, F_SETSIG, FIOSETOWN, O_ASYNC): they would reach the master. */
+static int allow_descriptors(scmp_filter_ctx filter)
+{
+    static const unsigned long commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL};
+    static const unsigned long requests[] = {FIONREAD, FIONBIO, TCGETS};
+    int error = ALLOW_VALUES(filter, fcntl, 1, commands);
+
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2,
+                                 SCMP_A1(SCMP_CMP_EQ, F_SETFL, 0),
+                                 SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
+    if (error == 0)
+        error = ALLOW_VALUES(filter, ioctl, 1, requests);
+    return error;
+}
+
+/* Calls whose arguments matter: sockets, descriptors, no memory to run code from, no signal to
  * anybody else (abort() is one to itself). */
 static int allow_some(scmp_filter_ctx filter)
 {
-    static const int families[] = {AF_UNIX, AF_INET, AF_INET6};
     struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-    int error = 0;
+    int error = allow_sockets(filter);
 
-    for (size_t i = 0; error == 0 && i < sizeof(families) / sizeof(*families); i++)
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
+    if (error == 0)
+        error = allow_descriptors(filter);
     if (error == 0)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_code);
     if (error == 0)

@@ -1,7 +1,7 @@
 /*
- * What a worker gives up before it sees its first byte from outside: the rights of root, the rest
- * of the file system (Landlock), and the system calls it has no use for (seccomp). A kernel that
- * lacks one of them is said in the log, and the others stay.
+ * What a worker and the admin process give up before they see their first byte from outside: the
+ * rights of root, the rest of the file system (Landlock), and the system calls it has no use for
+ * (seccomp). A kernel that lacks one of them is said in the log, and the others stay.
  */
 #ifndef TG_PROCESS_SANDBOX_H
 #define TG_PROCESS_SANDBOX_H

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -141,6 +142,94 @@ static int more_files(void)
     return setrlimit(RLIMIT_NOFILE, &limit) != 0 ? errno : 0;
 }
 
+/* The far end of a pipe whose other end somebody else could have: as the pipe of orders is. */
+static int other_end(void)
+{
+    int ends[2];
+
+    return pipe2(ends, O_CLOEXEC) == 0 ? ends[0] : -1;
+}
+
+static int own_pipe(void)
+{
+    return fcntl(other_end(), F_SETOWN, getppid()) != 0 ? errno : 0;
+}
+
+static int own_pipe_extended(void)
+{
+    struct f_owner_ex owner = {F_OWNER_PID, getppid()};
+
+    return fcntl(other_end(), F_SETOWN_EX, &owner) != 0 ? errno : 0;
+}
+
+static int choose_signal(void)
+{
+    return fcntl(other_end(), F_SETSIG, SIGTERM) != 0 ? errno : 0;
+}
+
+static int be_told(void)
+{
+    return fcntl(other_end(), F_SETFL, O_ASYNC | O_NONBLOCK) != 0 ? errno : 0;
+}
+
+static int be_told_by_ioctl(void)
+{
+    int on = 1;
+
+    return ioctl(other_end(), FIOASYNC, &on) != 0 ? errno : 0;
+}
+
+static int own_by_ioctl(void)
+{
+    int pid = getppid();
+
+    return ioctl(socket(AF_INET, SOCK_STREAM, 0), FIOSETOWN, &pid) != 0 ? errno : 0;
+}
+
+static int lease(void)
+{
+    return fcntl(open(written, O_RDONLY), F_SETLEASE, F_RDLCK) != 0 ? errno : 0;
+}
+
+static int type_for_others(void)
+{
+    char c = '\n';
+
+    return ioctl(other_end(), TIOCSTI, &c) != 0 ? errno : 0;
+}
+
+static int unix_stream(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0 ? errno : 0;
+}
+
+static int unix_sequence(void)
+{
+    return socket(AF_UNIX, SOCK_SEQPACKET, 0) < 0 ? errno : 0;
+}
+
+static int unix_pair(void)
+{
+    int ends[2];
+
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 ? errno : 0;
+}
+
+static int unix_datagram(void)
+{
+    return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) < 0 ? errno : 0;
+}
+
+static int use_descriptors(void)
+{
+    int fd = other_end(), n;
+
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || fcntl(fd, F_GETFL) < 0 ||
+        fcntl(fd, F_DUPFD_CLOEXEC, 3) < 0 || ioctl(fd, FIONREAD, &n) != 0)
+        return errno;
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(void);
@@ -164,6 +253,19 @@ static const struct {
     {"send a signal", signal_others, 0, EPERM},
     {"give a file away", change_owner, 0, EPERM},
     {"raise a limit", more_files, 0, EPERM},
+    {"have the kernel signal the parent", own_pipe, 0, EPERM},
+    {"have it signal the parent, in the other way", own_pipe_extended, 0, EPERM},
+    {"choose the signal", choose_signal, 0, EPERM},
+    {"have a pipe send signals", be_told, 0, EPERM},
+    {"have a pipe send signals, by ioctl", be_told_by_ioctl, 0, EPERM},
+    {"have a socket signal the parent, by ioctl", own_by_ioctl, 0, EPERM},
+    {"take a lease", lease, 0, EPERM},
+    {"type on the terminal", type_for_others, 0, EPERM},
+    {"make a unix stream, as the admin socket takes", unix_stream, 0, EPERM},
+    {"make a unix sequence of packets", unix_sequence, 0, EPERM},
+    {"make a pair of unix sockets", unix_pair, 0, EPERM},
+    {"make a unix socket for datagrams", unix_datagram, 0, 0},
+    {"use descriptors", use_descriptors, 0, 0},
 };
 
 static int in_a_child(int (*run)(void), bool closed)
@@ -212,6 +314,9 @@ static void test_open_before(void **state)
     assert_int_equal(in_a_child(become_two, false), 0);
     assert_int_equal(in_a_child(memory_to_code, false), 0);
     assert_int_equal(in_a_child(signal_others, false), 0);
+    assert_int_equal(in_a_child(own_pipe, false), 0);
+    assert_int_equal(in_a_child(choose_signal, false), 0);
+    assert_int_equal(in_a_child(unix_stream, false), 0);
 }
 
 static int make_files(void **state)
