@@ -161,7 +161,7 @@ class Container:
 def life(container, folders, origin, go):
     """Probes, a swapped ConfigMap, and the end while a request is under way."""
     admin, port = (int(m[1]) for m in container.wait(r"listening on 127\.0\.0\.1:(\d+)"))
-    for probe in ("/readyz", "/healthz"):
+    for probe in ("/readyz", "/healthz", "/livez"):
         check(ask(admin, request(target=probe)).status == 200, probe)
     status = pathlib.Path(f"/proc/{container.pid}/status").read_text()
     check(re.search(rf"^Uid:\t{USER}\t{USER}\t", status, re.M), "the user")

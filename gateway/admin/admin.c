@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -15,10 +16,12 @@ enum {
     ADMIN_MAGIC = 0x61646d69,
     MAX_BODY = 4096,
     MAX_HEAD = 16384,
-    IDLE_S = 30,          /* a question that does not come, an answer that is not taken */
-    LOOK_US = 10000,      /* how often it looks whether the master has answered */
-    ANSWER_US = 60000000, /* how long that may take */
-    GOODBYE_US = 500000,  /* for connections without a question, when it ends */
+    IDLE_S = 30,           /* a question that does not come, an answer that is not taken */
+    LOOK_US = 10000,       /* how often it looks whether the master has answered */
+    ANSWER_US = 60000000,  /* how long that may take */
+    GOODBYE_US = 500000,   /* for connections without a question, when it ends */
+    MAX_DESCRIPTORS = 256, /* connections and all else that is open; more wait in the queue */
+    PAUSE_US = 200000,     /* how long nobody is accepted then */
 };
 
 /* A reload somebody waits for. */
@@ -104,6 +107,15 @@ static void answer_buf(struct tg_admin *a, struct evhttp_request *request, int s
 static void get_health(struct tg_admin *a, struct evhttp_request *request)
 {
     say(a, request, 200, "ok\n");
+}
+
+/* A worker whose loop stands still longer than the master would let it is beyond the master's help.
+ */
+static void get_live(struct tg_admin *a, struct evhttp_request *request)
+{
+    bool good = tg_stats_turning(a->stats, (uint64_t)a->settings->worker_hang_timeout);
+
+    say(a, request, good ? 200 : 503, good ? "ok\n" : "a worker does not turn its loop\n");
 }
 
 static void get_ready(struct tg_admin *a, struct evhttp_request *request)
@@ -252,11 +264,12 @@ static const struct {
     enum evhttp_cmd_type method;
     void (*run)(struct tg_admin *a, struct evhttp_request *request);
 } routes[] = {
-    {"/healthz", EVHTTP_REQ_GET, get_health},  {"/readyz", EVHTTP_REQ_GET, get_ready},
-    {"/metrics", EVHTTP_REQ_GET, get_metrics}, {"/status", EVHTTP_REQ_GET, get_status},
-    {"/config", EVHTTP_REQ_GET, get_config},   {"/policies", EVHTTP_REQ_GET, get_policies},
-    {"/certs", EVHTTP_REQ_GET, get_certs},     {"/reload", EVHTTP_REQ_POST, post_reload},
-    {"/drain", EVHTTP_REQ_POST, post_drain},   {"/log-level", EVHTTP_REQ_POST, post_log_level},
+    {"/healthz", EVHTTP_REQ_GET, get_health},        {"/livez", EVHTTP_REQ_GET, get_live},
+    {"/readyz", EVHTTP_REQ_GET, get_ready},          {"/metrics", EVHTTP_REQ_GET, get_metrics},
+    {"/status", EVHTTP_REQ_GET, get_status},         {"/config", EVHTTP_REQ_GET, get_config},
+    {"/policies", EVHTTP_REQ_GET, get_policies},     {"/certs", EVHTTP_REQ_GET, get_certs},
+    {"/reload", EVHTTP_REQ_POST, post_reload},       {"/drain", EVHTTP_REQ_POST, post_drain},
+    {"/log-level", EVHTTP_REQ_POST, post_log_level},
 };
 
 static void no_page(struct tg_admin *a, struct evhttp_request *request)
@@ -303,6 +316,57 @@ static void on_closed(struct evhttp_request *request, void *arg)
     route(arg, request, true);
 }
 
+/* --- connections --- */
+
+/* One whose callback tg_admin_drain() took away stays off. */
+static void on_pause_over(evutil_socket_t fd, short what, void *listener)
+{
+    (void)fd, (void)what;
+    (void)evconnlistener_enable(listener);
+}
+
+/* Nobody is accepted for a while: who connects waits in the queue of the socket. */
+static void pause_listener(struct evconnlistener *listener)
+{
+    struct timeval pause = {0, PAUSE_US};
+
+    (void)evconnlistener_disable(listener);
+    CHECK(event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, on_pause_over,
+                          listener, &pause) == 0);
+}
+
+static void pause_socket(struct evhttp_bound_socket *socket, void *arg)
+{
+    (void)arg;
+    pause_listener(evhttp_bound_socket_get_listener(socket));
+}
+
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    (void)arg;
+    tg_log(TG_LOG_WARN, "admin", "cannot accept a connection: %s",
+           evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+    pause_listener(listener);
+}
+
+/* Called with each connection, before libevent makes its own bufferevent for it. Descriptors are
+ * given in order: the next one tells how many there are. */
+static struct bufferevent *on_accept(struct event_base *base, void *arg)
+{
+    struct tg_admin *a = arg;
+    int next = dup(a->orders);
+
+    (void)base;
+    CHECK_MAGIC(a, ADMIN_MAGIC);
+    if (next >= 0)
+        close(next);
+    if (next < 0 || next >= MAX_DESCRIPTORS) {
+        evhttp_foreach_bound_socket(a->open, pause_socket, NULL);
+        evhttp_foreach_bound_socket(a->closed, pause_socket, NULL);
+    }
+    return NULL;
+}
+
 /* --- life --- */
 
 static struct evhttp *server(struct tg_admin *a,
@@ -312,6 +376,7 @@ static struct evhttp *server(struct tg_admin *a,
 
     CHECK(http != NULL);
     evhttp_set_gencb(http, callback, a);
+    evhttp_set_bevcb(http, on_accept, a);
     evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
     evhttp_set_max_body_size(http, MAX_BODY);
     evhttp_set_max_headers_size(http, MAX_HEAD);
@@ -334,9 +399,13 @@ struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stat
     a->open = server(a, on_open);
     a->closed = server(a, on_closed);
     tg_admin_certs(settings, &a->certs);
-    for (const struct tg_listen *l = settings->admin_listens; l != NULL; l = l->next)
-        CHECK(evhttp_accept_socket(l->address.ss_family == AF_UNIX ? a->closed : a->open, l->fd) ==
-              0);
+    for (const struct tg_listen *l = settings->admin_listens; l != NULL; l = l->next) {
+        struct evhttp_bound_socket *socket = evhttp_accept_socket_with_handle(
+            l->address.ss_family == AF_UNIX ? a->closed : a->open, l->fd);
+
+        CHECK(socket != NULL);
+        evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(socket), on_accept_error);
+    }
     return a;
 }
 
@@ -358,8 +427,11 @@ void tg_admin_stop(struct tg_admin *a)
 
 static void unbind(struct evhttp_bound_socket *socket, void *arg)
 {
-    evconnlistener_disable(evhttp_bound_socket_get_listener(socket));
+    struct evconnlistener *listener = evhttp_bound_socket_get_listener(socket);
+
     (void)arg;
+    (void)evconnlistener_disable(listener);
+    evconnlistener_set_cb(listener, NULL, NULL); /* the end of a pause does not enable it */
 }
 
 /* New questions wait in the queue of the socket for the next admin process. */

@@ -2,6 +2,7 @@
  * The process that answers questions about the gateway, on the addresses of the `admin` block:
  *
  *   GET  /healthz       the process is alive
+ *   GET  /livez         200 while every worker turns its event loop, else 503
  *   GET  /readyz        200 when requests can be served, else 503; ?verbose lists the checks
  *   GET  /metrics       Prometheus text
  *   GET  /status        JSON: processes and totals

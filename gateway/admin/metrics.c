@@ -326,7 +326,7 @@ static bool check(struct tg_buf *out, const char *what, bool good, const char *w
     return good;
 }
 
-bool tg_stats_turning(const struct tg_stats *s)
+bool tg_stats_turning(const struct tg_stats *s, uint64_t late)
 {
     uint64_t now = tg_clock_mono_now();
 
@@ -334,7 +334,7 @@ bool tg_stats_turning(const struct tg_stats *s)
         const struct tg_stats_slot *p = &s->slot[i];
         uint64_t beat = p->beat;
 
-        if (p->pid > 0 && !p->old && now > beat + BEAT_LATE_US)
+        if (p->pid > 0 && !p->old && now > beat + (late > BEAT_LATE_US ? late : BEAT_LATE_US))
             return false;
     }
     return true;
@@ -355,7 +355,7 @@ bool tg_stats_ready(const struct tg_stats *s, struct tg_buf *out)
     bool good = check(out, "serving", !s->draining, "the gateway is shutting down");
 
     good &= check(out, "workers", live(s, true) > 0, "no worker is ready");
-    good &= check(out, "event loops", tg_stats_turning(s), "a worker does not turn its loop");
+    good &= check(out, "event loops", tg_stats_turning(s, 0), "a worker does not turn its loop");
     good &= check(out, "audit log", trouble[0] == '\0', trouble);
     return good;
 }

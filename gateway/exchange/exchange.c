@@ -37,11 +37,10 @@ static const struct {
     [TG_PHASE_END] = {"ending", 0},
 };
 
-/* The text of a phase for logs: "while connecting to the upstream". */
-static const char *phase_text(enum tg_phase phase)
+const char *tg_phase_text(unsigned phase)
 {
-    CHECK(phase >= TG_PHASE_HEAD && phase <= TG_PHASE_END);
-    return phases[phase].text;
+    return phase >= TG_PHASE_HEAD && phase <= TG_PHASE_END ? phases[phase].text
+                                                           : "dealing with no request";
 }
 
 void tg_exchange_to(struct tg_exchange *x, enum tg_phase phase)
@@ -49,6 +48,8 @@ void tg_exchange_to(struct tg_exchange *x, enum tg_phase phase)
     CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
     CHECK((phases[x->phase].next & NEXT(phase)) != 0);
     x->phase = phase;
+    if (x->all->shared->slot != NULL)
+        x->all->shared->slot->phase = phase;
 }
 
 void tg_exchange_deadline(struct tg_exchange *x, int64_t us)
@@ -234,7 +235,7 @@ static void log_end(const struct tg_exchange *x, enum tg_phase phase)
         return;
     tg_log(info->level, "exchange",
            "%s%s%.*s, while %s, client %.*s, request \"%.*s %.*s\"%s%.*s, id %.*s", info->message,
-           x->end_detail.n > 0 ? ": " : "", TG_STR_ARG(x->end_detail), phase_text(phase),
+           x->end_detail.n > 0 ? ": " : "", TG_STR_ARG(x->end_detail), tg_phase_text(phase),
            TG_STR_ARG(r->client_address), TG_STR_ARG(r->method), TG_STR_ARG(r->path),
            x->upstream_address.n > 0 ? ", upstream " : "", TG_STR_ARG(x->upstream_address),
            TG_STR_ARG(r->request_id));

@@ -53,6 +53,10 @@ struct tg_exchanges {
 /* What connections tell of requests; the owner is the struct tg_exchanges. */
 extern const struct tg_client_events tg_exchange_client_events;
 
+/* The text of a phase for logs: "connecting to the upstream"; of a number that is none, that there
+ * is no request. */
+const char *tg_phase_text(unsigned phase);
+
 /* Prepares for requests. The members loop, audit, upstreams and shared are set, the others zero. */
 void tg_exchanges_open(struct tg_exchanges *all);
 

@@ -188,6 +188,8 @@ int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *
         return EXIT_FAILURE;
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     unblock_signals();
+    if (settings->sandbox)
+        tg_sandbox_enter(NULL, tg_settings_error_log(settings));
     if (getppid() == parent) {
         report(ready);
         tg_admin_run(a);

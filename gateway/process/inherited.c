@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -51,6 +52,20 @@ void tg_inherited_signals(void)
     (void)setitimer(ITIMER_REAL, &none, NULL);
     (void)setitimer(ITIMER_VIRTUAL, &none, NULL);
     (void)setitimer(ITIMER_PROF, &none, NULL);
+}
+
+/* --- limits --- */
+
+uint64_t tg_inherited_limits(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return 0;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        (void)getrlimit(RLIMIT_NOFILE, &files);
+    return files.rlim_cur;
 }
 
 /* --- processors --- */

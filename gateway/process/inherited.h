@@ -6,6 +6,7 @@
 #define TG_PROCESS_INHERITED_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Opens /dev/null on those of the descriptors 0 to 2 that are closed, so that nothing opened later
@@ -18,6 +19,9 @@ bool tg_inherited_descriptors(void);
 /* Gives every signal its default disposition, blocks none, and ends timers that survive execve(2)
  * (setitimer(2)). */
 void tg_inherited_signals(void);
+
+/* Raises the limit on open descriptors as far as the process may (setrlimit(2)) and returns it. */
+uint64_t tg_inherited_limits(void);
 
 /*
  * How many processors the calling process may use, at least 1: those of its affinity mask, and no

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024 };
+enum { BACKLOG = 1024, ADMIN_MODE = 0660 };
 
 static bool same_address(const struct sockaddr_storage *a, socklen_t a_len,
                          const struct sockaddr_storage *b, socklen_t b_len)
@@ -77,6 +77,20 @@ static void remove_stale(const struct sockaddr_storage *a, socklen_t len)
     close(fd);
 }
 
+/* The file of a unix socket never has another mode than the one that is wanted: bind(2) makes it
+ * with that of the descriptor. */
+static int bind_socket(int fd, const struct tg_listener *s)
+{
+    mode_t mask = s->mode != 0 ? umask(0) : 0;
+    int result = s->mode != 0 ? fchmod(fd, s->mode) : 0;
+
+    if (result == 0)
+        result = bind(fd, (const struct sockaddr *)&s->address, s->address_len);
+    if (s->mode != 0)
+        umask(mask);
+    return result;
+}
+
 static int open_socket(struct tg_listener *s)
 {
     const struct sockaddr *address = (const struct sockaddr *)&s->address;
@@ -92,7 +106,7 @@ static int open_socket(struct tg_listener *s)
     }
     if (address->sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    if (bind(fd, address, s->address_len) != 0 || listen(fd, BACKLOG) != 0) {
+    if (bind_socket(fd, s) != 0 || listen(fd, BACKLOG) != 0) {
         int error = errno;
 
         close(fd);
@@ -159,7 +173,7 @@ static struct tg_listener *find(struct tg_listener *sockets, const struct tg_lis
     return NULL;
 }
 
-static struct tg_listener *open_new(const struct tg_listen *l, unsigned workers,
+static struct tg_listener *open_new(const struct tg_listen *l, unsigned mode, unsigned workers,
                                     struct tg_buf *problems)
 {
     struct tg_listener *s = calloc(1, sizeof(*s));
@@ -169,6 +183,7 @@ static struct tg_listener *open_new(const struct tg_listen *l, unsigned workers,
     s->asked_len = l->address_len;
     s->address = l->address;
     s->address_len = l->address_len;
+    s->mode = mode;
     s->text = address_text(&l->address);
     if (!open_all(s, workers, problems)) {
         end_socket(s);
@@ -204,19 +219,32 @@ static bool check_free(const struct tg_listen *l, struct tg_buf *problems)
     return good;
 }
 
+/* A socket that stays gets the mode the new configuration wants. */
+static void change_mode(struct tg_listener *s, unsigned mode)
+{
+    if (s->address.ss_family == AF_UNIX && mode != 0 && mode != s->mode &&
+        chmod(((const struct sockaddr_un *)&s->address)->sun_path, mode) != 0)
+        tg_log(TG_LOG_WARN, "listen", "cannot change the mode of %s: %s", s->text, strerror(errno));
+    s->mode = mode;
+}
+
 /* New ones go to the end: the order is that of the settings. */
 static bool open_list(struct tg_listener **sockets, const struct tg_listen *l, bool admin,
                       unsigned workers, struct tg_buf *problems)
 {
     for (; l != NULL; l = l->next) {
         struct tg_listener *s = find(*sockets, l, admin);
+        bool closed = admin && l->mode == 0 && l->address.ss_family == AF_UNIX;
+        unsigned mode = closed ? ADMIN_MODE : l->mode;
 
+        if (s != NULL)
+            change_mode(s, mode);
         if (s != NULL && !open_all(s, workers, problems))
             return false;
         if (s == NULL) {
             struct tg_listener **end = sockets;
 
-            s = open_new(l, workers, problems);
+            s = open_new(l, mode, workers, problems);
             if (s == NULL)
                 return false;
             while (*end != NULL)

@@ -21,10 +21,11 @@ struct tg_listener {
     const char *text; /* "127.0.0.1:8080", owned */
     int fd[TG_MAX_WORKERS];
     unsigned nfd;
-    bool admin;  /* of the admin block: one descriptor, for its process */
-    bool wished; /* by the settings tg_listeners_open() is given */
-    bool wanted; /* by the settings it succeeded with last */
-    bool taken;  /* by a `listen` in a new process */
+    unsigned mode; /* of a unix socket's file; 0: what the umask leaves */
+    bool admin;    /* of the admin block: one descriptor, for its process */
+    bool wished;   /* by the settings tg_listeners_open() is given */
+    bool wanted;   /* by the settings it succeeded with last */
+    bool taken;    /* by a `listen` in a new process */
     struct tg_listener *next;
 };
 

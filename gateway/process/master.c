@@ -20,6 +20,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum {
+    OWN_DESCRIPTORS = 32,  /* of a process that serves nobody */
+    LEAST_CONNECTIONS = 4, /* what a worker takes however low the limit is */
+};
+
 #define OLD_MASTER_VARIABLE "TRAINGUARD_MASTER"
 
 struct master {
@@ -35,6 +40,7 @@ struct master {
     pid_t heir;       /* the program USR2 started, until it takes over; 0: none */
     pid_t forerunner; /* the master that started this one; 0: none */
     bool replaced;    /* the heir serves: what is shared with it stays */
+    int daemon_fd;    /* tells who started it into the background; -1: nobody waits */
     int pid_fd;       /* holds the lock of the pid file; -1: there is none */
     uint64_t watched; /* when the watchdog was last told, monotonic */
     int orders[2];    /* pipe from the admin process, one byte per order */
@@ -82,11 +88,45 @@ static void name_routes(struct tg_stats *stats, struct tg_settings *s)
             l->stats_route = tg_stats_route(stats, l->pattern);
 }
 
+/* A request takes a descriptor on each side; what else a worker has open is a matter of listeners,
+ * and of logs, files and the connections it keeps to upstreams. */
+static void fit_descriptors(struct tg_settings *s, struct tg_buf *problems)
+{
+    uint64_t limit = tg_inherited_limits(), own = OWN_DESCRIPTORS;
+    uint64_t most;
+
+    for (const struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        for (const struct tg_listen *l = v->listens; l != NULL; l = l->next)
+            own += TG_MAX_WORKERS / wanted_workers(s) + 1;
+    most = limit > own + 2 * LEAST_CONNECTIONS ? (limit - own) / 2 : LEAST_CONNECTIONS;
+    if ((uint64_t)s->worker_connections <= most)
+        return;
+    tg_buf_printf(problems,
+                  "[warn] \"worker_connections %ld\" needs %lu descriptors, the limit is %lu "
+                  "(ulimit -n): each worker takes %lu connections\n",
+                  (long)s->worker_connections, own + 2 * (uint64_t)s->worker_connections, limit,
+                  most);
+    s->worker_connections = (int64_t)most;
+}
+
+/* What a child has no business with: what orders the master, and what is the master's own. */
+static void close_own(struct master *m, bool admin)
+{
+    close(m->orders[0]);
+    if (!admin)
+        close(m->orders[1]);
+    if (m->pid_fd >= 0)
+        close(m->pid_fd);
+    if (m->daemon_fd >= 0)
+        close(m->daemon_fd);
+}
+
 /* The life of a child: everything it needs came with fork(). */
 static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int ready)
 {
     struct master *m = owner;
 
+    close_own(m, number == TG_SUPERVISOR_ADMIN);
     if (number == TG_SUPERVISOR_ADMIN) {
         tg_listeners_take(m->sockets, m->settings, number, m->crew.workers);
         return tg_child_admin(m->settings, m->pid, m->stats, m->orders[1], ready);
@@ -110,6 +150,7 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
         return false;
     }
     name_routes(m->stats, fresh);
+    fit_descriptors(fresh, problems);
     fresh->tickets = &m->tickets;
     m->settings = fresh;
     m->crew.workers = wanted_workers(fresh);
@@ -371,7 +412,7 @@ static int64_t watch(struct master *m)
         return -1;
     if (m->watched == 0 || now - m->watched >= (uint64_t)interval) {
         m->watched = now;
-        if (tg_stats_turning(m->stats))
+        if (tg_stats_turning(m->stats, (uint64_t)m->settings->worker_hang_timeout))
             tg_notify("WATCHDOG=1");
     }
     return interval - (int64_t)(now - m->watched);
@@ -385,7 +426,8 @@ static int64_t sooner(int64_t a, int64_t b)
 static void run(struct master *m, const sigset_t *signals)
 {
     while (!m->crew.ending || tg_supervisor_count(&m->crew) > 0) {
-        int64_t wait = sooner(tg_supervisor_respawn(&m->crew), watch(m));
+        int64_t look = tg_supervisor_look(&m->crew, m->settings->worker_hang_timeout);
+        int64_t wait = sooner(sooner(tg_supervisor_respawn(&m->crew), watch(m)), look);
         struct timespec timeout = {wait / 1000000, (wait % 1000000) * 1000};
         int got = wait < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &timeout);
 
@@ -410,6 +452,8 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
     if (!tg_listeners_import(&m->sockets))
         tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_LISTENERS_VARIABLE);
     good = enforce(m, settings, problems);
+    if (good)
+        log_problems(tg_buf_str(problems)); /* warnings */
     if (good && settings->pid.n > 0) {
         m->pid_fd = tg_control_write_pid(settings->pid, m->forerunner, problems);
         good = m->pid_fd >= 0;
@@ -436,10 +480,11 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     bool inherits = getenv(TG_LISTENERS_VARIABLE) != NULL;
     sigset_t signals = our_signals();
     bool quiet = tg_settings_error_log(settings) != NULL;
-    int daemon = settings->daemon && !inherits ? tg_child_daemon(quiet) : -1;
     struct tg_buf problems = {0};
     bool good;
 
+    m.daemon_fd = settings->daemon && !inherits ? tg_child_daemon(quiet) : -1;
+    tg_inherited_limits();
     if (settings->sandbox)
         tg_sandbox_hide();
     signal(SIGPIPE, SIG_IGN);
@@ -453,10 +498,11 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     good = begin(&m, settings, &problems);
     if (good || !quiet)
         problems.n = 0; /* they were told where they were found */
-    if (daemon >= 0)
-        tg_child_daemon_ready(daemon, good, &problems);
+    if (m.daemon_fd >= 0)
+        tg_child_daemon_ready(m.daemon_fd, good, &problems);
     else
         tg_settings_print(&problems);
+    m.daemon_fd = -1;
     tg_buf_end(&problems);
     run(&m, &signals);
     tg_control_remove_pid(m.settings->pid);

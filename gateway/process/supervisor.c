@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "exchange/exchange.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,8 @@ enum {
     MAX_DELAY_US = 10000000, /* at most this long */
     READY_US = 10000000,     /* how long a start may take */
     RETIRE_US = 1000000,     /* how long an old worker may go on taking connections */
+    CUT_US = 2000000,        /* how long one that is cut off may take to write its records */
+    STILL = 2,               /* looks that find one beat before its worker is ended */
 };
 
 static const char *role(unsigned number)
@@ -51,7 +54,8 @@ static struct tg_process *free_entry(struct tg_supervisor *c)
     return NULL;
 }
 
-static void start(struct tg_supervisor *c, unsigned number, unsigned generation, int ready)
+/* `ready` is a pipe: the child keeps its writing end. */
+static void start(struct tg_supervisor *c, unsigned number, unsigned generation, const int ready[2])
 {
     struct tg_process *p = free_entry(c);
     struct tg_stats_slot *slot = NULL;
@@ -64,8 +68,11 @@ static void start(struct tg_supervisor *c, unsigned number, unsigned generation,
     if (number != TG_SUPERVISOR_ADMIN)
         slot = tg_stats_take(c->stats, (unsigned)(p - c->process), number);
     pid = fork();
-    if (pid == 0)
-        exit(c->work(c->owner, number, slot, ready));
+    if (pid == 0) {
+        if (ready[0] >= 0)
+            close(ready[0]);
+        exit(c->work(c->owner, number, slot, ready[1]));
+    }
     if (slot != NULL)
         slot->pid = pid > 0 ? pid : 0;
     if (pid < 0) {
@@ -73,7 +80,8 @@ static void start(struct tg_supervisor *c, unsigned number, unsigned generation,
         postpone(c, number, MAX_DELAY_US);
         return;
     }
-    *p = (struct tg_process){pid, number, generation, tg_clock_mono_now()};
+    *p = (struct tg_process){
+        .pid = pid, .number = number, .generation = generation, .started = tg_clock_mono_now()};
     tg_log(TG_LOG_INFO, "master", "%s %u is process %d", role(number), number, (int)pid);
 }
 
@@ -137,6 +145,51 @@ static void await_retired(struct tg_supervisor *c)
                p->number, (int)p->pid);
 }
 
+static void bury(struct tg_supervisor *c, struct tg_process *p, int status);
+
+/* The oldest generation that drains, 0: there is none. */
+static unsigned oldest(const struct tg_supervisor *c)
+{
+    unsigned least = 0;
+
+    for (const struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+        if (p->pid != 0 && p->generation != c->generation && (least == 0 || p->generation < least))
+            least = p->generation;
+    return least;
+}
+
+/* Waits for a member that was told to end, and ends it when it does not. */
+static void await_end(struct tg_supervisor *c, struct tg_process *p, uint64_t deadline)
+{
+    pid_t ended;
+    int status;
+
+    while ((ended = waitpid(p->pid, &status, WNOHANG)) == 0 && tg_clock_mono_now() < deadline)
+        poll(NULL, 0, 1);
+    if (ended == 0) {
+        kill(p->pid, SIGKILL);
+        ended = waitpid(p->pid, &status, 0);
+    }
+    bury(c, p, ended > 0 ? status : 0);
+}
+
+/* Makes room for `wanted` more by ending the oldest generation as if its shutdown_timeout had
+ * passed, then the next: slow answers must not make reloads impossible. */
+static void make_room(struct tg_supervisor *c, unsigned wanted)
+{
+    while (TG_SUPERVISOR_SIZE - tg_supervisor_count(c) < wanted && oldest(c) != 0) {
+        unsigned generation = oldest(c);
+        uint64_t deadline = tg_clock_mono_now() + CUT_US;
+
+        tg_log(TG_LOG_WARN, "master",
+               "too many workers are still draining: the oldest ones are cut off");
+        tell_some(c, generation, false, SIGTERM);
+        for (struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+            if (p->pid != 0 && p->generation == generation)
+                await_end(c, p, deadline);
+    }
+}
+
 bool tg_supervisor_start(struct tg_supervisor *c)
 {
     unsigned generation = ++c->generations;
@@ -144,10 +197,11 @@ bool tg_supervisor_start(struct tg_supervisor *c)
     bool good;
 
     CHECK(c->workers >= 1 && c->workers <= TG_MAX_WORKERS);
+    make_room(c, c->workers + c->admin);
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
     for (unsigned i = 0; i <= TG_SUPERVISOR_ADMIN; i++)
         if (i < c->workers || (i == TG_SUPERVISOR_ADMIN && c->admin))
-            start(c, i, generation, ends[1]);
+            start(c, i, generation, ends);
     close(ends[1]);
     good = await_ready(ends[0], c->workers + c->admin);
     close(ends[0]);
@@ -244,6 +298,7 @@ bool tg_supervisor_reap(struct tg_supervisor *c, pid_t watched, int *status)
 
 int64_t tg_supervisor_respawn(struct tg_supervisor *c)
 {
+    static const int nobody_waits[2] = {-1, -1};
     uint64_t now = tg_clock_mono_now();
     int64_t wait = -1;
 
@@ -254,12 +309,49 @@ int64_t tg_supervisor_respawn(struct tg_supervisor *c)
             continue;
         if (r->at <= now) {
             r->due = false;
-            start(c, i, c->generation, -1);
+            start(c, i, c->generation, nobody_waits);
         } else if (wait < 0 || (int64_t)(r->at - now) < wait) {
             wait = (int64_t)(r->at - now);
         }
     }
     return wait;
+}
+
+/* --- loops that stand still --- */
+
+/* Only a worker that has begun to turn its loop can stop doing so. */
+static void look_at(struct tg_supervisor *c, struct tg_process *p, int64_t timeout)
+{
+    struct tg_stats_slot *slot = slot_of(c, p);
+    uint64_t beat = slot->beat;
+
+    if (beat != p->beat || !(slot->ready || slot->old)) {
+        p->beat = beat;
+        p->still = 0;
+        return;
+    }
+    if (++p->still < STILL)
+        return;
+    tg_log(TG_LOG_ALERT, "master",
+           "worker %u (process %d) has not turned its event loop for %ld ms, while %s: it is ended",
+           p->number, (int)p->pid, (long)(timeout / 1000), tg_phase_text(slot->phase));
+    kill(p->pid, SIGKILL);
+}
+
+int64_t tg_supervisor_look(struct tg_supervisor *c, int64_t timeout)
+{
+    uint64_t now = tg_clock_mono_now();
+    uint64_t interval = (uint64_t)timeout / STILL;
+
+    if (timeout == 0)
+        return -1;
+    if (now - c->looked >= interval) {
+        c->looked = now;
+        for (struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+            if (p->pid != 0 && slot_of(c, p) != NULL)
+                look_at(c, p, timeout);
+    }
+    return (int64_t)(interval - (now - c->looked));
 }
 
 unsigned tg_supervisor_count(const struct tg_supervisor *c)

@@ -20,6 +20,8 @@ struct tg_process {
     unsigned number; /* which socket of each address is its; or TG_SUPERVISOR_ADMIN */
     unsigned generation;
     uint64_t started;
+    uint64_t beat;  /* of its slot, when it was last looked at */
+    unsigned still; /* looks in a row that found the same beat */
 };
 
 /* A process to be started again, not before `at`. */
@@ -36,6 +38,7 @@ struct tg_supervisor {
     unsigned generations;   /* used so far */
     unsigned workers;       /* wanted */
     bool admin;             /* wanted */
+    uint64_t looked;        /* when tg_supervisor_look() last did, monotonic */
     bool ending;            /* nobody is started any more */
     bool resting;           /* no workers, but the master stays */
     bool failed;            /* somebody died while ending */
@@ -51,7 +54,8 @@ struct tg_supervisor {
 /*
  * Starts all processes of a new generation and waits, at most ten seconds, until each serves. Then
  * the generation is in force and older members are told to drain; it waits, at most one second,
- * until none of them takes connections any more. On failure those it started are ended, the older
+ * until none of them takes connections any more. When there is no room for so many more, the oldest
+ * generations that still drain are cut off first. On failure those it started are ended, the older
  * ones go on, and false is returned.
  */
 bool tg_supervisor_start(struct tg_supervisor *c);
@@ -68,6 +72,14 @@ bool tg_supervisor_reap(struct tg_supervisor *c, pid_t watched, int *status);
 
 /* Starts who is due; returns how long until the next one is, in microseconds, or -1. */
 int64_t tg_supervisor_respawn(struct tg_supervisor *c);
+
+/*
+ * Ends workers whose event loop has not turned for `timeout` microseconds: looks at all of them
+ * twice in that time, and kills who was found at the same beat by two looks in a row, so that a
+ * machine that stood still, the caller with it, ends nobody. They are replaced as any that die.
+ * Returns how long until the next look, in microseconds; -1, and does nothing, when `timeout` is 0.
+ */
+int64_t tg_supervisor_look(struct tg_supervisor *c, int64_t timeout);
 
 /* How many live, members of earlier configurations too. */
 unsigned tg_supervisor_count(const struct tg_supervisor *c);

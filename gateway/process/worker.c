@@ -49,6 +49,14 @@ static void compose(struct tg_worker *w)
     tg_clients_open(&w->clients, w->settings);
 }
 
+/* Several times within worker_hang_timeout: who looks twice in it sees another beat each time. */
+static int64_t heartbeat_interval(const struct tg_settings *s)
+{
+    int64_t often = s->worker_hang_timeout / 8;
+
+    return often > 0 && often < HEARTBEAT_US ? often : HEARTBEAT_US;
+}
+
 struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned number)
 {
     struct tg_audit *audit = open_audit(settings, number);
@@ -63,7 +71,7 @@ struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned num
     tg_loop_open(&w->loop);
     tg_timer_init(&w->heartbeat, w->loop.base, on_heartbeat, w);
     tg_timer_init(&w->drain_timer, w->loop.base, on_drain_timeout, w);
-    tg_timer_set(&w->heartbeat, tg_clock_mono_now(), HEARTBEAT_US);
+    tg_timer_set(&w->heartbeat, tg_clock_mono_now(), heartbeat_interval(settings));
     compose(w);
     return w;
 }
@@ -121,7 +129,7 @@ static void on_heartbeat(void *owner)
     /* who is told that we are not ready sends nothing that would make us try again */
     tg_audit_tick(w->audit);
     give_memory_back(w);
-    tg_timer_set(&w->heartbeat, now, HEARTBEAT_US);
+    tg_timer_set(&w->heartbeat, now, heartbeat_interval(w->settings));
 }
 
 void tg_worker_count(struct tg_worker *w, const struct tg_shared *shared)

@@ -67,6 +67,15 @@ const struct tg_directive tg_main_directives[] = {
      .fallback = "1h",
      .help = "How long the workers of an earlier configuration may take to finish their requests; "
              "what is under way then is cut off, with a record."},
+    {.name = "worker_hang_timeout",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_TIME,
+     RANGE(0, HOUR),
+     MAIN(worker_hang_timeout),
+     .fallback = "30s",
+     .help = "A worker whose event loop has not turned for so long, in a loop of a module for "
+             "example, is killed and replaced, and the log names what it was doing; 0 never. A "
+             "machine that stood still does not count."},
     {.name = "daemon",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_FLAG,
@@ -155,9 +164,12 @@ const struct tg_directive tg_admin_directives[] = {
      .set = tg_set_listen,
      .repeat = true,
      MAIN(admin_listens),
-     .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH",
+     .min_args = 1,
+     .max_args = 2,
+     .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH [mode=OCTAL]",
      .help = "An address for questions about the gateway itself. Anyone who can connect may ask: "
-             "keep it on 127.0.0.1 or a unix socket."},
+             "keep it on 127.0.0.1 or a unix socket. The socket's file has the mode 0660 whatever "
+             "the umask, or the one that is given."},
     {.name = NULL},
 };
 
@@ -319,9 +331,9 @@ const struct tg_directive tg_server_directives[] = {
      .set = tg_set_listen,
      .repeat = true,
      .min_args = 1,
-     .max_args = 3,
+     .max_args = 4,
      SERVER(listens),
-     .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH [tls] [proxy_protocol]",
+     .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH [mode=OCTAL] [tls] [proxy_protocol]",
      .help = "An address clients connect to. A port alone means all IPv4 addresses of the machine, "
              "port 0 a free one. `tls`: clients speak TLS. `proxy_protocol`: each connection "
              "begins with a PROXY header (version 1 or 2), whose address counts as the client's: "

@@ -28,7 +28,8 @@ struct tg_listen {
     const char *text; /* as written */
     const char *file; /* where it stands */
     unsigned line;
-    int fd; /* opened by the worker or its master; -1 before */
+    unsigned mode; /* of a unix socket's file; 0: what the umask leaves */
+    int fd;        /* opened by the worker or its master; -1 before */
     bool tls;
     bool proxy_protocol; /* a PROXY header comes first (proxy_protocol.h) */
     struct tg_listen *next;
@@ -147,8 +148,9 @@ struct tg_settings {
     bool offline;                    /* read by tg_settings_offline() */
     int64_t worker_processes;        /* 0: auto */
     int64_t worker_connections;
-    int worker_cpu_affinity;  /* enum tg_affinity */
-    int64_t shutdown_timeout; /* how long a drain may take */
+    int worker_cpu_affinity;     /* enum tg_affinity */
+    int64_t worker_hang_timeout; /* 0: a loop that stands still is never ended */
+    int64_t shutdown_timeout;    /* how long a drain may take */
     bool daemon;
     struct tg_str error_log; /* file, or "stderr" */
     int error_log_level;     /* enum tg_log_level */

@@ -173,6 +173,27 @@ static bool read_unix(struct tg_conf *c, struct tg_str name, struct tg_listen *l
     return true;
 }
 
+/* "mode=0660" of a unix socket. */
+static bool read_mode(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str word,
+                      struct tg_listen *l)
+{
+    struct tg_str digits = tg_str_skip(word, 5);
+    unsigned mode = 0;
+    bool good = digits.n >= 1 && digits.n <= 4 && l->address.ss_family == AF_UNIX;
+
+    for (size_t i = 0; i < digits.n && good; i++) {
+        good = digits.p[i] >= '0' && digits.p[i] <= '7';
+        mode = mode * 8 + (unsigned)(digits.p[i] - '0');
+    }
+    l->mode = mode;
+    if (good && mode != 0 && mode <= 0777)
+        return true;
+    tg_conf_error(c, item,
+                  "\"mode=\" takes the mode of a unix socket's file, such as 0660, got \"%s\"",
+                  word.p);
+    return false;
+}
+
 /* What stands behind the address. */
 static bool read_listen_options(struct tg_conf *c, const struct tg_conf_item *item,
                                 struct tg_listen *l)
@@ -181,6 +202,11 @@ static bool read_listen_options(struct tg_conf *c, const struct tg_conf_item *it
     int word;
 
     for (unsigned i = 2; i < item->nargs; i++) {
+        if (tg_str_starts(item->args[i], TG_STR("mode="))) {
+            if (!read_mode(c, item, item->args[i], l))
+                return false;
+            continue;
+        }
         if (!tg_conf_word(c, item, item->args[i], words, &word))
             return false;
         l->tls = l->tls || word == 1;

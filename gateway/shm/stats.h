@@ -74,6 +74,7 @@ struct tg_stats_slot {
     uint32_t number;  /* of the worker */
     uint32_t ready;   /* takes connections */
     uint32_t old;     /* of an earlier configuration */
+    uint32_t phase;   /* of the exchange it deals with, or dealt with last; 0: none yet */
     uint64_t started; /* monotonic microseconds */
     uint64_t beat;    /* when it was last seen to turn its loop, monotonic microseconds */
     char trouble[TG_STATS_TROUBLE]; /* of the audit log; "" when there is none */
@@ -167,8 +168,9 @@ void tg_stats_status(const struct tg_stats *s, struct tg_buf *out);
 void tg_stats_family(struct tg_buf *out, const char *name, const char *type, const char *help);
 void tg_stats_label(struct tg_buf *out, const char *name, struct tg_str value);
 
-/* True when every worker of the configuration in force has turned its loop lately. */
-bool tg_stats_turning(const struct tg_stats *s);
+/* True when every worker in force has turned its event loop within `late` microseconds, or within
+ * 15 seconds when that is more. */
+bool tg_stats_turning(const struct tg_stats *s, uint64_t late);
 
 /*
  * True when requests can be served: at least one current worker is ready, all of them turn their

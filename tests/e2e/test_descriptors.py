@@ -1,0 +1,153 @@
+"""Descriptors: how many there may be, who is told, and which of them a process has at all."""
+
+import os
+import pathlib
+import re
+import resource
+import socket
+import stat
+import time
+
+import pytest
+
+from client import Client, ask, request
+from gateway import Gateway, config, sanitized
+from test_processes import PASS
+from test_sandbox import closed
+
+ADMIN = "admin {\n listen 127.0.0.1:0;\n listen unix:admin.sock;\n}"
+
+
+def limited(soft, hard):
+    """Starts with a limit on descriptors."""
+    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))}
+
+
+def process(guard, role):
+    """The last process of that role."""
+    guard.wait_log(r"master: trainguard")
+    return int(guard.matches(rf"{role} \d+ is process (\d+)")[-1][1])
+
+
+def links(pid):
+    """What the descriptors of a process are."""
+    folder = pathlib.Path(f"/proc/{pid}/fd")
+    return {os.readlink(folder / fd) for fd in os.listdir(folder)}
+
+
+def test_too_few_are_told(origin, tmp_path):
+    """`ulimit -n 100` with 1024 connections: the figure that is needed, and what is done instead."""
+    text = config(tmp_path / "g", origin().port, locations=PASS)
+    with Gateway(tmp_path / "g", text, **limited(100, 100)) as guard:
+        guard.wait_log(r'"worker_connections 1024" needs 2\d\d\d descriptors, the limit is 100 '
+                       r"\(ulimit -n\): each worker takes \d+ connections")
+        most = int(guard.matches(r"each worker takes (\d+) connections")[0][1])
+        assert 4 <= most <= 50
+        clients = [Client(guard.port) for _ in range(most)]
+        for client in clients:
+            client.send(request())
+            assert client.final().status == 200
+        for client in clients:
+            client.sock.close()
+
+
+@pytest.mark.parametrize("soft", [20, 64, 1024])
+def test_the_limit_is_raised(origin, tmp_path, soft):
+    """As far as the hard one: nothing is amiss then."""
+    text = config(tmp_path / "g", origin().port, locations=PASS)
+    with Gateway(tmp_path / "g", text, **limited(soft, 4096)) as guard:
+        worker = process(guard, "worker")
+        limits = pathlib.Path(f"/proc/{worker}/limits").read_text(encoding="utf-8")
+        assert re.search(r"Max open files\s+4096\s+4096", limits)
+        assert not guard.matches("worker_connections")
+
+
+@pytest.mark.parametrize("mode", [None, "0600", "0666", "0777"])
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777], ids=oct)
+def test_mode_of_the_admin_socket(origin, tmp_path, umask, mode):
+    """0660 whatever the umask, or what is written; and after a reload what that says."""
+    conf = f"admin {{\n listen unix:admin.sock{f' mode={mode}' if mode else ''};\n}}"
+    text = config(tmp_path / "g", origin().port, locations=PASS, main=conf)
+    (tmp_path / "g").mkdir()
+    with Gateway(tmp_path / "g", text, preexec_fn=lambda: os.umask(umask)) as guard:
+        process(guard, "admin")
+        path = tmp_path / "g/admin.sock"
+        assert stat.S_IMODE(path.stat().st_mode) == int(mode or "0660", 8)
+        (tmp_path / "g/trainguard.conf").write_text(re.sub(r"unix:admin\.sock[^;]*", "unix:admin.sock mode=0640", text))
+        guard.process.send_signal(1)
+        guard.wait_log("reloaded")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def crowd(port, n):
+    """Connections that say nothing."""
+    return [socket.create_connection(("127.0.0.1", port), 30) for _ in range(n)]
+
+
+def test_the_admin_process_has_no_more_to_give(origin, tmp_path):
+    """More connections than descriptors: a pause, not a flood of lines; then it answers again."""
+    text = config(tmp_path / "g", origin().port, locations=PASS, main=ADMIN)
+    with Gateway(tmp_path / "g", text, **limited(64, 64)) as guard:
+        process(guard, "admin")
+        begun = time.monotonic()
+        waiting = crowd(guard.ports[0], 200)
+        guard.wait_log("admin: cannot accept a connection: Too many open files")
+        assert ask(guard.ports[1], request()).status == 200
+        for one in waiting:
+            one.close()
+        assert ask(guard.ports[0], request("GET", "/healthz")).status == 200
+        passed = time.monotonic() - begun
+        assert len(guard.matches("cannot accept a connection")) <= 10 + 10 * passed
+
+
+def test_the_admin_process_takes_so_many(origin, gateway):
+    """More connections than it takes wait in the queue, whatever the limit of descriptors is."""
+    guard = gateway(origin(), locations=PASS, main=ADMIN)
+    admin = process(guard, "admin")
+    with Client(guard.ports[0]) as client:
+        waiting = crowd(guard.ports[0], 600)
+        for _ in range(20):
+            client.send(request("GET", "/healthz"))
+            assert client.final().status == 200
+            assert len(os.listdir(f"/proc/{admin}/fd")) <= 270
+        for one in waiting:
+            one.close()
+    assert ask(guard.ports[0], request("GET", "/healthz")).status == 200
+
+
+def test_who_has_what(origin, gateway):
+    """A worker has nothing of the master's but the log: not the pipe of orders, no pid file, nothing
+    of the admin process; that one cannot read the orders."""
+    guard = gateway(origin(), locations=PASS, main=ADMIN)
+    worker, admin = process(guard, "worker"), process(guard, "admin")
+    assert ask(guard.port, request()).status == 200
+    log = os.readlink(f"/proc/{guard.process.pid}/fd/2")
+    common = {"/dev/null", log, os.readlink(f"/proc/{guard.process.pid}/fd/1")}
+    shared = {link for link in links(guard.process.pid) & links(worker) if "socket:" not in link}
+    assert shared <= common
+    assert not {link for link in links(worker) if "trainguard.pid" in link}
+    assert {link for link in links(worker) & links(admin) if "anon" not in link} <= common
+    orders = {link for link in links(guard.process.pid) & links(admin) if "pipe:" in link} - common
+    assert len(orders) == 1
+    ends = [fd for fd in os.listdir(f"/proc/{admin}/fd")
+            if os.readlink(f"/proc/{admin}/fd/{fd}") in orders]
+    flags = [int(re.search(r"flags:\s+(\d+)", pathlib.Path(f"/proc/{admin}/fdinfo/{fd}").read_text(
+        encoding="utf-8"))[1], 8) for fd in ends]
+    assert [f & os.O_ACCMODE for f in flags] == [os.O_WRONLY]
+
+
+@closed
+def test_the_admin_process_is_closed(origin, gateway):
+    """It reads bytes from the network, too: no capabilities, a filter of system calls; it still can
+    have the gateway reloaded and its log opened anew."""
+    assert not sanitized()
+    guard = gateway(origin(), locations=PASS, main=ADMIN)
+    text = pathlib.Path(f"/proc/{process(guard, 'admin')}/status").read_text(encoding="utf-8")
+    assert re.search(r"^Seccomp:\s+2$", text, re.M) and re.search(r"^NoNewPrivs:\s+1$", text, re.M)
+    assert int(re.search(r"^CapEff:\s+(\w+)$", text, re.M)[1], 16) == 0
+    guard.process.send_signal(10)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(60)
+        sock.connect(str(guard.directory / "admin.sock"))
+        sock.sendall(request("POST", "/reload", b""))
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")

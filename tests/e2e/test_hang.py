@@ -1,0 +1,55 @@
+"""A worker whose event loop stands still is found, ended by the master and replaced."""
+
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from client import Client, ask, request
+from gateway import TOP
+from test_admin import Admin, series
+from test_processes import children
+
+HERE = pathlib.Path(__file__).parent
+ADMIN = "admin {\n listen 127.0.0.1:0;\n}"
+HUNG = r"worker 0 \(process {}\) has not turned its event loop for 1000 ms, while {}: it is ended"
+DUE = [r"has not turned its event loop", r"was killed by signal 9"]
+
+
+@pytest.fixture(name="module", scope="module")
+def built(tmp_path_factory):
+    """A filter that can be made to loop for ever."""
+    path = tmp_path_factory.mktemp("module") / "endless.so"
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-shared", "-fPIC", "-Wall", "-Werror",
+                    f"-I{TOP}/gateway", f"-I{TOP}/filters", "-o", path, HERE / "endless.c"], check=True)
+    return path
+
+
+def test_an_endless_filter(origin, gateway, module):
+    """The master names what it was doing, ends it and starts another; others are served by that."""
+    guard = gateway(origin(), expect=DUE, locations="""
+        location / { filters endless; proxy_pass modelarts; }""",
+                    main=f"worker_hang_timeout 1s; load_module {module}; {ADMIN}")
+    one = Admin(guard)
+    assert (one.get("/livez").status, one.get("/livez").body) == (200, b"ok\n")
+    worker = int(guard.matches(r"worker 0 is process (\d+)")[0][1])
+    with Client(guard.port) as client:
+        client.send(request("PUT", "/endless", b"x"))
+        guard.wait_log(HUNG.format(worker, "running the filters"))
+        assert client.rest() == b""
+    assert ask(guard.port, request("PUT", "/x", b"x"), "PUT").status == 200
+    assert worker not in children(guard.process.pid)
+    assert series(one.get("/metrics").body.decode(), "worker_restarts_total")[""] == 1
+    assert one.get("/livez").status == 200
+
+
+def test_a_stopped_worker_without_requests(origin, gateway):
+    """Stopped, it cannot even take a signal but the last one."""
+    guard = gateway(origin(), expect=DUE, main=f"worker_hang_timeout 1s; {ADMIN}")
+    guard.wait_log(r"master: trainguard")
+    worker = int(guard.matches(r"worker 0 is process (\d+)")[0][1])
+    os.kill(worker, signal.SIGSTOP)
+    guard.wait_log(HUNG.format(worker, "dealing with no request"))
+    guard.wait(lambda: len(guard.matches(r"worker 0 is process")) == 2, "another worker")

@@ -1,0 +1,155 @@
+/* The supervisor with workers that only pretend: loops that stand still, generations too many. */
+#include "process/supervisor.h"
+
+#include "base/clock.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A worker that serves, never drains, and ends when it is told to. */
+static int pretend(void *owner, unsigned number, struct tg_stats_slot *slot, int ready)
+{
+    (void)owner, (void)number;
+    signal(SIGQUIT, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    slot->ready = true;
+    if (ready >= 0)
+        (void)!write(ready, "", 1);
+    close(ready);
+    slot->ready = false;
+    while (pause() < 0)
+        ;
+    return EXIT_FAILURE;
+}
+
+static struct tg_supervisor *begin(unsigned workers)
+{
+    struct tg_supervisor *c = calloc(1, sizeof(*c));
+
+    assert_non_null(c);
+    c->stats = tg_stats_new();
+    c->limits = tg_limits_new();
+    c->workers = workers;
+    c->work = pretend;
+    return c;
+}
+
+static void end(struct tg_supervisor *c)
+{
+    int status;
+
+    c->ending = true;
+    tg_supervisor_tell(c, SIGKILL);
+    while (tg_supervisor_count(c) > 0) {
+        (void)tg_supervisor_reap(c, 0, &status);
+        poll(NULL, 0, 1);
+    }
+    tg_stats_end(c->stats);
+    tg_limits_end(c->limits);
+    free(c);
+}
+
+static unsigned members(const struct tg_supervisor *c, unsigned generation)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < TG_SUPERVISOR_SIZE; i++)
+        n += c->process[i].pid != 0 && c->process[i].generation == generation;
+    return n;
+}
+
+/* Nobody of an old generation ever finishes, and every start succeeds: the oldest ones go. */
+static void too_many_generations(void **state)
+{
+    enum { WORKERS = 60, FIT = TG_SUPERVISOR_SIZE / WORKERS };
+    struct tg_supervisor *c = begin(WORKERS);
+
+    (void)state;
+    for (unsigned i = 1; i <= FIT + 2; i++) {
+        assert_true(tg_supervisor_start(c));
+        assert_int_equal(c->generation, i);
+        for (unsigned g = 1; g <= i; g++)
+            assert_int_equal(members(c, g), i - g < FIT ? WORKERS : 0);
+    }
+    end(c);
+}
+
+/* What the only worker's beat does between looks, and after which of them it is killed. */
+static const struct {
+    const char *beats; /* 't' it turns, 's' it stands still */
+    int killed;        /* by which look, from 1; 0: by none */
+} loops[] = {
+    {"tttttttt", 0}, {"sss", 3},    {"tss", 3},  {"tstststs", 0},
+    {"ststs", 0},    {"tsttss", 6}, {"ttss", 4},
+};
+
+static bool is_dead(struct tg_supervisor *c)
+{
+    int status;
+
+    for (int i = 0; i < 2000 && tg_supervisor_count(c) > 0; i++) {
+        (void)tg_supervisor_reap(c, 0, &status);
+        poll(NULL, 0, 1);
+    }
+    return tg_supervisor_count(c) == 0;
+}
+
+static void loop_stands_still(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(loops) / sizeof(*loops); i++) {
+        struct tg_supervisor *c = begin(1);
+        int look = 0;
+
+        assert_true(tg_supervisor_start(c));
+        c->stats->slot[0].ready = true;
+        for (const char *b = loops[i].beats; *b != '\0'; b++) {
+            c->stats->slot[0].beat += *b == 't';
+            c->looked = 0;
+            assert_true(tg_supervisor_look(c, 60000000) > 29000000);
+            look++;
+            if (look == loops[i].killed) {
+                assert_true(is_dead(c));
+                assert_true(tg_supervisor_respawn(c) >= 0);
+            } else {
+                assert_int_equal(kill(c->process[0].pid, 0), 0);
+                assert_true(c->process[0].still < 2);
+            }
+        }
+        end(c);
+    }
+}
+
+/* Between two looks nothing is looked at, however often the master wakes up. */
+static void looks_have_their_time(void **state)
+{
+    struct tg_supervisor *c = begin(1);
+
+    (void)state;
+    assert_int_equal(tg_supervisor_look(c, 0), -1);
+    assert_true(tg_supervisor_start(c));
+    c->stats->slot[0].ready = true;
+    for (int i = 0; i < 100; i++)
+        assert_true(tg_supervisor_look(c, INT64_C(3600000000)) > 0);
+    assert_int_equal(c->process[0].still, 0);
+    assert_int_equal(kill(c->process[0].pid, 0), 0);
+    end(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(too_many_generations),
+        cmocka_unit_test(loop_stands_still),
+        cmocka_unit_test(looks_have_their_time),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
