@@ -38,6 +38,7 @@ struct tg_admin {
     uint32_t magic;
     const struct tg_settings *settings;
     struct tg_stats *stats;
+    const struct tg_limits *limits;
     int orders;
     struct event_base *base;
     struct evhttp *open;   /* on addresses: GET alone */
@@ -136,6 +137,7 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
     struct tg_buf text = {0};
 
     tg_stats_metrics(a->stats, &text);
+    tg_limits_metrics(a->limits, &text);
     tg_admin_exceptions(a->settings, &text);
     answer_buf(a, request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
@@ -385,7 +387,7 @@ static struct evhttp *server(struct tg_admin *a,
 }
 
 struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stats *stats,
-                              int orders)
+                              const struct tg_limits *limits, int orders)
 {
     struct tg_admin *a = calloc(1, sizeof(*a));
 
@@ -393,6 +395,7 @@ struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stat
     a->magic = ADMIN_MAGIC;
     a->settings = settings;
     a->stats = stats;
+    a->limits = limits;
     a->orders = orders;
     a->base = event_base_new();
     CHECK(a->base != NULL);

@@ -20,7 +20,7 @@
 #define TG_ADMIN_H
 
 #include "settings/settings.h"
-#include "shm/stats.h"
+#include "shm/limits.h"
 
 #include <event2/event.h>
 
@@ -31,10 +31,11 @@ enum tg_order { TG_ORDER_RELOAD = 'r', TG_ORDER_DRAIN = 'q' };
 
 /*
  * Listens on the sockets of settings->admin_listens. `orders` is the pipe to the master. Reads the
- * certificates' files now: as long as it is allowed to. Settings and stats outlive the result.
+ * certificates' files now: as long as it is allowed to. Settings, stats and limits outlive the
+ * result.
  */
 struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stats *stats,
-                              int orders);
+                              const struct tg_limits *limits, int orders);
 
 /* Its loop, for signals. */
 struct event_base *tg_admin_base(const struct tg_admin *a);
@@ -48,6 +49,10 @@ void tg_admin_drain(struct tg_admin *a);
 void tg_admin_end(struct tg_admin *a);
 
 /* --- pages (pages.c) --- */
+
+/* Appends how many keys each limit knows, has forgotten for others, and has let share one entry, as
+ * Prometheus text (metrics.c). */
+void tg_limits_metrics(const struct tg_limits *l, struct tg_buf *out);
 
 /* Appends the exceptions of all policies as Prometheus text: when each expires, and whether it
  * holds now. One that several locations load is told once, by its earliest end. */

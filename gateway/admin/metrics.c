@@ -1,10 +1,11 @@
 /* What the counters look like to who asks: Prometheus text, JSON, readiness. */
+#include "admin/admin.h"
 #include "base/json_writer.h"
-#include "shm/stats.h"
 
 #include "base/check.h"
 #include "base/clock.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 enum { BEAT_LATE_US = 15000000 }; /* a worker that turned no loop for so long hangs */
@@ -159,6 +160,33 @@ static void limited(const struct tg_stats_counts *c, struct tg_buf *out)
         for (unsigned dry = 0; dry < 2; dry++)
             tg_buf_printf(out, "trainguard_limited_total{limit=\"%s\",dry_run=\"%s\"} %lu\n",
                           words[k], dry != 0 ? "true" : "false", c->limited[k][dry]);
+}
+
+/* One sample of each table. */
+static void limit_tables(const struct tg_limits *l, const char *name, const char *type,
+                         const char *help, size_t member, struct tg_buf *out)
+{
+    uint64_t now = tg_clock_mono_now();
+    struct tg_limit_table t;
+
+    tg_stats_family(out, name, type, help);
+    for (unsigned i = 0; tg_limit_table_at(l, i, now, &t); i++) {
+        tg_buf_printf(out, "trainguard_%s{", name);
+        tg_stats_label(out, "rule", tg_str_of(t.name));
+        tg_buf_printf(out, "} %lu\n", *(const uint64_t *)(const void *)((char *)&t + member));
+    }
+}
+
+void tg_limits_metrics(const struct tg_limits *l, struct tg_buf *out)
+{
+    limit_tables(l, "limit_keys", "gauge", "Keys a limit knows something of.",
+                 offsetof(struct tg_limit_table, keys), out);
+    limit_tables(l, "limit_keys_given_up_total", "counter",
+                 "Keys of a full limit that were forgotten for others.",
+                 offsetof(struct tg_limit_table, given_up), out);
+    limit_tables(l, "limit_keys_shared_total", "counter",
+                 "Times a key of a full limit shared one entry with others.",
+                 offsetof(struct tg_limit_table, shared), out);
 }
 
 static void audit(const struct tg_stats_slot *sum, struct tg_buf *out)

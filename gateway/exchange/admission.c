@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-static struct tg_str key_of(const struct tg_request *r, int key)
+static struct tg_str key_of(const struct tg_request *r, int key, char text[TG_LIMIT_ADDRESS])
 {
     switch (key) {
     case TG_LIMIT_BY_PROJECT:
@@ -12,7 +12,7 @@ static struct tg_str key_of(const struct tg_request *r, int key)
     case TG_LIMIT_BY_PRINCIPAL:
         return r->principal;
     case TG_LIMIT_BY_ADDRESS:
-        return r->client_address;
+        return tg_limit_address(r->client_address, text);
     default:
         TG_UNREACHABLE();
     }
@@ -52,12 +52,16 @@ static bool admit_conn(struct tg_exchange *x)
     return refused(x, rule, x->request.client_address);
 }
 
-static bool admit_rule(struct tg_exchange *x, const struct tg_limit_rule *rule)
+/* What a rate charged goes into *charged, -1: nothing. */
+static bool admit_rule(struct tg_exchange *x, const struct tg_limit_rule *rule, int *charged)
 {
     const struct tg_shared *s = x->all->shared;
-    struct tg_str key = key_of(&x->request, rule->key);
+    char text[TG_LIMIT_ADDRESS];
+    struct tg_str key = key_of(&x->request, rule->key, text);
     uint64_t wait = 0;
-    int entry = -1;
+    int entry;
+
+    *charged = -1;
 
     if (key.n == 0)
         return true; /* a path without project, a request without credentials */
@@ -65,23 +69,37 @@ static bool admit_rule(struct tg_exchange *x, const struct tg_limit_rule *rule)
         set_retry(x, wait);
         return refused(x, rule, key);
     }
-    if (entry >= 0) {
+    if (rule->kind == TG_LIMIT_REQ) {
+        *charged = entry;
+    } else {
         CHECK(x->nheld < TG_MAX_LIMITS);
         x->held[x->nheld++] = entry;
     }
     return true;
 }
 
+/* All rules or none: what one refuses is not charged by the others. What is held is given back when
+ * the exchange ends. */
+static void give_back(const struct tg_exchange *x, const int *charged, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (charged[i] >= 0)
+            tg_limit_return(x->all->shared->limits, &x->location->limits[i], charged[i]);
+}
+
 bool tg_exchange_acquire(struct tg_exchange *x)
 {
     const struct tg_location *l = x->location;
+    int charged[TG_MAX_LIMITS];
 
     if (x->all->shared->limits == NULL)
         return true;
     if (!admit_conn(x))
         return false;
     for (unsigned i = 0; i < l->nlimits; i++)
-        if (!admit_rule(x, &l->limits[i]))
+        if (!admit_rule(x, &l->limits[i], &charged[i])) {
+            give_back(x, charged, i);
             return false;
+        }
     return true;
 }

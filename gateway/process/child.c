@@ -176,10 +176,10 @@ static void on_admin_reopen(evutil_socket_t signal_number, short what, void *arg
     reopen_log(arg);
 }
 
-int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats, int orders,
-                   int ready)
+int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats,
+                   const struct tg_limits *limits, int orders, int ready)
 {
-    struct tg_admin *a = tg_admin_new(settings, stats, orders);
+    struct tg_admin *a = tg_admin_new(settings, stats, limits, orders);
     struct event *events[] = {watch(tg_admin_base(a), SIGTERM, on_admin_term, a),
                               watch(tg_admin_base(a), SIGQUIT, on_admin_quit, a),
                               watch(tg_admin_base(a), SIGUSR1, on_admin_reopen, settings)};

@@ -19,8 +19,8 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
                     int ready);
 
 /* The same for the process of the `admin` block; `orders` is its pipe to the master. */
-int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats, int orders,
-                   int ready);
+int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats,
+                   const struct tg_limits *limits, int orders, int ready);
 
 /*
  * Goes into the background: the calling process stays until tg_child_daemon_ready() in its child

@@ -129,7 +129,7 @@ static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int re
     close_own(m, number == TG_SUPERVISOR_ADMIN);
     if (number == TG_SUPERVISOR_ADMIN) {
         tg_listeners_take(m->sockets, m->settings, number, m->crew.workers);
-        return tg_child_admin(m->settings, m->pid, m->stats, m->orders[1], ready);
+        return tg_child_admin(m->settings, m->pid, m->stats, m->crew.limits, m->orders[1], ready);
     }
     tg_ticket_keys_advance(&m->tickets, tg_clock_mono_now());
     tg_listeners_take(m->sockets, m->settings, number, m->crew.workers);

@@ -18,7 +18,15 @@ static uint64_t place(const struct tg_conf_item *item)
 
     for (const char *p = item->file; *p != '\0'; p++)
         h = h * 131 + (unsigned char)*p;
-    return h;
+    return h != 0 ? h : 1;
+}
+
+/* The same for people. The end of a long name tells most. */
+static const char *place_text(struct tg_conf *c, const struct tg_conf_item *item)
+{
+    struct tg_str text = tg_arena_printf(c->arena, "%s:%u", item->file, item->line);
+
+    return text.n < TG_LIMIT_NAME ? text.p : text.p + text.n - (TG_LIMIT_NAME - 1);
 }
 
 static bool take_dry_run(struct tg_conf *c, const struct tg_conf_item *item, unsigned at,
@@ -84,7 +92,8 @@ bool tg_set_limit(struct tg_conf *c, const struct tg_conf_item *item, void *targ
     struct tg_location *l = target;
     bool rate = tg_str_eq(item->args[0], TG_STR("limit_req"));
     struct tg_limit_rule rule = {.kind = rate ? TG_LIMIT_REQ : TG_LIMIT_IN_FLIGHT,
-                                 .id = place(item)};
+                                 .id = place(item),
+                                 .place = place_text(c, item)};
 
     (void)d;
     if (!tg_conf_word(c, item, item->args[1], keys, &rule.key))
@@ -105,7 +114,9 @@ bool tg_set_limit_conn(struct tg_conf *c, const struct tg_conf_item *item, void 
     struct tg_server_conf *s = target;
 
     (void)d;
-    s->limit_conn = (struct tg_limit_rule){
-        .kind = TG_LIMIT_CONN, .key = TG_LIMIT_BY_ADDRESS, .id = place(item)};
+    s->limit_conn = (struct tg_limit_rule){.kind = TG_LIMIT_CONN,
+                                           .key = TG_LIMIT_BY_ADDRESS,
+                                           .id = place(item),
+                                           .place = place_text(c, item)};
     return take_most(c, item, 1, &s->limit_conn);
 }

@@ -1,29 +1,49 @@
+/* Shared limits: a table per rule, its entries, and who gives way when it is full. */
 #include "shm/limits.h"
 
 #include "base/check.h"
 #include "base/crypto.h"
+#include "base/log.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
-enum { PROBES = 16, SECOND_US = 1000000 };
+enum {
+    PROBES = 32, /* where a key may be: so many entries from its place on */
+    SHARED = TG_LIMIT_ENTRIES,
+    STRIDE = TG_LIMIT_ENTRIES + 1,
+    SECOND_US = 1000000,
+    WARN_US = 60 * SECOND_US, /* a table tells at most once in so long that it is full */
+};
 
 struct entry {
-    uint64_t key;     /* hash of rule and key; 0: free */
+    uint64_t key;     /* hash of a key; 0: free */
     uint64_t used_up; /* when a rate's key has used up what it may; monotonic microseconds */
     uint32_t held;    /* in flight, or connections */
     uint32_t unused;
 };
 
+struct table {
+    uint64_t id; /* of its rule; 0: free */
+    uint64_t warned;
+    uint64_t given_up;
+    uint64_t shared;
+    uint32_t holds; /* something has been held */
+    char name[TG_LIMIT_NAME];
+    struct entry entry[STRIDE];          /* the last one is of all that find no room */
+    uint16_t by[TG_STATS_SLOTS][STRIDE]; /* what of `held` is whose */
+};
+
 struct tg_limits {
     uint64_t seed; /* who does not know it cannot aim at an entry */
-    struct entry entry[TG_LIMIT_ENTRIES];
-    uint16_t by[TG_STATS_SLOTS][TG_LIMIT_ENTRIES]; /* what of `held` is whose */
+    struct table table[TG_LIMIT_TABLES];
 };
 
 struct tg_limits *tg_limits_new(void)
 {
-    struct tg_limits *l =
-        mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct tg_limits *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     CHECK(l != MAP_FAILED);
     tg_random(&l->seed, sizeof(l->seed));
@@ -36,8 +56,8 @@ void tg_limits_end(struct tg_limits *l)
         munmap(l, sizeof(*l));
 }
 
-/* FNV-1a over the key, started from seed and rule, then mixed (the finalizer of MurmurHash3), so
- * that near keys lie far apart. Never 0. */
+/* FNV-1a over the key, started from the seed, then mixed (the finalizer of MurmurHash3), so that
+ * near keys lie far apart. Never 0. */
 static uint64_t hash(const struct tg_limits *l, uint64_t rule, struct tg_str key)
 {
     uint64_t h = l->seed ^ (rule * UINT64_C(0x9e3779b97f4a7c15));
@@ -50,48 +70,128 @@ static uint64_t hash(const struct tg_limits *l, uint64_t rule, struct tg_str key
     return h != 0 ? h : 1;
 }
 
+/* The table of a rule, taken when it has none yet. Keys of rules that share the last one differ by
+ * their hashes. */
+static unsigned table_of(struct tg_limits *l, const struct tg_limit_rule *rule)
+{
+    for (unsigned i = 0; i < TG_LIMIT_TABLES; i++) {
+        struct table *t = &l->table[i];
+        uint64_t id = __atomic_load_n(&t->id, __ATOMIC_ACQUIRE);
+
+        if (id == 0 && __atomic_compare_exchange_n(&t->id, &id, rule->id, false, __ATOMIC_ACQ_REL,
+                                                   __ATOMIC_ACQUIRE)) {
+            strncpy(t->name, rule->place != NULL ? rule->place : "", sizeof(t->name) - 1);
+            return i;
+        }
+        if (id == rule->id)
+            return i;
+    }
+    return TG_LIMIT_TABLES - 1;
+}
+
+static uint64_t used_up(const struct entry *e)
+{
+    return __atomic_load_n(&e->used_up, __ATOMIC_RELAXED);
+}
+
+static uint64_t tolerance(const struct tg_limit_rule *rule)
+{
+    return rule->burst * rule->interval;
+}
+
 /* Nobody would miss it: free, or all it knows is past. */
 static bool is_spent(const struct entry *e, uint64_t now)
 {
-    return __atomic_load_n(&e->held, __ATOMIC_RELAXED) == 0 &&
-           __atomic_load_n(&e->used_up, __ATOMIC_RELAXED) <= now;
+    return __atomic_load_n(&e->held, __ATOMIC_RELAXED) == 0 && used_up(e) <= now;
 }
 
-/* The entry of a key, taken when there is none yet; -1 when there is no room. A process that finds
- * its entry taken in this moment by another key counts there once: that is all a race costs. */
-static int find(struct tg_limits *l, uint64_t key, uint64_t now)
+/* Gives an entry to a key, unless another process has just given it away. What a rate's key owed is
+ * forgotten; a process that still counts for that key there counts for the new one once: that is
+ * all a race costs. */
+static bool give(struct entry *e, uint64_t before, uint64_t key)
+{
+    if (!__atomic_compare_exchange_n(&e->key, &before, key, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return false;
+    __atomic_store_n(&e->used_up, 0, __ATOMIC_RELAXED);
+    return true;
+}
+
+/* Which entry near `start` may be given away: a spent one, else, of a rate, the one whose debt ends
+ * soonest, if that would not refuse now. -1: none. */
+static int victim(const struct table *t, const struct tg_limit_rule *rule, unsigned start,
+                  uint64_t now)
+{
+    uint64_t soonest = now + tolerance(rule);
+    int found = -1;
+
+    for (unsigned i = 0; i < PROBES; i++) {
+        unsigned at = (start + i) % TG_LIMIT_ENTRIES;
+        const struct entry *e = &t->entry[at];
+
+        if (is_spent(e, now))
+            return (int)at;
+        if (rule->kind == TG_LIMIT_REQ && used_up(e) <= soonest) {
+            soonest = used_up(e);
+            found = (int)at;
+        }
+    }
+    return found;
+}
+
+/* A key that finds no room shares one entry with all that find none. */
+static unsigned share(struct table *t, uint64_t now)
+{
+    uint64_t warned = __atomic_load_n(&t->warned, __ATOMIC_RELAXED);
+
+    __atomic_add_fetch(&t->shared, 1, __ATOMIC_RELAXED);
+    if ((warned == 0 || now - warned >= WARN_US) &&
+        __atomic_compare_exchange_n(&t->warned, &warned, now, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED))
+        tg_log(TG_LOG_WARN, "limit", "the limit in %s has too many keys: new ones share one limit",
+               t->name);
+    return SHARED;
+}
+
+/* The entry of a key, taken when it has none yet. */
+static unsigned find(struct table *t, const struct tg_limit_rule *rule, uint64_t key, uint64_t now)
 {
     unsigned start = (unsigned)(key % TG_LIMIT_ENTRIES);
 
     for (unsigned i = 0; i < PROBES; i++) {
         unsigned at = (start + i) % TG_LIMIT_ENTRIES;
 
-        if (__atomic_load_n(&l->entry[at].key, __ATOMIC_ACQUIRE) == key)
-            return (int)at;
+        if (__atomic_load_n(&t->entry[at].key, __ATOMIC_ACQUIRE) == key)
+            return at;
     }
-    for (unsigned i = 0; i < PROBES; i++) {
-        unsigned at = (start + i) % TG_LIMIT_ENTRIES;
-        uint64_t before = __atomic_load_n(&l->entry[at].key, __ATOMIC_ACQUIRE);
+    for (unsigned tries = 0; tries < PROBES; tries++) {
+        int at = victim(t, rule, start, now);
+        bool spent;
+        uint64_t before;
 
-        if (is_spent(&l->entry[at], now) &&
-            __atomic_compare_exchange_n(&l->entry[at].key, &before, key, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED))
-            return (int)at;
+        if (at < 0)
+            break;
+        before = __atomic_load_n(&t->entry[at].key, __ATOMIC_ACQUIRE);
+        spent = is_spent(&t->entry[at], now);
+        if (!give(&t->entry[at], before, key))
+            continue;
+        if (!spent)
+            __atomic_add_fetch(&t->given_up, 1, __ATOMIC_RELAXED);
+        return (unsigned)at;
     }
-    return -1;
+    return share(t, now);
 }
 
 static bool take_rate(struct entry *e, const struct tg_limit_rule *rule, uint64_t now,
                       uint64_t *wait)
 {
-    uint64_t tolerance = rule->burst * rule->interval;
     uint64_t before = __atomic_load_n(&e->used_up, __ATOMIC_RELAXED);
     uint64_t from;
 
     do {
         from = before > now ? before : now;
-        if (from - now > tolerance) {
-            *wait = from - now - tolerance;
+        if (from - now > tolerance(rule)) {
+            *wait = from - now - tolerance(rule);
             return false;
         }
     } while (!__atomic_compare_exchange_n(&e->used_up, &before, from + rule->interval, true,
@@ -99,54 +199,115 @@ static bool take_rate(struct entry *e, const struct tg_limit_rule *rule, uint64_
     return true;
 }
 
-static bool take_held(struct tg_limits *l, unsigned slot, const struct tg_limit_rule *rule, int at,
+static bool take_held(struct table *t, unsigned slot, const struct tg_limit_rule *rule, unsigned at,
                       uint64_t *wait)
 {
-    struct entry *e = &l->entry[at];
+    struct entry *e = &t->entry[at];
 
-    if (l->by[slot][at] == UINT16_MAX ||
+    t->holds = true;
+    if (t->by[slot][at] == UINT16_MAX ||
         __atomic_add_fetch(&e->held, 1, __ATOMIC_RELAXED) > rule->most) {
-        if (l->by[slot][at] != UINT16_MAX)
+        if (t->by[slot][at] != UINT16_MAX)
             __atomic_sub_fetch(&e->held, 1, __ATOMIC_RELAXED);
         *wait = SECOND_US;
         return false;
     }
-    l->by[slot][at]++;
+    t->by[slot][at]++;
     return true;
 }
 
 bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rule *rule,
                    struct tg_str key, uint64_t now, int *entry, uint64_t *wait)
 {
-    int at = find(l, hash(l, rule->id, key), now);
+    unsigned i = table_of(l, rule);
+    struct table *t = &l->table[i];
+    unsigned at = find(t, rule, hash(l, rule->id, key), now);
+    bool granted;
 
     CHECK(slot < TG_STATS_SLOTS);
-    *entry = -1;
-    if (at < 0)
-        return true;
-    if (rule->kind == TG_LIMIT_REQ)
-        return take_rate(&l->entry[at], rule, now, wait);
-    if (!take_held(l, slot, rule, at, wait))
-        return false;
-    *entry = at;
-    return true;
+    granted = rule->kind == TG_LIMIT_REQ ? take_rate(&t->entry[at], rule, now, wait)
+                                         : take_held(t, slot, rule, at, wait);
+    *entry = granted ? (int)(i * STRIDE + at) : -1;
+    return granted;
 }
 
 void tg_limit_release(struct tg_limits *l, unsigned slot, int entry)
 {
+    struct table *t;
+    unsigned at;
+
     if (entry < 0)
         return;
-    CHECK(slot < TG_STATS_SLOTS && entry < TG_LIMIT_ENTRIES && l->by[slot][entry] > 0);
-    l->by[slot][entry]--;
-    __atomic_sub_fetch(&l->entry[entry].held, 1, __ATOMIC_RELAXED);
+    CHECK(slot < TG_STATS_SLOTS && entry < TG_LIMIT_TABLES * STRIDE);
+    t = &l->table[entry / STRIDE];
+    at = (unsigned)(entry % STRIDE);
+    CHECK(t->by[slot][at] > 0);
+    t->by[slot][at]--;
+    __atomic_sub_fetch(&t->entry[at].held, 1, __ATOMIC_RELAXED);
+}
+
+void tg_limit_return(struct tg_limits *l, const struct tg_limit_rule *rule, int entry)
+{
+    struct entry *e;
+    uint64_t before;
+
+    CHECK(rule->kind == TG_LIMIT_REQ && entry >= 0 && entry < TG_LIMIT_TABLES * STRIDE);
+    e = &l->table[entry / STRIDE].entry[entry % STRIDE];
+    before = used_up(e);
+    while (before >= rule->interval &&
+           !__atomic_compare_exchange_n(&e->used_up, &before, before - rule->interval, true,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+static void forget_table(struct table *t, unsigned slot)
+{
+    for (unsigned i = 0; i < STRIDE; i++)
+        if (t->by[slot][i] > 0) {
+            __atomic_sub_fetch(&t->entry[i].held, t->by[slot][i], __ATOMIC_RELAXED);
+            t->by[slot][i] = 0;
+        }
 }
 
 void tg_limits_forget(struct tg_limits *l, unsigned slot)
 {
     CHECK(slot < TG_STATS_SLOTS);
-    for (unsigned i = 0; i < TG_LIMIT_ENTRIES; i++)
-        if (l->by[slot][i] > 0) {
-            __atomic_sub_fetch(&l->entry[i].held, l->by[slot][i], __ATOMIC_RELAXED);
-            l->by[slot][i] = 0;
-        }
+    for (unsigned i = 0; i < TG_LIMIT_TABLES; i++)
+        if (l->table[i].holds) /* the others are not even in memory */
+            forget_table(&l->table[i], slot);
+}
+
+struct tg_str tg_limit_address(struct tg_str address, char out[TG_LIMIT_ADDRESS])
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+    unsigned char bytes[16];
+    int n;
+
+    if (address.n >= TG_LIMIT_ADDRESS)
+        return address;
+    memcpy(out, address.p, address.n);
+    out[address.n] = '\0';
+    if (inet_pton(AF_INET6, out, bytes) != 1)
+        return address;
+    if (memcmp(bytes, mapped, sizeof(mapped)) == 0)
+        n = snprintf(out, TG_LIMIT_ADDRESS, "%u.%u.%u.%u", bytes[12], bytes[13], bytes[14],
+                     bytes[15]);
+    else
+        n = snprintf(out, TG_LIMIT_ADDRESS, "%02x%02x:%02x%02x:%02x%02x:%02x%02x::/64", bytes[0],
+                     bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);
+    return (struct tg_str){out, (size_t)n};
+}
+
+bool tg_limit_table_at(const struct tg_limits *l, unsigned i, uint64_t now,
+                       struct tg_limit_table *out)
+{
+    const struct table *t = &l->table[i];
+
+    if (i >= TG_LIMIT_TABLES || __atomic_load_n(&t->id, __ATOMIC_ACQUIRE) == 0)
+        return false;
+    *out = (struct tg_limit_table){.given_up = t->given_up, .shared = t->shared};
+    memcpy(out->name, t->name, sizeof(out->name) - 1);
+    for (unsigned at = 0; at < TG_LIMIT_ENTRIES; at++)
+        out->keys += !is_spent(&t->entry[at], now);
+    return true;
 }

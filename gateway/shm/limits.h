@@ -1,18 +1,26 @@
 /*
- * Limits on requests and connections, counted for all workers together in one shared map. A key (a
- * project, a principal, a client's address) under one rule has one entry. A rate is kept as the
- * time at which the key has used up what it may (GCRA, ITU-T I.371): one number, moved by
- * compare-and-swap.
+ * Limits on requests and connections, counted for all workers together in one shared map. A rule
+ * has a table of its own, and a key (a project, a principal, a client's address) an entry in it. A
+ * rate is kept as the time at which the key has used up what it may (GCRA, ITU-T I.371): one
+ * number, moved by compare-and-swap.
  *
- * The map has room for TG_LIMIT_ENTRIES keys; entries whose time has come are given again. When
- * there is no room a key is not limited: a limit protects the upstream, it is no access control.
+ * Who invents keys cannot end a limit. An entry that knows nothing any more is given again; where
+ * there is none near a key's place, the rate's entry whose debt ends soonest is given up, but never
+ * one that would refuse now and never one of what is held. When there is none of these either, the
+ * key shares one entry, with the limit of one, with all others that find no room.
  */
 #ifndef TG_SHM_LIMITS_H
 #define TG_SHM_LIMITS_H
 
 #include "shm/stats.h"
 
-enum { TG_LIMIT_ENTRIES = 8192, TG_MAX_LIMITS = 8 };
+enum {
+    TG_LIMIT_ENTRIES = 4096, /* keys of one rule */
+    TG_LIMIT_TABLES = 64,    /* rules with a table of their own; more share the last one */
+    TG_MAX_LIMITS = 8,       /* of one location */
+    TG_LIMIT_NAME = 64,
+    TG_LIMIT_ADDRESS = 48
+};
 
 enum tg_limit_key { TG_LIMIT_BY_PROJECT = 1, TG_LIMIT_BY_PRINCIPAL, TG_LIMIT_BY_ADDRESS };
 
@@ -24,7 +32,8 @@ struct tg_limit_rule {
     uint64_t burst;    /* TG_LIMIT_REQ: how many may come at once beyond the first */
     uint64_t most;     /* the other kinds */
     bool dry_run;      /* counts and logs, but lets pass */
-    uint64_t id;       /* of its place in the configuration: rules do not share entries */
+    uint64_t id;       /* of its place in the configuration, not 0: rules do not share entries */
+    const char *place; /* that place, for metrics: "FILE:LINE", cut to TG_LIMIT_NAME - 1 bytes */
 };
 
 struct tg_limits;
@@ -36,18 +45,37 @@ struct tg_limits *tg_limits_new(void);
 void tg_limits_end(struct tg_limits *l);
 
 /*
- * Asks for one more of a key, at `now` (monotonic microseconds). True: granted; *entry is then what
- * tg_limit_release() takes back later, or -1 when there is nothing to give back. False: beyond the
- * limit; *wait is how long until it would be granted, in microseconds (one second for what depends
- * on others). `slot` is the asking process.
+ * Asks for one more of a key, at `now` (monotonic microseconds). True: granted; *entry is what
+ * tg_limit_release() takes back later of what is held, and tg_limit_return() of a rate. False:
+ * beyond the limit, *entry is -1; *wait is how long until it would be granted, in microseconds (one
+ * second for what depends on others). `slot` is the asking process.
  */
 bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rule *rule,
                    struct tg_str key, uint64_t now, int *entry, uint64_t *wait);
 
-/* Gives back what tg_limit_take() granted. -1 is fine. */
+/* Gives back what tg_limit_take() granted of what is held. -1 is fine. */
 void tg_limit_release(struct tg_limits *l, unsigned slot, int entry);
+
+/* Gives back what tg_limit_take() granted of a rate: the request was refused by another rule. */
+void tg_limit_return(struct tg_limits *l, const struct tg_limit_rule *rule, int entry);
 
 /* Gives back everything a process held that ended without doing so. The master only. */
 void tg_limits_forget(struct tg_limits *l, unsigned slot);
+
+/* The key of a client's address (text): an IPv6 address counts as its /64, what one subscriber has
+ * (RFC 6177), one of the form ::ffff:1.2.3.4 as the IPv4 address it stands for. */
+struct tg_str tg_limit_address(struct tg_str address, char out[TG_LIMIT_ADDRESS]);
+
+/* What a table looks like. */
+struct tg_limit_table {
+    char name[TG_LIMIT_NAME]; /* its rule's place */
+    uint64_t keys;            /* entries that know something at `now` */
+    uint64_t given_up;        /* entries given up for others since the start */
+    uint64_t shared;          /* times a key found no room since the start */
+};
+
+/* Describes table `i` as of `now`; false when there are no more. */
+bool tg_limit_table_at(const struct tg_limits *l, unsigned i, uint64_t now,
+                       struct tg_limit_table *out);
 
 #endif

@@ -277,3 +277,21 @@ def test_log_level(admin):
     one.guard.wait(lambda: [ask(one.guard.port, b"GET\r\n\r\n"),
                             one.guard.matches(r"\[info\] .*exchange")][1], "a line of level info")
     assert one.unix("/log-level?level=configured").status == 200
+
+
+def test_keys_of_limits(admin):
+    """How many keys each limit knows; what one rule refuses is not charged by the other."""
+    one = admin(locations="""location / {
+        limit_req address rate=1/m burst=1;
+        limit_req principal rate=1/m;
+        proxy_pass modelarts;
+    }""")
+    mine = request("GET", "/x", None, "X-Auth-Token: mine")
+    assert [ask(one.guard.port, mine).status for _ in range(3)] == [200, 429, 429]
+    other = request("GET", "/x", None, "X-Auth-Token: other")
+    assert [ask(one.guard.port, other).status for _ in range(2)] == [200, 429]
+    text = valid(one)
+    keys = {labels.rpartition(":")[2]: n for labels, n in series(text, "limit_keys").items()}
+    assert sorted(keys.values()) == [1, 2]
+    for name in ("limit_keys_given_up_total", "limit_keys_shared_total"):
+        assert set(series(text, name).values()) == {0}

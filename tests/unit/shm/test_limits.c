@@ -36,7 +36,7 @@ static void rate(void **state)
                 steps[i].granted ||
             wait != steps[i].wait * MS)
             fail_msg("step %zu: wait %lu", i, wait);
-        assert_int_equal(entry, -1);
+        assert_int_equal(entry >= 0, steps[i].granted);
     }
     tg_limits_end(l);
 }
@@ -118,6 +118,162 @@ static void rules_do_not_share(void **state)
     tg_limits_end(l);
 }
 
+static bool ask(struct tg_limits *l, const struct tg_limit_rule *rule, const char *kind, unsigned n,
+                uint64_t now, int *entry)
+{
+    char key[32];
+    uint64_t wait;
+    int length = snprintf(key, sizeof(key), "%s%u", kind, n);
+
+    return tg_limit_take(l, 0, rule, (struct tg_str){key, (size_t)length}, now, entry, &wait);
+}
+
+static struct tg_limit_table look(const struct tg_limits *l, uint64_t now)
+{
+    struct tg_limit_table t;
+
+    assert_true(tg_limit_table_at(l, 0, now, &t));
+    return t;
+}
+
+/* Keys invented by the thousand do not make one forgotten that is being refused. */
+static void who_is_refused_stays_refused(void **state)
+{
+    static const struct tg_limit_rule rule = {
+        .kind = TG_LIMIT_REQ, .interval = 1000 * MS, .burst = 4, .id = 9, .place = "x:1"};
+    struct tg_limits *l = tg_limits_new();
+    uint64_t now = 1000 * MS;
+    int entry;
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(ask(l, &rule, "greedy", 0, now, &entry));
+    assert_false(ask(l, &rule, "greedy", 0, now, &entry));
+    for (unsigned i = 0; i < 5 * TG_LIMIT_ENTRIES; i++)
+        (void)ask(l, &rule, "invented", i, now, &entry);
+    assert_false(ask(l, &rule, "greedy", 0, now, &entry));
+    assert_true(look(l, now).given_up > 3 * TG_LIMIT_ENTRIES);
+    assert_int_equal(look(l, now).shared, 0);
+    assert_string_equal(look(l, now).name, "x:1");
+    assert_true(look(l, now).keys <= TG_LIMIT_ENTRIES);
+    assert_int_equal(look(l, now + 60000 * MS).keys, 0);
+    tg_limits_end(l);
+}
+
+/* When all would refuse, or are held, new keys share one limit instead of having none. */
+static void nobody_is_unlimited(void **state)
+{
+    static const struct tg_limit_rule rules[] = {
+        {.kind = TG_LIMIT_REQ, .interval = 1000 * MS, .burst = 0, .id = 9},
+        {.kind = TG_LIMIT_IN_FLIGHT, .most = 1, .id = 9},
+        {.kind = TG_LIMIT_CONN, .most = 3, .id = 9},
+    };
+
+    (void)state;
+    for (size_t r = 0; r < sizeof(rules) / sizeof(*rules); r++) {
+        struct tg_limits *l = tg_limits_new();
+        uint64_t now = 1000 * MS;
+        unsigned granted = 0;
+        int entry;
+
+        for (unsigned i = 0; i < 20 * TG_LIMIT_ENTRIES; i++)
+            granted += ask(l, &rules[r], "invented", i, now, &entry);
+        assert_true(granted <= TG_LIMIT_ENTRIES + 3);
+        assert_true(granted >= TG_LIMIT_ENTRIES * 9 / 10);
+        assert_true(look(l, now).shared > 0);
+        tg_limits_end(l);
+    }
+}
+
+/* What shares an entry is given back as anything else. */
+static void the_shared_entry_is_released(void **state)
+{
+    struct tg_limits *l = tg_limits_new();
+    unsigned n = 0, shared = 0;
+    int entry, last = -1;
+
+    (void)state;
+    while (shared == 0) {
+        assert_true(ask(l, &two_at_once, "key", n++, 1, &last));
+        shared += look(l, 0).shared > 0;
+    }
+    assert_true(ask(l, &two_at_once, "key", n - 1, 1, &entry));
+    assert_false(ask(l, &two_at_once, "key", n - 1, 1, &entry));
+    tg_limit_release(l, 0, last);
+    assert_true(ask(l, &two_at_once, "key", n - 1, 1, &entry));
+    tg_limits_end(l);
+}
+
+/* One rule's crowd takes nothing from another rule. */
+static void a_table_per_rule(void **state)
+{
+    struct tg_limit_rule full = two_at_once, other = two_at_once;
+    struct tg_limits *l = tg_limits_new();
+    int entry;
+
+    (void)state;
+    full.id = 5;
+    other.id = 6;
+    for (unsigned i = 0; i < 3 * TG_LIMIT_ENTRIES; i++)
+        (void)ask(l, &full, "crowd", i, 1, &entry);
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(ask(l, &other, "honest", i, 1, &entry));
+    for (unsigned id = 7; id < 7 + 2 * TG_LIMIT_TABLES; id++) { /* more rules than tables */
+        other.id = id;
+        assert_true(ask(l, &other, "honest", 0, 1, &entry));
+        assert_true(ask(l, &other, "honest", 0, 1, &entry));
+        assert_false(ask(l, &other, "honest", 0, 1, &entry));
+    }
+    tg_limits_end(l);
+}
+
+static void a_refused_request_is_not_charged(void **state)
+{
+    struct tg_limits *l = tg_limits_new();
+    int entry;
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(ask(l, &ten_a_second, "p", 0, 1000 * MS, &entry));
+        tg_limit_return(l, &ten_a_second, entry);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(ask(l, &ten_a_second, "p", 0, 1000 * MS, &entry));
+    assert_false(ask(l, &ten_a_second, "p", 0, 1000 * MS, &entry));
+    tg_limits_end(l);
+}
+
+static const struct {
+    const char *address, *key;
+} addresses[] = {
+    {"192.0.2.7", "192.0.2.7"},
+    {"2001:db8::1", "2001:0db8:0000:0000::/64"},
+    {"2001:db8::ffff:1", "2001:0db8:0000:0000::/64"},
+    {"2001:db8:0:0:1:2:3:4", "2001:0db8:0000:0000::/64"},
+    {"2001:db8:0:1::1", "2001:0db8:0000:0001::/64"},
+    {"::1", "0000:0000:0000:0000::/64"},
+    {"fe80::1", "fe80:0000:0000:0000::/64"},
+    {"::ffff:192.0.2.7", "192.0.2.7"},
+    {"::ffff:c000:207", "192.0.2.7"},
+    {"unix:", "unix:"},
+    {"", ""},
+    {"an address that is far too long to be one, whoever wrote it here", NULL},
+};
+
+static void address_keys(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
+        struct tg_str address = tg_str_of(addresses[i].address);
+        char text[TG_LIMIT_ADDRESS];
+        struct tg_str key = tg_limit_address(address, text);
+        const char *due = addresses[i].key != NULL ? addresses[i].key : addresses[i].address;
+
+        if (!tg_str_eq(key, tg_str_of(due)))
+            fail_msg("%s: %.*s", addresses[i].address, TG_STR_ARG(key));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +282,12 @@ int main(void)
         cmocka_unit_test(who_dies_holds_nothing),
         cmocka_unit_test(more_keys_than_room),
         cmocka_unit_test(rules_do_not_share),
+        cmocka_unit_test(who_is_refused_stays_refused),
+        cmocka_unit_test(nobody_is_unlimited),
+        cmocka_unit_test(the_shared_entry_is_released),
+        cmocka_unit_test(a_table_per_rule),
+        cmocka_unit_test(a_refused_request_is_not_charged),
+        cmocka_unit_test(address_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
