@@ -8,6 +8,7 @@
 #include "process/control.h"
 #include "process/inherited.h"
 #include "process/master.h"
+#include "process/trial.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -109,6 +110,20 @@ static char *with_slash(const char *prefix)
     return out;
 }
 
+/* What a start would try, too, once the configuration is read. */
+static struct tg_settings *tried(struct tg_settings *settings)
+{
+    struct tg_buf problems = {0};
+    bool good = settings != NULL && tg_trial_audit_log(settings, &problems);
+
+    tg_settings_print(&problems);
+    tg_buf_end(&problems);
+    if (good)
+        return settings;
+    tg_settings_end(settings);
+    return NULL;
+}
+
 /* -t and -T: says what the load came to. */
 static int tell(const struct options *o, struct tg_settings *settings)
 {
@@ -129,7 +144,7 @@ static int serve(const struct options *o, const char *prefix)
     struct tg_settings *settings = tg_settings_load(o->file, prefix);
 
     if (o->test || o->dump)
-        return tell(o, settings);
+        return tell(o, tried(settings));
     tg_inherited_signals();
     return settings != NULL ? tg_master_run(settings, o->file, prefix, o->argv) : EXIT_FAILURE;
 }

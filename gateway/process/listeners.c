@@ -121,7 +121,6 @@ static int open_socket(struct tg_listener *s)
 /* `errno` says why. */
 static void complain(const char *address, struct tg_buf *problems)
 {
-    tg_log(TG_LOG_EMERG, "listen", "cannot listen on %s: %s", address, strerror(errno));
     tg_buf_printf(problems, "[emerg] cannot listen on %s: %s\n", address, strerror(errno));
 }
 
@@ -139,7 +138,6 @@ static bool open_all(struct tg_listener *s, unsigned workers, struct tg_buf *pro
 
             if (in_the_way(&s->address))
                 why = "it is there and is no socket";
-            tg_log(TG_LOG_EMERG, "listen", "cannot listen on %s: %s", s->text, why);
             tg_buf_printf(problems, "[emerg] cannot listen on %s: %s\n", s->text, why);
             return false;
         }

@@ -10,6 +10,7 @@
 #include "process/sandbox.h"
 #include "process/supervisor.h"
 #include "process/systemd.h"
+#include "process/trial.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -143,7 +144,7 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     unsigned workers = m->crew.workers;
     bool admin = m->crew.admin;
 
-    if (!open_log(fresh, problems))
+    if (!tg_trial_audit_log(fresh, problems) || !open_log(fresh, problems))
         return false;
     if (!tg_listeners_open(&m->sockets, fresh, wanted_workers(fresh), problems)) {
         (void)open_log(before, problems);
@@ -204,7 +205,7 @@ static void reload(struct master *m)
 
     tg_control_answer(m->settings->pid, m->stats);
     tg_notify("RELOADING=1\nMONOTONIC_USEC=%lu\nSTATUS=Reloading.", tg_clock_mono_now());
-    fresh = tg_settings_read(m->file, m->prefix, &problems);
+    fresh = tg_trial_read(m->file, m->prefix, &problems);
     if (fresh != NULL)
         tg_ticket_keys_renew(&m->tickets, fresh->tls_ticket_rotation, tg_clock_mono_now());
     if (fresh != NULL && enforce(m, fresh, &problems)) {
@@ -452,8 +453,7 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
     if (!tg_listeners_import(&m->sockets))
         tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_LISTENERS_VARIABLE);
     good = enforce(m, settings, problems);
-    if (good)
-        log_problems(tg_buf_str(problems)); /* warnings */
+    log_problems(tg_buf_str(problems)); /* of a start that goes well: warnings */
     if (good && settings->pid.n > 0) {
         m->pid_fd = tg_control_write_pid(settings->pid, m->forerunner, problems);
         good = m->pid_fd >= 0;

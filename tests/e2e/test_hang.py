@@ -1,18 +1,15 @@
 """A worker whose event loop stands still is found, ended by the master and replaced."""
 
 import os
-import pathlib
 import signal
-import subprocess
 
 import pytest
 
 from client import Client, ask, request
-from gateway import TOP
 from test_admin import Admin, series
 from test_processes import children
+from test_trial import build
 
-HERE = pathlib.Path(__file__).parent
 ADMIN = "admin {\n listen 127.0.0.1:0;\n}"
 HUNG = r"worker 0 \(process {}\) has not turned its event loop for 1000 ms, while {}: it is ended"
 DUE = [r"has not turned its event loop", r"was killed by signal 9"]
@@ -21,10 +18,7 @@ DUE = [r"has not turned its event loop", r"was killed by signal 9"]
 @pytest.fixture(name="module", scope="module")
 def built(tmp_path_factory):
     """A filter that can be made to loop for ever."""
-    path = tmp_path_factory.mktemp("module") / "endless.so"
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-shared", "-fPIC", "-Wall", "-Werror",
-                    f"-I{TOP}/gateway", f"-I{TOP}/filters", "-o", path, HERE / "endless.c"], check=True)
-    return path
+    return build(tmp_path_factory.mktemp("module") / "endless.so", "endless")
 
 
 def test_an_endless_filter(origin, gateway, module):

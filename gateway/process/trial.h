@@ -1,0 +1,24 @@
+/*
+ * What is tried in a child process before the master does it itself: reading a configuration, whose
+ * modules may be half copied, and opening the audit log as the user that workers become.
+ */
+#ifndef TG_PROCESS_TRIAL_H
+#define TG_PROCESS_TRIAL_H
+
+#include "settings/settings.h"
+
+/*
+ * tg_settings_read(), after a child has read the same files and lived: bytes that kill who reads
+ * them do not kill the caller. What the caller reads are the bytes the child has read, by a digest
+ * of the configuration and of all files it names; when they change meanwhile it begins again, and
+ * gives up after a few times. NULL after an error, which `problems` tells.
+ */
+struct tg_settings *tg_trial_read(const char *file, const char *prefix, struct tg_buf *problems);
+
+/*
+ * Opens the audit log as the user workers become, if there is one and the caller is root. False,
+ * with a line in `problems`, when that user cannot.
+ */
+bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems);
+
+#endif
