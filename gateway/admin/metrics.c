@@ -200,6 +200,8 @@ static void audit(const struct tg_stats_slot *sum, struct tg_buf *out)
                   c->audit_dropped_queue);
     tg_buf_printf(out, "trainguard_audit_events_dropped_total{reason=\"too_long\"} %lu\n",
                   c->audit_dropped_size);
+    single(out, "audit_timeouts_total", "counter",
+           "Answers given up because their records could not be written.", c->audit_timeouts);
     single(out, "audit_write_errors_total", "counter", "Writes, syncs and opens that failed.",
            c->audit_write_errors);
     single(out, "audit_queued_bytes", "gauge", "Bytes that wait to be written.",

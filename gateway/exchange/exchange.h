@@ -32,8 +32,9 @@ struct tg_exchanges {
     struct tg_audit *audit;
     struct tg_upstreams *upstreams;
     const struct tg_shared *shared;
-    struct tg_host host; /* what filters may ask for */
-    unsigned live;       /* zero when all has ended in order */
+    int64_t audit_timeout; /* how long an answer waits for its record, microseconds */
+    struct tg_host host;   /* what filters may ask for */
+    unsigned live;         /* zero when all has ended in order */
     struct tg_exchange_slot *slots;
     uint32_t nslots;
     uint32_t *free_slots; /* stack of slot numbers */
@@ -57,13 +58,15 @@ extern const struct tg_client_events tg_exchange_client_events;
  * is no request. */
 const char *tg_phase_text(unsigned phase);
 
-/* Prepares for requests. The members loop, audit, upstreams and shared are set, the others zero. */
+/* Prepares for requests. The members loop, audit, upstreams, shared and
+ * audit_timeout are set, the others zero. */
 void tg_exchanges_open(struct tg_exchanges *all);
 
 /*
  * Ends a turn of the loop: the requests that go upstream (in mode `strict` behind their audit
  * lines), the audit lines of what happened in it, then the answers they belong to. Answers whose
- * lines cannot be written wait, unless the mode is `batch`.
+ * lines cannot be written wait, unless the mode is `batch`; after audit_timeout their clients are
+ * cut off, and the lines stay queued.
  */
 void tg_exchanges_turn(struct tg_exchanges *all);
 

@@ -78,9 +78,38 @@ static void complete_all(struct tg_exchanges *all, struct tg_exchange *x, bool w
             continue;
         }
         x->next = NULL;
+        x->awaits_audit = tg_loop_now(all->loop);
         *all->awaiting_audit.last = x;
         all->awaiting_audit.last = &x->next;
     }
+}
+
+/* The client of an answer that waits for its record too long is cut off; the record stays queued.
+ */
+static void cut_off_late(struct tg_exchanges *all)
+{
+    uint64_t now = tg_loop_now(all->loop);
+    struct tg_exchange *x;
+    unsigned n = 0;
+
+    for (; (x = all->awaiting_audit.first) != NULL; n++) {
+        if (now - x->awaits_audit < (uint64_t)all->audit_timeout)
+            break;
+        all->awaiting_audit.first = x->next;
+        if (x->next == NULL)
+            list_init(&all->awaiting_audit);
+        x->last.n = 0;
+        x->after = TG_AFTER_ABORT;
+        tg_exchange_complete(x);
+    }
+    if (n == 0)
+        return;
+    tg_log(TG_LOG_WARN, "exchange",
+           "audit_timeout: %u answers whose records cannot be written are "
+           "given up",
+           n);
+    if (all->shared->slot != NULL)
+        all->shared->slot->counts.audit_timeouts += n;
 }
 
 /* Sending the last bytes may start a pipelined request that ends at once, and so may going
@@ -103,6 +132,7 @@ void tg_exchanges_turn(struct tg_exchanges *all)
             complete_all(all, take_all(&all->awaiting_audit), true);
         complete_all(all, ending, written);
     } while (all->ending.first != NULL || all->awaiting_flush != NULL);
+    cut_off_late(all);
 }
 
 /* --- what filters may ask for --- */

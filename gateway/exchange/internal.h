@@ -56,6 +56,7 @@ struct tg_exchange {
     enum tg_phase phase;
     struct tg_exchange *next;          /* in one of the lists */
     struct tg_exchange *next_awaiting; /* in awaiting_flush, where it may end */
+    uint64_t awaits_audit;             /* since when it is in awaiting_audit, monotonic */
 
     /* the request */
     struct tg_request request;

@@ -40,6 +40,7 @@ static void compose(struct tg_worker *w)
     w->exchanges.audit = w->audit;
     w->exchanges.upstreams = &w->upstreams;
     w->exchanges.shared = &w->shared;
+    w->exchanges.audit_timeout = w->settings->audit_timeout;
     w->clients.loop = &w->loop;
     w->clients.shared = &w->shared;
     w->clients.events = &tg_exchange_client_events;

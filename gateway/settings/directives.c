@@ -76,6 +76,15 @@ const struct tg_directive tg_main_directives[] = {
      .help = "A worker whose event loop has not turned for so long, in a loop of a module for "
              "example, is killed and replaced, and the log names what it was doing; 0 never. A "
              "machine that stood still does not count."},
+    {.name = "audit_timeout",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_TIME,
+     RANGE(SECOND, DAY),
+     MAIN(audit_timeout),
+     .fallback = "30s",
+     .help = "How long an answer waits when its record cannot be written (`mode=blocking`, a full "
+             "disk). Then its client is cut off; the record stays queued and is written when there "
+             "is room."},
     {.name = "daemon",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_FLAG,

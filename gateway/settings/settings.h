@@ -149,6 +149,7 @@ struct tg_settings {
     int64_t worker_processes;        /* 0: auto */
     int64_t worker_connections;
     int worker_cpu_affinity;     /* enum tg_affinity */
+    int64_t audit_timeout;       /* how long an answer waits for its record (blocking) */
     int64_t worker_hang_timeout; /* 0: a loop that stands still is never ended */
     int64_t shutdown_timeout;    /* how long a drain may take */
     bool daemon;

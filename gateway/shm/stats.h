@@ -47,7 +47,8 @@ struct tg_stats_counts {
     uint64_t audit_dropped_size;
     uint64_t audit_write_errors;
     uint64_t audit_flushes;
-    uint64_t names_lost; /* not counted by name: the table was full, or the name too long */
+    uint64_t audit_timeouts; /* answers given up because their records could not be written */
+    uint64_t names_lost;     /* not counted by name: the table was full, or the name too long */
 };
 
 /* What goes up and down. */

@@ -226,6 +226,25 @@ def test_admitted_before_the_trouble(day, mode):
     one.judge()
 
 
+def test_answers_do_not_wait_for_ever(day):
+    """After audit_timeout the clients are cut off and counted; their records are written later."""
+    one = day("blocking", main=f"audit_timeout 1s; {ADMIN}")
+    admin = Admin(one.guard)
+    one.ask()
+    one.folder.fill(one.guard)
+    waiting = one.until_trouble()
+    assert waiting
+    for client in waiting:
+        assert client.closed()
+        client.sock.close()
+    text = admin.get("/metrics").body.decode()
+    assert series(text, "audit_timeouts_total")[""] == len(waiting)
+    assert series(text, "http_requests_in_flight")[""] == 0
+    one.folder.empty(one.guard)
+    one.until_fine()
+    one.judge()
+
+
 def test_answers_that_wait_do_not_hold_up_the_end(day):
     """A gateway that is told to stop while the disk is full says what is lost."""
     one = day("blocking", main="shutdown_timeout 1s;")
