@@ -2,6 +2,7 @@
 #include "signing/signature.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -21,22 +22,13 @@ static bool digits(struct tg_str text, size_t at, size_t n, int *out)
 
 bool tg_signing_date_parse(struct tg_str text, int64_t *seconds)
 {
-    struct tm t = {0};
+    struct tg_clock_parts t;
 
-    if (text.n != TG_SIGNING_DATE || text.p[8] != 'T' || text.p[15] != 'Z' ||
-        !digits(text, 0, 4, &t.tm_year) || !digits(text, 4, 2, &t.tm_mon) ||
-        !digits(text, 6, 2, &t.tm_mday) || !digits(text, 9, 2, &t.tm_hour) ||
-        !digits(text, 11, 2, &t.tm_min) || !digits(text, 13, 2, &t.tm_sec))
-        return false;
-    t.tm_year -= 1900;
-    t.tm_mon -= 1;
-    struct tm normal = t;
-    time_t got = timegm(&normal); /* moves what is out of range on: then the text was none */
-    if (normal.tm_year != t.tm_year || normal.tm_mon != t.tm_mon || normal.tm_mday != t.tm_mday ||
-        normal.tm_hour != t.tm_hour || normal.tm_min != t.tm_min || normal.tm_sec != t.tm_sec)
-        return false;
-    *seconds = got;
-    return true;
+    return text.n == TG_SIGNING_DATE && text.p[8] == 'T' && text.p[15] == 'Z' &&
+           digits(text, 0, 4, &t.year) && digits(text, 4, 2, &t.month) &&
+           digits(text, 6, 2, &t.day) && digits(text, 9, 2, &t.hour) &&
+           digits(text, 11, 2, &t.minute) && digits(text, 13, 2, &t.second) &&
+           tg_clock_seconds(&t, seconds);
 }
 
 void tg_signing_date_write(int64_t seconds, char out[TG_SIGNING_DATE])

@@ -36,6 +36,12 @@ void tg_arena_end(struct tg_arena *a)
     tg_arena_init(a);
 }
 
+void tg_arena_wipe(struct tg_arena *a)
+{
+    for (struct tg_arena_chunk *c = a->chunk; c != NULL; c = c->older)
+        explicit_bzero(c->data, c->size);
+}
+
 static void use_chunk(struct tg_arena *a, struct tg_arena_chunk *c)
 {
     a->chunk = c;

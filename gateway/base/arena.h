@@ -29,6 +29,10 @@ void tg_arena_init(struct tg_arena *a);
 /* Frees all memory. The arena is as after tg_arena_init(). */
 void tg_arena_end(struct tg_arena *a);
 
+/* Overwrites all memory of the arena, whose allocations must not be used any more; for secrets,
+ * before tg_arena_end(). */
+void tg_arena_wipe(struct tg_arena *a);
+
 /* Forgets all allocations but keeps the largest chunk (up to 64 KB) for reuse. */
 void tg_arena_reset(struct tg_arena *a);
 

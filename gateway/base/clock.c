@@ -66,3 +66,22 @@ void tg_clock_text(int64_t us, char out[TG_CLOCK_TEXT])
     digits(out + 17, (unsigned)t.tm_sec, 2);
     digits(out + 20, (unsigned)(us % 1000000), 6);
 }
+
+/* timegm() moves what is out of range on: then there is no such time. */
+bool tg_clock_seconds(const struct tg_clock_parts *parts, int64_t *seconds)
+{
+    struct tm t = {.tm_year = parts->year - 1900,
+                   .tm_mon = parts->month - 1,
+                   .tm_mday = parts->day,
+                   .tm_hour = parts->hour,
+                   .tm_min = parts->minute,
+                   .tm_sec = parts->second};
+    struct tm moved = t;
+    time_t got = timegm(&moved);
+
+    if (moved.tm_year != t.tm_year || moved.tm_mon != t.tm_mon || moved.tm_mday != t.tm_mday ||
+        moved.tm_hour != t.tm_hour || moved.tm_min != t.tm_min || moved.tm_sec != t.tm_sec)
+        return false;
+    *seconds = got;
+    return true;
+}

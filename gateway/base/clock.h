@@ -2,6 +2,7 @@
 #ifndef TG_BASE_CLOCK_H
 #define TG_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { TG_CLOCK_TEXT = 28 }; /* bytes of "2026-01-02T03:04:05.678901Z" with its NUL */
@@ -19,5 +20,14 @@ void tg_clock_freeze(int64_t us);
 /* Writes RFC 3339 text in UTC with microseconds and a NUL. What is before 1970 is written as the
  * first moment of that year, what is after 9999 as the last one of that. */
 void tg_clock_text(int64_t us, char out[TG_CLOCK_TEXT]);
+
+/* Years, months (1 to 12), days, hours, minutes and seconds as a text had them. */
+struct tg_clock_parts {
+    int year, month, day, hour, minute, second;
+};
+
+/* They as seconds since 1970 UTC. False, and *seconds left alone, when there is no such time (a
+ * 30th of February, an hour 24, a second 60). */
+bool tg_clock_seconds(const struct tg_clock_parts *parts, int64_t *seconds);
 
 #endif
