@@ -135,8 +135,8 @@ static void report(struct tg_request *r, const char *rule, struct tg_str pointer
                            .error = tg_contract_rule(rule)->error,
                            .pointer = pointer,
                            .offset = offset,
-                           .message = tg_str_of(message),
-                           .message_zh = tg_str_of(message_zh)};
+                           .message.before = tg_str_of(message),
+                           .message_zh.before = tg_str_of(message_zh)};
 
     tg_report_add(&r->report, &f);
 }

@@ -36,8 +36,8 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
                            .error = TG_E_MISSING,
                            .pointer = TG_STR("/config_desc"),
                            .offset = TG_NONE,
-                           .message = TG_STR("is required: say what the config is for"),
-                           .message_zh = TG_STR("必填: 请说明配置的用途")};
+                           .message = {.before = TG_STR("is required: say what the config is for")},
+                           .message_zh = {.before = TG_STR("必填: 请说明配置的用途")}};
 
     if (!c->required || tg_doc_type(r->doc, r->config) != TG_OBJECT ||
         tg_doc_member(r->doc, r->config, TG_STR("config_desc")) != TG_NONE)

@@ -25,6 +25,8 @@ enum tg_contract_flags {
     TG_CONTRACT_DIRECTORY = 1 << 2, /* ends with "/" */
     TG_CONTRACT_DATA = 1 << 3,      /* names something behind the bucket */
     TG_CONTRACT_RESPONSE = 1 << 4,  /* only a GET answers with it */
+    TG_CONTRACT_HARMLESS = 1 << 5,  /* a number, name or place: the audit log may tell its value */
+    TG_CONTRACT_OMIT = 1 << 6,      /* the audit log tells not even that it is there */
 };
 
 /* One member of an object. `min` and `max` bound an integer's value, or a string's length in code

@@ -54,6 +54,17 @@ bool tg_judge_wants(const struct tg_judge *j);
 void tg_judge_say(struct tg_judge *j, uint32_t node, const char *format, const char *format_zh, ...)
     __attribute__((format(printf, 3, 5), format(printf, 4, 5)));
 
+/* A sentence that shows a value of the document; its texts are static or in the arena. */
+struct tg_judge_sentence {
+    const char *before, *before_zh; /* the value */
+    const char *after, *after_zh;
+    struct tg_str value; /* as it is shown */
+    uint32_t of;         /* the node it is the value of */
+};
+
+/* Adds a finding of the current rule at a node that shows a value. */
+void tg_judge_say_value(struct tg_judge *j, uint32_t node, const struct tg_judge_sentence *s);
+
 /* Adds a finding of the current rule for a member that `object` lacks: it has a pointer, but no
  * place. The texts are static. */
 void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const char *text,

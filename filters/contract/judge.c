@@ -2,6 +2,7 @@
  * config as a whole: what must be there, together, or alone. */
 #include "base/chars.h"
 #include "base/check.h"
+#include "chain/secret_names.h"
 #include "contract/internal.h"
 
 #include <stdarg.h>
@@ -53,11 +54,27 @@ void tg_judge_say(struct tg_judge *j, uint32_t node, const char *format, const c
         f.pointer = tg_doc_pointer(j->doc, node);
         f.offset = tg_doc_offset(j->doc, node);
         va_start(args, format_zh);
-        f.message = format_text(j->request->arena, format, args);
+        f.message.before = format_text(j->request->arena, format, args);
         va_end(args);
         va_start(args, format_zh);
-        f.message_zh = format_text(j->request->arena, format_zh, args);
+        f.message_zh.before = format_text(j->request->arena, format_zh, args);
         va_end(args);
+    }
+    tg_report_add(&j->request->report, &f);
+}
+
+void tg_judge_say_value(struct tg_judge *j, uint32_t node, const struct tg_judge_sentence *s)
+{
+    struct tg_finding f = start(j);
+
+    CHECK(node < j->doc->count && s->of < j->doc->count);
+    if (tg_judge_wants(j)) {
+        f.pointer = tg_doc_pointer(j->doc, node);
+        f.offset = tg_doc_offset(j->doc, node);
+        f.message = (struct tg_message){tg_str_of(s->before), tg_str_of(s->after)};
+        f.message_zh = (struct tg_message){tg_str_of(s->before_zh), tg_str_of(s->after_zh)};
+        f.value = (struct tg_message_value){tg_arena_dup(j->request->arena, s->value), s->of,
+                                            tg_secret_value(j->doc, s->of)};
     }
     tg_report_add(&j->request->report, &f);
 }
@@ -71,8 +88,8 @@ void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const
     if (tg_judge_wants(j)) {
         f.pointer = tg_arena_printf(j->request->arena, "%.*s/%s",
                                     TG_STR_ARG(tg_doc_pointer(j->doc, object)), name);
-        f.message = tg_str_of(text);
-        f.message_zh = tg_str_of(text_zh);
+        f.message.before = tg_str_of(text);
+        f.message_zh.before = tg_str_of(text_zh);
     }
     tg_report_add(&j->request->report, &f);
 }

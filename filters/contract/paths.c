@@ -55,11 +55,15 @@ static void each_path(struct tg_judge *j, path_check *check)
 static void say_invalid(struct tg_judge *j, uint32_t node, struct tg_str path, const char *why,
                         const char *why_zh)
 {
-    struct tg_str part = shown(path);
+    struct tg_judge_sentence s = {.before = "Invalid OBS path '",
+                                  .before_zh = "Invalid OBS path '",
+                                  .value = shown(path),
+                                  .of = node};
 
-    CHECK(part.n <= MAX_SHOWN);
-    tg_judge_say(j, node, "Invalid OBS path '%.*s'. %s%.0s", "Invalid OBS path '%.*s'. %.0s%s",
-                 TG_STR_ARG(part), why, why_zh);
+    CHECK(s.value.n <= MAX_SHOWN);
+    s.after = tg_arena_printf(j->request->arena, "'. %s", why).p;
+    s.after_zh = tg_arena_printf(j->request->arena, "'. %s", why_zh).p;
+    tg_judge_say_value(j, node, &s);
 }
 
 /* --- what can be wrong with a path --- */
@@ -183,10 +187,15 @@ void tg_check_boot_file(struct tg_judge *j)
     if (tg_str_starts(boot, (struct tg_str){app.p, directory}) && boot.n > directory + 1 &&
         boot.p[directory] == '/' && boot.p[boot.n - 1] != '/')
         return;
-    app = shown((struct tg_str){app.p, directory});
-    tg_judge_say(j, j->member[TG_BOOT_FILE_URL],
-                 "must be a file inside app_url, such as '%.*s/boot.py'",
-                 "必须是 app_url 之内的文件, 如 '%.*s/boot.py'", TG_STR_ARG(app));
+    tg_judge_say_value(j, j->member[TG_BOOT_FILE_URL],
+                       &(struct tg_judge_sentence){
+                           .before = "must be a file inside app_url, such as '",
+                           .before_zh = "必须是 app_url 之内的文件, 如 '",
+                           .after = "/boot.py'",
+                           .after_zh = "/boot.py'",
+                           .value = shown((struct tg_str){app.p, directory}),
+                           .of = j->member[TG_APP_URL],
+                       });
 }
 
 void tg_check_image(struct tg_judge *j)

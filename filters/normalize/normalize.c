@@ -2,6 +2,7 @@
  * `normalize`: repairs what can be repaired without guessing. Here are its directives and what
  * becomes of signed requests; steps.c has the steps.
  */
+#include "chain/secret_names.h"
 #include "normalize/internal.h"
 
 #include "base/check.h"
@@ -169,7 +170,8 @@ static void report_change(struct tg_request *r, const struct tg_change *change)
         [TG_CHANGE_REMOVE] = {"leave it out", "应去掉"},
         [TG_CHANGE_ADD] = {"add it as", "应添加为"},
     };
-    struct tg_str as = change->op == TG_CHANGE_RENAME ? change->to : change->new_text;
+    struct tg_str to = change->to; /* of a rename alone */
+    struct tg_str new = change->new_text;
     struct tg_finding f = {.severity = TG_VIOLATION,
                            .rule = "signed_change",
                            .error = TG_E_SIGNED_CHANGE,
@@ -178,12 +180,16 @@ static void report_change(struct tg_request *r, const struct tg_change *change)
 
     CHECK(change->op >= TG_CHANGE_REPLACE && change->op <= TG_CHANGE_ADD);
     if (r->report.violations < TG_MAX_FINDINGS) {
-        f.message = tg_arena_printf(
-            r->arena, "needs the change %s, which the signature forbids: %s%s%.*s, then sign",
-            change->why, ways[change->op].text, as.n > 0 ? " " : "", TG_STR_ARG(as));
-        f.message_zh = tg_arena_printf(r->arena, "需要修改 (%s), 但签名不允许: %s%s%.*s 后重新签名",
-                                       change->why, ways[change->op].text_zh, as.n > 0 ? " " : "",
-                                       TG_STR_ARG(as));
+        f.message.before = tg_arena_printf(
+            r->arena, "needs the change %s, which the signature forbids: %s%s%.*s", change->why,
+            ways[change->op].text, new.n + to.n > 0 ? " " : "", TG_STR_ARG(to));
+        f.message.after = TG_STR(", then sign");
+        f.message_zh.before =
+            tg_arena_printf(r->arena, "需要修改 (%s), 但签名不允许: %s%s%.*s", change->why,
+                            ways[change->op].text_zh, new.n + to.n > 0 ? " " : "", TG_STR_ARG(to));
+        f.message_zh.after = TG_STR(" 后重新签名");
+        f.value =
+            (struct tg_message_value){new, change->node, tg_secret_value(r->doc, change->node)};
     }
     tg_report_add(&r->report, &f);
 }

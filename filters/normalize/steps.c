@@ -46,8 +46,8 @@ static void report(struct tg_normal *n, uint32_t node, const char *rule, struct 
     struct tg_finding f = {.severity = TG_VIOLATION,
                            .rule = rule,
                            .error = tg_contract_rule(rule)->error,
-                           .message = message,
-                           .message_zh = message_zh};
+                           .message.before = message,
+                           .message_zh.before = message_zh};
 
     f.pointer = tg_doc_pointer(n->doc, node);
     f.offset = tg_doc_offset(n->doc, node);

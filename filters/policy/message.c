@@ -1,79 +1,21 @@
 /*
  * What a client and the audit log are told about a rule that did not hold: the rule's message (or
- * the test in words) and the value seen, unless that may be a secret.
+ * the test in words) and, apart from it, the value seen.
  */
-#include "audit/redact.h"
-#include "base/chars.h"
 #include "base/check.h"
+#include "chain/secret_names.h"
 #include "policy/policy.h"
 
-enum { SHOWN = 64 /* code points of a value */, SECRET_LENGTH = 16 };
+enum { SHOWN = 64 }; /* code points of a value */
 
 /* --- secrets --- */
 
-/* The member a value belongs to: the name of its nearest member, or empty. */
-static struct tg_str member_name(const struct tg_doc *d, uint32_t node)
+/* What a rule about contents found in a parameter is not shown either. */
+static bool is_secret(const struct tg_doc *d, const struct tg_policy_fault *f)
 {
-    while (node != TG_NONE && tg_doc_parent(d, node) != TG_NONE &&
-           tg_doc_type(d, tg_doc_parent(d, node)) != TG_NAME)
-        node = tg_doc_parent(d, node);
-    if (node == TG_NONE || tg_doc_parent(d, node) == TG_NONE)
-        return (struct tg_str){NULL, 0};
-    return tg_doc_string(d, tg_doc_parent(d, node));
-}
-
-/* The object a value is a member of, or TG_NONE. */
-static uint32_t object_of(const struct tg_doc *d, uint32_t node)
-{
-    uint32_t parent = tg_doc_parent(d, node);
-
-    if (parent == TG_NONE || tg_doc_type(d, parent) != TG_NAME)
-        return TG_NONE;
-    return tg_doc_parent(d, parent);
-}
-
-/* Keys and tokens are long words with letters and digits in them. */
-static bool looks_random(struct tg_str text)
-{
-    bool letter = false;
-    bool digit = false;
-
-    for (size_t i = 0; i < text.n; i++) {
-        char ch = text.p[i];
-
-        letter = letter || tg_char_is(ch, TG_CHAR_LETTER);
-        digit = digit || tg_char_is(ch, TG_CHAR_DIGIT);
-        if (ch <= ' ')
-            return false;
-    }
-    return text.n >= SECRET_LENGTH && letter && digit;
-}
-
-/* True when the label beside a parameter's value names a secret. */
-static bool label_is_secret(const struct tg_doc *d, uint32_t node)
-{
-    uint32_t object = object_of(d, node);
-    uint32_t label = object != TG_NONE ? tg_doc_member(d, object, TG_STR("label")) : TG_NONE;
-
-    return label != TG_NONE && tg_doc_type(d, label) == TG_STRING &&
-           tg_redact_secret_name(tg_doc_string(d, label));
-}
-
-/* True when the value is not to be told: commands, values of secret names, what looks like a key,
- * and what a rule about contents (`not_matches`) found in a parameter. */
-static bool is_hidden(const struct tg_doc *d, const struct tg_policy_fault *f)
-{
-    uint32_t node = f->value.node;
-    struct tg_str name = member_name(d, node);
-    bool label = tg_str_eq(name, TG_STR("label"));
-    bool parameter = label || tg_str_eq(name, TG_STR("value"));
-
-    if (tg_str_eq(name, TG_STR("user_command")))
-        return true;
-    if (!parameter)
-        return tg_redact_secret_name(name);
-    return looks_random(tg_doc_text(d, node)) ||
-           (!label && (label_is_secret(d, node) || tg_policy_test_is(f->test, "not_matches")));
+    return tg_secret_value(d, f->value.node) ||
+           (f->test != NULL && tg_policy_test_is(f->test, "not_matches") &&
+            tg_secret_in_parameter(d, f->value.node));
 }
 
 /* --- the value --- */
@@ -116,7 +58,13 @@ static const struct words *type_words(enum tg_node_type type)
     return type == TG_OBJECT ? &object : type == TG_ARRAY ? &array : NULL;
 }
 
-/* " (got 8)", or nothing when there is no value. */
+/* True when a message shows the fault's value. */
+static bool is_shown(const struct tg_doc *d, const struct tg_policy_fault *f)
+{
+    return f->value.found != TG_FOUND_MISSING && type_words(tg_doc_type(d, f->value.node)) == NULL;
+}
+
+/* " (got " before a value, " (got an object)", or nothing when nothing is there. */
 static void write_seen(struct tg_buf *out, const struct tg_doc *d, const struct tg_policy_fault *f,
                        bool zh)
 {
@@ -127,12 +75,7 @@ static void write_seen(struct tg_buf *out, const struct tg_doc *d, const struct 
     type = type_words(tg_doc_type(d, f->value.node));
     tg_buf_puts(out, zh ? " (实际为 " : " (got ");
     if (type != NULL)
-        tg_buf_puts(out, zh ? type->zh : type->en);
-    else if (f->test != NULL && is_hidden(d, f))
-        tg_buf_puts(out, zh ? "一个不予显示的值" : "a value that is not shown");
-    else
-        write_scalar(out, d, f->value.node);
-    tg_buf_putc(out, ')');
+        tg_buf_printf(out, "%s)", zh ? type->zh : type->en);
 }
 
 /* --- the message --- */
@@ -153,17 +96,38 @@ static void write_demand(struct tg_buf *out, const struct tg_policy_outcome *o,
         tg_buf_puts(out, zh ? "类型不符合策略" : "is of a type that the policy cannot judge");
 }
 
-static struct tg_str message(struct tg_request *r, const struct tg_policy_outcome *o,
-                             const struct tg_policy_fault *f, bool zh)
+static struct tg_str keep(struct tg_request *r, struct tg_buf *text)
 {
-    struct tg_buf text = {0};
-    struct tg_str kept;
+    struct tg_str kept = tg_arena_dup(r->arena, tg_buf_str(text));
 
-    write_demand(&text, o, f, zh);
-    write_seen(&text, r->doc, f, zh);
-    kept = tg_arena_dup(r->arena, tg_buf_str(&text));
-    tg_buf_end(&text);
+    tg_buf_end(text);
     return kept;
+}
+
+static struct tg_message message(struct tg_request *r, const struct tg_policy_outcome *o,
+                                 const struct tg_policy_fault *f, bool zh)
+{
+    struct tg_buf before = {0};
+
+    write_demand(&before, o, f, zh);
+    write_seen(&before, r->doc, f, zh);
+    return (struct tg_message){keep(r, &before),
+                               is_shown(r->doc, f) ? TG_STR(")") : (struct tg_str){NULL, 0}};
+}
+
+/* The value of a fault, if its message shows one. */
+static struct tg_message_value value_of(struct tg_request *r, const struct tg_policy_fault *f)
+{
+    uint32_t node = f->value.node;
+    struct tg_message_value v = {.node = node};
+    struct tg_buf text = {0};
+
+    if (!is_shown(r->doc, f))
+        return v;
+    write_scalar(&text, r->doc, node);
+    v.text = keep(r, &text);
+    v.secret = is_secret(r->doc, f);
+    return v;
 }
 
 /* The pointer of a value, also of one that is missing. Names of rules need no escapes but "~" and
@@ -172,7 +136,6 @@ static struct tg_str pointer_of(struct tg_request *r, const struct tg_policy_val
 {
     struct tg_str at = tg_doc_pointer(r->doc, v->node);
     struct tg_buf text = {0};
-    struct tg_str kept;
 
     if (v->found != TG_FOUND_MISSING)
         return at;
@@ -184,9 +147,7 @@ static struct tg_str pointer_of(struct tg_request *r, const struct tg_policy_val
         else
             tg_buf_putc(&text, v->name.p[i]);
     }
-    kept = tg_arena_dup(r->arena, tg_buf_str(&text));
-    tg_buf_end(&text);
-    return kept;
+    return keep(r, &text);
 }
 
 static void add_finding(struct tg_request *r, const struct tg_policy_outcome *o,
@@ -201,6 +162,7 @@ static void add_finding(struct tg_request *r, const struct tg_policy_outcome *o,
         .offset = tg_doc_offset(r->doc, f->value.node),
         .message = message(r, o, f, false),
         .message_zh = message(r, o, f, true),
+        .value = value_of(r, f),
     };
 
     tg_report_add(&r->report, &finding);
@@ -222,6 +184,7 @@ __attribute__((noinline)) static void report(struct tg_request *r,
         .exception = o->exception != NULL ? o->exception->name : (struct tg_str){NULL, 0},
         .pointer = pointer_of(r, &o->faults[0].value),
         .message = message(r, o, &o->faults[0], false),
+        .value = value_of(r, &o->faults[0]),
     };
     tg_report_result(&r->report, &result);
     if (o->denies || o->warns)

@@ -5,8 +5,8 @@
 #ifndef TG_AUDIT_H
 #define TG_AUDIT_H
 
+#include "audit/conf.h"
 #include "chain/request.h"
-#include "config/conf.h"
 
 /* The facts of one exchange, filled by the exchange when it ends. Slices live until the call
  * returns. */
@@ -31,13 +31,6 @@ struct tg_audit_record {
 
 struct tg_audit;
 
-/* The file the log is written to, or NULL when it goes elsewhere. */
-const char *tg_audit_file(const void *conf);
-
-/* Settings, made by tg_audit_directives in the main block. */
-extern const struct tg_directive tg_audit_directives[];
-size_t tg_audit_conf_size(void);
-
 /*
  * Opens the log of one worker (`stream` is its own id: "0", "1", ...) and writes the start record,
  * which names the stream before it. `conf` has passed tg_audit_check() and outlives the result. The
@@ -46,11 +39,6 @@ size_t tg_audit_conf_size(void);
  */
 struct tg_audit *tg_audit_open(const void *conf, struct tg_str stream, struct tg_arena *arena,
                                const char **why);
-
-/* Finishes the settings after their directives were applied (defaults, key file; before workers are
- * made, since they share what is drawn here) and checks what tg_audit_open() would find (directory,
- * permission). Records problems and returns false. Makes no file. */
-bool tg_audit_check(struct tg_conf *c, void *conf);
 
 /* Writes the stop record, flushes, closes. What cannot be written now is lost, and the error log
  * says how much. NULL is fine. */

@@ -1,8 +1,8 @@
 /* The directives of the audit log. */
 #include "audit/conf.h"
 
-#include "audit/audit.h"
 #include "base/check.h"
+#include "chain/secret_names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,29 +13,6 @@
 #include <unistd.h>
 
 enum { MIN_KEY = 16, MAX_KEY = 4096 }; /* bytes of a key file */
-
-const char *const tg_audit_default_redact[] = {"*secret*",
-                                               "*password*",
-                                               "*passwd*",
-                                               "*credential*",
-                                               "*privatekey*",
-                                               "*accesskey*",
-                                               "*apikey*",
-                                               "passphrase",
-                                               "pwd",
-                                               "token",
-                                               "authtoken",
-                                               "accesstoken",
-                                               "signature",
-                                               "key",
-                                               "keys",
-                                               "ak",
-                                               "sk",
-                                               "auth",
-                                               "bearer",
-                                               "cookie",
-                                               "authorization",
-                                               NULL};
 
 static const char *const modes[] = {"batch", "blocking", "strict", NULL};
 static const char *const bodies[] = {"none", "metadata", "full", NULL};
@@ -130,19 +107,10 @@ static bool set_log(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     return ok;
 }
 
-static unsigned count_defaults(void)
-{
-    unsigned n = 0;
-
-    while (tg_audit_default_redact[n] != NULL)
-        n++;
-    return n;
-}
-
 static void add_defaults(struct tg_audit_conf *a)
 {
-    for (unsigned i = 0; tg_audit_default_redact[i] != NULL; i++)
-        a->redact[a->nredact++] = tg_str_of(tg_audit_default_redact[i]);
+    memcpy(a->redact + a->nredact, tg_secret_names, sizeof(tg_secret_names));
+    a->nredact += TG_SECRET_NAMES;
 }
 
 static bool set_redact(struct tg_conf *c, const struct tg_conf_item *item, void *target,
@@ -154,7 +122,7 @@ static bool set_redact(struct tg_conf *c, const struct tg_conf_item *item, void 
     (void)d;
     for (unsigned i = 1; i < item->nargs; i++)
         if (tg_str_eq(item->args[i], TG_STR("default")))
-            room += count_defaults();
+            room += TG_SECRET_NAMES;
     a->redact = tg_arena_zalloc(c->arena, room, sizeof(*a->redact));
     a->nredact = 0;
     for (unsigned i = 1; i < item->nargs; i++) {
@@ -204,8 +172,9 @@ const struct tg_directive tg_audit_directives[] = {
      .words = bodies,
      .fallback = "metadata",
      .syntax = "none | metadata | full",
-     .help = "How much of a config body a record tells: nothing; all but user_command and the "
-             "values in parameter[]; everything. audit_redact holds at every level."},
+     .help = "How much of a body a record tells: nothing; the values of members that the contract "
+             "knows to be harmless, the others as HMACs; everything. audit_redact holds at every "
+             "level."},
     {.name = "audit_redact",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_CUSTOM,
@@ -292,7 +261,7 @@ static void fill_defaults(struct tg_conf *c, struct tg_audit_conf *a)
     if (a->body == 0)
         a->body = TG_AUDIT_BODY_METADATA;
     if (a->redact == NULL) {
-        a->redact = tg_arena_zalloc(c->arena, count_defaults(), sizeof(*a->redact));
+        a->redact = tg_arena_zalloc(c->arena, TG_SECRET_NAMES, sizeof(*a->redact));
         add_defaults(a);
     }
 }

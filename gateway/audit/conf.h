@@ -1,6 +1,6 @@
 /*
  * The settings of the audit log (directives audit_log, audit_body, audit_redact, audit_key_file) as
- * conf.c leaves them. Only the audit_*.c files and their tests read them.
+ * conf.c leaves them. Only the files of this folder and their tests look inside.
  */
 #ifndef TG_AUDIT_CONF_H
 #define TG_AUDIT_CONF_H
@@ -42,9 +42,16 @@ struct tg_audit_conf {
     const struct tg_conf_item *key_at; /* the same of audit_key_file */
 };
 
-enum { TG_AUDIT_DEFAULT_REDACT = 64 }; /* at most */
+/* The file the log is written to, or NULL when it goes elsewhere. */
+const char *tg_audit_file(const void *conf);
 
-/* The name patterns that hold when audit_redact is not given; ends with NULL. */
-extern const char *const tg_audit_default_redact[];
+/* Settings, made by tg_audit_directives in the main block. */
+extern const struct tg_directive tg_audit_directives[];
+size_t tg_audit_conf_size(void);
+
+/* Finishes the settings after their directives were applied (defaults, key file; before workers are
+ * made, since they share what is drawn here) and checks what tg_audit_open() would find (directory,
+ * permission). Records problems and returns false. Makes no file. */
+bool tg_audit_check(struct tg_conf *c, void *conf);
 
 #endif

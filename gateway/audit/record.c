@@ -4,10 +4,15 @@
  */
 #include "audit/record.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "http/target.h"
 
-enum { MAX_CODE = 64 }; /* bytes of an upstream's error code that are told */
+enum {
+    MAX_CODE = 64,        /* bytes of an upstream's error code that are told */
+    MAX_ACCESS_KEY = 128, /* bytes of an AK */
+};
 
 /* --- the beginning of a line --- */
 
@@ -68,12 +73,7 @@ static void add_number(struct tg_buf *out, struct tg_str name, uint64_t value)
  * normalised has only what the client wrote. */
 static struct tg_str told_path(const struct tg_request *r)
 {
-    struct tg_str path = r->path.n > 0 ? r->path : r->target;
-    size_t n = 0;
-
-    while (n < path.n && path.p[n] != '?' && path.p[n] != '#')
-        n++;
-    return (struct tg_str){path.p, n};
+    return tg_target_shown(r->path.n > 0 ? r->path : r->target);
 }
 
 /* The part of the credentials that tells one caller from another. */
@@ -89,12 +89,23 @@ static struct tg_str told_token(const struct tg_request *r)
     return value;
 }
 
+/* An AK is letters and digits. What is none may be a secret that stands where an AK should. */
+static bool is_access_key(struct tg_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!tg_char_is(s.p[i], TG_CHAR_ALPHANUMERIC))
+            return false;
+    return s.n > 0 && s.n <= MAX_ACCESS_KEY;
+}
+
 void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
                                const struct tg_request *r)
 {
-    if (r->credentials == TG_CRED_SIGNED)
+    if (r->credentials == 0 || r->credentials == TG_CRED_NONE)
+        return;
+    if (r->credentials == TG_CRED_SIGNED && is_access_key(r->access_key))
         tg_buf_add(out, r->access_key);
-    else if (r->credentials != 0 && r->credentials != TG_CRED_NONE)
+    else
         tg_redact_token(redact, out, told_token(r));
 }
 
@@ -211,7 +222,7 @@ static void add_change(struct tg_redact *redact, struct tg_buf *out, const struc
                                       [TG_CHANGE_RENAME] = "move",
                                       [TG_CHANGE_REMOVE] = "remove",
                                       [TG_CHANGE_ADD] = "add"};
-    bool hide = tg_redact_change(redact, r->doc, c, path) || c->old_text.n > 4096 ||
+    bool hide = !tg_redact_tells(redact, r, c->node, path) || c->old_text.n > 4096 ||
                 (c->old_text.n > 0 && (*c->old_text.p == '{' || *c->old_text.p == '['));
 
     CHECK(c->op >= TG_CHANGE_REPLACE && c->op <= TG_CHANGE_ADD);
@@ -236,24 +247,22 @@ static void add_change(struct tg_redact *redact, struct tg_buf *out, const struc
     tg_buf_putc(out, '}');
 }
 
-static void add_patch(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
+static void add_patch(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
+                      struct tg_redact_path *path)
 {
-    struct tg_redact_path path; /* two kilobytes: not cleared, only its count */
-
     if (r->doc == NULL || r->doc->nchanges == 0)
         return;
-    path.n = 0;
     tg_buf_add(out, TG_STR(",\"patch\":["));
     for (const struct tg_change *c = r->doc->changes; c != NULL; c = c->next) {
         if (c != r->doc->changes)
             tg_buf_putc(out, ',');
-        add_change(redact, out, r, c, &path);
+        add_change(redact, out, r, c, path);
     }
     tg_buf_putc(out, ']');
 }
 
 static void add_finding(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
-                        const struct tg_finding *f)
+                        const struct tg_finding *f, struct tg_redact_path *path)
 {
     tg_buf_add(out, TG_STR("{\"pointer\":"));
     tg_buf_json(out, f->pointer);
@@ -261,12 +270,12 @@ static void add_finding(struct tg_redact *redact, struct tg_buf *out, const stru
     add_text(out, TG_STR(",\"policy\":"), f->policy);
     add_text(out, TG_STR(",\"code\":"), tg_str_of(tg_error_info(f->error)->code));
     tg_buf_add(out, TG_STR(",\"message\":"));
-    tg_redact_message(redact, out, f->message, r->doc, f->pointer);
+    tg_redact_message(redact, out, r, &f->message, &f->value, path);
     tg_buf_putc(out, '}');
 }
 
 static void add_findings(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
-                         enum tg_severity severity, struct tg_str name)
+                         enum tg_severity severity, struct tg_str name, struct tg_redact_path *path)
 {
     bool some = false;
 
@@ -278,13 +287,14 @@ static void add_findings(struct tg_redact *redact, struct tg_buf *out, const str
         else
             tg_buf_add(out, name);
         some = true;
-        add_finding(redact, out, r, f);
+        add_finding(redact, out, r, f, path);
     }
     if (some)
         tg_buf_putc(out, ']');
 }
 
-static void add_results(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r)
+static void add_results(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
+                        struct tg_redact_path *path)
 {
     bool some = false;
 
@@ -303,10 +313,10 @@ static void add_results(struct tg_redact *redact, struct tg_buf *out, const stru
         tg_buf_putc(out, '"');
         add_text(out, TG_STR(",\"mode\":"), p->mode);
         add_text(out, TG_STR(",\"exception\":"), p->exception);
-        if (p->message.n > 0) {
+        if (p->message.before.n > 0) {
             add_text(out, TG_STR(",\"pointer\":"), p->pointer);
             tg_buf_add(out, TG_STR(",\"message\":"));
-            tg_redact_message(redact, out, p->message, r->doc, p->pointer);
+            tg_redact_message(redact, out, r, &p->message, &p->value, path);
         }
         tg_buf_putc(out, '}');
     }
@@ -346,18 +356,21 @@ static void add_body(struct tg_redact *redact, struct tg_buf *out, const struct 
     if (redact->conf->body == TG_AUDIT_BODY_FULL)
         tg_buf_add(out, TG_STR(",\"request.body_full\":true"));
     tg_buf_add(out, TG_STR(",\"request.body\":"));
-    tg_redact_body(redact, out, r->doc, 0);
+    tg_redact_body(redact, out, r);
 }
 
 static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
                             const struct tg_request *r)
 {
+    struct tg_redact_path path; /* some kilobytes: not cleared, only its count */
+
+    path.n = 0;
     add_digests(out, r);
-    add_patch(redact, out, r);
-    add_findings(redact, out, r, TG_VIOLATION, TG_STR(",\"violations\":["));
-    add_findings(redact, out, r, TG_WARNING, TG_STR(",\"warnings\":["));
+    add_patch(redact, out, r, &path);
+    add_findings(redact, out, r, TG_VIOLATION, TG_STR(",\"violations\":["), &path);
+    add_findings(redact, out, r, TG_WARNING, TG_STR(",\"warnings\":["), &path);
     add_text(out, TG_STR(",\"policy.revision\":"), r->report.policy_revision);
-    add_results(redact, out, r);
+    add_results(redact, out, r, &path);
     add_exceptions(out, &r->report);
     add_body(redact, out, r);
 }

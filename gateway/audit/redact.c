@@ -1,7 +1,8 @@
-/* Which names and places hide their values, and what is written instead. */
+/* Which places hide their values, and what is written instead. */
 #include "audit/redact.h"
 
 #include "base/check.h"
+#include "contract/contract.h"
 
 enum { SHOWN_HEX = 32 }; /* digits of a redacted value: 128 bits */
 
@@ -22,27 +23,12 @@ void tg_redact_end(struct tg_redact *r)
     r->hash = NULL;
 }
 
-/* --- names --- */
-
-bool tg_redact_name(struct tg_redact *r, struct tg_str name)
-{
-    return (tg_names_look(&r->names, name) & TG_NAME_MATCHES) != 0;
-}
-
-bool tg_redact_secret_name(struct tg_str name)
-{
-    struct tg_str patterns[TG_AUDIT_DEFAULT_REDACT];
-    struct tg_audit_conf conf = {.redact = patterns};
-
-    while (tg_audit_default_redact[conf.nredact] != NULL) {
-        CHECK(conf.nredact < TG_AUDIT_DEFAULT_REDACT);
-        patterns[conf.nredact] = tg_str_of(tg_audit_default_redact[conf.nredact]);
-        conf.nredact++;
-    }
-    return tg_name_matches(&conf, name);
-}
-
 /* --- places --- */
+
+static bool is_container(const struct tg_doc *doc, uint32_t node)
+{
+    return tg_doc_type(doc, node) == TG_OBJECT || tg_doc_type(doc, node) == TG_ARRAY;
+}
 
 /* True when the member `value` of this object goes by a name that matches. */
 static bool value_is_named(struct tg_redact *r, const struct tg_doc *doc, uint32_t object)
@@ -51,15 +37,15 @@ static bool value_is_named(struct tg_redact *r, const struct tg_doc *doc, uint32
         uint32_t node = tg_doc_member(doc, object, tg_naming_members[i]);
 
         if (node != TG_NONE && tg_doc_type(doc, node) == TG_STRING &&
-            tg_redact_name(r, tg_doc_string(doc, node)))
+            (tg_names_look(&r->names, tg_doc_string(doc, node)) & TG_NAME_MATCHES) != 0)
             return true;
     }
     return false;
 }
 
-/* True when the value of a member must not be told because of names alone; `facts` of its own. */
-static bool member_hidden(struct tg_redact *r, const struct tg_doc *doc, uint32_t object,
-                          unsigned facts)
+/* True when the value of a member is hidden because of names; `facts` of its own. */
+static bool name_hides(struct tg_redact *r, const struct tg_doc *doc, uint32_t object,
+                       unsigned facts)
 {
     if ((facts & (TG_NAME_MATCHES | TG_NAME_NAMES | TG_NAME_VALUE)) == 0)
         return false; /* so are most */
@@ -69,132 +55,136 @@ static bool member_hidden(struct tg_redact *r, const struct tg_doc *doc, uint32_
            ((facts & TG_NAME_VALUE) != 0 && value_is_named(r, doc, object));
 }
 
-/* Takes the first segment off a pointer. Pointers with escapes name no place we know: their text
- * still matches patterns well enough, '~' ends a word. */
-static struct tg_str next_segment(struct tg_str *pointer)
+/* True when `node` is the config or stands around it. */
+static bool holds_config(const struct tg_request *q, uint32_t node)
 {
-    struct tg_str s = tg_str_skip(*pointer, 1);
-    const char *slash = memchr(s.p, '/', s.n);
+    uint32_t up = q->config;
 
-    if (slash != NULL)
-        s.n = (size_t)(slash - s.p);
-    *pointer = tg_str_skip(*pointer, s.n + 1);
-    return s;
+    while (up != TG_NONE && up != node)
+        up = tg_doc_parent(q->doc, up);
+    return up != TG_NONE;
 }
 
-static uint32_t element(const struct tg_doc *doc, uint32_t array, struct tg_str index)
+/* Beside the config a body has names of its own (contract section 1). */
+static bool names_job(struct tg_str name)
 {
-    uint64_t i;
-    uint32_t node = tg_doc_first(doc, array);
-
-    if (!tg_str_u64(index, &i))
-        return TG_NONE;
-    while (i-- > 0 && node != TG_NONE)
-        node = tg_doc_next(doc, node);
-    return node;
+    return tg_str_eq(name, TG_STR("job_name")) || tg_str_eq(name, TG_STR("config_name"));
 }
 
-static uint32_t step(const struct tg_doc *doc, uint32_t node, struct tg_str segment)
+/* The table of the config's members. A config that is no object has none. */
+static const struct tg_contract_member *config_members(const struct tg_request *q)
 {
-    if (node == TG_NONE)
-        return TG_NONE;
-    if (tg_doc_type(doc, node) == TG_OBJECT)
-        return tg_doc_member(doc, node, segment);
-    return tg_doc_type(doc, node) == TG_ARRAY ? element(doc, node, segment) : TG_NONE;
+    if (tg_doc_type(q->doc, q->config) != TG_OBJECT)
+        return NULL;
+    if (q->doc->beside == NULL) /* no filter has looked */
+        (void)tg_contract_members(q->doc, q->config);
+    return tg_contract_config;
 }
 
-/* What the body levels below `full` leave out, wherever in the body the config stands: all of
- * user_command, and of parameter all but the names of its elements. */
-static bool level_hides(struct tg_str pointer)
+static struct tg_redact_place outermost(const struct tg_redact *r, const struct tg_request *q)
 {
-    unsigned within = 0; /* segments since `parameter` */
-    struct tg_str segment = {NULL, 0};
+    return (struct tg_redact_place){
+        .members = q->config == 0 ? config_members(q) : NULL,
+        .hidden = r->conf->body == TG_AUDIT_BODY_NONE,
+        .around = q->config != 0 && q->config != TG_NONE,
+    };
+}
 
-    while (pointer.n > 0 && *pointer.p == '/') {
-        segment = next_segment(&pointer);
-        if (tg_str_eq(segment, TG_STR("user_command")))
-            return true;
-        if (within > 0 || tg_str_eq(segment, TG_STR("parameter")))
-            within++;
+/* The place of a member's value. `facts` are those of its name. */
+static struct tg_redact_place member_place(struct tg_redact *r, const struct tg_request *q,
+                                           const struct tg_redact_place *object, uint32_t name,
+                                           unsigned facts)
+{
+    const struct tg_doc *doc = q->doc;
+    uint32_t value = tg_doc_value(doc, name);
+    struct tg_redact_place place = {.hidden = object->hidden ||
+                                              name_hides(r, doc, tg_doc_parent(doc, name), facts)};
+    const struct tg_contract_member *row;
+
+    if (object->members != NULL) {
+        row = tg_contract_row(doc, object->members, name);
+        if (row == NULL)
+            return place;
+        place.members = row->members;
+        place.harmless = (row->flags & TG_CONTRACT_HARMLESS) != 0;
+        place.omitted = (row->flags & TG_CONTRACT_OMIT) != 0;
+    } else if (object->around) {
+        place.around = value != q->config && holds_config(q, value);
+        place.members = value == q->config ? config_members(q) : NULL;
+        place.harmless = names_job(tg_doc_string(doc, name));
     }
-    return within > 0 && !(within == 3 && tg_name_is_naming(segment));
+    return place;
 }
 
-static bool level_is_enough(const struct tg_redact *r, struct tg_str pointer)
+static struct tg_redact_place element_place(const struct tg_request *q,
+                                            const struct tg_redact_place *array, uint32_t element)
 {
-    return r->conf->body == TG_AUDIT_BODY_NONE ||
-           (r->conf->body == TG_AUDIT_BODY_METADATA && level_hides(pointer));
+    struct tg_redact_place place = *array;
+
+    place.harmless = place.omitted = false;
+    if (place.around && element == q->config)
+        place = (struct tg_redact_place){.members = config_members(q), .hidden = array->hidden};
+    return place;
 }
 
-/* True when names hide what a segment leads to; `node` is where it starts. */
-static bool segment_hidden(struct tg_redact *r, const struct tg_doc *doc, uint32_t node,
-                           struct tg_str segment)
+/* True when what stands at a place is told, a container by its members. */
+static bool tells(const struct tg_redact *r, const struct tg_redact_place *place, bool container)
 {
-    unsigned facts = tg_names_look(&r->names, segment);
-
-    if (node != TG_NONE && tg_doc_type(doc, node) == TG_OBJECT)
-        return member_hidden(r, doc, node, facts);
-    return (facts & (TG_NAME_NAMES | TG_NAME_MATCHES)) == TG_NAME_MATCHES;
+    if (place->hidden || r->conf->body == TG_AUDIT_BODY_FULL)
+        return !place->hidden;
+    return container ? place->members != NULL || place->around : place->harmless;
 }
 
-bool tg_redact_pointer(struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer)
-{
-    uint32_t node = doc != NULL ? 0 : TG_NONE;
-
-    if (level_is_enough(r, pointer))
-        return true;
-    while (pointer.n > 0 && *pointer.p == '/') {
-        struct tg_str segment = next_segment(&pointer);
-
-        if (segment_hidden(r, doc, node, segment))
-            return true;
-        node = step(doc, node, segment);
-    }
-    return false;
-}
-
-/* The containers around a node, from the outside in. */
-static unsigned containers(const struct tg_doc *doc, uint32_t node, uint32_t out[TG_JSON_MAX_DEPTH])
+/* The nodes around one, from the outside in, and the node itself; names are none of them. */
+static unsigned way_to(const struct tg_doc *doc, uint32_t node, uint32_t out[TG_JSON_MAX_DEPTH + 1])
 {
     unsigned n = 0;
     unsigned at;
 
-    for (uint32_t up = tg_doc_parent(doc, node); up != TG_NONE; up = tg_doc_parent(doc, up))
+    for (uint32_t up = node; up != TG_NONE; up = tg_doc_parent(doc, up))
         n += tg_doc_type(doc, up) != TG_NAME;
-    CHECK(n <= TG_JSON_MAX_DEPTH);
+    CHECK(n <= TG_JSON_MAX_DEPTH + 1);
     at = n;
-    for (uint32_t up = tg_doc_parent(doc, node); up != TG_NONE; up = tg_doc_parent(doc, up))
+    for (uint32_t up = node; up != TG_NONE; up = tg_doc_parent(doc, up))
         if (tg_doc_type(doc, up) != TG_NAME)
             out[--at] = up;
     return n;
 }
 
-bool tg_redact_change(struct tg_redact *r, const struct tg_doc *doc, const struct tg_change *change,
-                      struct tg_redact_path *path)
+/* From a container to the next node on the way. */
+static struct tg_redact_place next_place(struct tg_redact *r, const struct tg_request *q,
+                                         const struct tg_redact_place *from, uint32_t node)
 {
-    uint32_t around[TG_JSON_MAX_DEPTH];
-    struct tg_str pointer = change->pointer;
-    bool hidden = false;
+    uint32_t parent = tg_doc_parent(q->doc, node);
+
+    if (tg_doc_type(q->doc, parent) != TG_NAME)
+        return element_place(q, from, node);
+    return member_place(r, q, from, parent,
+                        tg_names_look(&r->names, tg_doc_string(q->doc, parent)));
+}
+
+bool tg_redact_tells(struct tg_redact *r, const struct tg_request *q, uint32_t node,
+                     struct tg_redact_path *path)
+{
+    uint32_t way[TG_JSON_MAX_DEPTH + 1];
+    struct tg_redact_place place = outermost(r, q);
     unsigned n;
 
-    if (level_is_enough(r, pointer))
-        return true;
-    n = containers(doc, change->node, around);
-    for (unsigned i = 0; i < n; i++) {
-        struct tg_str segment;
-
-        if (i >= path->n || path->at[i].node != around[i]) {
-            path->at[i].node = around[i];
-            path->at[i].hidden = hidden;
+    CHECK(q->doc != NULL && node < q->doc->count);
+    if (tg_doc_type(q->doc, node) == TG_NAME)
+        node = tg_doc_value(q->doc, node);
+    n = way_to(q->doc, node, way);
+    for (unsigned i = 0; i + 1 < n; i++) {
+        if (i >= path->n || path->at[i].node != way[i]) {
+            path->at[i].node = way[i];
+            path->at[i].place = i == 0 ? place : next_place(r, q, &place, way[i]);
             path->n = i + 1;
         }
-        segment = next_segment(&pointer);
-        hidden = i + 1 < path->n && i + 1 < n && path->at[i + 1].node == around[i + 1]
-                     ? path->at[i + 1].hidden
-                     : path->at[i].hidden || segment_hidden(r, doc, around[i], segment);
+        place = path->at[i].place;
     }
-    CHECK(pointer.n == 0);
-    return hidden;
+    if (n > 1)
+        place = next_place(r, q, &place, node);
+    return tells(r, &place, is_container(q->doc, node));
 }
 
 /* --- texts --- */
@@ -229,60 +219,20 @@ void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str valu
     tg_buf_putc(out, '"');
 }
 
-static bool contains(struct tg_str s, struct tg_str part)
+void tg_redact_message(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
+                       const struct tg_message *message, const struct tg_message_value *value,
+                       struct tg_redact_path *path)
 {
-    return part.n > 0 && memmem(s.p, s.n, part.p, part.n) != NULL;
-}
+    struct tg_buf text = {0};
 
-/* The range between the first and the last quote of a kind. */
-static bool quoted(struct tg_str s, char quote, size_t *from, size_t *to)
-{
-    const char *first = memchr(s.p, quote, s.n);
-    const char *last = memrchr(s.p, quote, s.n);
-
-    if (first == NULL || first == last)
-        return false;
-    *from = (size_t)(first - s.p) + 1;
-    *to = (size_t)(last - s.p);
-    return true;
-}
-
-static struct tg_str value_at(const struct tg_doc *doc, struct tg_str pointer)
-{
-    uint32_t node = doc != NULL ? 0 : TG_NONE;
-
-    while (pointer.n > 0 && *pointer.p == '/')
-        node = step(doc, node, next_segment(&pointer));
-    if (node == TG_NONE)
-        return (struct tg_str){NULL, 0};
-    return tg_doc_type(doc, node) == TG_STRING ? tg_doc_string(doc, node) : tg_doc_text(doc, node);
-}
-
-void tg_redact_message(struct tg_redact *r, struct tg_buf *out, struct tg_str message,
-                       const struct tg_doc *doc, struct tg_str pointer)
-{
-    struct tg_buf masked = {0};
-    struct tg_str value;
-    size_t from;
-    size_t to;
-
-    if (message.n == 0 || !tg_redact_pointer(r, doc, pointer)) {
-        tg_buf_json(out, message);
-        return;
-    }
-    value = value_at(doc, pointer);
-    if (quoted(message, '\'', &from, &to) || quoted(message, '"', &from, &to)) {
-        tg_buf_add(&masked, (struct tg_str){message.p, from});
-        tg_redact_digest(r, &masked, (struct tg_str){message.p + from, to - from});
-        tg_buf_add(&masked, tg_str_skip(message, to));
-    } else {
-        tg_buf_add(&masked, message);
-    }
-    if (contains(tg_buf_str(&masked), value))
-        tg_redact_value(r, out, message);
+    tg_buf_add(&text, message->before);
+    if (value->text.p != NULL && !tg_redact_tells(r, q, value->node, path))
+        tg_redact_digest(r, &text, tg_doc_text(q->doc, value->node));
     else
-        tg_buf_json(out, tg_buf_str(&masked));
-    tg_buf_end(&masked);
+        tg_buf_add(&text, value->text);
+    tg_buf_add(&text, message->after);
+    tg_buf_json(out, tg_buf_str(&text));
+    tg_buf_end(&text);
 }
 
 /* The length of the JSON string, quotes included, that `s` begins with. */
@@ -330,47 +280,6 @@ static void add_comma(struct tg_buf *out, char open)
         tg_buf_putc(out, ',');
 }
 
-/* The names in one element of `parameter`, and nothing else that is in it. */
-static void add_parameter(struct tg_buf *out, const struct tg_doc *doc, uint32_t object)
-{
-    add_comma(out, '[');
-    tg_buf_putc(out, '{');
-    for (uint32_t m = tg_doc_first(doc, object); m != TG_NONE; m = tg_doc_next(doc, m)) {
-        struct tg_str name = tg_doc_string(doc, m);
-        uint32_t value = tg_doc_value(doc, m);
-
-        if (!tg_name_is_naming(name) || tg_doc_type(doc, value) != TG_STRING)
-            continue;
-        add_comma(out, '{');
-        tg_buf_json(out, name);
-        tg_buf_putc(out, ':');
-        tg_buf_add(out, tg_doc_text(doc, value));
-    }
-    tg_buf_putc(out, '}');
-}
-
-static void add_parameters(struct tg_buf *out, const struct tg_doc *doc, uint32_t array)
-{
-    tg_buf_putc(out, '[');
-    for (uint32_t e = tg_doc_first(doc, array); e != TG_NONE; e = tg_doc_next(doc, e))
-        if (tg_doc_type(doc, e) == TG_OBJECT)
-            add_parameter(out, doc, e);
-    tg_buf_putc(out, ']');
-}
-
-/* One member at level metadata, where a config may stand within another object; true when that is
- * all there is to tell. */
-static bool add_metadata(struct tg_buf *out, const struct tg_doc *doc, unsigned facts,
-                         uint32_t value)
-{
-    if ((facts & TG_NAME_PARAMETER) != 0 && tg_doc_type(doc, value) == TG_ARRAY) {
-        add_comma(out, '{');
-        tg_buf_puts(out, "\"parameter\":");
-        add_parameters(out, doc, value);
-    }
-    return (facts & (TG_NAME_PARAMETER | TG_NAME_COMMAND)) != 0;
-}
-
 /* The name of a member with its colon, and the comma before it. */
 static void add_name(struct tg_buf *out, struct tg_str name, bool plain)
 {
@@ -390,65 +299,71 @@ static void add_name(struct tg_buf *out, struct tg_str name, bool plain)
     out->n += name.n + 3;
 }
 
-static void add_container(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
-                          uint32_t node);
+static void add_container(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
+                          const struct tg_redact_place *place, uint32_t node);
 
 /* Most values are no containers: no call for them. */
-static inline void add_value(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
-                             uint32_t node)
+static inline void add_value(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
+                             const struct tg_redact_place *place, uint32_t node)
 {
-    if (tg_doc_type(doc, node) == TG_OBJECT || tg_doc_type(doc, node) == TG_ARRAY)
-        add_container(r, out, doc, node);
+    bool container = is_container(q->doc, node);
+
+    if (!tells(r, place, container))
+        tg_redact_value(r, out, tg_doc_text(q->doc, node));
+    else if (container)
+        add_container(r, out, q, place, node);
     else
-        tg_buf_add(out, tg_doc_text(doc, node));
+        tg_buf_add(out, tg_doc_text(q->doc, node));
 }
 
-static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
-                        uint32_t object)
+static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
+                        const struct tg_redact_place *object, uint32_t node)
 {
+    const struct tg_doc *doc = q->doc;
     bool brief = r->conf->body == TG_AUDIT_BODY_METADATA;
 
-    for (uint32_t m = tg_doc_first(doc, object); m != TG_NONE; m = tg_doc_next(doc, m)) {
+    for (uint32_t m = tg_doc_first(doc, node); m != TG_NONE; m = tg_doc_next(doc, m)) {
         struct tg_str name = tg_doc_string(doc, m);
         unsigned facts = tg_names_look(&r->names, name);
-        uint32_t value = tg_doc_value(doc, m);
+        struct tg_redact_place place = member_place(r, q, object, m, facts);
 
-        CHECK(value != TG_NONE);
-        if (brief && add_metadata(out, doc, facts, value))
+        CHECK(tg_doc_value(doc, m) != TG_NONE);
+        if (brief && place.omitted)
             continue;
         add_name(out, name, (facts & TG_NAME_IS_PLAIN) != 0);
-        if (member_hidden(r, doc, object, facts))
-            tg_redact_value(r, out, tg_doc_text(doc, value));
-        else
-            add_value(r, out, doc, value);
+        add_value(r, out, q, &place, tg_doc_value(doc, m));
     }
 }
 
-static void add_elements(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
-                         uint32_t array)
+static void add_elements(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
+                         const struct tg_redact_place *array, uint32_t node)
 {
-    for (uint32_t e = tg_doc_first(doc, array); e != TG_NONE; e = tg_doc_next(doc, e)) {
+    for (uint32_t e = tg_doc_first(q->doc, node); e != TG_NONE; e = tg_doc_next(q->doc, e)) {
+        struct tg_redact_place place = element_place(q, array, e);
+
+        place.around = place.around && holds_config(q, e);
         add_comma(out, '[');
-        add_value(r, out, doc, e);
+        add_value(r, out, q, &place, e);
     }
 }
 
-static void add_container(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
-                          uint32_t node)
+static void add_container(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
+                          const struct tg_redact_place *place, uint32_t node)
 {
-    bool object = tg_doc_type(doc, node) == TG_OBJECT;
+    bool object = tg_doc_type(q->doc, node) == TG_OBJECT;
 
     tg_buf_putc(out, object ? '{' : '[');
     if (object)
-        add_members(r, out, doc, node);
+        add_members(r, out, q, place, node);
     else
-        add_elements(r, out, doc, node);
+        add_elements(r, out, q, place, node);
     tg_buf_putc(out, object ? '}' : ']');
 }
 
-void tg_redact_body(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
-                    uint32_t node)
+void tg_redact_body(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q)
 {
-    CHECK(r->conf->body != TG_AUDIT_BODY_NONE);
-    add_value(r, out, doc, node);
+    struct tg_redact_place place = outermost(r, q);
+
+    CHECK(r->conf->body != TG_AUDIT_BODY_NONE && q->doc != NULL);
+    add_container(r, out, q, &place, 0);
 }

@@ -1,17 +1,22 @@
 /*
- * What the audit log does not tell. Values of members (and of parameters) with a name that matches
- * a pattern of audit_redact become "hmac-sha256:" and 32 hex digits: equal values can be seen to be
- * equal, none can be recovered. The same holds for what the body level leaves out.
+ * What the audit log does not tell. Whether a value is told is decided by its place in the body,
+ * before anything is written: `audit_body metadata` tells the values of those members that the
+ * contract says are harmless, where the contract has them, and no others; `full` tells all of them;
+ * `none` none. At every level the value of a member (or parameter) with a name that matches a
+ * pattern of audit_redact is not told. What is not told becomes "hmac-sha256:" and 32 hex digits:
+ * equal values can be seen to be equal, none can be recovered.
  *
- * In an object with a member label, key or name, that member's value is a name too: it decides
- * about the member `value` and is itself never hidden.
+ * In an object with a member label, key or name beside `value`, that member's value is a name too:
+ * it decides about the member `value` and no pattern hides it.
  */
 #ifndef TG_AUDIT_REDACT_H
 #define TG_AUDIT_REDACT_H
 
+#include "audit/names.h"
 #include "audit/token_cache.h"
-#include "chain/secret_names.h"
-#include "json/document.h"
+#include "chain/request.h"
+
+struct tg_contract_member;
 
 struct tg_redact {
     const struct tg_audit_conf *conf; /* borrowed */
@@ -24,12 +29,6 @@ struct tg_redact {
 void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf);
 void tg_redact_end(struct tg_redact *r);
 
-/* True when a name matches a pattern. */
-bool tg_redact_name(struct tg_redact *r, struct tg_str name);
-
-/* True when a name matches a pattern that holds when audit_redact is not given. */
-bool tg_redact_secret_name(struct tg_str name);
-
 /* Appends "hmac-sha256:..." of `value`, without quotes. */
 void tg_redact_digest(struct tg_redact *r, struct tg_buf *out, struct tg_str value);
 
@@ -39,36 +38,42 @@ void tg_redact_token(struct tg_redact *r, struct tg_buf *out, struct tg_str toke
 /* The same as tg_redact_digest(), as a JSON string. */
 void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str value);
 
-/* True when the value at an RFC 6901 pointer must not be told. `doc` may be NULL. */
-bool tg_redact_pointer(struct tg_redact *r, const struct tg_doc *doc, struct tg_str pointer);
+/* What is known of a place in a body. */
+struct tg_redact_place {
+    const struct tg_contract_member *members; /* of an object here; NULL: none that is known */
+    bool hidden;                              /* by a name, or by the level */
+    bool harmless;                            /* level metadata tells a scalar here */
+    bool omitted;                             /* level metadata leaves the member out */
+    bool around;                              /* the config stands somewhere below */
+};
 
-/* The containers around the change that was looked at last, from the outside in, and whether their
- * places are hidden. `n` is 0 at the start. */
+/*
+ * The way to the place that was looked at last: its containers from the outside in. What places
+ * have in common is looked at once, so that a patch is linear in its own size. One for all places
+ * of a request; `n` is 0 at the start.
+ */
 struct tg_redact_path {
     struct {
         uint32_t node;
-        bool hidden;
+        struct tg_redact_place place;
     } at[TG_JSON_MAX_DEPTH];
     unsigned n;
 };
 
-/* The same for the place of a change. One path for all changes of a document: what they have in
- * common is looked at once, so that a patch is linear in its own size. */
-bool tg_redact_change(struct tg_redact *r, const struct tg_doc *doc, const struct tg_change *change,
-                      struct tg_redact_path *path);
+/* True when the value of a node of the request's document (a value, or the value of a name) is
+ * told. A node that was removed still has its place. */
+bool tg_redact_tells(struct tg_redact *r, const struct tg_request *request, uint32_t node,
+                     struct tg_redact_path *path);
 
-/*
- * Appends a message about the value at `pointer` as a JSON string. When that value must not be
- * told, what stands in quotes is replaced, and the whole message when it still has the value in it.
- */
-void tg_redact_message(struct tg_redact *r, struct tg_buf *out, struct tg_str message,
-                       const struct tg_doc *doc, struct tg_str pointer);
+/* Appends a message as a JSON string, with its value where that is told. */
+void tg_redact_message(struct tg_redact *r, struct tg_buf *out, const struct tg_request *request,
+                       const struct tg_message *message, const struct tg_message_value *value,
+                       struct tg_redact_path *path);
 
 /* Appends valid JSON text without the white space between its tokens: always one line. */
 void tg_redact_compact(struct tg_buf *out, struct tg_str json);
 
-/* Appends the value `node` as the body level allows (not to be called with level none). */
-void tg_redact_body(struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
-                    uint32_t node);
+/* Appends the request's document as the body level allows (not to be called with level none). */
+void tg_redact_body(struct tg_redact *r, struct tg_buf *out, const struct tg_request *request);
 
 #endif

@@ -4,6 +4,16 @@
 
 #include <stdio.h>
 
+/* A finding's sentence as a JSON string. */
+static void add_text(struct tg_buf *out, const struct tg_finding *f, bool chinese)
+{
+    struct tg_buf text = {0};
+
+    tg_finding_text(&text, f, chinese);
+    tg_buf_json(out, tg_buf_str(&text));
+    tg_buf_end(&text);
+}
+
 /* One finding with its place in what the client sent. */
 static void add_finding(struct tg_buf *out, const struct tg_finding *f, struct tg_place place)
 {
@@ -20,9 +30,9 @@ static void add_finding(struct tg_buf *out, const struct tg_finding *f, struct t
         tg_buf_json(out, f->policy);
     }
     tg_buf_printf(out, ", \"code\": \"%s\",\n    \"message\": ", info->code);
-    tg_buf_json(out, f->message);
+    add_text(out, f, false);
     tg_buf_puts(out, ", \"message_zh\": ");
-    tg_buf_json(out, f->message_zh);
+    add_text(out, f, true);
     tg_buf_putc(out, '}');
 }
 
@@ -44,7 +54,7 @@ static void add_sentence(struct tg_buf *out, const struct tg_request *r,
         tg_buf_puts(out, separator);
         tg_buf_add(out, f->pointer);
         tg_buf_puts(out, f->pointer.n > 0 ? " " : "");
-        tg_buf_add(out, chinese ? f->message_zh : f->message);
+        tg_finding_text(out, f, chinese);
         if (places[i].line > 0)
             tg_buf_printf(out, chinese ? " (第 %u 行, 第 %u 列)" : " (line %u, column %u)",
                           places[i].line, places[i].column);

@@ -42,6 +42,33 @@ const struct tg_finding *tg_report_violation(const struct tg_report *r)
     return f;
 }
 
+static void add_message(struct tg_buf *out, const struct tg_message *m,
+                        const struct tg_message_value *value, bool chinese)
+{
+    tg_buf_add(out, m->before);
+    if (value->text.p != NULL && value->secret)
+        tg_buf_puts(out, chinese ? "一个不予显示的值" : "a value that is not shown");
+    else
+        tg_buf_add(out, value->text);
+    tg_buf_add(out, m->after);
+}
+
+void tg_finding_text(struct tg_buf *out, const struct tg_finding *f, bool chinese)
+{
+    add_message(out, chinese ? &f->message_zh : &f->message, &f->value, chinese);
+}
+
+struct tg_str tg_result_text(const struct tg_report *r, const struct tg_policy_result *p)
+{
+    struct tg_buf text = {0};
+    struct tg_str kept;
+
+    add_message(&text, &p->message, &p->value, false);
+    kept = tg_arena_dup(r->arena, tg_buf_str(&text));
+    tg_buf_end(&text);
+    return kept;
+}
+
 void tg_report_result(struct tg_report *r, const struct tg_policy_result *p)
 {
     struct tg_policy_result *copy = tg_arena_alloc(r->arena, sizeof(*copy));

@@ -7,21 +7,40 @@
 #define TG_CHAIN_REPORT_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "http/errors.h"
 
 enum tg_severity { TG_WARNING = 1, TG_VIOLATION };
 
 enum { TG_MAX_FINDINGS = 200 }; /* kept of each severity; more are counted */
 
+/*
+ * A sentence with at most one value of the body in it. The value stands apart from the text, with
+ * its place in the document: who writes the sentence down decides by that place whether the value
+ * may be told, and never has to look for it in a text.
+ */
+struct tg_message {
+    struct tg_str before; /* the value; all of the sentence when there is none */
+    struct tg_str after;
+};
+
+/* The value in the sentences of a finding or result, the same in every language. */
+struct tg_message_value {
+    struct tg_str text; /* as it is shown, quotes included; p == NULL: the sentences have none */
+    uint32_t node;      /* whose value it is; a node of the request's document */
+    bool secret;        /* tg_secret_value() of that node: shown to nobody */
+};
+
 struct tg_finding {
     enum tg_severity severity;
-    const char *rule;      /* stable id, e.g. "type", "obs_path"; a policy rule's name */
-    struct tg_str policy;  /* name of the policy, empty for the contract's rules */
-    enum tg_error error;   /* gives status and API code */
-    struct tg_str pointer; /* RFC 6901 into the document; "" is the whole */
-    uint32_t offset;       /* in the client's text; UINT32_MAX when there is no place */
-    struct tg_str message; /* English, e.g. "must be a string" */
-    struct tg_str message_zh;
+    const char *rule;          /* stable id, e.g. "type", "obs_path"; a policy rule's name */
+    struct tg_str policy;      /* name of the policy, empty for the contract's rules */
+    enum tg_error error;       /* gives status and API code */
+    struct tg_str pointer;     /* RFC 6901 into the document; "" is the whole */
+    uint32_t offset;           /* in the client's text; UINT32_MAX when there is no place */
+    struct tg_message message; /* English, e.g. "must be a string" */
+    struct tg_message message_zh;
+    struct tg_message_value value;
     struct tg_finding *next;
 };
 
@@ -60,10 +79,11 @@ struct tg_policy_result {
     struct tg_str policy;
     struct tg_str rule;
     enum tg_rule_result result;
-    struct tg_str mode;      /* deny, warn, dryrun */
-    struct tg_str exception; /* the exception that switched it off, or empty */
-    struct tg_str pointer;   /* RFC 6901, of the first value that did not hold */
-    struct tg_str message;   /* English, about that value */
+    struct tg_str mode;        /* deny, warn, dryrun */
+    struct tg_str exception;   /* the exception that switched it off, or empty */
+    struct tg_str pointer;     /* RFC 6901, of the first value that did not hold */
+    struct tg_message message; /* English, about that value; empty: nothing is to be said */
+    struct tg_message_value value;
     struct tg_policy_result *next;
 };
 
@@ -89,5 +109,11 @@ const struct tg_finding *tg_report_violation(const struct tg_report *r);
 
 /* Adds a policy rule's result (copied likewise). */
 void tg_report_result(struct tg_report *r, const struct tg_policy_result *p);
+
+/* Appends a finding's sentence for people: a secret value is replaced by words that say so. */
+void tg_finding_text(struct tg_buf *out, const struct tg_finding *f, bool chinese);
+
+/* The same as an English text in the arena of the report. */
+struct tg_str tg_result_text(const struct tg_report *r, const struct tg_policy_result *p);
 
 #endif

@@ -1,6 +1,6 @@
+/* Which names, and with them which values of a body, are secrets. */
 #include "chain/secret_names.h"
 
-#include "base/buf.h"
 #include "base/chars.h"
 
 /* --- patterns --- */
@@ -79,32 +79,49 @@ static bool next_word(struct tg_str *rest, struct tg_str *word)
     return true;
 }
 
-static bool matches_word(const struct tg_audit_conf *c, struct tg_str word)
+static bool matches_word(const struct tg_str *patterns, unsigned n, struct tg_str word)
 {
-    for (unsigned i = 0; i < c->nredact; i++)
-        if (c->redact[i].n == word.n && lower(*c->redact[i].p) == lower(*word.p) &&
-            tg_str_ieq(c->redact[i], word))
+    for (unsigned i = 0; i < n; i++)
+        if (patterns[i].n == word.n && lower(*patterns[i].p) == lower(*word.p) &&
+            tg_str_ieq(patterns[i], word))
             return true;
     return false;
 }
 
-static bool matches(const struct tg_audit_conf *c, struct tg_str name)
+bool tg_name_matches(const struct tg_str *patterns, unsigned n, struct tg_str name)
 {
     struct tg_str rest = name;
     struct tg_str word;
 
+    if (name.n == 0)
+        return false;
     while (next_word(&rest, &word))
-        if (matches_word(c, word))
+        if (matches_word(patterns, n, word))
             return true;
-    for (unsigned i = 0; i < c->nredact; i++)
-        if (glob(c->redact[i], name))
+    for (unsigned i = 0; i < n; i++)
+        if (glob(patterns[i], name))
             return true;
     return false;
 }
 
-bool tg_name_matches(const struct tg_audit_conf *c, struct tg_str name)
+#define PATTERN(text)                                                                              \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+
+const struct tg_str tg_secret_names[TG_SECRET_NAMES] = {
+    PATTERN("*secret*"),     PATTERN("*password*"),   PATTERN("*passwd*"),
+    PATTERN("*credential*"), PATTERN("*privatekey*"), PATTERN("*accesskey*"),
+    PATTERN("*apikey*"),     PATTERN("passphrase"),   PATTERN("pwd"),
+    PATTERN("token"),        PATTERN("authtoken"),    PATTERN("accesstoken"),
+    PATTERN("signature"),    PATTERN("key"),          PATTERN("keys"),
+    PATTERN("ak"),           PATTERN("sk"),           PATTERN("auth"),
+    PATTERN("bearer"),       PATTERN("cookie"),       PATTERN("authorization"),
+};
+
+bool tg_secret_name(struct tg_str name)
 {
-    return name.n > 0 && matches(c, name);
+    return tg_name_matches(tg_secret_names, TG_SECRET_NAMES, name);
 }
 
 const struct tg_str tg_naming_members[TG_NAMING_MEMBERS] = {{"label", 5}, {"key", 3}, {"name", 4}};
@@ -117,64 +134,92 @@ bool tg_name_is_naming(struct tg_str name)
     return false;
 }
 
-/* --- what is known of names --- */
+/* --- values --- */
 
-void tg_names_init(struct tg_names *n, const struct tg_audit_conf *conf)
+enum { SECRET_LENGTH = 16 };
+
+/* Keys and tokens are long words with letters and digits in them. */
+static bool looks_random(struct tg_str text)
 {
-    *n = (struct tg_names){.conf = conf};
-}
+    bool letter = false;
+    bool digit = false;
 
-static unsigned find_facts(const struct tg_audit_conf *c, struct tg_str name)
-{
-    unsigned facts = tg_name_is_naming(name) ? TG_NAME_NAMES : 0;
-
-    if (tg_name_matches(c, name))
-        facts |= TG_NAME_MATCHES;
-    if (tg_json_plain(name) == name.n)
-        facts |= TG_NAME_IS_PLAIN;
-    if (tg_str_eq(name, TG_STR("value")))
-        facts |= TG_NAME_VALUE;
-    if (tg_str_eq(name, TG_STR("parameter")))
-        facts |= TG_NAME_PARAMETER;
-    if (tg_str_eq(name, TG_STR("user_command")))
-        facts |= TG_NAME_COMMAND;
-    return facts;
-}
-
-/* What stands between the first and the last eight bytes, by words that overlap with these. */
-static bool same_middle(const struct tg_name_memo *memo, struct tg_str name)
-{
-    for (size_t at = 8; at < name.n - 8; at += 8)
-        if (memcmp(memo->name + at, name.p + at, 8) != 0)
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] <= ' ')
             return false;
-    return true;
+        letter = letter || is_letter(text.p[i]);
+        digit = digit || is_digit(text.p[i]);
+    }
+    return text.n >= SECRET_LENGTH && letter && digit;
 }
 
-static bool is_of(const struct tg_name_memo *memo, struct tg_str name, struct tg_str_words words)
+/* True when a member's name reads like `known`: case, "_" and "-" do not count. */
+static bool reads_like(struct tg_str name, const char *known)
 {
-    return memo->n == name.n && memo->words.first == words.first &&
-           memo->words.last == words.last && (name.n <= 16 || same_middle(memo, name));
+    size_t i = 0;
+
+    for (; *known != '\0'; known++) {
+        while (i < name.n && (name.p[i] == '_' || name.p[i] == '-'))
+            i++;
+        if (i == name.n || lower(name.p[i++]) != (unsigned char)*known)
+            return false;
+    }
+    return i == name.n;
 }
 
-/* Rare, and kept out of its caller. */
-__attribute__((noinline)) static unsigned learn(struct tg_names *names, struct tg_name_memo *memo,
-                                                struct tg_str name, struct tg_str_words words)
+/* True when the object has a naming member that says `value` beside it is a secret. */
+static bool names_secret(const struct tg_doc *d, uint32_t object)
 {
-    memo->n = (uint8_t)name.n;
-    memo->words = words;
-    memcpy(memo->name, name.p, name.n);
-    memo->facts = (uint8_t)find_facts(names->conf, name);
-    return memo->facts;
+    for (size_t i = 0; i < TG_NAMING_MEMBERS; i++) {
+        uint32_t node = tg_doc_member(d, object, tg_naming_members[i]);
+
+        if (node != TG_NONE && tg_doc_type(d, node) == TG_STRING &&
+            tg_secret_name(tg_doc_string(d, node)))
+            return true;
+    }
+    return false;
 }
 
-unsigned tg_names_look(struct tg_names *names, struct tg_str name)
+/* True when what stands under the member `name` is a secret by that name. */
+static bool member_is_secret(const struct tg_doc *d, uint32_t name)
 {
-    struct tg_name_memo *memo;
-    struct tg_str_words words;
+    struct tg_str text = tg_doc_string(d, name);
+    uint32_t object = tg_doc_parent(d, name);
 
-    if (name.n == 0 || name.n > TG_NAME_KEPT)
-        return find_facts(names->conf, name);
-    words = tg_str_words(name);
-    memo = &names->memo[tg_str_words_hash(words, name.n) % TG_NAMES_KEPT];
-    return is_of(memo, name, words) ? memo->facts : learn(names, memo, name, words);
+    if (reads_like(text, "usercommand"))
+        return true;
+    if (tg_name_is_naming(text) && tg_doc_member(d, object, TG_STR("value")) != TG_NONE)
+        return false;
+    return tg_secret_name(text) || (tg_str_eq(text, TG_STR("value")) && names_secret(d, object));
+}
+
+bool tg_secret_in_parameter(const struct tg_doc *d, uint32_t node)
+{
+    bool label = false;
+
+    for (uint32_t up = tg_doc_parent(d, node); up != TG_NONE; up = tg_doc_parent(d, up)) {
+        if (tg_doc_type(d, up) != TG_NAME)
+            continue;
+        if (reads_like(tg_doc_string(d, up), "parameter"))
+            return !label;
+        label = tg_name_is_naming(tg_doc_string(d, up));
+    }
+    return false;
+}
+
+static bool is_under_parameter(const struct tg_doc *d, uint32_t node)
+{
+    for (uint32_t up = tg_doc_parent(d, node); up != TG_NONE; up = tg_doc_parent(d, up))
+        if (tg_doc_type(d, up) == TG_NAME && reads_like(tg_doc_string(d, up), "parameter"))
+            return true;
+    return false;
+}
+
+bool tg_secret_value(const struct tg_doc *d, uint32_t node)
+{
+    for (uint32_t up = node; up != TG_NONE; up = tg_doc_parent(d, up))
+        if (tg_doc_type(d, up) == TG_NAME && member_is_secret(d, up))
+            return true;
+    return tg_doc_type(d, node) != TG_NAME && is_under_parameter(d, node) &&
+           looks_random(tg_doc_text(d, node));
 }

@@ -82,9 +82,6 @@ int tg_audit_compare(struct tg_str time, const struct tg_audit_bound *b);
 
 /* --- printing --- */
 
-/* Text for a terminal: each byte that could steer it becomes '?'; the length stays. */
-void tg_audit_add_safe(struct tg_buf *out, struct tg_str text);
-
 /* One field of CSV (RFC 4180). A spreadsheet takes a cell that begins with = + - @ for a formula:
  * such a one gets a quote before it. */
 void tg_audit_add_cell(struct tg_buf *out, struct tg_str value);

@@ -1,15 +1,5 @@
-/* Text from records, for terminals and spreadsheets: neither may take it for more than text. */
+/* Text from records for spreadsheets, which must not take it for more than text. */
 #include "cli/audit.h"
-
-void tg_audit_add_safe(struct tg_buf *out, struct tg_str text)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        bool c1 = c == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0;
-
-        tg_buf_putc(out, c < 0x20 || c == 0x7f || c1 ? '?' : text.p[i]);
-    }
-}
 
 void tg_audit_add_cell(struct tg_buf *out, struct tg_str value)
 {

@@ -2,6 +2,7 @@
 #include "cli/audit.h"
 
 #include "base/check.h"
+#include "cli/excerpt.h"
 
 #include <stdio.h>
 
@@ -30,7 +31,7 @@ static void paint(struct show *s, enum colour colour)
 
 static void add_safe(struct show *s, struct tg_str text)
 {
-    tg_audit_add_safe(&s->out, text);
+    tg_excerpt_clean(&s->out, text);
 }
 
 static void add_painted(struct show *s, enum colour colour, struct tg_str text)

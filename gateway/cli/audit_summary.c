@@ -6,6 +6,8 @@
 #include "cli/audit.h"
 
 #include "base/check.h"
+#include "base/utf8.h"
+#include "cli/excerpt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,8 +267,8 @@ static void add_text_row(struct tg_buf *out, struct tg_str columns, char separat
         struct tg_str column = next_column(&columns, separator);
 
         tg_buf_puts(out, "  ");
-        tg_audit_add_safe(out, column);
-        for (size_t n = column.n; n < widths[i] && columns.n > 0; n++)
+        tg_excerpt_clean(out, column);
+        for (size_t n = tg_utf8_length(column); n < widths[i] && columns.n > 0; n++)
             tg_buf_putc(out, ' ');
     }
     tg_buf_putc(out, '\n');
@@ -277,9 +279,10 @@ static void widen(size_t *widths, struct tg_str columns, char separator)
     for (size_t i = 0; columns.n > 0; i++) {
         struct tg_str column = next_column(&columns, separator);
 
+        size_t n = tg_utf8_length(column);
+
         CHECK(i < COLUMNS);
-        if (column.n > widths[i])
-            widths[i] = column.n;
+        widths[i] = n > widths[i] ? n : widths[i];
     }
 }
 
@@ -307,9 +310,9 @@ static void add_text(const struct summary *s, struct tg_buf *out)
     tg_buf_printf(out, "%llu requests", (unsigned long long)s->records);
     if (s->first.n > 0) {
         tg_buf_puts(out, " from ");
-        tg_audit_add_safe(out, (struct tg_str){s->first.text, s->first.n});
+        tg_excerpt_clean(out, (struct tg_str){s->first.text, s->first.n});
         tg_buf_puts(out, " to ");
-        tg_audit_add_safe(out, (struct tg_str){s->last.text, s->last.n});
+        tg_excerpt_clean(out, (struct tg_str){s->last.text, s->last.n});
     }
     tg_buf_putc(out, '\n');
     for (size_t i = 0; i < s->nrows; i += n) {

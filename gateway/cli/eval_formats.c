@@ -17,12 +17,13 @@ const char *tg_eval_code(enum tg_error error)
  */
 void tg_eval_sentence(struct tg_buf *out, const struct tg_finding *f)
 {
-    bool own = f->message.n > 0 && tg_char_is(f->message.p[0], TG_CHAR_UPPER);
+    struct tg_str text = f->message.before;
+    bool own = text.n > 0 && tg_char_is(*text.p, TG_CHAR_UPPER);
 
     tg_buf_add(out, f->pointer);
     if (f->pointer.n > 0)
         tg_buf_puts(out, own ? ": " : " ");
-    tg_buf_add(out, f->message);
+    tg_finding_text(out, f, false);
 }
 
 void tg_eval_change_sentence(struct tg_buf *out, const struct tg_change *c)
@@ -49,6 +50,17 @@ void tg_eval_change_sentence(struct tg_buf *out, const struct tg_change *c)
         return;
     }
     TG_UNREACHABLE();
+}
+
+/* A finding's sentence as a member. */
+static void text_member(struct tg_buf *out, const char *name, const struct tg_finding *f,
+                        bool chinese)
+{
+    struct tg_buf text = {0};
+
+    tg_finding_text(&text, f, chinese);
+    tg_json_member(out, name, tg_buf_str(&text));
+    tg_buf_end(&text);
 }
 
 static bool fails(const struct tg_eval_run *run, const struct tg_evaluation *v)
@@ -78,8 +90,8 @@ static void json_finding(struct tg_buf *out, const struct tg_finding *f, struct 
     if (f->policy.n > 0)
         tg_json_member(out, "policy", f->policy);
     tg_json_member(out, "code", tg_str_of(tg_eval_code(f->error)));
-    tg_json_member(out, "message", f->message);
-    tg_json_member(out, "message_zh", f->message_zh);
+    text_member(out, "message", f, false);
+    text_member(out, "message_zh", f, true);
     tg_json_end(out, '}');
 }
 

@@ -99,7 +99,7 @@ static void add_finding(struct tg_buf *out, bool colour, const struct tg_evaluat
     add_clean(out, &sentence);
     tg_buf_end(&sentence);
     add_rule(out, f);
-    if (place.line > 0)
+    if (place.line > 0 && !f->value.secret)
         tg_excerpt(out, v->body, f->offset, place.line, &style);
     add_hint(out, colour, f);
 }

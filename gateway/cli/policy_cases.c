@@ -261,6 +261,20 @@ static bool make_request(struct tg_case_file *f, struct tg_case *t, struct tg_re
     return t->error == NULL;
 }
 
+/* Why a request is refused, in the arena. */
+static struct tg_str first_reason(const struct tg_request *r)
+{
+    struct tg_buf text = {0};
+    struct tg_str why;
+
+    if (r->report.first == NULL)
+        return r->error_detail;
+    tg_finding_text(&text, r->report.first, false);
+    why = tg_arena_dup(r->arena, tg_buf_str(&text));
+    tg_buf_end(&text);
+    return why;
+}
+
 static enum tg_decision judge(struct run *run, const struct tg_location *before)
 {
     struct tg_chain chain = {0};
@@ -271,7 +285,7 @@ static enum tg_decision judge(struct run *run, const struct tg_location *before)
     verdict = tg_chain_run(&chain);
     tg_chain_done(&chain);
     if (verdict != TG_NEXT) {
-        run->at->why = r->report.first != NULL ? r->report.first->message : r->error_detail;
+        run->at->why = first_reason(r);
         return TG_DECISION_INVALID;
     }
     tg_policy_eval(run->file->set, r, note, run);

@@ -60,7 +60,8 @@ static void note(void *context, const struct tg_policy_outcome *o)
     told = p->request.report.last_result;
     CHECK(tg_str_starts(told->pointer, place));
     tg_buf_printf(&p->rules, "    %s.%s: %.*s %.*s\n", o->policy->name.p, o->rule->name.p,
-                  TG_STR_ARG(tg_str_skip(told->pointer, place.n)), TG_STR_ARG(told->message));
+                  TG_STR_ARG(tg_str_skip(told->pointer, place.n)),
+                  TG_STR_ARG(tg_result_text(&p->request.report, told)));
 }
 
 static void print_change(const struct replay *p, const char *what)

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "http/target.h"
 
 #include <event2/buffer.h>
 #include <stdlib.h>
@@ -236,9 +237,9 @@ static void log_end(const struct tg_exchange *x, enum tg_phase phase)
     tg_log(info->level, "exchange",
            "%s%s%.*s, while %s, client %.*s, request \"%.*s %.*s\"%s%.*s, id %.*s", info->message,
            x->end_detail.n > 0 ? ": " : "", TG_STR_ARG(x->end_detail), tg_phase_text(phase),
-           TG_STR_ARG(r->client_address), TG_STR_ARG(r->method), TG_STR_ARG(r->path),
-           x->upstream_address.n > 0 ? ", upstream " : "", TG_STR_ARG(x->upstream_address),
-           TG_STR_ARG(r->request_id));
+           TG_STR_ARG(r->client_address), TG_STR_ARG(r->method),
+           TG_STR_ARG(tg_target_shown(r->path)), x->upstream_address.n > 0 ? ", upstream " : "",
+           TG_STR_ARG(x->upstream_address), TG_STR_ARG(r->request_id));
 }
 
 /* How the client's connection goes on. */

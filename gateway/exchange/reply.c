@@ -88,6 +88,7 @@ static unsigned add_changes(const struct tg_doc *d, struct tg_buf *b, unsigned l
 void tg_reply_notes(const struct tg_exchange *x, struct tg_buf *b)
 {
     const struct tg_request *r = &x->request;
+    struct tg_buf text = {0};
     unsigned left = MAX_WARNINGS;
 
     if (r->doc != NULL && r->doc->nchanges > 0 && x->phase == TG_PHASE_RELAY)
@@ -95,9 +96,12 @@ void tg_reply_notes(const struct tg_exchange *x, struct tg_buf *b)
     for (const struct tg_finding *f = r->report.first; f != NULL && left > 0; f = f->next) {
         if (f->severity != TG_WARNING)
             continue;
-        add_warning(b, f->pointer, " ", f->message);
+        text.n = 0;
+        tg_finding_text(&text, f, false);
+        add_warning(b, f->pointer, " ", tg_buf_str(&text));
         left--;
     }
+    tg_buf_end(&text);
 }
 
 /* What the client is told beside the row's text: its own mistakes, not the inside of the network.

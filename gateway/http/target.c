@@ -285,3 +285,23 @@ bool tg_target_resembles(struct tg_str pattern, struct tg_str path)
     }
     return path.n == 0;
 }
+
+/* True when `s` begins with an escape that gives '?' or '#' however often it is decoded. */
+static bool hides_query(struct tg_str s)
+{
+    s = tg_str_skip(s, 1);
+    while (tg_str_starts(s, TG_STR("25")))
+        s = tg_str_skip(s, 2);
+    return s.n >= 2 &&
+           ((s.p[0] == '3' && (s.p[1] | 0x20) == 'f') || (s.p[0] == '2' && s.p[1] == '3'));
+}
+
+struct tg_str tg_target_shown(struct tg_str target)
+{
+    size_t n = 0;
+
+    while (n < target.n && target.p[n] != '?' && target.p[n] != '#' &&
+           !(target.p[n] == '%' && hides_query(tg_str_skip(target, n))))
+        n++;
+    return (struct tg_str){target.p, n};
+}

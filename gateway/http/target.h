@@ -54,6 +54,12 @@ bool tg_target_match(const struct tg_target_pattern *pattern, struct tg_str path
  */
 bool tg_target_resembles(struct tg_str pattern, struct tg_str path);
 
+/*
+ * What a log shows of a target or path: all before its query or fragment, also when the '?' or '#'
+ * before that is percent-encoded, once or more often. A slice of `target`.
+ */
+struct tg_str tg_target_shown(struct tg_str target);
+
 /* True when a pattern has a {name} segment. */
 bool tg_target_has_parameters(struct tg_str pattern);
 

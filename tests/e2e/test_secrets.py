@@ -26,6 +26,9 @@ policy all {
     rule bare     { at parameter[*].value; max_length 3; }
     rule command  { at user_command; not_matches "S3cr3t"; mode dryrun; }
     rule text     { at user_command; max_length 10; mode warn; }
+    rule behind   { at_unknown user_command.x; max 3; }
+    rule within   { at_unknown parameter[*].value.x; max 3; mode warn; }
+    rule quoted   { at config_desc; max_length 3; message "it's not 'short'"; }
 }
 """
 LOCATIONS = """
@@ -94,6 +97,12 @@ def headers(new):
     yield request("GET", "/x", None, f"Authorization: Bearer {new('Bearer')}")
     yield request("GET", "/x", None, f"Authorization: Digest response=\"{new('Digest')}\"")
     yield request("GET", "/x", None, f"Authorization: {new('bare Authorization')}")
+    for field in (f"SDK-HMAC-SHA256 Access=AK;Signature={new('blank-less Signature')}",
+                  f"SDK-HMAC-SHA256 Signature={new('leading Signature')} Access=AK",
+                  f"SDK-HMAC-SHA256 Access={new('AK with a dot')}.x, Signature=0",
+                  f"V11-HMAC-SHA256 Credential=AK;Signature={new('V11 blank-less')}",
+                  f"V11-HMAC-SHA256 Credential=AK Signature={new('V11 with a blank')}/x, y"):
+        yield request("GET", "/x", None, f"Authorization: {field}")
     signed = (f"Authorization: SDK-HMAC-SHA256 Access=AKID, SignedHeaders=host;x-sdk-date, "
               f"Signature={new('Signature')}")
     yield request("GET", "/x", None, signed, "X-Sdk-Date: 20260101T000000Z")
@@ -109,6 +118,9 @@ def targets(new):
     yield request("GET", f"{CONFIG}?X-Auth-Token={new('query of a guarded location')}")
     yield request("PUT", f"/v1/p/nothing?sk={new('query of no location')}", b"x")
     yield request("GET", f"/x#{new('fragment')}")
+    yield request("GET", f"/x%3Ftoken={new('query behind an escape')}")
+    yield request("GET", f"/x%253ftoken={new('query behind two escapes')}")
+    yield request("GET", f"/v1/p/%23{new('fragment behind an escape')}")
     yield request("GET", f"http://user:{new('userinfo')}@gateway.test/x")
     yield request("GET", f"/%zz?token={new('query behind a bad path')}")
     yield request("GET", f"/../../x?token={new('query behind dots')}")
@@ -144,6 +156,7 @@ def bodies(new):
     yield {**base, "parameter": parameters[9:]}
     yield {**base, "auth_token": new("member"), "nested": {"deep": {"secretKey": new("deep")}}}
     yield {**base, "credentials": {"ak": new("member object"), "list": [new("member list")]}}
+    yield {**base, "secret_url": f"it's '{new('quoted member')}'"}
 
 
 def plain_bodies(new):
@@ -154,6 +167,21 @@ def plain_bodies(new):
     yield {**base, "parameter": plain}
     yield {**base, "user_command": f"python x.py --token={new('user_command')}"}
     yield {**base, "user_command": [new("user_command of another type")]}
+    yield {**base, "user_command": f"it's --token='{new('user_command in quotes')}'"}
+    yield {**base, "parameter": [{"label": "n", "value": f"'{new('quoted parameter')}' it's \"x\""}]}
+
+
+def unknown_bodies(new):
+    """Members the contract does not know, or not there, and free text: told at level full."""
+    base = {"worker_server_num": 1, "spec_id": 1, "model_id": 1, "data_url": "/bkt/x"}
+    yield {**base, "config_desc": f"it's '{new('description')}'"}
+    for name in "Parameter", "params", "parameters":
+        yield {**base, name: [{"label": "n", "value": new(name)}]}
+    for name in "User_Command", "user-command", "command", "env", "annotations":
+        yield {**base, name: new(name)}
+    yield {**base, "volumes": [{"nfs": {"path": new("volumes")}}], "notification": new("notified")}
+    yield {**base, "parameter": [{"label": "n", "value": "1", "hint": new("parameter's hint")}]}
+    yield {**base, "data_url": [new("a list for a path")], "spec_id": {"x": new("no number")}}
 
 
 def texts(new):
@@ -169,10 +197,10 @@ def everything(new):
     """All requests."""
     yield from headers(new)
     yield from targets(new)
-    for body in [*bodies(new), *plain_bodies(new)]:
+    for body in [*bodies(new), *plain_bodies(new), *unknown_bodies(new)]:
         yield request("PUT", CONFIG, json.dumps(body).encode(), JSON)
-    for kind, make in ("job ", bodies), ("job ", plain_bodies):
-        for body in make(lambda place, kind=kind: new(kind + place)):
+    for make in bodies, plain_bodies, unknown_bodies:
+        for body in make(lambda place: new("job " + place)):
             yield request("POST", "/v1/p/training-jobs",
                           json.dumps({"job_name": "j", "config": body}).encode(), JSON)
     for body in texts(new):
@@ -236,12 +264,42 @@ def test_requests(guarded, origin, logs, level):
     open_ones = set()
     if level == "full":
         shown = Secrets()
-        list(plain_bodies(shown.new)), list(plain_bodies(lambda p: shown.new("job " + p)))
+        for make in plain_bodies, unknown_bodies:
+            list(make(shown.new)), list(make(lambda p: shown.new("job " + p)))
         open_ones = set(shown.made)
     assert secrets.found(written) == open_ones
     assert b"hmac-sha256:" in written
     assert secrets.made["X-Auth-Token"] in [r.get("X-Auth-Token") for r in behind.requests
                                             if len(r.all("X-Auth-Token")) == 1]
+
+
+def told_to_client(new):
+    """Bodies whose secrets are refused, as what a client is told may be logged on its way."""
+    base = {"worker_server_num": 1, "spec_id": 1, "model_id": 1, "data_url": "/bkt/x"}
+    yield {**base, "user_command": f"it's --token='{new('command')}'"}
+    yield {**base, "User_Command": f"it's --token='{new('misspelt command')}'"}
+    yield {**base, "parameter": [{"label": "token", "value": f"it's '{new('named')}'"}]}
+    yield {**base, "parameter": [{"label": "n", "value": f"'{new('begins so')}'"}]}
+    yield {**base, "parameter": [{"label": "n", "value": new("looks so")}]}
+    yield {**base, "parameter": [{"label": "token", "value": {"x": new("object")}}]}
+
+
+def test_what_a_client_is_told(guarded, origin):
+    """Answers and Warning fields show no secret, whatever quotes stand around it."""
+    secrets = Secrets()
+    guard = guarded(origin(), "full")
+    n = 0
+    for body in told_to_client(secrets.new):
+        for where, what in ((CONFIG, body), ("/v1/p/training-jobs", {"config": body})):
+            data = request("POST" if where.endswith("jobs") else "PUT", where,
+                           json.dumps(what).encode(), JSON)
+            with Client(guard.port) as client:
+                client.send(data)
+                client.finish()
+                reply = client.rest()
+            assert not secrets.found(reply), where
+            n += b"violations" in reply
+    assert n >= 8
 
 
 def test_more_names_at_level_full(guarded, origin, logs):

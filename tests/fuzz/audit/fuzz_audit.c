@@ -45,7 +45,8 @@ static void find_fault(struct tg_request *r, const struct tg_doc *doc, struct tg
                                .rule = "rule",
                                .error = TG_E_INVALID,
                                .pointer = tg_doc_pointer(doc, i),
-                               .message = message};
+                               .message = {message, message},
+                               .value = {message, i, false}};
 
         tg_report_add(&r->report, &f);
     }

@@ -36,7 +36,7 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
                                  .policy = TG_STR("policy"),
                                  .error = TG_E_INVALID,
                                  .pointer = TG_STR("/spec_id"),
-                                 .message = TG_STR("message")};
+                                 .message = {.before = TG_STR("message")}};
     struct tg_policy_result result = {.policy = TG_STR("policy"),
                                       .rule = TG_STR("rule"),
                                       .result = TG_RULE_SKIP,

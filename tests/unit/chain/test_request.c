@@ -131,8 +131,8 @@ static void add(struct tg_request *r, enum tg_severity severity, enum tg_error e
                            .error = error,
                            .pointer = TG_STR("/a"),
                            .offset = offset,
-                           .message = TG_STR("is \"wrong\""),
-                           .message_zh = TG_STR("错误")};
+                           .message.before = TG_STR("is \"wrong\""),
+                           .message_zh.before = TG_STR("错误")};
 
     tg_report_add(&r->report, &f);
 }

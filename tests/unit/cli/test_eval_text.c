@@ -173,7 +173,7 @@ static const struct tg_finding wrong_type = {
     .error = TG_E_INVALID,
     .pointer = {"/spec_id", 8},
     .offset = 12,
-    .message = {"must be an integer", 18},
+    .message = {.before = {"must be an integer", 18}},
 };
 
 static void test_finding(void **state)
@@ -208,7 +208,7 @@ static void test_finding_without_place(void **state)
     f.policy = lit("vision");
     f.error = TG_E_POLICY;
     f.offset = UINT32_MAX;
-    f.message = lit("Write a\nticket");
+    f.message.before = lit("Write a\nticket");
     v.request.report.first = &f;
     v.request.report.warnings = 3;
     tg_eval_text.each(&run, &v);

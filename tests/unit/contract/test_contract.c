@@ -135,7 +135,7 @@ static void show(const struct row *row, const struct tg_request *r)
 
         tg_doc_places(r->body, &f->offset, 1, &p);
         print_error("    [\"%.*s\", \"%s\", %u, %u, %d] %.*s\n", TG_STR_ARG(f->pointer), f->rule,
-                    p.line, p.column, f->severity, TG_STR_ARG(f->message));
+                    p.line, p.column, f->severity, TG_STR_ARG(f->message.before));
     }
 }
 
@@ -165,7 +165,7 @@ static unsigned check_findings(struct row *row, const struct tg_request *r)
 
         tg_doc_places(r->body, &f->offset, 1, &place);
         wrong = !find(row, f, place) || wrong;
-        wrong = f->message.n == 0 || f->message_zh.n == 0 || wrong;
+        wrong = f->message.before.n == 0 || f->message_zh.before.n == 0 || wrong;
     }
     for (uint32_t e = tg_doc_first(row->table, list); e != TG_NONE; e = tg_doc_next(row->table, e))
         expected++;

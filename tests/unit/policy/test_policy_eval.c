@@ -304,9 +304,11 @@ static void messages(void **state)
         assert_int_equal(f->severity, TG_VIOLATION);
         assert_int_equal(f->error, TG_E_POLICY);
         assert_string_equal(f->rule, "r");
-        assert_true(f->message_zh.n > 0);
+        assert_true(f->message_zh.before.n > 0);
         text.n = 0;
-        tg_buf_printf(&text, "%.*s %.*s%c", TG_STR_ARG(f->pointer), TG_STR_ARG(f->message), '\0');
+        tg_buf_printf(&text, "%.*s ", TG_STR_ARG(f->pointer));
+        tg_finding_text(&text, f, false);
+        tg_buf_putc(&text, '\0');
         assert_string_equal(text.p, cases[i].told);
         bench_end(&b);
         tg_buf_end(&text);
@@ -337,7 +339,8 @@ static void report_of_all_modes(void **state)
     p = p->next;
     assert_true(tg_str_eq(p->rule, TG_STR("dry")) && p->result == TG_RULE_FAIL);
     assert_true(tg_str_eq(p->mode, TG_STR("dryrun")));
-    assert_true(tg_str_eq(p->message, TG_STR("must be at most 2 (got 5)")));
+    assert_true(
+        tg_str_eq(tg_result_text(&b.request.report, p), TG_STR("must be at most 2 (got 5)")));
     p = p->next;
     assert_true(tg_str_eq(p->rule, TG_STR("off")) && p->result == TG_RULE_SKIP);
     assert_true(tg_str_eq(p->exception, TG_STR("E")));
