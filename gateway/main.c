@@ -195,7 +195,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return tg_command_end(commands[i].run(argc - 1, argv + 1));
     while ((c = getopt_long(argc, argv, "+c:p:s:tTvVh", names, NULL)) != -1) {
         switch (c) {
         case 'c':
@@ -215,12 +215,12 @@ int main(int argc, char **argv)
             break;
         case 'v':
         case 'V':
-            return print_version(c == 'V');
+            return tg_command_end(print_version(c == 'V'));
         case 'R':
-            return print_reference();
+            return tg_command_end(print_reference());
         case 'h':
             usage();
-            return EXIT_SUCCESS;
+            return tg_command_end(EXIT_SUCCESS);
         default:
             return misused();
         }

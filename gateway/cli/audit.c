@@ -1,6 +1,7 @@
 /* `trainguard audit`: options, and which command they are for. */
 #include "cli/audit.h"
 
+#include "base/check.h"
 #include "cli/commands.h"
 #include "shm/stats.h"
 
@@ -9,26 +10,38 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { MAX_NUMBER = 1000000 }; /* of --tail and --top */
+
 static const char usage_text[] =
-    "Usage: trainguard audit verify  [--key-file FILE] [--closed] FILE...\n"
-    "       trainguard audit show    [FILTER...] [--output text|json|csv] [--follow] FILE...\n"
-    "       trainguard audit summary [FILTER...] [--output text|json|csv] FILE...\n"
+    "Usage: trainguard audit verify  [--key-file FILE...] [--closed] [--stored] FILE...\n"
+    "       trainguard audit show    [FILTER...] [--output text|json|csv] [--tail N] [--follow]\n"
+    "                                FILE...\n"
+    "       trainguard audit summary [FILTER...] [--output text|json|csv] [--top N] FILE...\n"
     "\n"
     "verify finds removed, changed, moved, inserted and truncated lines. FILE... are the files\n"
-    "of a log, rotated ones in any order; - is standard input.\n"
+    "of a log, rotated ones in any order, plain or packed by gzip; - is standard input. Streams\n"
+    "of many gateways may be mixed. Lines that do not begin with { are none of the log: they\n"
+    "are counted and skipped.\n"
     "\n"
-    "  --key-file FILE   the key of audit_key_file\n"
+    "  --key-file FILE   a key of audit_key_file; may be repeated, each stream names its own\n"
     "  --closed          a stream without a stop record is a problem\n"
+    "  --stored          the lines were stored and sorted elsewhere: their order does not count,\n"
+    "                    nor does the same line twice\n"
     "\n"
     "Filters, all of which a record must pass:\n"
     "  --decision WORD   allow, warn, deny, invalid, error\n"
     "  --project ID      --config NAME      --principal TEXT      --rule NAME\n"
+    "  --id REQUEST-ID   --method METHOD    --path PATH           --client ADDRESS\n"
+    "  --status CODE     --end WORD\n"
     "  --since TIME      at or after it: 2026-01-31, 2026-01-31T12:00 (UTC),\n"
     "                    2026-01-31T20:00+08:00, or 90m, 12h, 7d, 4w ago\n"
     "  --until TIME      before it\n"
     "\n"
     "  --output FORMAT   text (default), json, csv\n"
-    "  --follow          wait for more records, across rotations\n"
+    "  --tail N          only the last N records\n"
+    "  --follow          wait for more records, across rotations; what was there before only\n"
+    "                    with --tail\n"
+    "  --top N           only the N largest rows of each table\n"
     "  --no-color        colour is used on a terminal unless NO_COLOR is set\n"
     "\n"
     "Exit status: 0 fine, 1 a problem was found, 2 a file could not be read, or wrong usage.\n";
@@ -38,19 +51,35 @@ static const struct {
     int (*run)(const struct tg_audit_options *options, char **files, int nfiles);
     const char *options; /* those of the table below that it knows */
 } commands[] = {
-    {"verify", tg_audit_verify, "kx"},
-    {"show", tg_audit_show, "dpcarsuofn"},
-    {"summary", tg_audit_summary, "dpcarsuo"},
+    {"verify", tg_audit_verify, "kxS"},
+    {"show", tg_audit_show, "dpcarsuofnimPCeEt"},
+    {"summary", tg_audit_summary, "dpcarsuoimPCeET"},
 };
 
 static const struct option names[] = {
-    {"decision", required_argument, NULL, 'd'}, {"project", required_argument, NULL, 'p'},
-    {"config", required_argument, NULL, 'c'},   {"principal", required_argument, NULL, 'a'},
-    {"rule", required_argument, NULL, 'r'},     {"since", required_argument, NULL, 's'},
-    {"until", required_argument, NULL, 'u'},    {"output", required_argument, NULL, 'o'},
-    {"follow", no_argument, NULL, 'f'},         {"no-color", no_argument, NULL, 'n'},
-    {"key-file", required_argument, NULL, 'k'}, {"closed", no_argument, NULL, 'x'},
-    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    {"decision", required_argument, NULL, 'd'},
+    {"project", required_argument, NULL, 'p'},
+    {"config", required_argument, NULL, 'c'},
+    {"principal", required_argument, NULL, 'a'},
+    {"rule", required_argument, NULL, 'r'},
+    {"since", required_argument, NULL, 's'},
+    {"until", required_argument, NULL, 'u'},
+    {"output", required_argument, NULL, 'o'},
+    {"follow", no_argument, NULL, 'f'},
+    {"no-color", no_argument, NULL, 'n'},
+    {"key-file", required_argument, NULL, 'k'},
+    {"closed", no_argument, NULL, 'x'},
+    {"id", required_argument, NULL, 'i'},
+    {"method", required_argument, NULL, 'm'},
+    {"path", required_argument, NULL, 'P'},
+    {"client", required_argument, NULL, 'C'},
+    {"status", required_argument, NULL, 'e'},
+    {"end", required_argument, NULL, 'E'},
+    {"tail", required_argument, NULL, 't'},
+    {"top", required_argument, NULL, 'T'},
+    {"stored", no_argument, NULL, 'S'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool set_output(struct tg_audit_options *o, const char *word)
@@ -85,25 +114,55 @@ static bool set_bound(struct tg_audit_bound *b, const char *text)
     return false;
 }
 
+static bool set_number(uint64_t *number, const char *text)
+{
+    if (tg_str_u64(tg_str_of(text), number) && *number > 0 && *number <= MAX_NUMBER)
+        return true;
+    fprintf(stderr, "trainguard audit: a number from 1 to %u is wanted, not \"%s\"\n",
+            (unsigned)MAX_NUMBER, text);
+    return false;
+}
+
+static bool add_key(struct tg_audit_options *o, const char *file)
+{
+    if (o->nkeys < TG_AUDIT_MAX_KEYS) {
+        o->key_file[o->nkeys++] = file;
+        return true;
+    }
+    fprintf(stderr, "trainguard audit: more than %d --key-file\n", (int)TG_AUDIT_MAX_KEYS);
+    return false;
+}
+
+/* The filter a member of which an option is the text of, or NULL. */
+static struct tg_str *text_of(struct tg_audit_filter *f, int option)
+{
+    const struct {
+        int option;
+        struct tg_str *text;
+    } rows[] = {
+        {'p', &f->project}, {'c', &f->config}, {'a', &f->principal}, {'r', &f->rule},
+        {'i', &f->id},      {'m', &f->method}, {'P', &f->path},      {'C', &f->client},
+        {'e', &f->status},  {'E', &f->end},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (rows[i].option == option)
+            return rows[i].text;
+    return NULL;
+}
+
 static bool set_option(struct tg_audit_options *o, int option)
 {
     struct tg_audit_filter *f = &o->filter;
+    struct tg_str *text = text_of(f, option);
 
+    if (text != NULL) {
+        *text = tg_str_of(optarg);
+        return true;
+    }
     switch (option) {
     case 'd':
         return set_decision(f, optarg);
-    case 'p':
-        f->project = tg_str_of(optarg);
-        return true;
-    case 'c':
-        f->config = tg_str_of(optarg);
-        return true;
-    case 'a':
-        f->principal = tg_str_of(optarg);
-        return true;
-    case 'r':
-        f->rule = tg_str_of(optarg);
-        return true;
     case 's':
         return set_bound(&f->since, optarg);
     case 'u':
@@ -117,9 +176,17 @@ static bool set_option(struct tg_audit_options *o, int option)
         o->colour = false;
         return true;
     case 'k':
-        o->key_file = optarg;
+        return add_key(o, optarg);
+    case 't':
+        o->tails = true;
+        return set_number(&o->tail, optarg);
+    case 'T':
+        return set_number(&o->top, optarg);
+    case 'S':
+        o->stored = true;
         return true;
     default:
+        CHECK(option == 'x');
         o->closed = true;
         return true;
     }

@@ -9,6 +9,8 @@
 /* Exit statuses. */
 enum { TG_AUDIT_FINE = 0, TG_AUDIT_PROBLEM = 1, TG_AUDIT_UNREADABLE = 2 };
 
+enum { TG_AUDIT_MAX_KEYS = 32 }; /* --key-file */
+
 enum tg_audit_output { TG_AUDIT_TEXT = 1, TG_AUDIT_JSON, TG_AUDIT_CSV };
 
 /* A time in UTC as records write it, without the Z, or the beginning of one. */
@@ -23,6 +25,12 @@ struct tg_audit_filter {
     struct tg_str project;
     struct tg_str config;
     struct tg_str principal;
+    struct tg_str id;
+    struct tg_str path;
+    struct tg_str method;
+    struct tg_str status;
+    struct tg_str end;
+    struct tg_str client;
     struct tg_str rule;          /* a violation's, warning's or policy result's */
     struct tg_audit_bound since; /* inclusive */
     struct tg_audit_bound until; /* exclusive */
@@ -33,8 +41,13 @@ struct tg_audit_options {
     enum tg_audit_output output;
     bool follow;
     bool colour;
-    bool closed;          /* verify: a stream without a stop record is a problem */
-    const char *key_file; /* verify */
+    uint64_t tail; /* show: only so many of the last records, when `tails` */
+    uint64_t top;  /* summary: only so many rows of a table; 0: all */
+    bool tails;
+    bool closed;                             /* verify: an open stream is a problem */
+    bool stored;                             /* verify: lines come in no order */
+    const char *key_file[TG_AUDIT_MAX_KEYS]; /* verify */
+    unsigned nkeys;
 };
 
 /* A line of a log with its place. */
@@ -43,18 +56,29 @@ struct tg_audit_place {
     unsigned file_index;
     uint64_t number; /* of the line, from 1 */
     bool complete;   /* has its newline */
+    bool rotated;    /* the file before it is an older one of the same log */
 };
 
-/* Called for each line, without its newline; returns false to stop. */
-typedef bool tg_audit_reader(void *context, struct tg_str line, const struct tg_audit_place *place);
+struct tg_audit_reading {
+    /* Takes each line, without its newline; returns false to stop. */
+    bool (*on_line)(void *context, struct tg_str line, const struct tg_audit_place *place);
+    /* Called once when all that was there has been read and waiting begins. May be NULL. */
+    void (*on_caught_up)(void *context);
+    void *context;
+};
 
 /*
- * Reads files ("-" is standard input) line by line. Rotated files of one log may be given in any
- * order: PATH.2 comes before PATH.1 before PATH. With `follow` it waits for more at the end of the
- * last file, across rotations, until the reader stops it. Returns false after it printed why a file
- * could not be read.
+ * Reads files ("-" is standard input), plain or packed by gzip, line by line. Rotated files of one
+ * log may be given in any order: PATH.2.gz comes before PATH.1 before PATH, PATH-20260130 before
+ * PATH-20260131 before PATH. With `follow` it waits for more at the end of the last file, across
+ * rotations, until the reader stops it. Returns false after it printed why a file could not be
+ * read.
  */
-bool tg_audit_read(char **files, int nfiles, bool follow, tg_audit_reader *reader, void *context);
+bool tg_audit_read(char **files, int nfiles, bool follow, const struct tg_audit_reading *reading);
+
+/* True for a line that is none of an audit log and no piece of one: it does not begin with '{'. In
+ * collected output such lines stand between the records. */
+bool tg_audit_is_other(struct tg_str line);
 
 /* --- records as JSON --- */
 

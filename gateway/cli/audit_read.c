@@ -4,36 +4,56 @@
 #include "base/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
+#include <zlib.h>
 
-enum { FOLLOW_PAUSE_NS = 200000000, MAX_DEPTH = 200, MAX_TOKENS = 4000000 };
+enum { FOLLOW_PAUSE_NS = 200000000, MAX_DEPTH = 200, MAX_TOKENS = 4000000, CHUNK = 64 << 10 };
 
 /* --- the order of files --- */
 
-/* Splits "PATH.7" into the length of PATH and 7; a name without a number is number 0. */
-static size_t split_name(const char *file, uint64_t *number)
+/*
+ * Splits a rotated file's name into the length of its log's name and how old it is: PATH.7 as this
+ * program and logrotate write it, PATH-20260131 with logrotate's dateext, either with .gz behind
+ * it. PATH itself has the age 0.
+ */
+static size_t split_name(const char *file, uint64_t *age)
 {
-    const char *dot = strrchr(file, '.');
+    struct tg_str name = tg_str_of(file);
+    size_t n;
 
-    *number = 0;
-    if (dot != NULL && tg_str_u64(tg_str_of(dot + 1), number) && *number > 0)
-        return (size_t)(dot - file);
-    *number = 0;
-    return strlen(file);
+    *age = 0;
+    if (tg_str_ends(name, TG_STR(".gz")))
+        name.n -= strlen(".gz");
+    for (n = name.n; n > 0 && file[n - 1] >= '0' && file[n - 1] <= '9';)
+        n--;
+    if (n < 2 || !tg_str_u64(tg_str_skip(name, n), age) || *age == 0 ||
+        (file[n - 1] != '.' && file[n - 1] != '-')) {
+        *age = 0;
+        return name.n;
+    }
+    if (file[n - 1] == '-')
+        *age = UINT64_MAX - *age; /* a later date is younger */
+    return n - 1;
+}
+
+static bool same_log(const char *a, const char *b, uint64_t *age_a, uint64_t *age_b)
+{
+    size_t n = split_name(a, age_a);
+
+    return n == split_name(b, age_b) && memcmp(a, b, n) == 0;
 }
 
 /* True when `a` was written before `b`: both are of one log, and `a` was rotated earlier. */
 static bool is_older(const char *a, const char *b)
 {
-    uint64_t na;
-    uint64_t nb;
-    size_t la = split_name(a, &na);
-    size_t lb = split_name(b, &nb);
+    uint64_t age_a;
+    uint64_t age_b;
 
-    return la == lb && memcmp(a, b, la) == 0 && na > nb;
+    return same_log(a, b, &age_a, &age_b) && age_a > age_b;
 }
 
 /* Sorts each log's files among themselves; other files stay in the order given. */
@@ -51,41 +71,84 @@ static void order_files(char **files, int n)
 /* --- lines --- */
 
 struct source {
-    FILE *file;
-    char *line; /* owned; grows */
-    size_t cap;
+    int fd;
+    gzFile file; /* owned, with fd; plain text is read as it is */
+    struct tg_buf text;
+    bool begun; /* some of the file was read */
     struct tg_audit_place place;
-    tg_audit_reader *reader;
-    void *context;
+    const struct tg_audit_reading *reading;
 };
 
-static bool cannot_read(const char *file)
+enum got { GOT_ALL = 1, GOT_ENOUGH, GOT_ERROR };
+
+static enum got cannot_read(const char *file, const char *why)
 {
-    fprintf(stderr, "trainguard audit: %s: %s\n", file, strerror(errno));
+    fprintf(stderr, "trainguard audit: %s: %s\n", file, why);
+    return GOT_ERROR;
+}
+
+/* Text that another program than gzip made would be judged as if it were none. */
+static bool is_packed(struct tg_str text)
+{
+    static const struct tg_str starts[] = {{"\xfd\x37zXZ", 5},
+                                           {"\x28\xb5\x2f\xfd", 4},
+                                           {"BZh", 3},
+                                           {"\x04\x22M\x18", 4},
+                                           {"PK\x03\x04", 4}};
+
+    for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
+        if (tg_str_starts(text, starts[i]))
+            return true;
     return false;
 }
 
-/* Reads lines until the file's end; false when the reader wants no more. With `wait` a line without
- * its newline is left for later. */
-static bool read_lines(struct source *s, bool wait)
+static bool give(struct source *s, struct tg_str line, bool complete)
 {
-    for (;;) {
-        long at = wait ? ftell(s->file) : 0;
-        ssize_t n = getline(&s->line, &s->cap, s->file);
+    s->place.number++;
+    s->place.complete = complete;
+    return s->reading->on_line(s->reading->context, line, &s->place);
+}
 
-        if (n <= 0)
-            return true;
-        s->place.complete = s->line[n - 1] == '\n';
-        if (!s->place.complete && wait) {
-            fseek(s->file, at, SEEK_SET);
-            return true;
-        }
-        s->place.number++;
-        if (!s->reader(s->context,
-                       (struct tg_str){s->line, (size_t)n - (s->place.complete ? 1 : 0)},
-                       &s->place))
-            return false;
+/* Gives all whole lines of the text and keeps the rest. */
+static bool give_lines(struct source *s)
+{
+    struct tg_str rest = tg_buf_str(&s->text);
+    const char *newline;
+    bool more = true;
+
+    while (more && rest.n > 0 && (newline = memchr(rest.p, '\n', rest.n)) != NULL) {
+        struct tg_str line = {rest.p, (size_t)(newline - rest.p)};
+
+        rest = tg_str_skip(rest, line.n + 1);
+        more = give(s, line, true);
     }
+    if (rest.n > 0)
+        memmove(s->text.p, rest.p, rest.n);
+    s->text.n = rest.n;
+    return more;
+}
+
+/* Reads lines until the file's end. With `wait` a line without its newline is left for later. */
+static enum got read_lines(struct source *s, bool wait)
+{
+    int n, error = Z_OK;
+
+    while ((n = gzread(s->file, tg_buf_room(&s->text, CHUNK), CHUNK)) > 0) {
+        s->text.n += (size_t)n;
+        if (!s->begun && is_packed(tg_buf_str(&s->text)))
+            return cannot_read(s->place.file, "is packed, and not by gzip: unpack it first");
+        s->begun = true;
+        if (!give_lines(s))
+            return GOT_ENOUGH;
+    }
+    (void)gzerror(s->file, &error);
+    if (error == Z_ERRNO)
+        return cannot_read(s->place.file, strerror(errno));
+    if (n < 0 || (error != Z_OK && error != Z_STREAM_END))
+        return cannot_read(s->place.file, "is damaged: not all of it can be unpacked");
+    if (wait || s->text.n == 0)
+        return GOT_ALL;
+    return give(s, tg_buf_str(&s->text), false) ? GOT_ALL : GOT_ENOUGH;
 }
 
 /* True when the path names another file than the one that is open. */
@@ -94,29 +157,44 @@ static bool was_replaced(const struct source *s)
     struct stat named;
     struct stat mine;
 
-    return stat(s->place.file, &named) == 0 && fstat(fileno(s->file), &mine) == 0 &&
+    return stat(s->place.file, &named) == 0 && fstat(s->fd, &mine) == 0 &&
            (named.st_ino != mine.st_ino || named.st_dev != mine.st_dev);
 }
 
+static bool open_file(struct source *s, const char *name)
+{
+    s->place.file = name;
+    s->place.number = 0;
+    s->text.n = 0;
+    s->begun = false;
+    s->fd = strcmp(name, "-") == 0 ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
+    s->file = s->fd >= 0 ? gzdopen(s->fd, "rb") : NULL;
+    if (s->file != NULL)
+        return true;
+    (void)cannot_read(name, strerror(errno));
+    if (s->fd >= 0)
+        close(s->fd);
+    return false;
+}
+
 /* Waits for more lines. A file that was rotated away is read to its end before the next one. */
-static bool follow_lines(struct source *s)
+static enum got follow_lines(struct source *s)
 {
     const struct timespec pause = {.tv_nsec = FOLLOW_PAUSE_NS};
 
     for (;;) {
         bool replaced = was_replaced(s);
+        enum got got;
 
-        clearerr(s->file);
-        if (!read_lines(s, true))
-            return true;
+        gzclearerr(s->file);
+        got = read_lines(s, true);
+        if (got != GOT_ALL)
+            return got;
         if (replaced) {
-            FILE *next = fopen(s->place.file, "re");
-
-            if (next == NULL)
-                return cannot_read(s->place.file);
-            fclose(s->file);
-            s->file = next;
-            s->place.number = 0;
+            gzclose(s->file);
+            s->file = NULL;
+            if (!open_file(s, s->place.file))
+                return GOT_ERROR;
             continue;
         }
         fflush(stdout);
@@ -124,39 +202,43 @@ static bool follow_lines(struct source *s)
     }
 }
 
-static bool read_file(struct source *s, const char *name, bool follow, bool *more)
+static enum got read_file(struct source *s, const char *name, bool follow)
 {
-    bool standard = strcmp(name, "-") == 0;
-    bool ok = true;
+    enum got got;
 
-    s->place.file = name;
-    s->place.number = 0;
-    s->file = standard ? stdin : fopen(name, "re");
-    if (s->file == NULL)
-        return cannot_read(name);
-    *more = read_lines(s, follow);
-    if (ferror(s->file))
-        ok = cannot_read(name);
-    if (ok && *more && follow)
-        ok = follow_lines(s);
-    if (!standard)
-        fclose(s->file);
-    return ok;
+    if (!open_file(s, name))
+        return GOT_ERROR;
+    got = read_lines(s, follow);
+    if (got == GOT_ALL && follow) {
+        if (s->reading->on_caught_up != NULL)
+            s->reading->on_caught_up(s->reading->context);
+        got = follow_lines(s);
+    }
+    if (s->file != NULL)
+        gzclose(s->file);
+    return got;
 }
 
-bool tg_audit_read(char **files, int nfiles, bool follow, tg_audit_reader *reader, void *context)
+bool tg_audit_read(char **files, int nfiles, bool follow, const struct tg_audit_reading *reading)
 {
-    struct source s = {.reader = reader, .context = context};
-    bool ok = true;
-    bool more = true;
+    struct source s = {.reading = reading};
+    enum got got = GOT_ALL;
+    uint64_t ages[2];
 
     order_files(files, nfiles);
-    for (int i = 0; i < nfiles && ok && more; i++) {
+    for (int i = 0; i < nfiles && got == GOT_ALL; i++) {
         s.place.file_index = (unsigned)i;
-        ok = read_file(&s, files[i], follow && i + 1 == nfiles, &more);
+        s.place.rotated = i > 0 && same_log(files[i - 1], files[i], &ages[0], &ages[1]);
+        got = read_file(&s, files[i], follow && i + 1 == nfiles);
     }
-    free(s.line);
-    return ok;
+    tg_buf_end(&s.text);
+    return got != GOT_ERROR;
+}
+
+bool tg_audit_is_other(struct tg_str line)
+{
+    line = tg_str_trim(line);
+    return line.n == 0 || *line.p != '{';
 }
 
 /* --- records --- */
@@ -223,6 +305,12 @@ bool tg_audit_passes(const struct tg_audit_filter *f, const struct tg_doc *doc)
         {f->project, TG_STR("project_id")},
         {f->config, TG_STR("config_name")},
         {f->principal, TG_STR("principal")},
+        {f->id, TG_STR("request_id")},
+        {f->path, TG_STR("url.path")},
+        {f->method, TG_STR("http.request.method")},
+        {f->status, TG_STR("http.response.status_code")},
+        {f->end, TG_STR("end")},
+        {f->client, TG_STR("client.address")},
     };
     struct tg_str time = tg_audit_text(doc, 0, TG_STR("time"));
 

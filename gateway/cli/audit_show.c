@@ -5,6 +5,7 @@
 #include "cli/excerpt.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { DIFF_WIDTH = 200 }; /* bytes of a value in the diff */
 
@@ -12,6 +13,9 @@ struct show {
     const struct tg_audit_options *options;
     struct tg_arena arena; /* one record's */
     struct tg_buf out;
+    struct tg_buf *kept; /* with --tail: the last so many records, a ring; owned */
+    uint64_t nkept;      /* that went into it */
+    bool live;           /* records are printed as they come */
     bool bad;
 };
 
@@ -276,6 +280,7 @@ static void add_csv_head(struct show *s)
 
 /* --- records --- */
 
+/* False when standard output takes nothing more (`| head`). */
 static bool write_out(struct show *s)
 {
     bool ok = fwrite(s->out.p, 1, s->out.n, stdout) == s->out.n;
@@ -284,7 +289,49 @@ static bool write_out(struct show *s)
     return ok;
 }
 
-/* False, which ends the reading, when standard output takes nothing more (`| head`). */
+static void add_record(struct show *s, const struct tg_doc *doc, struct tg_str line)
+{
+    switch (s->options->output) {
+    case TG_AUDIT_TEXT:
+        add_text(s, doc);
+        return;
+    case TG_AUDIT_JSON:
+        tg_buf_add(&s->out, line);
+        tg_buf_putc(&s->out, '\n');
+        return;
+    case TG_AUDIT_CSV:
+        add_csv(s, doc);
+        return;
+    }
+    TG_UNREACHABLE();
+}
+
+/* Keeps what was printed for a record in the place of the oldest one that is kept. */
+static void keep(struct show *s)
+{
+    struct tg_buf *place;
+
+    if (s->options->tail > 0) {
+        place = &s->kept[s->nkept++ % s->options->tail];
+        place->n = 0;
+        tg_buf_add(place, tg_buf_str(&s->out));
+    }
+    s->out.n = 0;
+}
+
+/* Prints what was kept; from here on records are printed as they come. */
+static void print_kept(void *context)
+{
+    struct show *s = context;
+    uint64_t n = s->nkept < s->options->tail ? s->nkept : s->options->tail;
+
+    s->live = true;
+    for (uint64_t i = s->nkept - n; i < s->nkept; i++) {
+        tg_buf_add(&s->out, tg_buf_str(&s->kept[i % s->options->tail]));
+        (void)write_out(s);
+    }
+}
+
 static bool on_line(void *context, struct tg_str line, const struct tg_audit_place *place)
 {
     struct show *s = context;
@@ -292,6 +339,8 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
 
     tg_arena_reset(&s->arena);
     line = tg_str_trim(line);
+    if (tg_audit_is_other(line))
+        return true;
     if (!tg_audit_parse(&doc, &s->arena, line)) {
         fprintf(stderr, "trainguard audit: %s:%llu: not a record\n", place->file,
                 (unsigned long long)place->number);
@@ -300,32 +349,32 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
     }
     if (!tg_audit_passes(&s->options->filter, &doc))
         return true;
-    switch (s->options->output) {
-    case TG_AUDIT_TEXT:
-        add_text(s, &doc);
-        break;
-    case TG_AUDIT_JSON:
-        tg_buf_add(&s->out, line);
-        tg_buf_putc(&s->out, '\n');
-        break;
-    case TG_AUDIT_CSV:
-        add_csv(s, &doc);
-        break;
-    }
-    return write_out(s);
+    add_record(s, &doc, line);
+    if (s->live)
+        return write_out(s);
+    keep(s);
+    return true;
 }
 
 int tg_audit_show(const struct tg_audit_options *options, char **files, int nfiles)
 {
-    struct show s = {.options = options};
+    struct show s = {.options = options, .live = !options->tails && !options->follow};
+    const struct tg_audit_reading reading = {on_line, print_kept, &s};
     bool ok;
 
     tg_arena_init(&s.arena);
+    if (options->tails) {
+        s.kept = calloc(options->tail, sizeof(*s.kept));
+        CHECK(s.kept != NULL);
+    }
     if (options->output == TG_AUDIT_CSV)
         add_csv_head(&s);
-    ok = (s.out.n == 0 || write_out(&s)) &&
-         tg_audit_read(files, nfiles, options->follow, on_line, &s);
-    fflush(stdout);
+    ok = (s.out.n == 0 || write_out(&s)) && tg_audit_read(files, nfiles, options->follow, &reading);
+    if (!s.live)
+        print_kept(&s);
+    for (uint64_t i = 0; s.kept != NULL && i < options->tail; i++)
+        tg_buf_end(&s.kept[i]);
+    free(s.kept);
     tg_arena_end(&s.arena);
     tg_buf_end(&s.out);
     return !ok ? TG_AUDIT_UNREADABLE : s.bad ? TG_AUDIT_PROBLEM : TG_AUDIT_FINE;

@@ -12,9 +12,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUCKETS = 4096, COLUMNS = 5 };
+enum { BUCKETS = 4096, COLUMNS = 4 };
 
-enum table { DECISIONS, ENDS, PROJECTS, RULES, CHANGES, POLICIES, DRYRUNS, EXCEPTIONS, TABLES };
+enum table {
+    DECISIONS,
+    ENDS,
+    PROJECTS,
+    RULES,
+    RULE_PROJECTS,
+    CHANGES,
+    POLICIES,
+    DRYRUNS,
+    DRYRUN_PROJECTS,
+    EXCEPTIONS,
+    TABLES
+};
 
 static const struct {
     const char *title;
@@ -23,11 +35,13 @@ static const struct {
     [DECISIONS] = {"decisions", "decision"},
     [ENDS] = {"outcomes", "end status upstream"},
     [PROJECTS] = {"projects", "project decision"},
-    [RULES] = {"violations and warnings", "rule pointer"},
+    [RULES] = {"violations and warnings", "policy rule"},
+    [RULE_PROJECTS] = {"violations and warnings by project", "policy rule project"},
     [CHANGES] = {"normalizations", "name"},
     [POLICIES] = {"policy results", "policy rule result mode"},
-    [DRYRUNS] = {"would be refused if dry runs were enforced",
-                 "policy rule project config principal"},
+    [DRYRUNS] = {"would be refused if dry runs were enforced", "policy rule"},
+    [DRYRUN_PROJECTS] = {"would be refused if dry runs were enforced, by project",
+                         "policy rule project"},
     [EXCEPTIONS] = {"exceptions used", "exception"},
 };
 
@@ -107,6 +121,27 @@ static void count_list(struct summary *s, enum table table, const struct tg_doc 
         count_members(s, table, doc, e, names);
 }
 
+/* A policy's rule, alone and by the project; the contract's rules have no policy. */
+static void count_rule(struct summary *s, enum table table, enum table by_project,
+                       const struct tg_doc *doc, uint32_t element)
+{
+    static const char *const of_element[] = {"policy", "rule", NULL};
+    static const char *const of_record[] = {"project_id", NULL};
+    struct tg_buf key = {0};
+
+    add_columns(&key, doc, element, of_element);
+    count_key(s, table, tg_buf_str(&key));
+    add_columns(&key, doc, 0, of_record);
+    count_key(s, by_project, tg_buf_str(&key));
+    tg_buf_end(&key);
+}
+
+static void count_rules(struct summary *s, const struct tg_doc *doc, struct tg_str list)
+{
+    for (uint32_t e = tg_audit_list(doc, list); e != TG_NONE; e = tg_doc_next(doc, e))
+        count_rule(s, RULES, RULE_PROJECTS, doc, e);
+}
+
 /* A result that only a dry run kept from refusing the request. */
 static bool would_refuse(const struct tg_doc *doc, uint32_t result)
 {
@@ -119,20 +154,10 @@ static bool would_refuse(const struct tg_doc *doc, uint32_t result)
 
 static void count_dryruns(struct summary *s, const struct tg_doc *doc)
 {
-    static const char *const of_result[] = {"policy", "rule", NULL};
-    static const char *const of_record[] = {"project_id", "config_name", "principal", NULL};
-    struct tg_buf key = {0};
-
     for (uint32_t e = tg_audit_list(doc, TG_STR("policy.results")); e != TG_NONE;
-         e = tg_doc_next(doc, e)) {
-        if (!would_refuse(doc, e))
-            continue;
-        key.n = 0;
-        add_columns(&key, doc, e, of_result);
-        add_columns(&key, doc, 0, of_record);
-        count_key(s, DRYRUNS, tg_buf_str(&key));
-    }
-    tg_buf_end(&key);
+         e = tg_doc_next(doc, e))
+        if (would_refuse(doc, e))
+            count_rule(s, DRYRUNS, DRYRUN_PROJECTS, doc, e);
 }
 
 static void count_text(struct summary *s, enum table table, struct tg_str text)
@@ -186,7 +211,6 @@ static void count_record(struct summary *s, const struct tg_doc *doc)
     static const char *const outcome[] = {"end", "http.response.status_code",
                                           "upstream.status_code", NULL};
     static const char *const project[] = {"project_id", "decision", NULL};
-    static const char *const rule[] = {"rule", "pointer", NULL};
     static const char *const result[] = {"policy", "rule", "result", "mode", NULL};
 
     s->records++;
@@ -194,8 +218,8 @@ static void count_record(struct summary *s, const struct tg_doc *doc)
     count_members(s, DECISIONS, doc, 0, decision);
     count_members(s, ENDS, doc, 0, outcome);
     count_members(s, PROJECTS, doc, 0, project);
-    count_list(s, RULES, doc, TG_STR("violations"), rule);
-    count_list(s, RULES, doc, TG_STR("warnings"), rule);
+    count_rules(s, doc, TG_STR("violations"));
+    count_rules(s, doc, TG_STR("warnings"));
     count_list(s, POLICIES, doc, TG_STR("policy.results"), result);
     count_dryruns(s, doc);
     count_changes(s, doc);
@@ -208,6 +232,8 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
     struct tg_doc doc;
 
     tg_arena_reset(&s->record);
+    if (tg_audit_is_other(line))
+        return true;
     if (!tg_audit_parse(&doc, &s->record, tg_str_trim(line))) {
         fprintf(stderr, "trainguard audit: %s:%llu: not a record\n", place->file,
                 (unsigned long long)place->number);
@@ -237,6 +263,18 @@ static int compare_rows(const void *left, const void *right)
     return order != 0 ? order : a->key.n < b->key.n ? -1 : a->key.n > b->key.n;
 }
 
+/* Leaves so many rows of each table. */
+static void keep_top(struct summary *s)
+{
+    size_t kept = 0;
+    uint64_t rank[TABLES] = {0};
+
+    for (size_t i = 0; i < s->nrows; i++)
+        if (++rank[s->sorted[i]->table] <= s->options->top)
+            s->sorted[kept++] = s->sorted[i];
+    s->nrows = kept;
+}
+
 static void sort_rows(struct summary *s)
 {
     size_t n = 0;
@@ -247,6 +285,8 @@ static void sort_rows(struct summary *s)
             s->sorted[n++] = r;
     CHECK(n == s->nrows);
     qsort(s->sorted, n, sizeof(*s->sorted), compare_rows);
+    if (s->options->top > 0)
+        keep_top(s);
 }
 
 /* Takes the next column off a key. */
@@ -352,18 +392,41 @@ static void add_json(const struct summary *s, struct tg_buf *out)
     tg_buf_putc(out, '\n');
 }
 
-/* Rows of all tables with the same number of fields (RFC 4180 section 2). */
+/* The names of the columns of all tables, each once. */
+static const char *const csv_columns[] = {"decision", "end",  "status",   "upstream",
+                                          "policy",   "rule", "project",  "name",
+                                          "result",   "mode", "exception"};
+
+/* The value a row has in a column; empty when its table has no such column. */
+static struct tg_str cell_of(const struct row *row, const char *column)
+{
+    struct tg_str columns = tg_str_of(tables[row->table].columns);
+    struct tg_str key = row->key;
+
+    while (columns.n > 0) {
+        struct tg_str value = next_column(&key, '\n');
+
+        if (tg_str_eq(next_column(&columns, ' '), tg_str_of(column)))
+            return value;
+    }
+    return TG_STR("");
+}
+
+/* Rows of all tables with the same fields (RFC 4180 section 2). */
 static void add_csv(const struct summary *s, struct tg_buf *out)
 {
-    tg_buf_puts(out, "table,count,1,2,3,4,5\r\n");
-    for (size_t i = 0; i < s->nrows; i++) {
-        struct tg_str key = s->sorted[i]->key;
+    const size_t n = sizeof(csv_columns) / sizeof(*csv_columns);
 
+    tg_buf_puts(out, "table,count");
+    for (size_t k = 0; k < n; k++)
+        tg_buf_printf(out, ",%s", csv_columns[k]);
+    tg_buf_puts(out, "\r\n");
+    for (size_t i = 0; i < s->nrows; i++) {
         tg_buf_printf(out, "\"%s\",%llu", tables[s->sorted[i]->table].title,
                       (unsigned long long)s->sorted[i]->count);
-        for (size_t k = 0; k < COLUMNS; k++) {
+        for (size_t k = 0; k < n; k++) {
             tg_buf_putc(out, ',');
-            tg_audit_add_cell(out, next_column(&key, '\n'));
+            tg_audit_add_cell(out, cell_of(s->sorted[i], csv_columns[k]));
         }
         tg_buf_puts(out, "\r\n");
     }
@@ -381,7 +444,8 @@ int tg_audit_summary(const struct tg_audit_options *options, char **files, int n
     s->options = options;
     tg_arena_init(&s->arena);
     tg_arena_init(&s->record);
-    if (tg_audit_read(files, nfiles, false, on_line, s)) {
+    if (tg_audit_read(files, nfiles, false,
+                      &(struct tg_audit_reading){.on_line = on_line, .context = s})) {
         sort_rows(s);
         writers[options->output](s, &out);
         status = s->bad ? TG_AUDIT_PROBLEM : TG_AUDIT_FINE;

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { BUCKETS = 1024, MAX_FINDINGS = 1000, MAX_KEY = 4096 };
@@ -24,8 +25,18 @@ struct gap {
     struct gap *next;
 };
 
+/* What a start record says of the stream before it; judged when all lines have been read. */
+struct previous {
+    struct tg_str stream;
+    uint64_t seq;
+    struct tg_str chain;
+    struct tg_audit_place place;
+    struct previous *next;
+};
+
 struct stream {
     struct tg_str name;
+    struct tg_audit_chain *chained; /* by which kind and key; NULL: not known */
     uint64_t seq;
     char chain[TG_SHA256_HEX];
     const char *file; /* of the newest line */
@@ -49,9 +60,14 @@ struct finding {
 struct verify {
     struct tg_arena arena;
     struct tg_audit_chain plain;
-    struct tg_audit_chain keyed;
-    bool has_key;
+    struct tg_audit_chain keyed[TG_AUDIT_MAX_KEYS];
+    unsigned nkeys;
     bool wrong_key; /* told once */
+    struct previous *previous;
+    struct previous **last_previous;
+    struct stored *stored; /* lines that are sorted before they are judged */
+    size_t nstored;
+    size_t stored_cap;
     struct stream *buckets[BUCKETS];
     struct stream *first;
     struct stream **last;
@@ -60,6 +76,8 @@ struct verify {
     struct finding *torn; /* of the line before, when it was a torn one */
     unsigned problems;
     uint64_t lines;
+    uint64_t others; /* that are none of a log */
+    uint64_t twice;  /* stored more than once */
     uint64_t nstreams;
 };
 
@@ -135,13 +153,28 @@ static void move_to(struct stream *s, const struct tg_audit_line *line,
         s->stopped = true;
 }
 
-/* True when the line follows from `previous` under the key, or without one. */
-static bool follows(struct verify *v, const char *previous, const struct tg_audit_line *line)
+static bool fits(struct tg_audit_chain *chain, const char *previous,
+                 const struct tg_audit_line *line)
 {
     char want[TG_SHA256_HEX];
 
-    tg_audit_chain_follow(v->has_key ? &v->keyed : &v->plain, previous, line->text, want);
+    tg_audit_chain_follow(chain, previous, line->text, want);
     return memcmp(want, line->chain.p, sizeof(want)) == 0;
+}
+
+/* True when the line follows from `previous` in its stream. A stream whose first line is not there
+ * has not named its key: then the line shows which one it is. */
+static bool follows(struct verify *v, struct stream *s, const char *previous,
+                    const struct tg_audit_line *line)
+{
+    if (s->chained != NULL)
+        return fits(s->chained, previous, line);
+    if (v->nkeys == 0)
+        return fits(&v->plain, previous, line);
+    for (unsigned i = 0; i < v->nkeys && s->chained == NULL; i++)
+        if (fits(&v->keyed[i], previous, line))
+            s->chained = &v->keyed[i];
+    return s->chained != NULL;
 }
 
 /* --- the lines that name others: start, continue --- */
@@ -170,37 +203,53 @@ static bool read_anchor(struct tg_arena *arena, struct tg_str line, struct ancho
     return true;
 }
 
-/* Is the chain of the kind we can check? Someone without the key could write the whole log again
- * without one, so that is a problem where a key was given. */
-static void check_key(struct verify *v, const struct anchor *a, const struct tg_audit_place *place)
+static struct tg_audit_chain *find_key(struct verify *v, struct tg_str id)
 {
-    bool keyed = tg_str_eq(a->algorithm, TG_STR("hmac-sha256"));
-    struct tg_str ours = {v->keyed.key_id, TG_KEY_ID_HEX};
-
-    if (keyed && !v->has_key) {
-        if (!v->wrong_key)
-            fprintf(stderr, "trainguard audit: %s:%llu: the chain has a key: give --key-file\n",
-                    place->file, (unsigned long long)place->number);
-        v->wrong_key = true;
-    } else if (keyed && !tg_str_eq(a->key_id, ours)) {
-        if (!v->wrong_key)
-            fprintf(stderr,
-                    "trainguard audit: %s:%llu: the chain has another key (its id is %.*s)\n",
-                    place->file, (unsigned long long)place->number, TG_STR_ARG(a->key_id));
-        v->wrong_key = true;
-    } else if (!keyed && v->has_key) {
-        tell(v, true, place, "changed: the stream has no key, though --key-file was given");
-    }
+    for (unsigned i = 0; i < v->nkeys; i++)
+        if (tg_str_eq(id, (struct tg_str){v->keyed[i].key_id, TG_KEY_ID_HEX}))
+            return &v->keyed[i];
+    return NULL;
 }
 
-/* What a start record says about the stream before it. */
-static void check_previous(struct verify *v, const struct anchor *a,
-                           const struct tg_audit_place *place)
+/* Is the chain of the kind we can check? Someone without the key could write the whole log again
+ * without one, so that is a problem where a key was given. */
+static void check_key(struct verify *v, struct stream *s, const struct anchor *a,
+                      const struct tg_audit_place *place)
 {
-    struct stream *before = find_stream(v, a->stream);
+    if (!tg_str_eq(a->algorithm, TG_STR("hmac-sha256"))) {
+        s->chained = &v->plain;
+        if (v->nkeys > 0)
+            tell(v, true, place, "changed: the stream has no key, though --key-file was given");
+        return;
+    }
+    s->chained = find_key(v, a->key_id);
+    if (s->chained != NULL)
+        return;
+    v->wrong_key = true;
+    fprintf(stderr, "trainguard audit: %s:%llu: the chain has %s (its id is %.*s)\n", place->file,
+            (unsigned long long)place->number,
+            v->nkeys == 0 ? "a key: give --key-file" : "another key", TG_STR_ARG(a->key_id));
+}
+
+static void note_previous(struct verify *v, const struct anchor *a,
+                          const struct tg_audit_place *place)
+{
+    struct previous *p;
 
     if (a->stream.n == 0)
         return;
+    p = tg_arena_zalloc(&v->arena, 1, sizeof(*p));
+    *p = (struct previous){a->stream, a->seq, a->chain, *place, NULL};
+    *v->last_previous = p;
+    v->last_previous = &p->next;
+}
+
+/* What a start record says about the stream before it. */
+static void check_previous(struct verify *v, const struct previous *a)
+{
+    struct stream *before = find_stream(v, a->stream);
+    const struct tg_audit_place *place = &a->place;
+
     if (before == NULL) {
         tell(v, place->file_index > 0, place,
              place->file_index > 0 ? "removed: the stream %.*s, named here as the one before"
@@ -238,13 +287,13 @@ static void on_new_stream(struct verify *v, struct tg_str text, const struct tg_
         return;
     }
     if (read_anchor(&v->arena, text, &a)) {
-        check_key(v, &a, place);
+        check_key(v, s, &a, place);
         if (begins)
-            check_previous(v, &a, place);
+            note_previous(v, &a, place);
         else if (a.chain.n == TG_SHA256_HEX)
             memcpy(s->chain, a.chain.p, TG_SHA256_HEX);
     }
-    if (!follows(v, s->chain, line))
+    if (!follows(v, s, s->chain, line))
         tell(v, true, place, "changed: the line does not fit its chain value");
     else if (!begins)
         tell(v, false, place, "continues the stream %.*s from a file that was not given",
@@ -259,20 +308,22 @@ static void on_new_stream(struct verify *v, struct tg_str text, const struct tg_
     s->number = place->number;
 }
 
-/* A stream that is known goes on in the next file. */
+/* A stream that is known goes on in another file. What a continue record says must agree with where
+ * the stream stands; whether the files were put into one since then makes no difference. */
 static void on_continue(struct verify *v, struct stream *s, struct tg_str text,
                         const struct tg_audit_line *line, const struct tg_audit_place *place)
 {
     struct anchor a;
 
-    if (s->file_index == place->file_index) {
-        tell(v, true, place, "inserted: a second continue record of the stream %.*s",
-             TG_STR_ARG(s->name));
-        return;
-    }
     if (!read_anchor(&v->arena, text, &a) || a.chain.n != TG_SHA256_HEX ||
-        !follows(v, a.chain.p, line)) {
+        !follows(v, s, a.chain.p, line)) {
         tell(v, true, place, "changed: the line does not fit its chain value");
+    } else if (line->seq < s->seq) {
+        tell(v, true, place,
+             "moved: the continue record of the stream %.*s belongs behind seq %llu, the stream is "
+             "at %llu",
+             TG_STR_ARG(s->name), (unsigned long long)line->seq, (unsigned long long)s->seq);
+        return;
     } else if (line->seq != s->seq || memcmp(a.chain.p, s->chain, TG_SHA256_HEX) != 0) {
         tell(
             v, true, place,
@@ -343,7 +394,7 @@ static void on_known_stream(struct verify *v, struct stream *s, struct tg_str te
     if (s->stopped)
         tell(v, true, place, "inserted: behind the stop record of the stream %.*s",
              TG_STR_ARG(s->name));
-    else if (s->file_index != place->file_index)
+    else if (s->file_index != place->file_index && place->rotated)
         tell(v, true, place,
              "removed: the continue record of the stream %.*s at the beginning of this file",
              TG_STR_ARG(s->name));
@@ -351,25 +402,27 @@ static void on_known_stream(struct verify *v, struct stream *s, struct tg_str te
         on_gap(v, s, line, place);
         return;
     }
-    if (!follows(v, s->chain, line))
+    if (!follows(v, s, s->chain, line))
         tell(v, true, place, "changed: the line does not fit its chain value");
     move_to(s, line, place);
 }
 
 /* A line that is none. Whether a crash tore it shows in the line behind it; two workers that start
- * then may both end it, which leaves an empty one. */
+ * then may both end it, which leaves an empty one. Where other programs write into the same sink,
+ * lines that do not look like a piece of ours are theirs. */
 static void on_other_line(struct verify *v, struct tg_str line, struct finding *torn,
                           const struct tg_audit_place *place)
 {
     struct tg_str begin = TG_STR("{\"time\":\"");
 
+    if (tg_audit_is_other(line)) {
+        v->torn = line.n == 0 ? torn : NULL;
+        v->others++;
+        return;
+    }
     if (line.n > begin.n)
         line.n = begin.n;
-    if (line.n == 0 && torn != NULL)
-        v->torn = torn;
-    else if (line.n == 0)
-        v->torn = tell(v, true, place, "inserted: an empty line");
-    else if (!tg_str_starts(begin, line))
+    if (!tg_str_starts(begin, line))
         tell(v, true, place, "inserted: not a line of an audit log");
     else if (place->complete)
         v->torn = tell(v, true, place, "truncated: the end of the line is missing");
@@ -386,12 +439,12 @@ static bool on_line(void *context, struct tg_str text, const struct tg_audit_pla
     struct stream *s;
 
     v->torn = NULL;
-    v->lines++;
     text = tg_str_trim(text);
     if (!tg_audit_line_read(text, &line)) {
         on_other_line(v, text, torn, place);
         return true;
     }
+    v->lines++;
     if (torn != NULL && tg_str_eq(line.event, TG_STR("start"))) {
         torn->problem = false;
         torn->text = "torn by a crash: a new stream begins behind it";
@@ -403,6 +456,77 @@ static bool on_line(void *context, struct tg_str text, const struct tg_audit_pla
     else
         on_known_stream(v, s, text, &line, place);
     return !v->wrong_key;
+}
+
+/* --- lines that were stored elsewhere --- */
+
+struct stored {
+    struct tg_audit_line line;
+    struct tg_str text;
+    struct tg_audit_place place;
+};
+
+/* Takes a line to be judged later; what is no record is judged at once. */
+static bool store_line(void *context, struct tg_str text, const struct tg_audit_place *place)
+{
+    struct verify *v = context;
+    struct tg_audit_line line;
+    struct stored *s;
+
+    text = tg_str_trim(text);
+    if (!tg_audit_line_read(text, &line))
+        return on_line(v, text, place);
+    if (v->nstored == v->stored_cap) {
+        v->stored_cap = v->stored_cap > 0 ? 2 * v->stored_cap : 1024;
+        v->stored = realloc(v->stored, v->stored_cap * sizeof(*v->stored));
+        CHECK(v->stored != NULL);
+    }
+    s = &v->stored[v->nstored++];
+    s->text = tg_arena_dup(&v->arena, text);
+    s->place = *place;
+    s->place.rotated = false;
+    CHECK(tg_audit_line_read(s->text, &s->line));
+    return true;
+}
+
+static int compare_texts(struct tg_str a, struct tg_str b)
+{
+    int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+
+    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+/* By stream, then by number; the record that continues a stream stands behind its namesake. */
+static int compare_stored(const void *left, const void *right)
+{
+    const struct stored *a = left;
+    const struct stored *b = right;
+    int order = compare_texts(a->line.stream, b->line.stream);
+    int continues[] = {tg_str_eq(a->line.event, TG_STR("continue")),
+                       tg_str_eq(b->line.event, TG_STR("continue"))};
+
+    if (order != 0)
+        return order;
+    if (a->line.seq != b->line.seq)
+        return a->line.seq < b->line.seq ? -1 : 1;
+    order = continues[0] - continues[1];
+    return order != 0 ? order : compare_texts(a->text, b->text);
+}
+
+static void judge_stored(struct verify *v)
+{
+    if (v->nstored > 0)
+        qsort(v->stored, v->nstored, sizeof(*v->stored), compare_stored);
+    for (size_t i = 0; i < v->nstored && !v->wrong_key; i++) {
+        const struct stored *s = &v->stored[i];
+
+        if (i > 0 && tg_str_eq(s->text, v->stored[i - 1].text))
+            v->twice++;
+        else
+            (void)on_line(v, s->text, &s->place);
+    }
+    free(v->stored);
+    v->stored = NULL;
 }
 
 /* --- the end --- */
@@ -433,10 +557,18 @@ static void print(const struct verify *v)
     for (const struct finding *f = v->findings; f != NULL; f = f->next)
         printf("%s:%llu: %s%s\n", f->file, (unsigned long long)f->number,
                f->problem ? "" : "note: ", f->text);
-    printf("%llu lines, %llu streams, %u problem%s%s\n", (unsigned long long)v->lines,
-           (unsigned long long)v->nstreams, v->problems, v->problems == 1 ? "" : "s",
-           v->problems == 0 ? (v->has_key ? ": the log is intact" : ": the log is intact (no key)")
-                            : "");
+    if (v->others > 0)
+        printf("%llu lines are none of an audit log\n", (unsigned long long)v->others);
+    if (v->twice > 0)
+        printf("%llu lines are there more than once\n", (unsigned long long)v->twice);
+    if (v->lines == 0 && v->problems == 0)
+        puts("nothing to verify");
+    else
+        printf("%llu lines, %llu streams, %u problem%s%s\n", (unsigned long long)v->lines,
+               (unsigned long long)v->nstreams, v->problems, v->problems == 1 ? "" : "s",
+               v->problems > 0 ? ""
+               : v->nkeys > 0  ? ": the log is intact"
+                               : ": the log is intact (no key)");
 }
 
 static bool read_key(const char *file, char *key, size_t *n)
@@ -454,28 +586,48 @@ static bool read_key(const char *file, char *key, size_t *n)
     return got >= 0;
 }
 
+static bool read_keys(struct verify *v, const struct tg_audit_options *options)
+{
+    char key[MAX_KEY];
+    size_t n;
+
+    for (unsigned i = 0; i < options->nkeys; i++) {
+        if (!read_key(options->key_file[i], key, &n))
+            return false;
+        tg_audit_chain_init(&v->keyed[v->nkeys++], (struct tg_str){key, n});
+        tg_wipe(key, sizeof(key));
+    }
+    return true;
+}
+
 int tg_audit_verify(const struct tg_audit_options *options, char **files, int nfiles)
 {
-    struct verify v = {.has_key = options->key_file != NULL};
-    char key[MAX_KEY];
-    size_t n = 0;
+    struct verify v = {.problems = 0};
+    const struct tg_audit_reading reading = {.on_line = options->stored ? store_line : on_line,
+                                             .context = &v};
     bool ok;
 
-    if (v.has_key && !read_key(options->key_file, key, &n))
-        return TG_AUDIT_UNREADABLE;
     tg_arena_init(&v.arena);
     tg_audit_chain_init(&v.plain, (struct tg_str){NULL, 0});
-    tg_audit_chain_init(&v.keyed, (struct tg_str){key, n});
-    tg_wipe(key, sizeof(key));
     v.last = &v.first;
     v.last_finding = &v.findings;
-    ok = tg_audit_read(files, nfiles, false, on_line, &v) && !v.wrong_key;
+    v.last_previous = &v.previous;
+    ok = read_keys(&v, options) && tg_audit_read(files, nfiles, false, &reading);
+    if (ok)
+        judge_stored(&v);
+    ok = ok && !v.wrong_key;
     if (ok) {
+        for (const struct previous *p = v.previous; p != NULL; p = p->next)
+            check_previous(&v, p);
         check_ends(&v, options->closed);
         print(&v);
     }
+    free(v.stored);
     tg_audit_chain_end(&v.plain);
-    tg_audit_chain_end(&v.keyed);
+    for (unsigned i = 0; i < v.nkeys; i++)
+        tg_audit_chain_end(&v.keyed[i]);
     tg_arena_end(&v.arena);
-    return !ok ? TG_AUDIT_UNREADABLE : v.problems > 0 ? TG_AUDIT_PROBLEM : TG_AUDIT_FINE;
+    if (!ok)
+        return TG_AUDIT_UNREADABLE;
+    return v.problems > 0 || v.lines == 0 ? TG_AUDIT_PROBLEM : TG_AUDIT_FINE;
 }

@@ -9,6 +9,10 @@
  * and where to read on. Returns the exit status of wrong usage, 2. */
 int tg_command_misused(const char *command, const char *why);
 
+/* What a command ends with whose exit status is `status`: 2, and the reason on standard error, when
+ * standard output did not take all that was printed. */
+int tg_command_end(int status);
+
 /* `trainguard audit verify|show|summary`: 0 fine, 1 a problem was found, 2 could not read. */
 int tg_audit_main(int argc, char **argv);
 

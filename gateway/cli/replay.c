@@ -130,6 +130,8 @@ static bool take_line(void *context, struct tg_str line, const struct tg_audit_p
 
     (void)place;
     tg_arena_reset(&p->arena);
+    if (tg_audit_is_other(line))
+        return true;
     if (tg_audit_parse(&p->doc, &p->arena, line))
         take_record(p);
     else
@@ -207,12 +209,13 @@ static int read_options(int argc, char **argv, struct options *o)
 
 static int run(struct replay *p, char **files, int nfiles)
 {
+    const struct tg_audit_reading reading = {.on_line = take_line, .context = p};
     bool read;
 
     tg_arena_init(&p->arena);
     p->denied = calloc(p->set->nrules, sizeof(*p->denied));
     CHECK(p->denied != NULL);
-    read = tg_audit_read(files, nfiles, false, take_line, p);
+    read = tg_audit_read(files, nfiles, false, &reading);
     print_summary(p);
     free(p->denied);
     tg_buf_end(&p->rules);

@@ -2,11 +2,13 @@
 
 import csv
 import datetime
+import gzip
 import hashlib
 import hmac
 import io
 import json
 import os
+import pathlib
 import subprocess
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 TRAINGUARD = os.environ.get("TRAINGUARD", "trainguard")
 KEY = b"0123456789abcdef0123456789abcdef"
 ZEROS = "0" * 64
+POLICIES = pathlib.Path(__file__).parents[2] / "conf/policies"
 
 
 def digest(key, data):
@@ -107,7 +110,6 @@ TAMPERING = {
     "moved": (lambda s: swap(s, 3, 4), 4, "moved: the line with seq 4 "),
     "copied": (lambda s: s.insert(4, s[2]), 5, "inserted: seq 3 "),
     "inserted": (lambda s: s.insert(4, '{"a":1}'), 5, "inserted: not a line"),
-    "empty line": (lambda s: s.insert(4, ""), 5, "inserted: an empty line"),
     "cut off": (lambda s: s.__setitem__(3, s[3][:60]), 4, "truncated: the end of the line"),
     "behind the end": (lambda s: s.append(s[-1].replace('"seq":7', '"seq":8')), 8,
                        "inserted: behind the stop record"),
@@ -234,6 +236,139 @@ def test_wrong_usage(arguments, word):
     assert word in said[0] and where == "`trainguard audit --help` tells how it is used"
 
 
+def rotate_keys(log, tmp_path):
+    """A log whose second stream has another key; the files of both keys."""
+    other = b"fedcba9876543210fedcba9876543210"
+    first = Stream("0-a", KEY).records(3).stop()
+    second = Stream("0-b", other, previous=first).records(3).stop()
+    for name, key in ("old", KEY), ("new", other):
+        (tmp_path / name).write_bytes(key)
+    write(log, first.lines + second.lines)
+    return tmp_path / "old", tmp_path / "new"
+
+
+def test_a_key_is_chosen_by_its_id(log, tmp_path):
+    old, new = rotate_keys(log, tmp_path)
+    for keys in ((old, new), (new, old)):
+        run = audit("verify", "--key-file", keys[0], "--key-file", keys[1], log)
+        assert run.returncode == 0 and "intact" in run.stdout
+    run = audit("verify", "--key-file", new, log)
+    assert run.returncode == 2 and "another key" in run.stderr and not run.stdout
+    log.write_text(log.read_text().replace('"r1"', '"r7"'))
+    run = audit("verify", "--key-file", old, "--key-file", new, log)
+    assert run.returncode == 1 and run.stdout.count("changed:") == 2
+
+
+def test_files_in_one(log):
+    """`cat a.2 a.1 a`: continue records stand within the file, and say the same as the chain."""
+    names = rotated(log)
+    lines = [line for name in names for line in name.read_text().splitlines()]
+    run = audit("verify", write(log, lines))
+    assert run.returncode == 0 and "intact" in run.stdout
+    for i, line in enumerate(lines):
+        left = lines[:i] + lines[i + 1:]
+        fine = '"continue"' in line or '"stop"' in line
+        assert audit("verify", write(log, left)).returncode == (0 if fine else 1), line
+
+
+def test_streams_of_many_gateways_in_one(log):
+    """As a shipper mixes them, a stream whole in itself."""
+    streams = [Stream(f"0-{i}").records(4).stop() for i in range(5)]
+    lines = [line for same in zip(*(s.lines for s in streams)) for line in same]
+    assert audit("verify", write(log, lines)).returncode == 0
+    del lines[12]
+    run = audit("verify", write(log, lines))
+    assert run.returncode == 1 and run.stdout.count("removed:") == 1
+
+
+def test_stored_lines_have_no_order(log):
+    """A database gives lines back sorted by something, some twice; one that is gone is found."""
+    names = rotated(log)
+    lines = sorted(line for name in names for line in name.read_text().splitlines())
+    lines.append(lines[3])
+    run = audit("verify", "--stored", write(log, lines))
+    assert run.returncode == 0 and "1 lines are there more than once\n" in run.stdout
+    assert audit("verify", log).returncode == 1
+    gone = next(i for i, line in enumerate(lines) if '"seq":3' in line)
+    run = audit("verify", "--stored", write(log, lines[:gone] + lines[gone + 1:]))
+    assert run.returncode == 1 and "removed: before this line, 1 " in run.stdout
+
+
+@pytest.mark.parametrize("ends", [(".2.gz", ".1.gz", ""), ("-20260101.gz", "-20260102.gz", "")])
+def test_packed_files(log, ends):
+    plain = rotated(log)
+    names = [log.with_name("packed.jsonl" + end) for end in ends]
+    for name, of in zip(names, plain):
+        data = of.read_bytes()
+        name.write_bytes(gzip.compress(data) if name.suffix == ".gz" else data)
+    for order in names, names[::-1]:
+        run = audit("verify", *order)
+        assert run.returncode == 0 and "intact" in run.stdout, run.stdout
+    for command in "show", "summary":
+        whole = audit(command, "--output", "json", *plain)
+        assert audit(command, "--output", "json", *names).stdout == whole.stdout != ""
+
+
+@pytest.mark.parametrize("data, word", [
+    (gzip.compress(b"x" * 100000)[:-20], "damaged"), (b"\xfd7zXZ\0\0", "unpack it first"),
+    (b"\x28\xb5\x2f\xfd\0", "unpack it first"), (b"BZh91AY", "unpack it first")])
+@pytest.mark.parametrize("command", ["verify", "show", "summary", "replay"])
+def test_what_cannot_be_read_is_not_judged(log, tmp_path, data, word, command):
+    log.write_bytes(data)
+    policy = tmp_path / "policy.conf"
+    policy.write_text("policy p { rule r { at spec_id; max 4; } }")
+    arguments = ["replay", "--policy", policy] if command == "replay" else ["audit", command]
+    run = subprocess.run([TRAINGUARD, *map(str, arguments), str(log)], capture_output=True,
+                         text=True, timeout=20)
+    assert run.returncode == 2 and word in run.stderr
+    assert "intact" not in run.stdout
+
+
+def test_lines_of_other_programs_stand_between(log):
+    """`kubectl logs` has the error log in it; a torn record is found all the same."""
+    stream = Stream("0-a").records(3).stop()
+    lines = [line for record in stream.lines for line in ("2026-01-02 [notice] words", record, "")]
+    run = audit("verify", write(log, lines))
+    assert run.returncode == 0 and "10 lines are none of an audit log\n5 lines" in run.stdout
+    run = audit("show", log)
+    assert run.returncode == 0 and not run.stderr and run.stdout.count("allow") == 3
+    assert audit("summary", log).returncode == 0
+    lines[4] = lines[4][:50]
+    run = audit("verify", write(log, lines))
+    assert run.returncode == 1 and f"{log}:5: truncated" in run.stdout
+
+
+@pytest.mark.parametrize("text", ["", "\n", "only words\n"])
+def test_an_empty_file_proves_nothing(log, text):
+    log.write_text(text)
+    run = audit("verify", log)
+    assert run.returncode == 1 and run.stdout.endswith("nothing to verify\n")
+
+
+COMMANDS = [
+    ["-v"], ["-V"], ["-h"], ["--reference"], ["audit", "--help"], ["audit", "verify", "LOG"],
+    ["audit", "show", "LOG"], ["audit", "show", "--output", "csv", "LOG"],
+    ["audit", "show", "--tail", "1", "LOG"], ["audit", "summary", "LOG"], ["explain"],
+    ["explain", "obs_path"], ["eval", "BODY"], ["eval", "--output", "json", "BODY"],
+    ["fmt", "BODY"], ["replay", "--policy", "POLICY", "LOG"], ["test", "FOLDER"],
+]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_full_disk_is_told(log, tmp_path, arguments):
+    """What is printed and cannot be written: exit 2, in every command."""
+    policy = tmp_path / "policy.conf"
+    policy.write_text("policy p { rule r { at spec_id; max 4; } }")
+    body = tmp_path / "body.json"
+    body.write_text('{"worker_server_num": 1, "spec_id": 1, "model_id": 1, "data_url": "/bkt/x"}')
+    write(log, Stream("0-a").records(2).stop().lines)
+    paths = {"LOG": log, "BODY": body, "POLICY": policy, "FOLDER": POLICIES}
+    with open("/dev/full", "w", encoding="ascii") as full:
+        run = subprocess.run([TRAINGUARD, *(str(paths.get(a, a)) for a in arguments)], stdout=full,
+                             stderr=subprocess.PIPE, text=True, timeout=20)
+    assert run.returncode == 2 and "No space left on device" in run.stderr
+
+
 def test_a_file_that_is_not_there():
     run = audit("verify", "/nowhere")
     assert run.returncode == 2 and "/nowhere: No such file" in run.stderr and not run.stdout
@@ -278,6 +413,27 @@ def three(log):
 def test_show_filters(three, options, ids):
     run = audit("show", "--output", "json", *options, three)
     assert [json.loads(line)["request_id"] for line in run.stdout.splitlines()] == ids
+
+
+@pytest.mark.parametrize("options, ids", [
+    (["--id", "r2"], ["r2"]), (["--method", "PUT"], ["r1"]), (["--method", "put"], []),
+    (["--path", "/v1/p1/x"], ["r1"]), (["--status", "400"], ["r2"]),
+    (["--end", "policy"], ["r2"]), (["--client", "192.0.2.1"], ["r1"]),
+    (["--client", "192.0.2.1", "--id", "r2"], []), (["--tail", "2"], ["r2", "r3"]),
+    (["--tail", "9"], ["r1", "r2", "r3"]), (["--tail", "1", "--project", "p1"], ["r2"])])
+def test_show_by_fields(log, options, ids):
+    stream = Stream("0-a")
+    stream.add(request_id="r1", decision="allow", end="done", project_id="p1",
+               **{"url.path": "/v1/p1/x", "http.request.method": "PUT",
+                  "client.address": "192.0.2.1", "http.response.status_code": 200})
+    stream.add(request_id="r2", decision="deny", end="policy", project_id="p1",
+               **{"client.address": "192.0.2.11", "http.response.status_code": 400})
+    stream.add(request_id="r3", decision="allow", end="done")
+    run = audit("show", "--output", "json", *options, write(log, stream.lines[1:]))
+    assert [json.loads(line)["request_id"] for line in run.stdout.splitlines()] == ids
+    for command in "show", "summary":
+        run = audit(command, "--output", "csv", *options[:2], log)
+        assert run.returncode == 0 or "--tail" in options
 
 
 @pytest.mark.parametrize("span, seen", [("1h", "c"), ("90m", "c"), ("2d", "bc"), ("1w", "abc"),
@@ -332,7 +488,7 @@ def test_show_csv_has_no_formulas(log):
 
 
 def test_show_tells_of_lines_that_are_none(log):
-    write(log, ["nonsense"])
+    write(log, ["{nonsense"])
     run = audit("show", log)
     assert run.returncode == 1 and f"{log}:1: not a record" in run.stderr
 
@@ -342,21 +498,37 @@ def test_show_reads_standard_input(three):
     assert len(run.stdout.splitlines()) == 5
 
 
-def test_show_follows_across_a_rotation(log):
-    stream = Stream("0-a").records(1)
+@pytest.mark.parametrize("tail", [[], ["--tail", "1"]], ids=["end", "tail"])
+def test_show_follows_across_a_rotation(log, tail):
+    """From the end of the file on, or from its last records on."""
+    stream = Stream("0-a").records(3)
     write(log, stream.lines)
-    with subprocess.Popen([TRAINGUARD, "audit", "show", "--output", "json", "--follow", log],
-                          stdout=subprocess.PIPE, text=True) as child:
-        seen = [child.stdout.readline() for _ in range(2)]
-        stream.records(1)
+    arguments = ["show", "--output", "json", "--follow", *tail]
+    with subprocess.Popen([TRAINGUARD, "audit", *arguments, log], stdout=subprocess.PIPE,
+                          text=True) as child:
+        wait_until_read(child, log)
         with log.open("a") as file:
-            file.write(stream.lines[-1] + "\n")
-        seen.append(child.stdout.readline())
+            file.write(stream.records(1).lines[-1] + "\n")
+        seen = [child.stdout.readline() for _ in range(len(tail) // 2 + 1)]
         log.rename(log.with_name("audit.jsonl.1"))
         write(log, [stream.records(1).lines[-1]])
         seen.append(child.stdout.readline())
         child.terminate()
-    assert [json.loads(line)["seq"] for line in seen] == [1, 2, 3, 4]
+    assert [json.loads(line)["seq"] for line in seen] == ([4, 5, 6] if tail else [5, 6])
+
+
+def wait_until_read(child, log):
+    """Waits until the program has read the file to its end."""
+    size, at = log.stat().st_size, 0
+    while at < size:
+        assert child.poll() is None
+        for fd in os.listdir(f"/proc/{child.pid}/fd"):
+            try:
+                if os.readlink(f"/proc/{child.pid}/fd/{fd}") == str(log):
+                    with open(f"/proc/{child.pid}/fdinfo/{fd}", encoding="ascii") as info:
+                        at = int(info.readline().split()[1])
+            except FileNotFoundError:
+                pass
 
 
 def test_summary_counts(three):
@@ -365,7 +537,9 @@ def test_summary_counts(three):
     assert tables["requests"] == 3
     assert {"count": 2, "decision": "allow"} in tables["decisions"]
     assert tables["violations and warnings"] == [
-        {"count": 1, "rule": "spec", "pointer": "/spec_id"}]
+        {"count": 1, "policy": "team", "rule": "spec"}]
+    assert tables["violations and warnings by project"] == [
+        {"count": 1, "policy": "team", "rule": "spec", "project": "p1"}]
     assert tables["normalizations"] == [{"count": 1, "name": "string_to_integer"}]
     assert tables["exceptions used"] == [{"count": 1, "exception": "EXC-1"}]
 
@@ -374,17 +548,39 @@ def test_summary_tells_whom_a_dry_run_would_refuse(three):
     run = audit("summary", three)
     assert "would be refused if dry runs were enforced" in run.stdout
     head, row = run.stdout.split("enforced\n")[1].splitlines()[:2]
-    assert row.split() == ["1", "team", "workers", "p2", "c3", "-"]
-    assert [head.index(w) for w in ("policy", "rule", "project", "config", "principal")] == \
-        [row.index(w) for w in ("team", "workers", "p2", "c3", "-")]
+    assert row.split() == ["1", "team", "workers"]
+    head, row = run.stdout.split("enforced, by project\n")[1].splitlines()[:2]
+    assert row.split() == ["1", "team", "workers", "p2"]
+    assert [head.index(w) for w in ("policy", "rule", "project")] == \
+        [row.index(w) for w in ("team", "workers", "p2")]
 
 
 def test_summary_csv_is_one_table(log):
     write(log, Stream("0-a").add(decision="allow", end="done", project_id='=cmd("x")').lines)
     rows = list(csv.reader(io.StringIO(audit("summary", "--output", "csv", log).stdout)))
-    assert rows[0] == ["table", "count", "1", "2", "3", "4", "5"]
-    assert {len(r) for r in rows} == {7}
-    assert ["projects", "1", "'=cmd(\"x\")", "allow", "", "", ""] in rows
+    names = rows[0]
+    assert names == ["table", "count", "decision", "end", "status", "upstream", "policy", "rule",
+                     "project", "name", "result", "mode", "exception"]
+    assert {len(r) for r in rows} == {len(names)}
+    project = next(dict(zip(names, r)) for r in rows if r[0] == "projects")
+    assert {k: v for k, v in project.items() if v} == {
+        "table": "projects", "count": "1", "decision": "allow", "project": "'=cmd(\"x\")"}
+
+
+def test_summary_is_as_long_as_the_rules(log):
+    """200 requests of many configs and callers: a row per rule, per project, and the top of them."""
+    stream = Stream("0-a")
+    for i in range(200):
+        stream.add(decision="deny", end="policy", project_id=f"p{i % 5}", config_name=f"c{i}",
+                   principal=f"AK{i}", violations=[{"pointer": f"/parameter/{i}/value", "rule":
+                                                    f"r{i % 3}", "policy": "team", "message": "x"}])
+    write(log, stream.lines)
+    tables = json.loads(audit("summary", "--output", "json", log).stdout)
+    assert len(tables["violations and warnings"]) == 3
+    assert len(tables["violations and warnings by project"]) == 15
+    tables = json.loads(audit("summary", "--output", "json", "--top", "2", log).stdout)
+    assert [r["rule"] for r in tables["violations and warnings"]] == ["r0", "r1"]
+    assert {len(rows) for rows in tables.values() if isinstance(rows, list)} == {1, 2}
 
 
 def test_summary_tells_its_span(three):
