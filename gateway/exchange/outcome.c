@@ -41,12 +41,39 @@ static void end_string(struct tg_outcome *o)
     o->state = AFTER_STRING;
 }
 
+/* Nothing that is looked for has a NUL or a character outside ASCII: those are one byte here. */
+static void collect_unicode(struct tg_outcome *o, char c)
+{
+    int digit = tg_hex_value(c);
+
+    o->unicode = digit >= 0 ? o->unicode << 4 | (unsigned)digit : ~0U;
+    if (--o->digits == 0)
+        collect(o, o->unicode > 0 && o->unicode < 0x80 ? (char)o->unicode : '\x80');
+}
+
+/* The character that stands behind a backslash (RFC 8259 section 7). */
+static void unescape(struct tg_outcome *o, char c)
+{
+    static const char letters[] = "bfnrt";
+    static const char controls[] = "\b\f\n\r\t";
+    const char *letter = c != '\0' ? strchr(letters, c) : NULL;
+
+    o->escaped = false;
+    if (c == 'u') {
+        o->digits = 4;
+        o->unicode = 0;
+    } else {
+        collect(o, letter != NULL ? controls[letter - letters] : c);
+    }
+}
+
 /* Inside a string only its end and escapes matter. */
 static void in_string(struct tg_outcome *o, char c)
 {
-    if (o->escaped) {
-        o->escaped = false;
-        collect(o, c);
+    if (o->digits > 0) {
+        collect_unicode(o, c);
+    } else if (o->escaped) {
+        unescape(o, c);
     } else if (c == '\\') {
         o->escaped = true;
     } else if (c == '"') {

@@ -15,6 +15,8 @@ struct tg_outcome {
     unsigned depth;
     unsigned n;
     bool escaped;
+    unsigned digits;            /* of an escape \uXXXX that are still to come */
+    unsigned unicode;           /* its value so far */
     char text[TG_OUTCOME_TEXT]; /* the string or literal being read */
     char name[TG_OUTCOME_TEXT]; /* the top-level name it belongs to */
 
