@@ -24,6 +24,8 @@ enum {
     QUEUE_SYNC = 4 << 20,   /* the same in `strict`, where each time costs a sync */
     QUEUE_KEEP = 1 << 20,   /* bytes of memory an empty queue may hold */
     RETRY_US = 1000000,
+    RECORD_MAX = 256 << 10,  /* bytes of a record */
+    RECORD_DATAGRAM = 60000, /* the same where each goes into a datagram */
 };
 
 /* Where the sink stands: the newest line it has. */
@@ -268,11 +270,35 @@ static bool has_room(const struct tg_audit *a, const struct tg_audit_record *r)
     return a->conf->mode != TG_AUDIT_BATCH || a->queue.n < QUEUE_MAX;
 }
 
+/* How long a record may be. A datagram takes no more (RFC 5426 section 3.2: 65,507 bytes with the
+ * syslog header). */
+static size_t record_max(const struct tg_audit *a)
+{
+    bool datagram =
+        a->conf->target == TG_AUDIT_SYSLOG_UDP || a->conf->target == TG_AUDIT_SYSLOG_UNIX;
+
+    return datagram ? RECORD_DATAGRAM : RECORD_MAX;
+}
+
+/* One record as a line; what makes it too long is left out. */
+static void add_record(struct tg_audit *a, const struct tg_audit_record *r, const char *event,
+                       bool under_way)
+{
+    size_t start = begin_line(a, r->time, event);
+    size_t head = a->queue.n;
+
+    for (unsigned cut = TG_AUDIT_WHOLE; cut <= TG_AUDIT_SHORT; cut++) {
+        a->queue.n = head;
+        tg_audit_record_add(&a->redact, &a->queue, r, under_way, (enum tg_audit_cut)cut);
+        if (a->queue.n - start + TG_AUDIT_CHAIN_TAIL <= record_max(a))
+            break;
+    }
+    end_line(a, start);
+}
+
 static void record(struct tg_audit *a, const struct tg_audit_record *r, const char *event,
                    bool under_way)
 {
-    size_t start;
-
     CHECK_MAGIC(a, MAGIC);
     if (a->off)
         return;
@@ -282,9 +308,7 @@ static void record(struct tg_audit *a, const struct tg_audit_record *r, const ch
         a->lost++;
         return;
     }
-    start = begin_line(a, r->time, event);
-    tg_audit_record_add(&a->redact, &a->queue, r, under_way);
-    end_line(a, start);
+    add_record(a, r, event, under_way);
     if (a->queue.n >= (a->conf->mode == TG_AUDIT_STRICT ? QUEUE_SYNC : QUEUE_FLUSH))
         tg_audit_flush(a);
 }

@@ -10,8 +10,10 @@
 #include "http/target.h"
 
 enum {
-    MAX_CODE = 64,        /* bytes of an upstream's error code that are told */
-    MAX_ACCESS_KEY = 128, /* bytes of an AK */
+    MAX_CODE = 64,           /* bytes of an upstream's error code that are told */
+    MAX_ACCESS_KEY = 128,    /* bytes of an AK */
+    MAX_SHORT_TEXT = 256,    /* bytes of a text in a record that was cut */
+    MAX_SHORT_FINDINGS = 40, /* of each severity in such a record */
 };
 
 /* --- the beginning of a line --- */
@@ -69,6 +71,17 @@ static void add_number(struct tg_buf *out, struct tg_str name, uint64_t value)
     tg_buf_u64(out, value);
 }
 
+/* A text of a record that was cut is no longer than a line that is read. */
+static struct tg_str shortened(struct tg_str text, enum tg_audit_cut cut)
+{
+    if (cut < TG_AUDIT_SHORT || text.n <= MAX_SHORT_TEXT)
+        return text;
+    text.n = MAX_SHORT_TEXT;
+    while (text.n > 0 && ((unsigned char)text.p[text.n] & 0xc0) == 0x80)
+        text.n--; /* not within a character */
+    return text;
+}
+
 /* The path alone: a query can hold secrets. A request that was refused before its path was
  * normalised has only what the client wrote. */
 static struct tg_str told_path(const struct tg_request *r)
@@ -109,7 +122,7 @@ void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
         tg_redact_token(redact, out, told_token(r));
 }
 
-static void add_request(struct tg_buf *out, const struct tg_audit_record *a)
+static void add_request(struct tg_buf *out, const struct tg_audit_record *a, enum tg_audit_cut cut)
 {
     const struct tg_request *r = a->request;
 
@@ -121,7 +134,8 @@ static void add_request(struct tg_buf *out, const struct tg_audit_record *a)
     add_text(out, TG_STR(",\"http.route\":"), r->route);
     add_text(out, TG_STR(",\"project_id\":"), r->project_id);
     add_text(out, TG_STR(",\"config_name\":"), r->config_name);
-    add_text(out, TG_STR(",\"user_agent.original\":"), tg_request_field(r, TG_STR("User-Agent")));
+    add_text(out, TG_STR(",\"user_agent.original\":"),
+             shortened(tg_request_field(r, TG_STR("User-Agent")), cut));
     add_text(out, TG_STR(",\"principal\":"), r->principal);
     add_text(out, TG_STR(",\"tls.principal\":"), r->tls_principal);
 }
@@ -195,13 +209,14 @@ static void add_digests(struct tg_buf *out, const struct tg_request *r)
 
     if (r->body.n == 0)
         return;
-    if (refused)
+    if (refused || r->doc == NULL || r->doc->nchanges == 0) {
         tg_sha256(r->body, came);
-    else
-        tg_sha256_pair(r->body, tg_request_forwarded_body(r), came, went);
+        add_digest(out, TG_STR(",\"request.sha256\":\""), came);
+        return;
+    }
+    tg_sha256_pair(r->body, tg_request_forwarded_body(r), came, went);
     add_digest(out, TG_STR(",\"request.sha256\":\""), came);
-    if (!refused)
-        add_digest(out, TG_STR(",\"forwarded.sha256\":\""), went);
+    add_digest(out, TG_STR(",\"forwarded.sha256\":\""), went);
 }
 
 /* `test` with the value that was there. */
@@ -262,39 +277,43 @@ static void add_patch(struct tg_redact *redact, struct tg_buf *out, const struct
 }
 
 static void add_finding(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
-                        const struct tg_finding *f, struct tg_redact_path *path)
+                        const struct tg_finding *f, struct tg_redact_path *path,
+                        enum tg_audit_cut cut)
 {
     tg_buf_add(out, TG_STR("{\"pointer\":"));
-    tg_buf_json(out, f->pointer);
+    tg_buf_json(out, shortened(f->pointer, cut));
     add_text(out, TG_STR(",\"rule\":"), tg_str_of(f->rule));
     add_text(out, TG_STR(",\"policy\":"), f->policy);
     add_text(out, TG_STR(",\"code\":"), tg_str_of(tg_error_info(f->error)->code));
-    tg_buf_add(out, TG_STR(",\"message\":"));
-    tg_redact_message(redact, out, r, &f->message, &f->value, path);
+    if (cut < TG_AUDIT_SHORT) {
+        tg_buf_add(out, TG_STR(",\"message\":"));
+        tg_redact_message(redact, out, r, &f->message, &f->value, path);
+    }
     tg_buf_putc(out, '}');
 }
 
 static void add_findings(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
-                         enum tg_severity severity, struct tg_str name, struct tg_redact_path *path)
+                         enum tg_severity severity, struct tg_str name, struct tg_redact_path *path,
+                         enum tg_audit_cut cut)
 {
-    bool some = false;
+    unsigned most = cut < TG_AUDIT_SHORT ? TG_MAX_FINDINGS : MAX_SHORT_FINDINGS;
+    unsigned n = 0;
 
-    for (const struct tg_finding *f = r->report.first; f != NULL; f = f->next) {
+    for (const struct tg_finding *f = r->report.first; f != NULL && n < most; f = f->next) {
         if (f->severity != severity)
             continue;
-        if (some)
+        if (n++ > 0)
             tg_buf_putc(out, ',');
         else
             tg_buf_add(out, name);
-        some = true;
-        add_finding(redact, out, r, f, path);
+        add_finding(redact, out, r, f, path, cut);
     }
-    if (some)
+    if (n > 0)
         tg_buf_putc(out, ']');
 }
 
 static void add_results(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
-                        struct tg_redact_path *path)
+                        struct tg_redact_path *path, enum tg_audit_cut cut)
 {
     bool some = false;
 
@@ -314,9 +333,11 @@ static void add_results(struct tg_redact *redact, struct tg_buf *out, const stru
         add_text(out, TG_STR(",\"mode\":"), p->mode);
         add_text(out, TG_STR(",\"exception\":"), p->exception);
         if (p->message.before.n > 0) {
-            add_text(out, TG_STR(",\"pointer\":"), p->pointer);
-            tg_buf_add(out, TG_STR(",\"message\":"));
-            tg_redact_message(redact, out, r, &p->message, &p->value, path);
+            add_text(out, TG_STR(",\"pointer\":"), shortened(p->pointer, cut));
+            if (cut < TG_AUDIT_SHORT) {
+                tg_buf_add(out, TG_STR(",\"message\":"));
+                tg_redact_message(redact, out, r, &p->message, &p->value, path);
+            }
         }
         tg_buf_putc(out, '}');
     }
@@ -359,20 +380,40 @@ static void add_body(struct tg_redact *redact, struct tg_buf *out, const struct 
     tg_redact_body(redact, out, r);
 }
 
+/* What was cut, in the order it was. */
+static void add_truncated(struct tg_buf *out, enum tg_audit_cut cut)
+{
+    static const char *const texts[] = {
+        [TG_AUDIT_NO_BODY] = "\"request.body\"",
+        [TG_AUDIT_NO_PATCH] = "\"request.body\",\"patch\"",
+        [TG_AUDIT_SHORT] = "\"request.body\",\"patch\",\"message\"",
+    };
+
+    if (cut == TG_AUDIT_WHOLE)
+        return;
+    CHECK(cut <= TG_AUDIT_SHORT);
+    tg_buf_add(out, TG_STR(",\"truncated\":["));
+    tg_buf_puts(out, texts[cut]);
+    tg_buf_putc(out, ']');
+}
+
 static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
-                            const struct tg_request *r)
+                            const struct tg_request *r, enum tg_audit_cut cut)
 {
     struct tg_redact_path path; /* some kilobytes: not cleared, only its count */
 
     path.n = 0;
     add_digests(out, r);
-    add_patch(redact, out, r, &path);
-    add_findings(redact, out, r, TG_VIOLATION, TG_STR(",\"violations\":["), &path);
-    add_findings(redact, out, r, TG_WARNING, TG_STR(",\"warnings\":["), &path);
+    if (cut < TG_AUDIT_NO_PATCH)
+        add_patch(redact, out, r, &path);
+    add_findings(redact, out, r, TG_VIOLATION, TG_STR(",\"violations\":["), &path, cut);
+    add_findings(redact, out, r, TG_WARNING, TG_STR(",\"warnings\":["), &path, cut);
     add_text(out, TG_STR(",\"policy.revision\":"), r->report.policy_revision);
-    add_results(redact, out, r, &path);
+    add_results(redact, out, r, &path, cut);
     add_exceptions(out, &r->report);
-    add_body(redact, out, r);
+    if (cut < TG_AUDIT_NO_BODY)
+        add_body(redact, out, r);
+    add_truncated(out, cut);
 }
 
 /* --- how it went --- */
@@ -414,10 +455,10 @@ static void add_numbers(struct tg_buf *out, const struct tg_audit_record *a)
 }
 
 void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
-                         const struct tg_audit_record *a, bool under_way)
+                         const struct tg_audit_record *a, bool under_way, enum tg_audit_cut cut)
 {
     CHECK(a->request != NULL);
-    add_request(out, a);
+    add_request(out, a, cut);
     tg_buf_add(out, TG_STR(",\"decision\":\""));
     tg_buf_puts(out, tg_decision_word(tg_audit_decision(a)));
     tg_buf_putc(out, '"');
@@ -429,7 +470,7 @@ void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
     }
     if (a->status > 0)
         add_number(out, TG_STR(",\"http.response.status_code\":"), (uint64_t)a->status);
-    add_chain_facts(redact, out, a->request);
+    add_chain_facts(redact, out, a->request, cut);
     add_upstream(out, a);
     if (!under_way)
         add_numbers(out, a);

@@ -23,12 +23,23 @@ void tg_audit_head_init(struct tg_audit_head *h, struct tg_str stream);
 void tg_audit_head_add(struct tg_audit_head *h, struct tg_buf *out, int64_t time, uint64_t seq,
                        const char *event);
 
+/* What is left out of a record that would be too long, each with all before it. Subjects, results
+ * and digests never are. */
+enum tg_audit_cut {
+    TG_AUDIT_WHOLE,
+    TG_AUDIT_NO_BODY,  /* request.body */
+    TG_AUDIT_NO_PATCH, /* patch */
+    TG_AUDIT_SHORT     /* messages, findings behind the first, the ends of long texts */
+};
+
 /*
  * Appends the members of a record behind its head, each with a comma before it. `under_way`
- * leaves out what is not known before the exchange ended. The line is not closed.
+ * leaves out what is not known before the exchange ended. The line is not closed. A member
+ * `truncated` says what was cut.
  */
 void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
-                         const struct tg_audit_record *record, bool under_way);
+                         const struct tg_audit_record *record, bool under_way,
+                         enum tg_audit_cut cut);
 
 /* Appends who calls, as the member `principal` says it; nothing without credentials. */
 void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,

@@ -86,7 +86,7 @@ static void write_record(struct tg_audit_record *record, struct tg_request *r, i
     tg_audit_chain_init(&chain, (struct tg_str){NULL, 0});
     tg_audit_head_init(&head, TG_STR("0-0123456789ab"));
     tg_audit_head_add(&head, &line, record->time, 7, "outcome");
-    tg_audit_record_add(&redact, &line, record, false);
+    tg_audit_record_add(&redact, &line, record, false, TG_AUDIT_WHOLE);
     tg_audit_chain_seal(&chain, &line, 0);
     check_line(arena, tg_buf_str(&line));
     tg_buf_end(&line);

@@ -541,6 +541,96 @@ static void syslog_over_tcp(void **state)
     close(listener);
 }
 
+/* A request with so many findings, changes and bytes of body that its record is far too long. */
+static void fill_request(struct fixture *f, struct tg_request *r, struct tg_doc *doc)
+{
+    static const struct tg_json_limits limits = {64, 1000000};
+    struct tg_buf text = {0};
+    struct tg_json_fault fault;
+
+    tg_buf_puts(&text, "{\"worker_server_num\":\"1\"");
+    for (unsigned i = 0; i < 5000; i++)
+        tg_buf_printf(&text, ",\"member_with_a_long_name_%u\":%u", i, i);
+    tg_buf_putc(&text, '}');
+    tg_request_init(r, &f->arena);
+    r->request_id = TG_STR("large");
+    r->body = tg_arena_dup(&f->arena, tg_buf_str(&text));
+    tg_buf_end(&text);
+    assert_true(tg_doc_parse(doc, &f->arena, r->body, &limits, &fault));
+    r->doc = doc;
+    for (uint32_t m = tg_doc_first(doc, 0); m != TG_NONE; m = tg_doc_next(doc, m))
+        if (tg_doc_type(doc, tg_doc_value(doc, m)) == TG_NUMBER)
+            tg_doc_replace(doc, tg_doc_value(doc, m), TG_STRING, TG_STR("\"x\""), "why");
+    for (unsigned i = 0; i < 300; i++)
+        tg_report_add(&r->report, &(struct tg_finding){
+                                      .severity = i % 2 == 0 ? TG_VIOLATION : TG_WARNING,
+                                      .rule = "rule",
+                                      .error = TG_E_INVALID,
+                                      .pointer = tg_arena_printf(&f->arena, "/%0700u", i),
+                                      .message.before = tg_arena_printf(&f->arena, "%01500u", i)});
+}
+
+/* Where a datagram would not take the record, a short one that says so goes out, and nothing is
+ * lost. */
+static void a_record_too_long_is_cut(void **state)
+{
+    struct fixture *f = *state;
+    unsigned port;
+    int fd = listen_inet(SOCK_DGRAM, &port);
+    char directives[64];
+    char *bytes = malloc(100000);
+    struct tg_doc doc;
+    struct tg_request request;
+    struct tg_audit_record record = {
+        .time = 1790000000000000, .request = &request, .status = 400, .end = TG_E_DONE};
+    struct tg_audit_counts counts;
+    struct tg_audit *a;
+    struct tg_str entry;
+
+    assert_non_null(bytes);
+    fill_request(f, &request, &doc);
+    snprintf(directives, sizeof(directives), "audit_log syslog:udp:127.0.0.1:%u;", port);
+    a = fixture_open(f, fixture_conf(f, directives), "0");
+    tg_audit_outcome(a, &record);
+    assert_true(tg_audit_flush(a));
+    tg_audit_count(a, &counts);
+    assert_int_equal(counts.dropped_size, 0);
+    tg_audit_close(a);
+    assert_true(has(receive(fd, bytes, 100000), "\"event\":\"start\""));
+    entry = receive(fd, bytes, 100000);
+    assert_true(has(entry, "\"truncated\":[\"request.body\",\"patch\",\"message\"]"));
+    assert_true(has(entry, "\"request_id\":\"large\"") && has(entry, "\"request.sha256\":\""));
+    assert_int_equal(count(entry, "\"rule\":\"rule\""), 80);
+    assert_false(has(entry, "\"patch\":[") || has(entry, "\"message\":\""));
+    assert_true(entry.n < 60400);
+    assert_true(has(receive(fd, bytes, 100000), "\"event\":\"stop\""));
+    free(bytes);
+    close(fd);
+}
+
+/* The patch stays where the record fits without its body. */
+static void a_long_record_of_a_file_is_cut(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_doc doc;
+    struct tg_request request;
+    struct tg_audit_record record = {
+        .time = 1790000000000000, .request = &request, .status = 200, .end = TG_E_DONE};
+    struct tg_audit *a;
+    struct tg_str text;
+
+    fill_request(f, &request, &doc);
+    tg_report_init(&request.report, &f->arena);
+    a = fixture_open(f, fixture_conf(f, "audit_log a.jsonl; audit_body full;"), "0");
+    tg_audit_outcome(a, &record);
+    tg_audit_close(a);
+    text = fixture_read(f, f->path);
+    assert_int_equal(fixture_follow(text, TG_STR("")), 3);
+    assert_true(text.n < (256 << 10) + 2000);
+    assert_true(has(text, "\"truncated\":[\"request.body\""));
+    assert_true(has(text, "\"forwarded.sha256\":\""));
+}
+
 static void a_datagram_too_long_is_counted(void **state)
 {
     struct fixture *f = *state;
@@ -587,6 +677,8 @@ int main(void)
         TEST(syslog_over_a_unix_socket),
         TEST(syslog_over_udp),
         TEST(syslog_over_tcp),
+        TEST(a_record_too_long_is_cut),
+        TEST(a_long_record_of_a_file_is_cut),
         TEST(a_datagram_too_long_is_counted),
     };
 
