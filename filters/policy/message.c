@@ -181,11 +181,16 @@ __attribute__((noinline)) static void report(struct tg_request *r,
         .rule = o->rule->name,
         .result = o->result,
         .mode = tg_str_of(tg_policy_mode_word(o->rule->mode)),
-        .exception = o->exception != NULL ? o->exception->name : (struct tg_str){NULL, 0},
         .pointer = pointer_of(r, &o->faults[0].value),
         .message = message(r, o, &o->faults[0], false),
         .value = value_of(r, &o->faults[0]),
     };
+    if (o->exception != NULL) {
+        result.exception = o->exception->name;
+        result.owner = o->exception->owner;
+        result.ticket = o->exception->ticket;
+        result.last_day = o->exception->expires;
+    }
     tg_report_result(&r->report, &result);
     if (o->denies || o->warns)
         for (unsigned i = 0; i < o->nfaults; i++)

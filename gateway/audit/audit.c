@@ -85,6 +85,8 @@ static void add_start(struct tg_audit *a, const struct tg_audit_line *previous)
     add_name(out, ",\"version\":", TG_STR(TG_VERSION));
     tg_buf_puts(out, ",\"pid\":");
     tg_buf_u64(out, (uint64_t)getpid());
+    if (a->conf->instance.n > 0)
+        add_name(out, ",\"instance\":", a->conf->instance);
     add_name(out, ",\"mode\":", tg_str_of(mode_words[a->conf->mode]));
     add_name(out,
              ",\"chain_algorithm\":", a->chain.keyed ? TG_STR("hmac-sha256") : TG_STR("sha256"));

@@ -188,6 +188,13 @@ const struct tg_directive tg_audit_directives[] = {
              "covers secret, password, token, key, ak and sk forms and holds without this "
              "directive.",
      .set = set_redact},
+    {.name = "audit_instance",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_STRING,
+     .offset = offsetof(struct tg_audit_conf, instance),
+     .syntax = "NAME",
+     .help = "What this gateway is called in the start record of each stream, where many write one "
+             "log. Without it: the name of the host, in a pod the pod's."},
     {.name = "audit_key_file",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_CUSTOM,
@@ -250,6 +257,8 @@ static bool read_key(struct tg_conf *c, struct tg_audit_conf *a)
 
 static void fill_defaults(struct tg_conf *c, struct tg_audit_conf *a)
 {
+    char host[256] = "";
+
     if (a->target == 0) {
         a->target = TG_AUDIT_FILE;
         a->text = a->path = TG_STR("/dev/stdout");
@@ -260,6 +269,8 @@ static void fill_defaults(struct tg_conf *c, struct tg_audit_conf *a)
         a->keep = 10;
     if (a->body == 0)
         a->body = TG_AUDIT_BODY_METADATA;
+    if (a->instance.n == 0 && gethostname(host, sizeof(host) - 1) == 0)
+        a->instance = tg_arena_dup(c->arena, tg_str_of(host));
     if (a->redact == NULL) {
         a->redact = tg_arena_zalloc(c->arena, TG_SECRET_NAMES, sizeof(*a->redact));
         add_defaults(a);

@@ -37,6 +37,7 @@ struct tg_audit_conf {
     struct tg_str key_file;            /* empty: none */
     struct tg_str key;                 /* its bytes; empty: plain SHA-256 chain */
     unsigned char salt[TG_SHA256];     /* keys principals and redacted values */
+    struct tg_str instance;            /* the gateway's name in `start`; the host's unless set */
     bool checked;                      /* tg_audit_check() has run */
     const struct tg_conf_item *log_at; /* where audit_log stands; NULL: nowhere */
     const struct tg_conf_item *key_at; /* the same of audit_key_file */

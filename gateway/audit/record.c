@@ -363,7 +363,12 @@ static void add_exceptions(struct tg_buf *out, const struct tg_report *report)
             continue;
         tg_buf_puts(out, some ? "," : ",\"exceptions\":[");
         some = true;
+        tg_buf_add(out, TG_STR("{\"name\":"));
         tg_buf_json(out, p->exception);
+        add_text(out, TG_STR(",\"owner\":"), p->owner);
+        add_text(out, TG_STR(",\"ticket\":"), p->ticket);
+        add_text(out, TG_STR(",\"last_day\":"), p->last_day);
+        tg_buf_putc(out, '}');
     }
     if (some)
         tg_buf_putc(out, ']');

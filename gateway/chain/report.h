@@ -81,6 +81,9 @@ struct tg_policy_result {
     enum tg_rule_result result;
     struct tg_str mode;        /* deny, warn, dryrun */
     struct tg_str exception;   /* the exception that switched it off, or empty */
+    struct tg_str owner;       /* of the exception: who asked for it, */
+    struct tg_str ticket;      /* where it was granted, */
+    struct tg_str last_day;    /* and YYYY-MM-DD on which it holds for the last time */
     struct tg_str pointer;     /* RFC 6901, of the first value that did not hold */
     struct tg_message message; /* English, about that value; empty: nothing is to be said */
     struct tg_message_value value;

@@ -180,12 +180,14 @@ static void count_changes(struct summary *s, const struct tg_doc *doc)
     }
 }
 
+/* An exception is an object; records of older versions have its name alone. */
 static void count_exceptions(struct summary *s, const struct tg_doc *doc)
 {
     for (uint32_t e = tg_audit_list(doc, TG_STR("exceptions")); e != TG_NONE;
          e = tg_doc_next(doc, e))
-        if (tg_doc_type(doc, e) == TG_STRING)
-            count_text(s, EXCEPTIONS, tg_doc_string(doc, e));
+        count_text(s, EXCEPTIONS,
+                   tg_doc_type(doc, e) == TG_STRING ? tg_doc_string(doc, e)
+                                                    : tg_audit_text(doc, e, TG_STR("name")));
 }
 
 /* Keeps the first and the last time. */

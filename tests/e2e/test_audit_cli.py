@@ -311,7 +311,8 @@ def test_packed_files(log, ends):
 
 @pytest.mark.parametrize("data, word", [
     (gzip.compress(b"x" * 100000)[:-20], "damaged"), (b"\xfd7zXZ\0\0", "unpack it first"),
-    (b"\x28\xb5\x2f\xfd\0", "unpack it first"), (b"BZh91AY", "unpack it first")])
+    (b"\x28\xb5\x2f\xfd\0", "unpack it first"), (b"BZh91AY", "unpack it first")],
+    ids=["gzip", "xz", "zstd", "bzip2"])
 @pytest.mark.parametrize("command", ["verify", "show", "summary", "replay"])
 def test_what_cannot_be_read_is_not_judged(log, tmp_path, data, word, command):
     log.write_bytes(data)
@@ -387,7 +388,7 @@ def three(log):
                violations=[{"pointer": "/spec_id", "rule": "spec", "policy": "team",
                             "code": "ModelArts.0105", "message": "=no \"such\" spec"}])
     stream.add(request_id="r3", decision="allow", end="done", project_id="p2", config_name="c3",
-               exceptions=["EXC-1"],
+               exceptions=["EXC-1", {"name": "EXC-2", "owner": "me"}],
                **{"policy.results": [{"policy": "team", "rule": "workers", "result": "fail",
                                       "mode": "dryrun"}]})
     return write(log, stream.stop().lines)
@@ -541,7 +542,8 @@ def test_summary_counts(three):
     assert tables["violations and warnings by project"] == [
         {"count": 1, "policy": "team", "rule": "spec", "project": "p1"}]
     assert tables["normalizations"] == [{"count": 1, "name": "string_to_integer"}]
-    assert tables["exceptions used"] == [{"count": 1, "exception": "EXC-1"}]
+    assert tables["exceptions used"] == [{"count": 1, "exception": "EXC-1"},
+                                         {"count": 1, "exception": "EXC-2"}]
 
 
 def test_summary_tells_whom_a_dry_run_would_refuse(three):

@@ -129,7 +129,8 @@ def test_exception(guarded):
     got = put(guarded, text(worker_server_num=8), path=PATH.replace("c1", "big"))
     assert got.status == 200
     told = record(guarded)
-    assert told["exceptions"] == ["EXC-1"]
+    assert told["exceptions"] == [{"name": "EXC-1", "owner": "me", "ticket": "ML-1",
+                                   "last_day": "2099-01-31"}]
     assert told["policy.results"][0]["result"] == "skip"
 
 

@@ -553,13 +553,17 @@ static void policy_results_and_exceptions(void **state)
     begin_scene(f, &s, "audit_log off;");
     tg_report_result(&s.request.report, &result);
     result.exception = TG_STR("EXC-42");
+    result.owner = TG_STR("a team");
+    result.ticket = TG_STR("ML-1");
+    result.last_day = TG_STR("2099-01-31");
     result.result = TG_RULE_SKIP;
     tg_report_result(&s.request.report, &result);
     tg_report_result(&s.request.report, &result);
     line = write_line(f, &s, false);
     assert_true(has(line, "\"policy.results\":[{\"policy\":\"team\",\"rule\":\"workers\","
                           "\"result\":\"fail\",\"mode\":\"dryrun\"},"));
-    assert_true(has(line, "\"exceptions\":[\"EXC-42\"]"));
+    assert_true(has(line, "\"exceptions\":[{\"name\":\"EXC-42\",\"owner\":\"a team\","
+                          "\"ticket\":\"ML-1\",\"last_day\":\"2099-01-31\"}]"));
     end_scene(&s);
 }
 
