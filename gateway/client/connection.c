@@ -1,10 +1,10 @@
 /* A client's connection: heads, what comes too early, deadlines, and how it ends. */
 #include "client/connection.h"
 
+#include "base/address.h"
 #include "base/check.h"
 #include "client/evhtp.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -25,17 +25,12 @@ static void process(struct tg_conn *c, struct tg_str in);
 
 static void write_address(struct tg_conn *c, const struct sockaddr *address)
 {
-    const char *ok = "";
+    const void *bytes = tg_address_bytes(address);
 
-    if (address->sa_family == AF_INET)
-        ok = inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, c->address,
-                       sizeof(c->address));
-    else if (address->sa_family == AF_INET6)
-        ok = inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, c->address,
-                       sizeof(c->address));
+    if (bytes != NULL)
+        tg_address_write(address->sa_family, bytes, c->address);
     else
         strcpy(c->address, "unix:");
-    CHECK(ok != NULL);
 }
 
 void tg_conn_close(struct tg_conn *c)

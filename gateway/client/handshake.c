@@ -16,7 +16,7 @@ static void consume(struct tg_conn *c, size_t n)
 static void take_address(struct tg_conn *c, const struct tg_proxy *proxy)
 {
     CHECK(sizeof(c->address) > sizeof(proxy->address));
-    if (proxy->told)
+    if (proxy->present)
         memcpy(c->address, proxy->address, sizeof(proxy->address));
     c->proxy_due = false;
     tg_buf_end(&c->held);

@@ -2,8 +2,6 @@
 
 #include "base/check.h"
 
-#include <arpa/inet.h>
-
 /* Version 2, section 2.2: signature, version and command, family, length of the rest. */
 enum { SIGNATURE = 12, V2_HEAD = 16, COMMAND_LOCAL = 0x20, COMMAND_PROXY = 0x21, TLV_HEAD = 3 };
 
@@ -31,16 +29,11 @@ static struct tg_str next_word(struct tg_str *rest)
 static bool read_address(int family, struct tg_str word, char *text)
 {
     unsigned char address[16];
-    char copy[TG_PROXY_ADDRESS];
 
-    if (word.n == 0 || word.n >= sizeof(copy) || memchr(word.p, '\0', word.n) != NULL)
-        return false;
-    memcpy(copy, word.p, word.n);
-    copy[word.n] = '\0';
-    if (inet_pton(family, copy, address) != 1)
+    if (!tg_address_read(family, word, address))
         return false;
     if (text != NULL)
-        CHECK(inet_ntop(family, address, text, TG_PROXY_ADDRESS) != NULL);
+        tg_address_write(family, address, text);
     return true;
 }
 
@@ -78,7 +71,7 @@ static enum tg_parse read_line(struct tg_str line, struct tg_proxy *out, const c
         return bad(why, "malformed address in a PROXY line");
     if (!read_port(source_port, &out->port) || !read_port(target_port, &ignored))
         return bad(why, "malformed port in a PROXY line");
-    out->told = true;
+    out->present = true;
     return TG_PARSE_DONE;
 }
 
@@ -136,11 +129,11 @@ static void take_address(struct tg_str block, int family, size_t port, struct tg
     if (family == AF_UNIX) {
         memcpy(out->address, "unix:", sizeof("unix:"));
     } else {
-        CHECK(inet_ntop(family, block.p, out->address, TG_PROXY_ADDRESS) != NULL);
+        tg_address_write(family, block.p, out->address);
         out->port =
             (uint16_t)((unsigned char)block.p[port] << 8 | (unsigned char)block.p[port + 1]);
     }
-    out->told = true;
+    out->present = true;
 }
 
 static enum tg_parse read_block(unsigned char code, struct tg_str block, struct tg_proxy *out,

@@ -7,18 +7,18 @@
 #ifndef TG_HTTP_PROXY_PROTOCOL_H
 #define TG_HTTP_PROXY_PROTOCOL_H
 
+#include "base/address.h"
 #include "http/request_head.h"
 
 enum {
-    TG_PROXY_ADDRESS = 46, /* bytes of an address's text with its NUL */
     TG_PROXY_V1_MAX = 107, /* section 2.1: the longest line, CRLF included */
     TG_PROXY_V2_MAX = 4096 /* head, addresses and TLVs; the text allows 64 KB, nobody sends them */
 };
 
 struct tg_proxy {
-    bool told;                      /* false: LOCAL or UNKNOWN, the socket's own address counts */
-    char address[TG_PROXY_ADDRESS]; /* the client's, as inet_ntop() writes it; "unix:" */
-    uint16_t port;                  /* the client's; 0 with unix sockets */
+    bool present;                  /* false: LOCAL or UNKNOWN, the socket's own address counts */
+    char address[TG_ADDRESS_HOST]; /* the client's, as inet_ntop() writes it; "unix:" */
+    uint16_t port;                 /* the client's; 0 with unix sockets */
 };
 
 /*

@@ -1,10 +1,9 @@
 #include "http/request_head.h"
 
+#include "base/address.h"
 #include "base/chars.h"
 #include "base/check.h"
 #include "http/fields.h"
-
-#include <arpa/inet.h>
 
 enum {
     MAX_EMPTY_LINES = 4,
@@ -96,20 +95,14 @@ static bool read_method(struct tg_str method, struct tg_request_head *head, stru
  * legal but name no real host (percent-encoding, sub-delims, IPvFuture, zones) are refused. */
 static bool host_valid(struct tg_str host)
 {
-    struct in6_addr ignored;
-    char text[INET6_ADDRSTRLEN];
+    unsigned char ignored[16];
 
     if (host.n == 0 || host.n > MAX_HOST)
         return false;
     if (host.p[0] != '[')
         return tg_chars_are(host, TG_CHAR_HOST);
-    if (host.n < 4 || host.n - 2 >= sizeof(text) || host.p[host.n - 1] != ']')
-        return false;
-    memcpy(text, host.p + 1, host.n - 2);
-    text[host.n - 2] = '\0';
-    /* inet_pton() would stop at a NUL without complaint. */
-    return tg_chars_are((struct tg_str){text, host.n - 2}, TG_CHAR_TEXT) &&
-           inet_pton(AF_INET6, text, &ignored) == 1;
+    return host.n >= 4 && host.p[host.n - 1] == ']' &&
+           tg_address_read(AF_INET6, (struct tg_str){host.p + 1, host.n - 2}, ignored);
 }
 
 /* uri-host [":" port], RFC 9110 section 7.2; the port may be empty (RFC 3986 section 3.2.3). */

@@ -1,9 +1,9 @@
 /* What /etc/resolv.conf and /etc/hosts say about names. */
 #include "net/name_files.h"
 
+#include "base/address.h"
 #include "base/check.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -88,8 +88,6 @@ static uint16_t cut_port(char **text)
 static void add_server(struct tg_name_conf *out, struct tg_str word)
 {
     struct sockaddr_storage *server = &out->server[out->nservers];
-    struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)server;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)server;
     char copy[ADDRESS_TEXT], *text = copy;
     uint16_t port;
 
@@ -98,17 +96,8 @@ static void add_server(struct tg_name_conf *out, struct tg_str word)
     memcpy(copy, word.p, word.n);
     copy[word.n] = '\0';
     port = cut_port(&text);
-    memset(server, 0, sizeof(*server));
-    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-    } else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(port);
-    } else {
-        return;
-    }
-    out->nservers += port != 0;
+    if (tg_address_make(tg_str_of(text), port, server) > 0)
+        out->nservers += port != 0;
 }
 
 static void read_search(struct tg_name_conf *out, struct tg_str line)
@@ -216,15 +205,9 @@ static bool line_has(struct tg_str line, struct tg_str name)
 
 static void add_address(struct tg_name_addresses *out, struct tg_str word)
 {
-    char text[INET6_ADDRSTRLEN];
-
-    if (word.n >= sizeof(text))
-        return;
-    memcpy(text, word.p, word.n);
-    text[word.n] = '\0';
-    if (out->nv4 < TG_NAME_ADDRESSES && inet_pton(AF_INET, text, &out->v4[out->nv4]) == 1)
+    if (out->nv4 < TG_NAME_ADDRESSES && tg_address_read(AF_INET, word, &out->v4[out->nv4]))
         out->nv4++;
-    else if (out->nv6 < TG_NAME_ADDRESSES && inet_pton(AF_INET6, text, &out->v6[out->nv6]) == 1)
+    else if (out->nv6 < TG_NAME_ADDRESSES && tg_address_read(AF_INET6, word, &out->v6[out->nv6]))
         out->nv6++;
 }
 

@@ -1,11 +1,11 @@
 /* One name server, by way of c-ares. */
 #include "net/name_server.h"
 
+#include "base/address.h"
 #include "base/check.h"
 #include "base/clock.h"
 
 #include <ares.h>
-#include <arpa/inet.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,36 +90,13 @@ static void on_socket_state(void *data, ares_socket_t fd, int readable, int writ
 
 /* --- servers --- */
 
-static uint16_t port_of(const struct sockaddr_storage *address)
-{
-    return ntohs(address->ss_family == AF_INET
-                     ? ((const struct sockaddr_in *)(const void *)address)->sin_port
-                     : ((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
-}
-
-static const void *bytes_of(const struct sockaddr_storage *address)
-{
-    return address->ss_family == AF_INET
-               ? (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr
-               : (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-}
-
-static void write_text(struct tg_name_server *s)
-{
-    char host[INET6_ADDRSTRLEN];
-
-    CHECK(inet_ntop(s->address.ss_family, bytes_of(&s->address), host, sizeof(host)) != NULL);
-    snprintf(s->text, sizeof(s->text), s->address.ss_family == AF_INET ? "%s:%u" : "[%s]:%u", host,
-             port_of(&s->address));
-}
-
 static void set_address(struct tg_name_server *s)
 {
     struct ares_addr_port_node node = {.family = s->address.ss_family,
-                                       .udp_port = port_of(&s->address),
-                                       .tcp_port = port_of(&s->address)};
+                                       .udp_port = tg_address_port(&s->address),
+                                       .tcp_port = tg_address_port(&s->address)};
 
-    memcpy(&node.addr, bytes_of(&s->address),
+    memcpy(&node.addr, tg_address_bytes((struct sockaddr *)&s->address),
            node.family == AF_INET ? sizeof(node.addr.addr4) : sizeof(node.addr.addr6));
     CHECK(ares_set_servers_ports(s->channel, &node) == ARES_SUCCESS);
 }
@@ -164,7 +141,7 @@ struct tg_name_server *tg_name_server_new(struct event_base *base,
     CHECK(s != NULL && (address->ss_family == AF_INET || address->ss_family == AF_INET6));
     s->base = base;
     s->address = *address;
-    write_text(s);
+    tg_address_text(&s->address, s->text);
     open_channel(s);
     tg_timer_init(&s->tick, base, on_tick, s);
     return s;

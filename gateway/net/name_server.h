@@ -6,6 +6,7 @@
 #ifndef TG_NET_NAME_SERVER_H
 #define TG_NET_NAME_SERVER_H
 
+#include "base/address.h"
 #include "net/name_files.h"
 #include "net/timer.h"
 
@@ -14,7 +15,7 @@ struct tg_name_socket;
 
 struct tg_name_server {
     struct sockaddr_storage address;
-    char text[INET6_ADDRSTRLEN + 10]; /* "127.0.0.1:53", for logs */
+    char text[TG_ADDRESS_TEXT]; /* "127.0.0.1:53", for logs */
     struct event_base *base;
     struct ares_channeldata *channel;
     struct tg_name_socket *sockets;

@@ -1,9 +1,9 @@
 #include "process/listeners.h"
 
+#include "base/address.h"
 #include "base/chars.h"
 #include "base/check.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -24,29 +24,20 @@ static bool same_address(const struct sockaddr_storage *a, socklen_t a_len,
 /* A port the kernel chooses is another one each time it is asked. */
 static bool any_port(const struct sockaddr_storage *a)
 {
-    if (a->ss_family == AF_INET)
-        return ((const struct sockaddr_in *)a)->sin_port == 0;
-    return a->ss_family == AF_INET6 && ((const struct sockaddr_in6 *)a)->sin6_port == 0;
+    return tg_address_port(a) == 0;
 }
 
 static char *address_text(const struct sockaddr_storage *a)
 {
-    char host[INET6_ADDRSTRLEN] = "?";
+    char inet[TG_ADDRESS_TEXT];
     char *text = NULL;
     int n;
 
-    if (a->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)a;
-
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-        n = asprintf(&text, "%s:%u", host, ntohs(in->sin_port));
-    } else if (a->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a;
-
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-        n = asprintf(&text, "[%s]:%u", host, ntohs(in6->sin6_port));
-    } else {
+    if (a->ss_family == AF_UNIX) {
         n = asprintf(&text, "unix:%s", ((const struct sockaddr_un *)a)->sun_path);
+    } else {
+        tg_address_text(a, inet);
+        n = asprintf(&text, "%s", inet);
     }
     CHECK(n > 0);
     return text;
@@ -405,14 +396,6 @@ static int inherited_fd(struct tg_str *text)
     return (int)fd;
 }
 
-static void forget_port(struct sockaddr_storage *a)
-{
-    if (a->ss_family == AF_INET)
-        ((struct sockaddr_in *)a)->sin_port = 0;
-    else if (a->ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)a)->sin6_port = 0;
-}
-
 static bool digit_next(struct tg_str text)
 {
     return text.n > 0 && tg_char_is(text.p[0], TG_CHAR_DIGIT);
@@ -445,7 +428,7 @@ static bool inherit_one(struct tg_listener *s, struct tg_str *text)
     s->asked = s->address;
     s->asked_len = s->address_len;
     if (any)
-        forget_port(&s->asked);
+        tg_address_set_port(&s->asked, 0);
     s->text = address_text(&s->address);
     return true;
 }

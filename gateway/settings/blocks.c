@@ -3,6 +3,7 @@
  * stands inside, and is then checked for what only the whole block shows.
  */
 #include "audit/audit.h"
+#include "base/address.h"
 #include "base/check.h"
 #include "net/tls.h"
 #include "settings/internal.h"
@@ -239,13 +240,8 @@ static void resolve_upstream(struct tg_conf *c, const struct tg_settings *s, str
 /* Port 0 is another port each time. */
 static bool same_address(const struct tg_listen *a, const struct tg_listen *b)
 {
-    in_port_t port = 1;
-
-    if (a->address.ss_family == AF_INET)
-        port = ((const struct sockaddr_in *)(const void *)&a->address)->sin_port;
-    else if (a->address.ss_family == AF_INET6)
-        port = ((const struct sockaddr_in6 *)(const void *)&a->address)->sin6_port;
-    return port != 0 && memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
+    return tg_address_port(&a->address) != 0 &&
+           memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
 }
 
 /* Compares one address with those of `list` up to itself; false after a problem. */

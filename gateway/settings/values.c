@@ -1,9 +1,9 @@
 /* Setters of the core's values that are more than a number or a word. */
+#include "base/address.h"
 #include "base/chars.h"
 #include "base/check.h"
 #include "settings/internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -115,18 +115,6 @@ static bool read_port(struct tg_str text, uint64_t least, uint16_t *out)
     return true;
 }
 
-/* inet_pton() for a slice. */
-static bool read_address(int family, struct tg_str text, void *out)
-{
-    char copy[INET6_ADDRSTRLEN];
-
-    if (text.n >= sizeof(copy))
-        return false;
-    memcpy(copy, text.p, text.n);
-    copy[text.n] = '\0';
-    return inet_pton(family, copy, out) == 1;
-}
-
 static bool unbracket(struct tg_str *text)
 {
     if (text->n < 2 || text->p[0] != '[' || text->p[text->n - 1] != ']')
@@ -137,27 +125,19 @@ static bool unbracket(struct tg_str *text)
 
 static bool read_inet(struct tg_str text, struct tg_listen *l)
 {
-    struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&l->address;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)&l->address;
     struct tg_str host = TG_STR("0.0.0.0");
     struct tg_str port = text;
     uint16_t number;
+    bool bracketed;
 
     (void)split_port(text, &host, &port);
     if (!read_port(port, 0, &number))
         return false;
     if (tg_str_eq(host, TG_STR("*")))
         host = TG_STR("0.0.0.0");
-    if (unbracket(&host)) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(number);
-        l->address_len = sizeof(*v6);
-        return read_address(AF_INET6, host, &v6->sin6_addr);
-    }
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(number);
-    l->address_len = sizeof(*v4);
-    return read_address(AF_INET, host, &v4->sin_addr);
+    bracketed = unbracket(&host);
+    l->address_len = tg_address_make(host, number, &l->address);
+    return l->address_len > 0 && bracketed == (l->address.ss_family == AF_INET6);
 }
 
 static bool read_unix(struct tg_conf *c, struct tg_str name, struct tg_listen *l)
@@ -277,11 +257,11 @@ static bool read_origin(struct tg_str text, struct tg_upstream_server *o)
         if (!read_port(port, 1, &o->port))
             return false;
         if (unbracket(&o->host))
-            return o->literal = read_address(AF_INET6, o->host, address);
+            return o->literal = tg_address_read(AF_INET6, o->host, address);
     } else if (o->host.n != text.n) {
-        return o->literal = read_address(AF_INET6, o->host, address);
+        return o->literal = tg_address_read(AF_INET6, o->host, address);
     }
-    o->literal = read_address(AF_INET, o->host, address);
+    o->literal = tg_address_read(AF_INET, o->host, address);
     return is_host(o->host, "");
 }
 

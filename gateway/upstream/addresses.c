@@ -2,10 +2,6 @@
 
 #include "base/check.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
-
 void tg_addresses_add(struct tg_addresses *a, const struct sockaddr *address, socklen_t len)
 {
     if (a->n == TG_MAX_ADDRESSES ||
@@ -19,13 +15,11 @@ void tg_addresses_add(struct tg_addresses *a, const struct sockaddr *address, so
 
 void tg_addresses_literal(struct tg_addresses *a, const struct tg_upstream_server *o)
 {
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(o->port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(o->port)};
+    struct sockaddr_storage address;
+    socklen_t len = tg_address_make(o->host, o->port, &address);
 
-    if (inet_pton(AF_INET, o->host.p, &v4.sin_addr) == 1)
-        tg_addresses_add(a, (struct sockaddr *)&v4, sizeof(v4));
-    else if (inet_pton(AF_INET6, o->host.p, &v6.sin6_addr) == 1)
-        tg_addresses_add(a, (struct sockaddr *)&v6, sizeof(v6));
+    if (len > 0)
+        tg_addresses_add(a, (struct sockaddr *)&address, len);
 }
 
 void tg_addresses_interleave(struct tg_addresses *a)
@@ -53,20 +47,5 @@ void tg_addresses_interleave(struct tg_addresses *a)
         last = in.address[next].ss_family;
         a->address[a->n] = in.address[next];
         a->len[a->n++] = in.len[next];
-    }
-}
-
-void tg_address_text(const struct sockaddr_storage *address, char out[TG_ADDRESS_TEXT])
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-    char host[INET6_ADDRSTRLEN];
-
-    if (address->ss_family == AF_INET) {
-        CHECK(inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)) != NULL);
-        snprintf(out, TG_ADDRESS_TEXT, "%s:%u", host, ntohs(v4->sin_port));
-    } else {
-        CHECK(inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)) != NULL);
-        snprintf(out, TG_ADDRESS_TEXT, "[%s]:%u", host, ntohs(v6->sin6_port));
     }
 }

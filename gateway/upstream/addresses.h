@@ -2,12 +2,10 @@
 #ifndef TG_UPSTREAM_ADDRESSES_H
 #define TG_UPSTREAM_ADDRESSES_H
 
+#include "base/address.h"
 #include "settings/settings.h"
 
-enum {
-    TG_MAX_ADDRESSES = 8,
-    TG_ADDRESS_TEXT = 56 /* bytes of "[IPv6]:port" with its NUL */
-};
+enum { TG_MAX_ADDRESSES = 8 };
 
 struct tg_addresses {
     struct sockaddr_storage address[TG_MAX_ADDRESSES];
@@ -24,8 +22,5 @@ void tg_addresses_literal(struct tg_addresses *a, const struct tg_upstream_serve
 /* Makes the families take turns, beginning with the first address's: when one of the two leads
  * nowhere, the second attempt is of the other (RFC 8305 section 4). The order within each stays. */
 void tg_addresses_interleave(struct tg_addresses *a);
-
-/* Writes "10.0.0.1:443" or "[2001:db8::1]:443" with a NUL. */
-void tg_address_text(const struct sockaddr_storage *address, char out[TG_ADDRESS_TEXT]);
 
 #endif

@@ -39,9 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(feed(in, 1, &bytes, &used_bytes) == result);
     CHECK(result != TG_PARSE_MORE || size < TG_PROXY_V2_MAX);
     if (result == TG_PARSE_DONE) {
-        CHECK(used == used_bytes && whole.told == bytes.told && whole.port == bytes.port);
+        CHECK(used == used_bytes && whole.present == bytes.present && whole.port == bytes.port);
         CHECK(strcmp(whole.address, bytes.address) == 0);
-        CHECK(whole.told == (whole.address[0] != '\0'));
+        CHECK(whole.present == (whole.address[0] != '\0'));
     }
     free(copy);
     return 0;

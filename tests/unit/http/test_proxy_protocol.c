@@ -125,7 +125,7 @@ static void check(const struct proxy_case *c, size_t step, const char *more)
     if (c->result != TG_PARSE_DONE)
         return;
     assert_int_equal(used, c->in.n);
-    assert_int_equal(out.told, c->address != NULL);
+    assert_int_equal(out.present, c->address != NULL);
     assert_string_equal(out.address, c->address != NULL ? c->address : "");
     assert_int_equal(out.port, c->port);
 }

@@ -1,0 +1,74 @@
+/* Addresses: what is read, and that it is written the one way. */
+#include "base/address.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+/* `want`: the address with port 443, NULL: it is none. */
+static const struct {
+    struct tg_str text;
+    const char *want;
+} cases[] = {
+    {TG_STR("10.0.0.1"), "10.0.0.1:443"},
+    {TG_STR("255.255.255.255"), "255.255.255.255:443"},
+    {TG_STR("::1"), "[::1]:443"},
+    {TG_STR("2001:DB8:0:0::0001"), "[2001:db8::1]:443"},
+    {TG_STR("::ffff:10.0.0.1"), "[::ffff:10.0.0.1]:443"},
+    {TG_STR("1111:2222:3333:4444:5555:6666:255.255.255.255"),
+     "[1111:2222:3333:4444:5555:6666:ffff:ffff]:443"},
+    {TG_STR(""), NULL},
+    {TG_STR("10.0.0"), NULL},
+    {TG_STR("010.0.0.1"), NULL},
+    {TG_STR("10.0.0.256"), NULL},
+    {TG_STR(" 10.0.0.1"), NULL},
+    {TG_STR("10.0.0.1\0"), NULL},
+    {TG_STR("::1\0x"), NULL},
+    {TG_STR("[::1]"), NULL},
+    {TG_STR("fe80::1%eth0"), NULL},
+    {TG_STR("example.com"), NULL},
+    {TG_STR("1111:2222:3333:4444:5555:6666:255.255.255.2555"), NULL},
+};
+
+static void addresses_are_read_and_written(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct sockaddr_storage address;
+        char text[TG_ADDRESS_TEXT];
+        socklen_t len = tg_address_make(cases[i].text, 443, &address);
+
+        assert_int_equal(len != 0, cases[i].want != NULL);
+        if (len == 0)
+            continue;
+        tg_address_text(&address, text);
+        assert_string_equal(text, cases[i].want);
+        assert_int_equal(tg_address_port(&address), 443);
+        tg_address_set_port(&address, 0);
+        assert_int_equal(tg_address_port(&address), 0);
+    }
+}
+
+static void another_family_has_no_port(void **state)
+{
+    struct sockaddr_storage address = {.ss_family = AF_UNIX};
+    const struct sockaddr_storage before = address;
+
+    (void)state;
+    assert_int_equal(tg_address_port(&address), -1);
+    tg_address_set_port(&address, 80);
+    assert_memory_equal(&address, &before, sizeof(address));
+    assert_null(tg_address_bytes((const struct sockaddr *)(const void *)&address));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_are_read_and_written),
+        cmocka_unit_test(another_family_has_no_port),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
