@@ -123,12 +123,11 @@ enum { TG_CONTRACT_WELL_FORMED = 1 };     /* a string that is a well formed OBS 
 /* Forgets what changes to the document have made untrue; tg_contract_notes() calls it. */
 void tg_contract_catch_up(const struct tg_doc *d, struct tg_contract_notes *notes);
 
-/* The notes as the document is now. tg_contract_members() was called before (CHECKed). */
+/* The notes as the document is now. tg_contract_members() was called before. */
 static inline struct tg_contract_notes *tg_contract_notes(const struct tg_doc *d)
 {
     struct tg_contract_notes *notes = d->beside;
 
-    CHECK(notes != NULL);
     if (notes->last_change != d->last_change)
         tg_contract_catch_up(d, notes);
     return notes;
@@ -137,23 +136,23 @@ static inline struct tg_contract_notes *tg_contract_notes(const struct tg_doc *d
 /* True when a string was judged before and is a well formed OBS path (tg_obs_path_check()). */
 static inline bool tg_contract_is_obs_path(const struct tg_doc *d, uint32_t node)
 {
-    CHECK(node < d->count && tg_doc_type(d, node) != TG_NAME);
-    return tg_contract_notes(d)->node[node] == TG_CONTRACT_WELL_FORMED;
+    return tg_doc_type(d, node) == TG_STRING &&
+           tg_contract_notes(d)->node[node] == TG_CONTRACT_WELL_FORMED;
 }
 
-/* Looks a member's name up and notes its number; tg_contract_number() calls it. */
+/* Looks a member's name up and puts its number into *note; tg_contract_number() calls it. */
 unsigned tg_contract_look_up(const struct tg_doc *d, const struct tg_contract_member *members,
-                             uint32_t name);
+                             uint32_t name, uint8_t *note);
 
 /* The number of a member's name in its table plus 1, or TG_CONTRACT_UNKNOWN. A name stands in
  * objects of one table only. */
 static inline unsigned tg_contract_number(const struct tg_doc *d,
                                           const struct tg_contract_member *members, uint32_t name)
 {
-    unsigned number = tg_contract_notes(d)->node[name];
+    uint8_t *note = &tg_contract_notes(d)->node[name];
 
     CHECK(name < d->count);
-    return number != 0 ? number : tg_contract_look_up(d, members, name);
+    return *note != 0 ? *note : tg_contract_look_up(d, members, name, note);
 }
 
 /* The row of a member's name, or NULL. */
@@ -208,8 +207,15 @@ extern const struct tg_contract_rule tg_contract_rules[];
 const struct tg_contract_rule *tg_contract_rule(const char *id);
 
 /* 0 when a rule is not judged at that level. */
-enum tg_severity tg_contract_severity(const struct tg_contract_rule *rule,
-                                      enum tg_contract_level level);
+static inline enum tg_severity tg_contract_severity(const struct tg_contract_rule *rule,
+                                                    enum tg_contract_level level)
+{
+    char letter;
+
+    CHECK(level >= TG_LAX && level <= TG_STRICT);
+    letter = rule->severity[level - 1];
+    return letter == 'd' ? TG_VIOLATION : letter == 'w' ? TG_WARNING : (enum tg_severity)0;
+}
 
 /* --- judging --- */
 

@@ -31,11 +31,10 @@ struct tg_judge {
     struct tg_doc *doc;
     uint32_t config; /* an object */
     enum tg_contract_level level;
-    const struct tg_contract_rule *rule; /* at work, with its severity at the level */
-    enum tg_severity severity;
-    const uint32_t *member; /* value nodes by number, or TG_NONE */
-    uint32_t present;       /* a bit for each of TG_CONFIG_MEMBERS that does not count as absent */
-    unsigned faults;        /* enum tg_member_fault, or-ed: those of any member */
+    const struct tg_contract_rule *rule; /* at work */
+    const uint32_t *member;              /* value nodes by number, or TG_NONE */
+    uint32_t present; /* a bit for each of TG_CONFIG_MEMBERS that does not count as absent */
+    unsigned faults;  /* enum tg_member_fault, or-ed: those of any member */
 };
 
 /* True when the judged config has a member that does not count as absent. */

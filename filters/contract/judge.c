@@ -22,7 +22,9 @@ bool tg_judge_wants(const struct tg_judge *j)
 {
     const struct tg_report *report = &j->request->report;
 
-    return (j->severity == TG_VIOLATION ? report->violations : report->warnings) < TG_MAX_FINDINGS;
+    return (tg_contract_severity(j->rule, j->level) == TG_VIOLATION
+                ? report->violations
+                : report->warnings) < TG_MAX_FINDINGS;
 }
 
 static struct tg_str format_text(struct tg_arena *arena, const char *format, va_list args)
@@ -40,8 +42,10 @@ static struct tg_str format_text(struct tg_arena *arena, const char *format, va_
 
 static struct tg_finding start(const struct tg_judge *j)
 {
-    return (struct tg_finding){
-        .severity = j->severity, .rule = j->rule->id, .error = j->rule->error, .offset = TG_NONE};
+    return (struct tg_finding){.severity = tg_contract_severity(j->rule, j->level),
+                               .rule = j->rule->id,
+                               .error = j->rule->error,
+                               .offset = TG_NONE};
 }
 
 void tg_judge_say(struct tg_judge *j, uint32_t node, const char *format, const char *format_zh, ...)

@@ -92,15 +92,11 @@ const struct tg_contract_member *tg_contract_find(const struct tg_contract_membe
 }
 
 unsigned tg_contract_look_up(const struct tg_doc *d, const struct tg_contract_member *members,
-                             uint32_t name)
+                             uint32_t name, uint8_t *note)
 {
-    unsigned number;
-
     CHECK(tg_doc_type(d, name) == TG_NAME);
-    number = number_of(members, tg_doc_string(d, name));
-    CHECK(number <= UINT8_MAX);
-    tg_contract_notes(d)->node[name] = (uint8_t)number;
-    return number;
+    *note = (uint8_t)number_of(members, tg_doc_string(d, name));
+    return *note;
 }
 
 /* --- notes beside a document --- */
@@ -109,8 +105,7 @@ static void make_room(const struct tg_doc *d, struct tg_contract_notes *notes)
 {
     uint8_t *node = tg_arena_zalloc(d->arena, d->cap, sizeof(*node));
 
-    if (notes->nodes > 0)
-        memcpy(node, notes->node, notes->nodes * sizeof(*node));
+    memcpy(node, notes->node, notes->nodes * sizeof(*node));
     notes->node = node;
     notes->nodes = d->cap;
 }
@@ -138,38 +133,29 @@ void tg_contract_catch_up(const struct tg_doc *d, struct tg_contract_notes *note
 
 static struct tg_contract_notes *begin_notes(struct tg_doc *d)
 {
-    struct tg_contract_notes *notes = tg_arena_zalloc(d->arena, 1, sizeof(*notes));
+    struct tg_contract_notes *notes = tg_arena_alloc(d->arena, sizeof(*notes) + d->cap);
 
-    notes->object = TG_NONE;
-    notes->last_change = d->last_change;
-    make_room(d, notes);
+    *notes = (struct tg_contract_notes){.node = (uint8_t *)(notes + 1),
+                                        .nodes = d->cap,
+                                        .object = TG_NONE,
+                                        .last_change = d->last_change};
+    memset(notes->node, 0, d->cap);
     d->beside = notes;
     return notes;
 }
 
 /* --- members --- */
 
-/* The value of the member with that number in a table (from 1) for an object with names that are
- * not looked up yet: all of them are, so that each is only once. */
-static __attribute__((cold)) uint32_t look_up_all(const struct tg_doc *d, uint32_t object,
-                                                  const struct tg_contract_member *members,
-                                                  unsigned row)
-{
-    for (uint32_t m = tg_doc_first(d, object); m != TG_NONE; m = tg_doc_next(d, m))
-        (void)tg_contract_number(d, members, m);
-    return tg_contract_value(d, object, members, row);
-}
-
 uint32_t tg_contract_value(const struct tg_doc *d, uint32_t object,
                            const struct tg_contract_member *members, unsigned row)
 {
-    const uint8_t *numbers = tg_contract_notes(d)->node;
+    uint8_t *numbers = tg_contract_notes(d)->node;
 
     for (uint32_t m = tg_doc_first(d, object); m != TG_NONE; m = tg_doc_next(d, m)) {
+        if (numbers[m] == 0)
+            (void)tg_contract_look_up(d, members, m, &numbers[m]);
         if (numbers[m] == row + 1)
             return tg_doc_value(d, m);
-        if (numbers[m] == 0)
-            return look_up_all(d, object, members, row);
     }
     return TG_NONE;
 }
@@ -194,7 +180,8 @@ const struct tg_contract_view *tg_contract_members(struct tg_doc *d, uint32_t ob
         return notes->view;
     view = new_view(d);
     for (uint32_t m = tg_doc_first(d, object); m != TG_NONE; m = tg_doc_next(d, m)) {
-        unsigned number = tg_contract_number(d, tg_contract_config, m);
+        uint8_t *note = &notes->node[m];
+        unsigned number = *note != 0 ? *note : tg_contract_look_up(d, tg_contract_config, m, note);
 
         if (number == TG_CONTRACT_UNKNOWN) {
             view->unknown = true;

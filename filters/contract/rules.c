@@ -96,27 +96,7 @@ const struct tg_contract_rule *tg_contract_rule(const char *id)
     return rule;
 }
 
-enum tg_severity tg_contract_severity(const struct tg_contract_rule *rule,
-                                      enum tg_contract_level level)
-{
-    CHECK(level >= TG_LAX && level <= TG_STRICT);
-    switch (rule->severity[level - 1]) {
-    case 'd':
-        return TG_VIOLATION;
-    case 'w':
-        return TG_WARNING;
-    default:
-        return (enum tg_severity)0;
-    }
-}
-
 /* --- judging --- */
-
-static void take_rule(struct tg_judge *j, const struct tg_contract_rule *rule)
-{
-    j->rule = rule;
-    j->severity = tg_contract_severity(rule, j->level);
-}
 
 void tg_contract_judge(struct tg_request *r, enum tg_contract_level level)
 {
@@ -125,7 +105,7 @@ void tg_contract_judge(struct tg_request *r, enum tg_contract_level level)
     CHECK(r->doc != NULL && r->config < r->doc->count);
     CHECK(level >= TG_LAX && level <= TG_STRICT);
     if (tg_doc_type(r->doc, r->config) != TG_OBJECT) {
-        take_rule(&j, tg_contract_rule("type"));
+        j.rule = tg_contract_rule("type");
         tg_judge_say(&j, r->config, "must be an object", "必须是对象");
         return;
     }
@@ -134,7 +114,7 @@ void tg_contract_judge(struct tg_request *r, enum tg_contract_level level)
     for (const struct tg_contract_rule *rule = tg_contract_rules; rule->id != NULL; rule++) {
         if (rule->check == NULL || rule->severity[level - 1] == '-')
             continue;
-        take_rule(&j, rule);
+        j.rule = rule;
         rule->check(&j);
     }
 }

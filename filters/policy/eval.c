@@ -101,7 +101,7 @@ static void look_at(struct judging *j, uint32_t node)
     struct tg_str text =
         type == TG_STRING ? tg_doc_string(j->doc, node) : tg_doc_text(j->doc, node);
 
-    j->seen.well_formed = tg_contract_is_obs_path(j->doc, node);
+    j->seen.well_formed = j->seen.obs && tg_contract_is_obs_path(j->doc, node);
     j->seen.type = type;
     j->seen.text = text;
 }

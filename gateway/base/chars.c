@@ -63,12 +63,3 @@ bool tg_chars_are(struct tg_str s, unsigned class)
         common &= tg_chars[p[i]];
     return common == class;
 }
-
-size_t tg_chars_span(struct tg_str s, unsigned mask)
-{
-    size_t n = 0;
-
-    while (n < s.n && tg_char_is(s.p[n], mask))
-        n++;
-    return n;
-}
