@@ -230,7 +230,7 @@ static inline bool tg_contract_is_absent(const struct tg_doc *d, uint32_t node, 
     return empty && tg_doc_type(d, node) == TG_STRING && tg_doc_text(d, node).n == strlen("\"\"");
 }
 
-/* The same for the value of a member, "" being one with TG_CONTRACT_EMPTY. */
+/* True when the value of a member counts as absent: "" does with TG_CONTRACT_EMPTY. */
 static inline bool tg_contract_absent(const struct tg_doc *d, uint32_t node,
                                       const struct tg_contract_member *member)
 {

@@ -1,3 +1,4 @@
+/* The form of OBS paths. */
 #include "contract/obs_path.h"
 
 #include "base/chars.h"

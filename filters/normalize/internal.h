@@ -22,7 +22,7 @@ struct tg_normal {
     const char *why;                          /* the name of the step at work */
     const struct tg_normal_default *defaults; /* in the order written */
     unsigned ndefaults;
-    size_t nulls_told; /* bytes of the pointers of nulls that were dropped */
+    size_t null_bytes; /* bytes of the pointers of nulls that were dropped */
 };
 
 struct tg_normal_step {

@@ -231,7 +231,7 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
             tg_normal_steps[i].run(&n);
     }
     forbid_changes(r);
-    /* violations are told together with those of the filters behind */
+    /* violations are reported together with those of the filters behind */
     return TG_NEXT;
 }
 

@@ -306,13 +306,13 @@ static void directory_slash(struct tg_normal *n)
 
 /* --- nulls --- */
 
-/* Each change tells its pointer, and under long names of outer members those would be longer than
- * any body: so many bytes of pointers for one of the text. */
-enum { NULLS_TOLD = 16 };
+/* Each change is recorded with its pointer, and under long names of outer members the pointers
+ * would be longer than any body: so many bytes of them for each byte of the text are enough. */
+enum { NULL_BYTES_MAX = 16 };
 
-static bool tells_too_much(const struct tg_normal *n)
+static bool has_too_many_nulls(const struct tg_normal *n)
 {
-    return n->nulls_told / NULLS_TOLD > n->doc->text.n;
+    return n->null_bytes / NULL_BYTES_MAX > n->doc->text.n;
 }
 
 /* Recursion is bounded by the depth the document was read with. */
@@ -320,7 +320,7 @@ static void drop_nulls_in(struct tg_normal *n, uint32_t container)
 {
     uint32_t next;
 
-    for (uint32_t c = tg_doc_first(n->doc, container); c != TG_NONE && !tells_too_much(n);
+    for (uint32_t c = tg_doc_first(n->doc, container); c != TG_NONE && !has_too_many_nulls(n);
          c = next) {
         bool is_name = tg_doc_type(n->doc, c) == TG_NAME;
         uint32_t value = is_name ? tg_doc_value(n->doc, c) : c;
@@ -328,7 +328,7 @@ static void drop_nulls_in(struct tg_normal *n, uint32_t container)
         next = tg_doc_next(n->doc, c);
         if (is_name && is_null(n, value)) {
             tg_doc_remove(n->doc, c, n->why);
-            n->nulls_told += n->doc->last_change->pointer.n;
+            n->null_bytes += n->doc->last_change->pointer.n;
         } else if (tg_doc_first(n->doc, value) != TG_NONE) {
             drop_nulls_in(n, value);
         }
@@ -339,7 +339,7 @@ static void drop_nulls(struct tg_normal *n)
 {
     drop_nulls_in(n, n->config);
     look_up(n);
-    if (tells_too_much(n))
+    if (has_too_many_nulls(n))
         report(n, n->config, "limit", TG_STR("has too many nulls under long names: leave them out"),
                TG_STR("长名称之下的 null 过多: 应去掉"));
 }

@@ -1,3 +1,4 @@
+/* Arenas: chunks of memory that are released together. */
 #include "base/arena.h"
 
 #include <stdarg.h>

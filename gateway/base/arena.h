@@ -55,7 +55,8 @@ static inline void *tg_arena_alloc(struct tg_arena *a, size_t n)
     return p;
 }
 
-/* The same, zeroed; `count * size` that overflows is a bug and CHECKed. */
+/* Room for `count` objects of `size` bytes, zeroed and aligned for any type. `count * size` that
+ * overflows is a bug and CHECKed. Never NULL. */
 void *tg_arena_zalloc(struct tg_arena *a, size_t count, size_t size);
 
 /* A copy of `s`, with a NUL behind it that does not count. */

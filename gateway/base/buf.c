@@ -1,3 +1,4 @@
+/* Growing texts: numbers and JSON strings are appended without a detour. */
 #include "base/buf.h"
 
 #include "base/check.h"

@@ -1,3 +1,4 @@
+/* Digests, hex, random bytes and secrets, by way of OpenSSL. */
 #include "base/crypto.h"
 
 #include "base/check.h"

@@ -9,7 +9,8 @@ enum { TG_SHA256 = 32, TG_SHA256_HEX = 64 };
 /* Puts the SHA-256 of `s` into `out`. */
 void tg_sha256(struct tg_str s, unsigned char out[TG_SHA256]);
 
-/* The same for two texts; what both begin with is hashed once. */
+/* Puts the SHA-256 of `a` into `out_a` and that of `b` into `out_b`; what both texts begin with is
+ * hashed once. */
 void tg_sha256_pair(struct tg_str a, struct tg_str b, unsigned char out_a[TG_SHA256],
                     unsigned char out_b[TG_SHA256]);
 
@@ -28,7 +29,8 @@ void tg_hash_end(struct tg_hash *h);
 /* Puts the SHA-256 of `parts`, one after the other, into `out`. */
 void tg_hash_sha256(const struct tg_str *parts, unsigned nparts, unsigned char out[TG_SHA256]);
 
-/* The same for HMAC-SHA256 (RFC 2104). */
+/* Puts the HMAC-SHA256 (RFC 2104) of `parts`, one after the other, under the key of `h` into `out`.
+ */
 void tg_hash_hmac(const struct tg_hash *h, const struct tg_str *parts, unsigned nparts,
                   unsigned char out[TG_SHA256]);
 

@@ -1,3 +1,4 @@
+/* String slices: comparing, numbers, and how near two words are. */
 #include "base/str.h"
 
 /* --- without regard to case --- */

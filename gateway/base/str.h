@@ -73,7 +73,7 @@ static inline bool tg_str_eq(struct tg_str a, struct tg_str b)
  * it. */
 bool tg_str_alike(const char *a, const char *b, size_t n);
 
-/* The same as tg_str_eq() without regard to ASCII case. */
+/* True when both have the same bytes without regard to ASCII case. */
 static inline bool tg_str_ieq(struct tg_str a, struct tg_str b)
 {
     if (a.n != b.n || a.n == 0)

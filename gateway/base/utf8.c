@@ -1,3 +1,4 @@
+/* UTF-8: one code point decoded or encoded, and how many a text has. */
 #include "base/utf8.h"
 
 #include "base/check.h"

@@ -210,7 +210,7 @@ bool tg_conf_apply(struct tg_conf *c, unsigned context, const struct tg_conf_ite
                    const struct tg_conf_table *tables, unsigned ntables);
 
 /*
- * The same for one item that stands where `table` applies, through its row `d`: argument count,
+ * Applies one item, whatever block it stands in, through its row `d` into `target`: argument count,
  * value, bounds, setter.
  */
 bool tg_conf_set(struct tg_conf *c, const struct tg_conf_item *item, const struct tg_directive *d,

@@ -1,7 +1,7 @@
 /*
  * Configuration text to a tree: lexer, blocks, `include`. Knows no directive but `include`; what
  * the words mean is for apply.c. A syntax error ends its file, not the load: the other files
- * that are included are still read, so that their problems are told in the same go.
+ * that are included are still read, so that their problems are reported by one load.
  */
 #include "base/chars.h"
 #include "base/file.h"

@@ -98,7 +98,7 @@ static void write_words(const struct tg_directive *d, struct tg_buf *out)
         tg_buf_printf(out, "%s%s", i > 0 ? " | " : "", d->words[i]);
 }
 
-/* The arguments, as told by the row or by its kind. */
+/* The arguments, as the row's syntax has them or as its kind does. */
 static void write_syntax(const struct tg_directive *d, struct tg_buf *out)
 {
     static const char *const kinds[] = {

@@ -1,3 +1,4 @@
+/* The chunked transfer coding (RFC 9112 section 7.1), read as it comes. */
 #include "http/chunked.h"
 
 #include "base/chars.h"

@@ -1,3 +1,4 @@
+/* The table of errors: one row for each way in which an exchange ends. */
 #include "http/errors.h"
 
 #include "base/check.h"

@@ -1,3 +1,4 @@
+/* Field sections of message heads, and the fields that decide framing. */
 #include "http/fields.h"
 
 #include "base/chars.h"
@@ -235,7 +236,7 @@ static unsigned count_elements(struct tg_str list)
 
 /* RFC 9110 section 7.6.1: close and keep-alive are ours, the rest names fields to drop. To name
  * Host or Content-Length would let a client take from the upstream what the gateway has judged. */
-static const char *read_connection(struct tg_str value, struct tg_steer *out)
+static const char *read_connection(struct tg_str value, struct tg_framing_fields *out)
 {
     struct tg_str option;
 
@@ -259,21 +260,22 @@ static const char *read_connection(struct tg_str value, struct tg_steer *out)
 }
 
 /* As they are usually spelt, which compares fastest. */
-static const struct tg_str names[TG_STEER_COUNT] = {
-    [TG_STEER_HOST] = {"Host", 4},
-    [TG_STEER_LENGTH] = {"Content-Length", 14},
-    [TG_STEER_CODING] = {"Transfer-Encoding", 17},
-    [TG_STEER_CONNECTION] = {"Connection", 10},
-    [TG_STEER_EXPECT] = {"Expect", 6},
+static const struct tg_str names[TG_FIELD_COUNT] = {
+    [TG_FIELD_HOST] = {"Host", 4},
+    [TG_FIELD_LENGTH] = {"Content-Length", 14},
+    [TG_FIELD_CODING] = {"Transfer-Encoding", 17},
+    [TG_FIELD_CONNECTION] = {"Connection", 10},
+    [TG_FIELD_EXPECT] = {"Expect", 6},
 };
 
 /* Which of the names has this length, plus one; most fields end their search here. */
 static const uint8_t by_length[18] = {
-    [4] = TG_STEER_HOST + 1,        [6] = TG_STEER_EXPECT + 1,  [14] = TG_STEER_LENGTH + 1,
-    [10] = TG_STEER_CONNECTION + 1, [17] = TG_STEER_CODING + 1,
+    [4] = TG_FIELD_HOST + 1,        [6] = TG_FIELD_EXPECT + 1,  [14] = TG_FIELD_LENGTH + 1,
+    [10] = TG_FIELD_CONNECTION + 1, [17] = TG_FIELD_CODING + 1,
 };
 
-const char *tg_fields_steer(const struct tg_field *fields, unsigned nfields, struct tg_steer *out)
+const char *tg_fields_framing(const struct tg_field *fields, unsigned nfields,
+                              struct tg_framing_fields *out)
 {
     memset(out, 0, sizeof(*out));
     for (unsigned i = 0; i < nfields; i++) {
@@ -286,7 +288,7 @@ const char *tg_fields_steer(const struct tg_field *fields, unsigned nfields, str
         which--;
         if (out->count[which]++ == 0)
             out->value[which] = fields[i].value;
-        if (which == TG_STEER_CONNECTION)
+        if (which == TG_FIELD_CONNECTION)
             why = read_connection(fields[i].value, out);
         if (why != NULL)
             return why;

@@ -1,6 +1,6 @@
 /*
  * The field section of a message head (RFC 9112 section 5) and what requests and responses have in
- * common: the end of a head, the fields that steer framing. Pure, like the guard
+ * common: the end of a head, the fields that decide framing. Pure, like the guard
  * and the response parser that stand on it.
  */
 #ifndef TG_HTTP_FIELDS_H
@@ -41,19 +41,19 @@ enum tg_fields_result { TG_FIELDS_OK = 1, TG_FIELDS_MALFORMED, TG_FIELDS_TOO_LAR
 enum tg_fields_result tg_fields_read(struct tg_str in, size_t max_field, unsigned max_fields,
                                      struct tg_field *fields, unsigned *nfields, const char **why);
 
-/* The fields that steer framing, routing and the connection. */
-enum tg_steering {
-    TG_STEER_HOST,
-    TG_STEER_LENGTH,
-    TG_STEER_CODING,
-    TG_STEER_CONNECTION,
-    TG_STEER_EXPECT,
-    TG_STEER_COUNT
+/* The fields that decide framing, routing and the connection. */
+enum tg_framing_field {
+    TG_FIELD_HOST,
+    TG_FIELD_LENGTH,
+    TG_FIELD_CODING,
+    TG_FIELD_CONNECTION,
+    TG_FIELD_EXPECT,
+    TG_FIELD_COUNT
 };
 
-struct tg_steer {
-    struct tg_str value[TG_STEER_COUNT]; /* of the first field of that name */
-    unsigned count[TG_STEER_COUNT];      /* how many fields of that name */
+struct tg_framing_fields {
+    struct tg_str value[TG_FIELD_COUNT]; /* of the first field of that name */
+    unsigned count[TG_FIELD_COUNT];      /* how many fields of that name */
     unsigned options;                    /* elements of all Connection fields */
     bool close;                          /* Connection: close */
     bool keep_alive;                     /* Connection: keep-alive */
@@ -61,11 +61,12 @@ struct tg_steer {
 };
 
 /*
- * Collects them. Returns NULL, or a static text for a Connection field that is not a list of tokens
- * or names a field which is meant for the recipient of the content (RFC 9110 section 7.6.1), or for
- * more than 64 options: every field is looked up among them.
+ * Collects the framing fields of a head. Returns NULL, or a static text for a Connection field that
+ * is not a list of tokens or names a field which is meant for the recipient of the content (RFC
+ * 9110 section 7.6.1), or for more than 64 options: every field is looked up among them.
  */
-const char *tg_fields_steer(const struct tg_field *fields, unsigned nfields, struct tg_steer *out);
+const char *tg_fields_framing(const struct tg_field *fields, unsigned nfields,
+                              struct tg_framing_fields *out);
 
 /*
  * Takes the next element of a comma-separated list (RFC 9110 section 5.6.1) off `*list`, without

@@ -1,3 +1,4 @@
+/* The PROXY protocol, versions 1 and 2. */
 #include "http/proxy_protocol.h"
 
 #include "base/check.h"

@@ -1,3 +1,4 @@
+/* Request heads, as strict as RFC 9112 allows. */
 #include "http/request_head.h"
 
 #include "base/address.h"
@@ -213,13 +214,14 @@ static bool read_request_line(struct tg_str line, size_t max_line, struct tg_req
 
 /* RFC 9112 section 3.2: exactly one Host on HTTP/1.1, also beside an absolute-form target, whose
  * authority wins (section 3.2.2). HTTP/1.0 may go without. */
-static bool read_host(const struct tg_steer *steer, struct tg_request_head *head, struct refusal *r)
+static bool read_host(const struct tg_framing_fields *found, struct tg_request_head *head,
+                      struct refusal *r)
 {
-    struct tg_str host = steer->value[TG_STEER_HOST];
+    struct tg_str host = found->value[TG_FIELD_HOST];
 
-    if (steer->count[TG_STEER_HOST] > 1)
+    if (found->count[TG_FIELD_HOST] > 1)
         return refuse_bad(r, "more than one Host field");
-    if (steer->count[TG_STEER_HOST] == 0)
+    if (found->count[TG_FIELD_HOST] == 0)
         return head->minor == 0 || refuse_bad(r, "Host field missing");
     if (!authority_valid(host))
         return refuse_bad(r, "malformed Host field");
@@ -244,12 +246,12 @@ static bool refuse_coding(struct tg_str codings, struct refusal *r)
 }
 
 /* The one place where the length of a request's body is decided: RFC 9112 sections 6.1 to 6.3. */
-static bool decide_framing(const struct tg_steer *steer, struct tg_request_head *head,
+static bool decide_framing(const struct tg_framing_fields *found, struct tg_request_head *head,
                            struct refusal *r)
 {
-    struct tg_str coding = steer->value[TG_STEER_CODING];
-    unsigned codings = steer->count[TG_STEER_CODING];
-    unsigned lengths = steer->count[TG_STEER_LENGTH];
+    struct tg_str coding = found->value[TG_FIELD_CODING];
+    unsigned codings = found->count[TG_FIELD_CODING];
+    unsigned lengths = found->count[TG_FIELD_LENGTH];
 
     head->length = 0;
     head->framing = TG_FRAMING_NONE; /* 6.3 rule 7: neither field, no body */
@@ -266,7 +268,7 @@ static bool decide_framing(const struct tg_steer *steer, struct tg_request_head 
     if (codings > 0) /* 6.3 rule 4 */
         head->framing = TG_FRAMING_CHUNKED;
     if (lengths > 0) { /* 6.3 rules 5 and 6 */
-        if (!tg_fields_length(steer->value[TG_STEER_LENGTH], &head->length))
+        if (!tg_fields_length(found->value[TG_FIELD_LENGTH], &head->length))
             return refuse_bad(r, "malformed Content-Length");
         head->framing = TG_FRAMING_LENGTH;
     }
@@ -278,13 +280,13 @@ static bool decide_framing(const struct tg_steer *steer, struct tg_request_head 
 
 /* RFC 9110 section 10.1.1: 417 for what is not 100-continue; HTTP/1.0 clients do not know 100, and
  * nobody waits for it before an empty body. */
-static bool read_expect(const struct tg_steer *steer, struct tg_request_head *head,
+static bool read_expect(const struct tg_framing_fields *found, struct tg_request_head *head,
                         struct refusal *r)
 {
-    unsigned n = steer->count[TG_STEER_EXPECT];
+    unsigned n = found->count[TG_FIELD_EXPECT];
     bool body = head->framing == TG_FRAMING_CHUNKED || head->length > 0;
 
-    if (n > 1 || (n == 1 && !tg_str_ieq(steer->value[TG_STEER_EXPECT], TG_STR("100-continue"))))
+    if (n > 1 || (n == 1 && !tg_str_ieq(found->value[TG_FIELD_EXPECT], TG_STR("100-continue"))))
         return refuse(r, TG_E_EXPECTATION, "Expect is not 100-continue");
     head->expect_continue = n == 1 && body && head->minor > 0;
     return true;
@@ -293,7 +295,7 @@ static bool read_expect(const struct tg_steer *steer, struct tg_request_head *he
 static bool read_fields(struct tg_str section, const struct tg_request_head_limits *limits,
                         struct tg_request_head *head, struct refusal *r)
 {
-    struct tg_steer steer;
+    struct tg_framing_fields found;
     const char *why;
     enum tg_fields_result result = tg_fields_read(section, limits->max_field, limits->max_fields,
                                                   head->fields, &head->nfields, &why);
@@ -301,14 +303,14 @@ static bool read_fields(struct tg_str section, const struct tg_request_head_limi
     if (result != TG_FIELDS_OK)
         return refuse(r, result == TG_FIELDS_TOO_LARGE ? TG_E_HEAD_TOO_LARGE : TG_E_BAD_REQUEST,
                       why);
-    why = tg_fields_steer(head->fields, head->nfields, &steer);
+    why = tg_fields_framing(head->fields, head->nfields, &found);
     if (why != NULL)
         return refuse_bad(r, why);
-    head->names_fields = steer.names_fields;
+    head->names_fields = found.names_fields;
     /* RFC 9112 section 9.3: close wins; HTTP/1.0 has to ask for more. */
-    head->keep_alive = !steer.close && (head->minor > 0 || steer.keep_alive);
-    return read_host(&steer, head, r) && decide_framing(&steer, head, r) &&
-           read_expect(&steer, head, r);
+    head->keep_alive = !found.close && (head->minor > 0 || found.keep_alive);
+    return read_host(&found, head, r) && decide_framing(&found, head, r) &&
+           read_expect(&found, head, r);
 }
 
 /* RFC 9112 section 2.2: empty lines before the request line are skipped. */

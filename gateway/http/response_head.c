@@ -1,3 +1,4 @@
+/* Response heads of upstream servers. */
 #include "http/response_head.h"
 
 #include "base/chars.h"
@@ -41,22 +42,22 @@ static bool has_no_body(const struct tg_response_head *out, bool head_request)
 
 /* Fields that promise a body where none can be: an upstream that then sends one would have it read
  * as the next answer. RFC 9110 section 8.6, RFC 9112 section 6.1. */
-static const char *bodiless_trouble(const struct tg_steer *steer,
+static const char *bodiless_trouble(const struct tg_framing_fields *found,
                                     const struct tg_response_head *out)
 {
     bool never = out->status < 200 || out->status == 204;
 
-    if (never && (steer->count[TG_STEER_CODING] > 0 || out->length > 0))
+    if (never && (found->count[TG_FIELD_CODING] > 0 || out->length > 0))
         return "1xx or 204 answer that announces a body";
     return NULL;
 }
 
 /* The one place where the length of an answer's body is decided: RFC 9112 sections 6.1 to 6.3. */
-static const char *decide_framing(const struct tg_steer *steer, bool head_request,
+static const char *decide_framing(const struct tg_framing_fields *found, bool head_request,
                                   struct tg_response_head *out)
 {
-    unsigned codings = steer->count[TG_STEER_CODING];
-    unsigned lengths = steer->count[TG_STEER_LENGTH];
+    unsigned codings = found->count[TG_FIELD_CODING];
+    unsigned lengths = found->count[TG_FIELD_LENGTH];
 
     out->length = 0;
     if (codings > 0 && lengths > 0) /* 6.3 rule 3 */
@@ -65,12 +66,12 @@ static const char *decide_framing(const struct tg_steer *steer, bool head_reques
         return "more than one Content-Length or Transfer-Encoding";
     if (codings > 0 && out->minor == 0) /* 6.1 */
         return "Transfer-Encoding in HTTP/1.0";
-    if (codings > 0 && !tg_str_ieq(steer->value[TG_STEER_CODING], TG_STR("chunked")))
+    if (codings > 0 && !tg_str_ieq(found->value[TG_FIELD_CODING], TG_STR("chunked")))
         return "transfer coding not supported"; /* 6.1; TE was not sent, so none may be used */
-    if (lengths > 0 && !tg_fields_length(steer->value[TG_STEER_LENGTH], &out->length))
+    if (lengths > 0 && !tg_fields_length(found->value[TG_FIELD_LENGTH], &out->length))
         return "malformed Content-Length";
     if (has_no_body(out, head_request)) { /* 6.3 rule 1 */
-        const char *why = bodiless_trouble(steer, out);
+        const char *why = bodiless_trouble(found, out);
 
         out->framing = TG_FRAMING_NONE;
         return why;
@@ -84,25 +85,25 @@ static const char *decide_framing(const struct tg_steer *steer, bool head_reques
 static const char *read_fields(struct tg_str section, bool head_request,
                                struct tg_response_head *out)
 {
-    struct tg_steer steer;
+    struct tg_framing_fields found;
     const char *why = NULL;
 
     if (tg_fields_read(section, section.n, TG_FIELDS_MAX, out->fields, &out->nfields, &why) !=
         TG_FIELDS_OK)
         return why;
-    why = tg_fields_steer(out->fields, out->nfields, &steer);
+    why = tg_fields_framing(out->fields, out->nfields, &found);
     if (why != NULL)
         return why;
-    if (steer.count[TG_STEER_CONNECTION] > 1)
+    if (found.count[TG_FIELD_CONNECTION] > 1)
         return "more than one Connection field";
     out->connection =
-        steer.names_fields ? steer.value[TG_STEER_CONNECTION] : (struct tg_str){NULL, 0};
-    why = decide_framing(&steer, head_request, out);
+        found.names_fields ? found.value[TG_FIELD_CONNECTION] : (struct tg_str){NULL, 0};
+    why = decide_framing(&found, head_request, out);
     if (why != NULL)
         return why;
     /* RFC 9112 section 9.3, and a body that ends with the connection leaves none to keep. */
     out->keep_alive =
-        !steer.close && (out->minor > 0 || steer.keep_alive) && out->framing != TG_FRAMING_CLOSE;
+        !found.close && (out->minor > 0 || found.keep_alive) && out->framing != TG_FRAMING_CLOSE;
     return NULL;
 }
 

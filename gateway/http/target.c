@@ -1,3 +1,4 @@
+/* Request targets: the normalised path, and patterns that paths match. */
 #include "http/target.h"
 
 #include "base/chars.h"

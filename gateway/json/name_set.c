@@ -1,3 +1,4 @@
+/* A set of names: compared one by one while they are few, hashed when they are many. */
 #include "json/name_set.h"
 
 #include "base/check.h"

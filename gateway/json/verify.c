@@ -1,3 +1,4 @@
+/* A strict reader of RFC 8259, and the nodes that jsmn makes of what it kept. */
 #include "json/verify.h"
 
 #include "base/chars.h"
@@ -94,8 +95,8 @@ struct verifier {
 };
 
 /*
- * What reads a part of the text takes where it begins and returns where it ends; NULL after it told
- * here what is wrong, and where.
+ * What reads a part of the text takes where it begins and returns where it ends; NULL after a call
+ * of failed().
  */
 static const unsigned char *failed(struct trouble *t, const unsigned char *at, enum why why)
 {
@@ -138,7 +139,7 @@ static bool is_space(unsigned char c)
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-/* One blank and an indented line are each told by themselves. */
+/* One blank, and the white space of an indented line, have a way of their own each. */
 static const unsigned char *skip_blank(const unsigned char *p, const unsigned char *end)
 {
     if (end - p >= 16) {

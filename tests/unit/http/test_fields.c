@@ -137,10 +137,10 @@ static void options_that_name_fields(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct tg_field field = {TG_STR("connection"), tg_str_of(rows[i].value)};
-        struct tg_steer steer;
+        struct tg_framing_fields found;
 
-        assert_null(tg_fields_steer(&field, 1, &steer));
-        if (steer.names_fields != rows[i].names)
+        assert_null(tg_fields_framing(&field, 1, &found));
+        if (found.names_fields != rows[i].names)
             fail_msg("%s", rows[i].value);
     }
 }
