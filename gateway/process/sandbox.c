@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -76,6 +78,7 @@ enum {
     ALL = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1,
     FILE_RIGHTS = LANDLOCK_ACCESS_FS_EXECUTE | WRITE,
     SOCK_TYPE = 0xf, /* the type without SOCK_CLOEXEC and SOCK_NONBLOCK */
+    MAX_LINKS = 8    /* from a name to its file */
 };
 
 /* What names and certificates are looked up in at any time. */
@@ -83,19 +86,25 @@ static const struct {
     const char *path;
     unsigned rights;
 } readable[] = {
-    {"/etc/resolv.conf", READ},
-    {"/etc/hosts", READ},
-    {"/etc/nsswitch.conf", READ},
-    {"/etc/localtime", READ},
     {"/etc/ssl", READ_BELOW},
     {"/usr/lib/ssl", READ_BELOW},
     {"/usr/share/zoneinfo", READ_BELOW},
     {"/usr/share/ca-certificates", READ_BELOW},
-    {"/run/resolvconf", READ_BELOW},
     {"/usr/local/share/ca-certificates", READ_BELOW},
     {"/dev/null", WRITE},
-    {"/run/systemd/resolve", READ_BELOW},
+    {"/dev/urandom", READ}, /* c-ares: identifiers of questions */
 };
+
+/* Files that somebody else replaces while we run. */
+static const char *const replaced[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/localtime"};
+
+/* True for "/", however it is spelt: a rule for it would be no sandbox at all. */
+static bool is_root(const struct stat *st)
+{
+    struct stat root;
+
+    return stat("/", &root) == 0 && root.st_dev == st->st_dev && root.st_ino == st->st_ino;
+}
 
 /* A path that is not there needs no rule. */
 static void allow(int rules, const char *path, unsigned rights)
@@ -106,29 +115,86 @@ static void allow(int rules, const char *path, unsigned rights)
     rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
     if (rule.parent_fd < 0)
         return;
-    if (fstat(rule.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
+    CHECK(fstat(rule.parent_fd, &st) == 0);
+    if (!S_ISDIR(st.st_mode))
         rule.allowed_access &= FILE_RIGHTS;
-    if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+    if (!is_root(&st) &&
+        syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
         tg_log(TG_LOG_WARN, "sandbox", "no Landlock rule for %s: %s", path, strerror(errno));
     close(rule.parent_fd);
 }
 
-/* The file itself, and the directory it is made anew in, with rights to that; but not all of /dev
- * for /dev/stdout. */
+/* Cuts a path down to the folder it is in. */
+static void cut_to_folder(char *path)
+{
+    char *slash = strrchr(path, '/');
+
+    if (slash == NULL)
+        memcpy(path, ".", 2);
+    else
+        slash[slash == path ? 1 : 0] = '\0';
+}
+
+/* Replaces the path of a link by the path the link leads to. False when it is no link. */
+static bool follow_link(char path[PATH_MAX])
+{
+    char target[PATH_MAX], folder[PATH_MAX];
+    ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+    if (n <= 0)
+        return false;
+    target[n] = '\0';
+    memcpy(folder, path, PATH_MAX);
+    cut_to_folder(folder);
+    n = target[0] == '/' ? snprintf(path, PATH_MAX, "%s", target)
+                         : snprintf(path, PATH_MAX, "%s/%s", folder, target);
+    return n < PATH_MAX;
+}
+
+/* A folder that is not there will be made in the nearest one that is. */
+static void allow_nearest(int rules, char folder[PATH_MAX], unsigned rights)
+{
+    while (strcmp(folder, "/") != 0 && strcmp(folder, ".") != 0 && access(folder, F_OK) != 0)
+        cut_to_folder(folder);
+    allow(rules, folder, rights);
+}
+
+/*
+ * A rule holds for an inode, and whoever replaces a file gives its name another one. So the rule is
+ * for the folder, and where the name is a link, for the folders of all it leads to.
+ */
+static void allow_folders(int rules, const char *file, unsigned rights)
+{
+    char path[PATH_MAX], folder[PATH_MAX];
+    bool more = snprintf(path, sizeof(path), "%s", file) < PATH_MAX;
+
+    for (unsigned links = 0; more && links < MAX_LINKS; links++) {
+        memcpy(folder, path, sizeof(folder));
+        cut_to_folder(folder);
+        allow_nearest(rules, folder, rights);
+        more = follow_link(path);
+    }
+}
+
+/* A log, and the folders in which it is made anew; but not all of /dev for /dev/stdout. */
 static void allow_written(int rules, const char *file, unsigned rights)
 {
-    char directory[4096];
-    const char *slash = strrchr(file, '/');
-
     allow(rules, file, WRITE);
-    if (strncmp(file, "/dev/", 5) == 0)
-        return;
-    if (slash == NULL)
-        snprintf(directory, sizeof(directory), ".");
-    else
-        snprintf(directory, sizeof(directory), "%.*s", slash > file ? (int)(slash - file) : 1,
-                 file);
-    allow(rules, directory, rights);
+    if (strncmp(file, "/dev/", 5) != 0)
+        allow_folders(rules, file, rights);
+}
+
+/* Where OpenSSL looks for authorities instead of /etc/ssl. */
+static void allow_authorities(int rules)
+{
+    const char *folders = getenv("SSL_CERT_DIR");
+    char folder[PATH_MAX];
+
+    for (; folders != NULL; folders = strchr(folders, ':')) {
+        folders += *folders == ':';
+        snprintf(folder, sizeof(folder), "%.*s", (int)strcspn(folders, ":"), folders);
+        allow(rules, folder, READ_BELOW);
+    }
 }
 
 /* The version of Landlock that holds now, or 0 with errno. */
@@ -146,6 +212,9 @@ static int enter_landlock(const char *audit, const char *log)
         return 0;
     for (size_t i = 0; i < sizeof(readable) / sizeof(*readable); i++)
         allow(rules, readable[i].path, readable[i].rights);
+    for (size_t i = 0; i < sizeof(replaced) / sizeof(*replaced); i++)
+        allow_folders(rules, replaced[i], READ);
+    allow_authorities(rules);
     if (audit != NULL)
         allow_written(rules, audit, ROTATE);
     if (log != NULL)

@@ -42,7 +42,7 @@ static int opened(const char *path, int flags)
 
 static int open_foreign(void)
 {
-    return opened("/etc/passwd", O_RDONLY);
+    return opened("/bin/true", O_RDONLY);
 }
 
 static int open_root(void)
@@ -68,6 +68,17 @@ static int rotate_log(void)
 static int read_hosts(void)
 {
     return opened("/etc/hosts", O_RDONLY);
+}
+
+/* What somebody puts in the place of a file that names are looked up in. */
+static int read_other_hosts(void)
+{
+    return opened("/etc/passwd", O_RDONLY);
+}
+
+static int list_etc(void)
+{
+    return opened("/etc", O_RDONLY | O_DIRECTORY);
 }
 
 static int run_program(void)
@@ -242,6 +253,8 @@ static const struct {
     {"write the log", write_log, 0, 0},
     {"rotate the log", rotate_log, 0, 0},
     {"read /etc/hosts", read_hosts, 0, 0},
+    {"read another file of /etc", read_other_hosts, 0, 0},
+    {"list /etc", list_etc, EACCES, 0},
     {"run a program", run_program, 0, EPERM},
     {"fork", become_two, 0, EPERM},
     {"make a TCP socket", tcp_socket, 0, 0},
