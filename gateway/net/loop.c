@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "base/log.h"
 
-/* Such as a name server that does not answer. */
+/* Its own troubles, such as a call of the kernel that fails. */
 static void on_message(int severity, const char *text)
 {
     tg_log(severity >= EVENT_LOG_ERR    ? TG_LOG_ERROR

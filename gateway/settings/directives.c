@@ -121,8 +121,9 @@ const struct tg_directive tg_main_directives[] = {
      MAIN(sandbox),
      .fallback = "on",
      .help = "Workers give up what they do not need before they serve: capabilities, new "
-             "privileges, all files but the audit log and those that names and certificates are "
-             "looked up in (Landlock), and system calls they have no use for (seccomp). No process "
+             "privileges, all files but the logs, authorities and what of /etc their user may read "
+             "(Landlock; names are looked up in files there that others replace), and system calls "
+             "they have no use for (seccomp). No process "
              "dumps core. What the kernel does not have is said in the log."},
     {.name = "tls_ticket_rotation",
      .contexts = TG_IN_MAIN,
@@ -194,7 +195,8 @@ const struct tg_directive tg_upstream_directives[] = {
      .help = "Name or address of the endpoint; without a port 443, or 80 when `tls` is off. "
              "Several take turns; a request goes to the next one when it could not be connected "
              "to. After `max_fails` (1) failures within `fail_timeout` (10s) a server is passed "
-             "over for as long; 0 never. All names are resolved again after `resolve_valid`."},
+             "over for as long; 0 never. All names are resolved again after `resolve_valid`; one "
+             "that ends with a dot is absolute, and no search list counts."},
     {.name = "tls",
      .contexts = TG_IN_UPSTREAM,
      .kind = TG_CONF_FLAG,
@@ -320,9 +322,10 @@ const struct tg_directive tg_upstream_directives[] = {
      RANGE(0, DAY),
      UPSTREAM(resolve_valid),
      .fallback = "30s",
-     .help =
-         "How long a resolved address is used again without asking; 0 asks each time. Where the "
-         "name's A record has a shorter time to live, that counts, but at least one second."},
+     .help = "How long a resolved address is used again without asking; 0 asks each time. Where a "
+             "record has a shorter time to live, that counts, but at least one second. "
+             "/etc/resolv.conf and /etc/hosts are read each time, and three quarters of "
+             "`connect_timeout` are there for the answer."},
     {.name = NULL},
 };
 

@@ -1,16 +1,33 @@
+/* Addresses of a server, in the order to try them. */
 #include "upstream/addresses.h"
 
 #include "base/check.h"
 
-void tg_addresses_add(struct tg_addresses *a, const struct sockaddr *address, socklen_t len)
+#include <netinet/in.h>
+
+static void add(struct tg_addresses *a, const void *address, socklen_t len)
 {
-    if (a->n == TG_MAX_ADDRESSES ||
-        (address->sa_family != AF_INET && address->sa_family != AF_INET6))
+    if (a->n == TG_MAX_ADDRESSES)
         return;
     CHECK(len <= sizeof(a->address[0]));
     memset(&a->address[a->n], 0, sizeof(a->address[0]));
     memcpy(&a->address[a->n], address, len);
     a->len[a->n++] = len;
+}
+
+static void add_v4(struct tg_addresses *a, struct in_addr address, uint16_t port)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = address};
+
+    add(a, &v4, sizeof(v4));
+}
+
+static void add_v6(struct tg_addresses *a, struct in6_addr address, uint16_t port)
+{
+    struct sockaddr_in6 v6 = {
+        .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = address};
+
+    add(a, &v6, sizeof(v6));
 }
 
 void tg_addresses_literal(struct tg_addresses *a, const struct tg_upstream_server *o)
@@ -19,33 +36,17 @@ void tg_addresses_literal(struct tg_addresses *a, const struct tg_upstream_serve
     socklen_t len = tg_address_make(o->host, o->port, &address);
 
     if (len > 0)
-        tg_addresses_add(a, (struct sockaddr *)&address, len);
+        add(a, &address, len);
 }
 
-void tg_addresses_interleave(struct tg_addresses *a)
+void tg_addresses_resolved(struct tg_addresses *a, const struct tg_name_addresses *found,
+                           uint16_t port)
 {
-    struct tg_addresses in = *a;
-    bool used[TG_MAX_ADDRESSES] = {false};
-    sa_family_t last = AF_UNSPEC;
-
     a->n = 0;
-    while (a->n < in.n) {
-        unsigned next = in.n;
-
-        for (unsigned i = 0; i < in.n; i++) {
-            if (used[i])
-                continue;
-            if (next == in.n)
-                next = i; /* of either family, if the other one has no more */
-            if (in.address[i].ss_family != last) {
-                next = i;
-                break;
-            }
-        }
-        CHECK(next < in.n);
-        used[next] = true;
-        last = in.address[next].ss_family;
-        a->address[a->n] = in.address[next];
-        a->len[a->n++] = in.len[next];
+    for (unsigned i = 0; i < found->nv4 || i < found->nv6; i++) {
+        if (i < found->nv4)
+            add_v4(a, found->v4[i], port);
+        if (i < found->nv6)
+            add_v6(a, found->v6[i], port);
     }
 }

@@ -3,6 +3,7 @@
 #define TG_UPSTREAM_ADDRESSES_H
 
 #include "base/address.h"
+#include "net/name_files.h"
 #include "settings/settings.h"
 
 enum { TG_MAX_ADDRESSES = 8 };
@@ -13,14 +14,13 @@ struct tg_addresses {
     unsigned n;
 };
 
-/* Appends an IPv4 or IPv6 address; what does not fit, or is of another family, is left out. */
-void tg_addresses_add(struct tg_addresses *a, const struct sockaddr *address, socklen_t len);
-
 /* Appends the address an origin's host is, when it is one. */
 void tg_addresses_literal(struct tg_addresses *a, const struct tg_upstream_server *o);
 
-/* Makes the families take turns, beginning with the first address's: when one of the two leads
- * nowhere, the second attempt is of the other (RFC 8305 section 4). The order within each stays. */
-void tg_addresses_interleave(struct tg_addresses *a);
+/* Sets the addresses to those of a name, the families taking turns and IPv4 first: when one of them
+ * leads nowhere, the second attempt is of the other (RFC 8305 section 4). What does not fit is left
+ * out. */
+void tg_addresses_resolved(struct tg_addresses *a, const struct tg_name_addresses *found,
+                           uint16_t port);
 
 #endif

@@ -4,9 +4,6 @@
 #include "upstream/internal.h"
 
 #include <errno.h>
-#include <event2/dns.h>
-#include <event2/util.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -14,29 +11,8 @@
 #include <unistd.h>
 
 static void next_address(struct tg_upstream_conn *p);
-static void origin_failed(struct tg_upstream_conn *p, enum tg_error error, const char *why);
 
-/* --- names --- */
-
-/* Takes what a query found. A name that cannot be resolved now keeps the addresses it had. */
-static bool learn(struct tg_upstream_conn *p, int result, const struct evutil_addrinfo *list)
-{
-    struct tg_upstream_server_state *home = p->home;
-    struct tg_upstream *u = p->upstream;
-
-    home->valid_until = tg_loop_now(u->all->loop) + (uint64_t)u->conf->resolve_valid;
-    if (result != 0) {
-        if (home->addresses.n > 0)
-            tg_log(TG_LOG_WARN, "upstream", "%.*s: %s; the addresses of before go on",
-                   TG_STR_ARG(p->origin->host), evutil_gai_strerror(result));
-        return home->addresses.n > 0;
-    }
-    home->addresses.n = 0;
-    for (const struct evutil_addrinfo *a = list; a != NULL; a = a->ai_next)
-        tg_addresses_add(&home->addresses, a->ai_addr, (socklen_t)a->ai_addrlen);
-    tg_addresses_interleave(&home->addresses);
-    return home->addresses.n > 0;
-}
+/* --- addresses --- */
 
 static void forget_addresses(struct tg_upstream_conn *p)
 {
@@ -44,8 +20,8 @@ static void forget_addresses(struct tg_upstream_conn *p)
     p->addresses = NULL;
 }
 
-/* Takes a copy: another peer may learn others meanwhile. */
-static void try_addresses(struct tg_upstream_conn *p)
+/* Takes a copy: others may be found meanwhile. */
+void tg_upstream_conn_try(struct tg_upstream_conn *p)
 {
     forget_addresses(p);
     p->addresses = malloc(sizeof(*p->addresses));
@@ -55,103 +31,26 @@ static void try_addresses(struct tg_upstream_conn *p)
     next_address(p);
 }
 
-static void on_resolved(int result, struct evutil_addrinfo *list, void *arg)
+/* While there are others to try, one attempt (a look-up, an
+ * address) gets its share of the time that is left; the last one
+ * has the owner's own deadline. */
+static void limit_attempt(struct tg_upstream_conn *p, unsigned addresses)
 {
-    struct tg_upstream_conn *p = arg;
-    char why[160];
-    bool ok;
+    unsigned others = addresses + tg_upstream_conn_untried(p);
+    uint64_t now = tg_loop_now(p->upstream->all->loop);
 
-    CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
-    p->query = NULL;
-    if (result == EVUTIL_EAI_CANCEL) { /* tg_upstream_conn_end() left the peer to us */
-        p->magic = 0;
-        free(p);
-        return;
-    }
-    ok = learn(p, result, list);
-    if (list != NULL)
-        evutil_freeaddrinfo(list);
-    if (ok) {
-        try_addresses(p);
-        return;
-    }
-    snprintf(why, sizeof(why), "%.*s: %s", TG_STR_ARG(p->origin->host),
-             result != 0 ? evutil_gai_strerror(result) : "the name has no address");
-    origin_failed(p, TG_E_UPSTREAM_RESOLVE, why);
-}
-
-/* The name's own record: its addresses hold no longer than it says (RFC 1035 section 3.2.1). Names
- * of /etc/hosts, and those with IPv6 addresses alone, have no such record. */
-static void on_record(int result, char type, int count, int ttl, void *addresses, void *arg)
-{
-    struct tg_upstream_server_state *home = arg;
-
-    (void)type, (void)addresses;
-    if (result == DNS_ERR_NONE && count > 0)
-        home->ttl_until = tg_clock_mono_now() + (uint64_t)(ttl > 1 ? ttl : 1) * 1000000;
-}
-
-/* libevent tells the addresses of both families without a time, and a time for one family alone. */
-static void ask_for_record(struct tg_upstream_conn *p)
-{
-    p->home->ttl_until = UINT64_MAX;
-    if (p->upstream->conf->resolve_valid > 0)
-        (void)evdns_base_resolve_ipv4(p->upstream->all->dns, p->origin->host.p, 0, on_record,
-                                      p->home);
-}
-
-static bool is_fresh(const struct tg_upstream_server_state *home, uint64_t now)
-{
-    return home->addresses.n > 0 && home->valid_until > now && home->ttl_until > now;
-}
-
-static void query(struct tg_upstream_conn *p)
-{
-    struct tg_upstreams *all = p->upstream->all;
-    struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
-    struct evdns_getaddrinfo_request *pending;
-    char port[8];
-
-    if (all->dns == NULL)
-        all->dns = evdns_base_new(all->loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
-                                                       EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (all->dns == NULL) {
-        origin_failed(p, TG_E_UPSTREAM_RESOLVE, "/etc/resolv.conf names no usable server");
-        return;
-    }
-    p->state = TG_UPSTREAM_CONN_RESOLVING;
-    snprintf(port, sizeof(port), "%u", p->origin->port);
-    ask_for_record(p);
-    /* May call back before it returns, and the peer may be gone then: it returns NULL. */
-    pending = evdns_getaddrinfo(all->dns, p->origin->host.p, port, &hints, on_resolved, p);
-    if (pending != NULL)
-        p->query = pending;
-}
-
-/* Queries whose connections are gone were cancelled; their last callbacks free what they hold. */
-void tg_upstreams_end_dns(struct tg_upstreams *all)
-{
-    if (all->dns == NULL)
-        return;
-    evdns_base_free(all->dns, 1);
-    all->dns = NULL;
-    tg_loop_poll(all->loop);
+    if (others > 0 && p->deadline > now)
+        tg_timer_set(&p->timer, now, (int64_t)((p->deadline - now) / (others + 1)));
 }
 
 void tg_upstream_conn_begin(struct tg_upstream_conn *p)
 {
-    struct tg_upstream_server_state *home = p->home;
-
-    CHECK(home != NULL && p->owner != NULL);
+    CHECK(p->home != NULL && p->owner != NULL);
     snprintf(p->address, sizeof(p->address), "%.*s", (int)sizeof(p->address) - 1, p->origin->text);
-    if (p->origin->literal && home->addresses.n == 0)
-        tg_addresses_literal(&home->addresses, p->origin);
-    if (!p->origin->literal && !is_fresh(home, tg_loop_now(p->upstream->all->loop))) {
-        query(p);
-        return;
-    }
-    try_addresses(p);
+    if (tg_upstream_conn_await_addresses(p))
+        limit_attempt(p, 0);
+    else
+        tg_upstream_conn_try(p);
 }
 
 /* --- TCP and TLS --- */
@@ -174,7 +73,8 @@ void tg_upstream_conn_fail(struct tg_upstream_conn *p, enum tg_error error, cons
 }
 
 /* A server failed: the next one, or the end of it. */
-static void origin_failed(struct tg_upstream_conn *p, enum tg_error error, const char *why)
+void tg_upstream_conn_server_failed(struct tg_upstream_conn *p, enum tg_error error,
+                                    const char *why)
 {
     tg_upstream_conn_judge(p, error);
     if (tg_upstream_conn_move(p))
@@ -195,18 +95,7 @@ static void address_failed(struct tg_upstream_conn *p, enum tg_error error, cons
     if (p->next < p->addresses->n)
         next_address(p);
     else
-        origin_failed(p, error, text);
-}
-
-/* While there are others to try, one attempt gets its share of the time that is left; the last one
- * has the owner's own deadline. */
-static void limit_attempt(struct tg_upstream_conn *p)
-{
-    unsigned others = p->addresses->n - p->next + tg_upstream_conn_untried(p);
-    uint64_t now = tg_loop_now(p->upstream->all->loop);
-
-    if (others > 0 && p->deadline > now)
-        tg_timer_set(&p->timer, now, (int64_t)((p->deadline - now) / (others + 1)));
+        tg_upstream_conn_server_failed(p, error, text);
 }
 
 static void ready(struct tg_upstream_conn *p)
@@ -367,22 +256,27 @@ static void next_address(struct tg_upstream_conn *p)
         address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(errno));
         return;
     }
-    limit_attempt(p);
+    limit_attempt(p, p->addresses->n - p->next);
     tg_socket_await_write(&p->wire);
 }
 
 /* --- the end, and deadlines --- */
 
-bool tg_upstream_conn_disconnect(struct tg_upstream_conn *p)
+void tg_upstream_conn_disconnect(struct tg_upstream_conn *p)
 {
-    struct evdns_getaddrinfo_request *pending = p->query;
-
     close_socket(p);
     forget_addresses(p);
-    if (pending == NULL)
-        return true;
-    evdns_getaddrinfo_cancel(pending); /* calls on_resolved(), which frees the peer */
-    return false;
+}
+
+/* The look-up goes on for others. */
+static void not_resolved(struct tg_upstream_conn *p)
+{
+    char why[TG_NAME_TEXT + 64];
+
+    tg_upstream_queue_remove(&p->home->waiting, p);
+    p->state = TG_UPSTREAM_CONN_CONNECTING; /* in no queue any more */
+    snprintf(why, sizeof(why), "%.*s: not resolved in time", TG_NAME_TEXT, p->origin->host.p);
+    tg_upstream_conn_server_failed(p, TG_E_UPSTREAM_RESOLVE, why);
 }
 
 void tg_upstream_conn_on_deadline(void *owner)
@@ -394,6 +288,8 @@ void tg_upstream_conn_on_deadline(void *owner)
         tg_upstream_conn_end(&p);
     else if (p->state == TG_UPSTREAM_CONN_FAILED)
         p->events->on_failed(p->owner, p->error, p->why);
+    else if (p->state == TG_UPSTREAM_CONN_RESOLVING)
+        not_resolved(p);
     else if (p->state == TG_UPSTREAM_CONN_CONNECTING || p->state == TG_UPSTREAM_CONN_HANDSHAKE)
         address_failed(p, TG_E_CONNECT_TIMEOUT, "no answer in time");
 }

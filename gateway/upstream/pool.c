@@ -155,28 +155,44 @@ static bool is_full(const struct tg_upstream *u)
     return u->conf->max_connections > 0 && u->nopen >= (unsigned)u->conf->max_connections;
 }
 
+void tg_upstream_queue_init(struct tg_upstream_queue *q)
+{
+    q->first = NULL;
+    q->last = &q->first;
+}
+
+void tg_upstream_queue_add(struct tg_upstream_queue *q, struct tg_upstream_conn *p)
+{
+    p->sibling = NULL;
+    *q->last = p;
+    q->last = &p->sibling;
+}
+
+void tg_upstream_queue_remove(struct tg_upstream_queue *q, struct tg_upstream_conn *p)
+{
+    struct tg_upstream_conn **at = &q->first;
+
+    while (*at != p) {
+        CHECK(*at != NULL);
+        at = &(*at)->sibling;
+    }
+    *at = p->sibling;
+    p->sibling = NULL;
+    if (q->last == &p->sibling)
+        q->last = at;
+}
+
 static void enqueue(struct tg_upstream *u, struct tg_upstream_conn *p)
 {
     p->state = TG_UPSTREAM_CONN_PENDING;
-    p->sibling = NULL;
-    *u->last_pending = p;
-    u->last_pending = &p->sibling;
+    tg_upstream_queue_add(&u->pending, p);
     u->npending++;
 }
 
 static void leave_queue(struct tg_upstream_conn *p)
 {
-    struct tg_upstream *u = p->upstream;
-
-    for (struct tg_upstream_conn **at = &u->pending; *at != NULL; at = &(*at)->sibling)
-        if (*at == p) {
-            *at = p->sibling;
-            if (u->last_pending == &p->sibling)
-                u->last_pending = at;
-            u->npending--;
-            return;
-        }
-    TG_UNREACHABLE();
+    tg_upstream_queue_remove(&p->upstream->pending, p);
+    p->upstream->npending--;
 }
 
 static void start(struct tg_upstream_conn *p, struct tg_upstream_server_state *home)
@@ -191,7 +207,7 @@ static void start(struct tg_upstream_conn *p, struct tg_upstream_server_state *h
 /* The oldest of the queue gets an idle connection, or makes its own. */
 static void serve_one(struct tg_upstream *u)
 {
-    struct tg_upstream_conn *p = u->pending;
+    struct tg_upstream_conn *p = u->pending.first;
     struct tg_upstream_conn *idle = p->retry ? NULL : take_any_idle(u);
 
     CHECK(p->owner != NULL);
@@ -212,8 +228,9 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     struct tg_upstream *u = arg;
 
     (void)fd, (void)what;
-    while (u->pending != NULL && (u->nidle > 0 || !is_full(u))) {
-        if (u->pending->retry && is_full(u)) { /* wants a connection of its own: an idle one goes */
+    while (u->pending.first != NULL && (u->nidle > 0 || !is_full(u))) {
+        if (u->pending.first->retry &&
+            is_full(u)) { /* wants a connection of its own: an idle one goes */
             struct tg_upstream_conn *old = take_any_idle(u);
 
             tg_upstream_conn_end(&old);
@@ -348,6 +365,8 @@ void tg_upstream_conn_end(struct tg_upstream_conn **peer)
         leave_pool(p);
     else if (p->state == TG_UPSTREAM_CONN_PENDING)
         leave_queue(p);
+    else if (p->state == TG_UPSTREAM_CONN_RESOLVING)
+        tg_upstream_queue_remove(&p->home->waiting, p);
     end_retry(p);
     tg_timer_end(&p->timer);
     tg_buf_end(&p->in);
@@ -358,10 +377,9 @@ void tg_upstream_conn_end(struct tg_upstream_conn **peer)
     u->nopen -= p->home != NULL;
     p->owner = NULL;
     wake(u);
-    if (tg_upstream_conn_disconnect(p)) {
-        p->magic = 0;
-        free(p);
-    }
+    tg_upstream_conn_disconnect(p);
+    p->magic = 0;
+    free(p);
 }
 
 /* --- all of them --- */
@@ -374,11 +392,14 @@ static struct tg_upstream *open_one(struct tg_upstreams *all, const struct tg_up
     CHECK(u != NULL && c->norigins > 0 && c->norigins <= TG_MAX_ORIGINS);
     u->all = all;
     u->conf = c;
-    u->last_pending = &u->pending;
+    tg_upstream_queue_init(&u->pending);
     u->origins = calloc(c->norigins, sizeof(*u->origins));
     CHECK(u->origins != NULL);
-    for (const struct tg_upstream_server *o = c->origins; o != NULL; o = o->next)
-        u->origins[i++].origin = o;
+    for (const struct tg_upstream_server *o = c->origins; o != NULL; o = o->next, i++) {
+        u->origins[i].upstream = u;
+        u->origins[i].origin = o;
+        tg_upstream_queue_init(&u->origins[i].waiting);
+    }
     CHECK(i == c->norigins);
     CHECK(event_assign(&u->wake, u->all->loop->base, -1, 0, on_wake, u) == 0);
     return u;
@@ -388,6 +409,7 @@ void tg_upstreams_open(struct tg_upstreams *all, struct tg_loop *loop,
                        const struct tg_upstream_conf *conf)
 {
     all->loop = loop;
+    all->resolver = tg_resolver_new(loop->base, "/etc/resolv.conf", "/etc/hosts");
     for (; conf != NULL; conf = conf->next) {
         struct tg_upstream *u = open_one(all, conf);
 
@@ -409,15 +431,18 @@ void tg_upstreams_close_idle(struct tg_upstreams *all)
 
 void tg_upstreams_end(struct tg_upstreams *all)
 {
-    tg_upstreams_end_dns(all); /* its last callbacks may still tell upstreams something */
     tg_upstreams_close_idle(all);
     while (all->first != NULL) {
         struct tg_upstream *u = all->first;
 
-        CHECK(u->pending == NULL);
+        CHECK(u->pending.first == NULL);
         all->first = u->next;
         event_del(&u->wake);
+        for (unsigned i = 0; i < u->conf->norigins; i++)
+            tg_upstream_server_end(&u->origins[i]);
         free(u->origins);
         free(u);
     }
+    tg_resolver_end(all->resolver);
+    all->resolver = NULL;
 }

@@ -4,19 +4,19 @@
  * that is it does not know. Runtime state is per worker.
  *
  *   pool.c     which server, the pool, limits, health
- *   connect.c  one connection from its name to its handshake
+ *   names.c    the addresses of servers, and who waits for them
+ *   connect.c  one connection from its addresses to its handshake
  */
 #ifndef TG_UPSTREAM_H
 #define TG_UPSTREAM_H
 
 #include "net/loop.h"
+#include "net/resolver.h"
 #include "net/socket.h"
 #include "net/timer.h"
 #include "settings/settings.h"
 #include "upstream/addresses.h"
 
-struct evdns_base;
-struct evdns_getaddrinfo_request;
 struct tg_upstream;
 struct tg_upstream_server_state;
 
@@ -33,7 +33,7 @@ enum tg_upstream_conn_state {
 /* What one worker has of all upstreams. */
 struct tg_upstreams {
     struct tg_loop *loop;
-    struct evdns_base *dns; /* made when a name has to be resolved */
+    struct tg_resolver *resolver;
     struct tg_upstream *first;
     unsigned live; /* connections, zero when all has ended in order */
 };
@@ -67,8 +67,7 @@ struct tg_upstream_conn {
     struct tg_timer timer; /* idle: keepalive_timeout; connecting: of one attempt among several */
     enum tg_upstream_conn_state state;
     const struct tg_upstream_conn_events *events;
-    void *owner;                             /* NULL while idle */
-    struct evdns_getaddrinfo_request *query; /* while resolving */
+    void *owner;                    /* NULL while idle */
     struct tg_addresses *addresses; /* owned; to try, next being the one to come; NULL: connected */
     unsigned next;
     uint64_t deadline;   /* of all attempts together, monotonic: connect_timeout */
@@ -80,7 +79,7 @@ struct tg_upstream_conn {
     uint64_t requests;   /* served */
     struct tg_buf in;    /* a partial response head */
     char address[TG_ADDRESS_TEXT];    /* "10.0.0.1:443", for logs */
-    struct tg_upstream_conn *sibling; /* in the pool, or in the queue */
+    struct tg_upstream_conn *sibling; /* in the pool, or in a queue */
 };
 
 /* Makes the runtime state of the upstreams of `conf` (a list, outlives it) in a zeroed *all. */
