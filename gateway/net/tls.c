@@ -81,21 +81,70 @@ SSL_CTX *tg_tls_new_ctx(const SSL_METHOD *method)
     return ctx;
 }
 
+/* What the blocks of a PEM file are, in words. */
+static const struct {
+    const char *label, *words;
+} pem_kinds[] = {
+    {PEM_STRING_PKCS8, "it is encrypted; write it again without a pass phrase"},
+    {PEM_STRING_PKCS8INF, TG_TLS_KEY},
+    {PEM_STRING_ECPRIVATEKEY, TG_TLS_KEY},
+    {PEM_STRING_RSA, TG_TLS_KEY},
+    {PEM_STRING_X509, TG_TLS_CERTIFICATE},
+    {PEM_STRING_X509_TRUSTED, TG_TLS_CERTIFICATE},
+    {PEM_STRING_X509_CRL, TG_TLS_CRL},
+    {PEM_STRING_X509_REQ, "it is a request for a certificate"},
+    {PEM_STRING_PUBLIC, "it is a public key"},
+};
+
+static const char *words_of_block(const char *label, const char *header)
+{
+    if (strstr(header, "ENCRYPTED") != NULL)
+        return pem_kinds[0].words;
+    for (size_t i = 0; i < sizeof(pem_kinds) / sizeof(*pem_kinds); i++)
+        if (strcmp(label, pem_kinds[i].label) == 0)
+            return pem_kinds[i].words;
+    return NULL;
+}
+
+/* What the first block that is known by its label is, in words; NULL: there is none. */
+static const char *look_into(const char *file)
+{
+    BIO *in = BIO_new_file(file, "r");
+    const char *words = NULL;
+    char *label, *header;
+    unsigned char *data;
+    long n;
+
+    while (in != NULL && words == NULL && PEM_read_bio(in, &label, &header, &data, &n) == 1) {
+        words = words_of_block(label, header);
+        OPENSSL_free(label);
+        OPENSSL_free(header);
+        OPENSSL_clear_free(data, (size_t)n);
+    }
+    BIO_free(in);
+    return words;
+}
+
+const char *tg_tls_file_error(const char *file, const char *wanted)
+{
+    const char *error = tg_tls_error_text(), *found = look_into(file);
+
+    ERR_clear_error();
+    return found == NULL || strcmp(found, wanted) == 0 ? error : found;
+}
+
 const char *tg_tls_use_pair(SSL_CTX *ctx, const char *certificate, const char *key,
                             struct tg_arena *arena)
 {
-    const char *what = NULL, *file = certificate;
-
     ERR_clear_error();
-    if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1) {
-        what = "certificate";
-    } else if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 &&
-               ERR_GET_REASON(ERR_peek_last_error()) != X509_R_KEY_VALUES_MISMATCH) {
-        what = "key";
-        file = key;
-    }
-    if (what != NULL)
-        return tg_arena_printf(arena, "the %s \"%s\": %s", what, file, tg_tls_error_text()).p;
+    if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1)
+        return tg_arena_printf(arena, "the certificate \"%s\": %s", certificate,
+                               tg_tls_file_error(certificate, TG_TLS_CERTIFICATE))
+            .p;
+    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 &&
+        ERR_GET_REASON(ERR_peek_last_error()) != X509_R_KEY_VALUES_MISMATCH)
+        return tg_arena_printf(arena, "the key \"%s\": %s", key, tg_tls_file_error(key, TG_TLS_KEY))
+            .p;
     if (SSL_CTX_check_private_key(ctx) == 1)
         return NULL;
     ERR_clear_error();
@@ -118,7 +167,7 @@ bool tg_tls_load_crl(SSL_CTX *ctx, const char *file)
 static const char *load_files(SSL_CTX *ctx, const struct tg_upstream_conf *conf,
                               struct tg_arena *arena)
 {
-    const char *directive = "tls_ca", *file = "the system's CA files";
+    const char *directive = "tls_ca", *file = "the system's CA files", *wanted = TG_TLS_CERTIFICATE;
     bool ok = conf->tls_ca.n == 0 ? SSL_CTX_set_default_verify_paths(ctx) == 1
                                   : SSL_CTX_load_verify_file(ctx, conf->tls_ca.p) == 1;
 
@@ -126,6 +175,7 @@ static const char *load_files(SSL_CTX *ctx, const struct tg_upstream_conf *conf,
         file = conf->tls_ca.p;
     if (ok && conf->tls_crl.n > 0) {
         directive = "tls_crl";
+        wanted = TG_TLS_CRL;
         file = conf->tls_crl.p;
         ok = tg_tls_load_crl(ctx, file);
     }
@@ -135,7 +185,9 @@ static const char *load_files(SSL_CTX *ctx, const struct tg_upstream_conf *conf,
     }
     if (ok)
         return NULL;
-    return tg_arena_printf(arena, "\"%s\" as its %s: %s", file, directive, tg_tls_error_text()).p;
+    return tg_arena_printf(arena, "\"%s\" as its %s: %s", file, directive,
+                           tg_tls_file_error(file, wanted))
+        .p;
 }
 
 static SSL_CTX *new_client_ctx(void)

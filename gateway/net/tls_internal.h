@@ -31,6 +31,15 @@ int tg_tls_on_verify(int ok, X509_STORE_CTX *store);
  * afterwards. */
 const char *tg_tls_error_text(void);
 
+/* What a PEM file may be that is wanted. */
+#define TG_TLS_KEY         "it is a private key"
+#define TG_TLS_CERTIFICATE "it is a certificate"
+#define TG_TLS_CRL         "it is a certificate revocation list"
+
+/* Why a PEM file could not be used as what was `wanted` (one of the above): what it is instead, or
+ * OpenSSL's error. Static text; the error queue is empty afterwards. */
+const char *tg_tls_file_error(const char *file, const char *wanted);
+
 /* "2026-01-02" with its NUL. */
 void tg_tls_date(const ASN1_TIME *time, char out[11]);
 
@@ -49,12 +58,12 @@ struct tg_tls_staple;
  * tg_tls_staple_end(). */
 struct tg_tls_staple *tg_tls_staple_read(const char *file, const char **why);
 
-/*
- * From now on the context, which it must outlive, hands the response out with its certificate until
- * it expires. False when it is not about that certificate. `words` gets what is wrong with it
- * nevertheless, or "".
- */
-bool tg_tls_staple_use(struct tg_tls_staple *s, SSL_CTX *ctx, char words[TG_TLS_STAPLE_WORDS]);
+/* False when the response is not about that certificate. `words` gets what is wrong with it
+ * nevertheless, or "". */
+bool tg_tls_staple_fits(struct tg_tls_staple *s, const X509 *leaf, char words[TG_TLS_STAPLE_WORDS]);
+
+/* Hands the response out, until it expires: what OpenSSL's status callback returns. */
+int tg_tls_staple_give(const struct tg_tls_staple *s, SSL *ssl);
 
 /* Frees it; NULL is fine. */
 void tg_tls_staple_end(struct tg_tls_staple *s);

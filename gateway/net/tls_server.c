@@ -9,7 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SERVER_MAGIC = 0x746c7373, READ_AHEAD = 2 * TG_TLS_RECORD, MAX_NAME = 127 };
+enum {
+    SERVER_MAGIC = 0x746c7373,
+    READ_AHEAD = 2 * TG_TLS_RECORD,
+    MAX_NAME = 127,
+    MAX_SAMPLE = 300
+};
 
 /* TLS 1.2 only with forward secrecy and authenticated encryption (RFC 9325 section 4.2); TLS 1.3
  * has nothing else. */
@@ -19,6 +24,8 @@ static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 struct pair {
     SSL_CTX *ctx;
     X509 *leaf;                   /* the context's own */
+    int type;                     /* of its key, an EVP_PKEY_ number */
+    const char *file;             /* the settings' */
     struct tg_tls_staple *staple; /* owned; NULL: none */
 };
 
@@ -31,23 +38,127 @@ struct tg_tls_server {
 
 /* --- names --- */
 
+/* A certificate is about the names in its subjectAltName alone (RFC 9110 section 4.3.4). */
+static bool has_name(const struct pair *p, const char *name)
+{
+    return X509_check_host(p->leaf, name, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
+}
+
+/* A name a client may ask for that a name of a certificate stands for. */
+static void write_sample(const ASN1_STRING *dns, char out[MAX_SAMPLE])
+{
+    const char *text = (const char *)ASN1_STRING_get0_data(dns);
+    int n = ASN1_STRING_length(dns);
+    bool wild = n > 1 && *text == '*';
+
+    snprintf(out, MAX_SAMPLE, "%s%.*s", wild ? "any-of-the-names" : "", wild ? n - 1 : n,
+             wild ? text + 1 : text);
+}
+
+/* Calls `test` for the names of a certificate until one passes. */
+static bool any_name(const struct pair *p,
+                     bool (*test)(void *arg, const char *name, const ASN1_STRING *address),
+                     void *arg)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(p->leaf, NID_subject_alt_name, NULL, NULL);
+    char sample[MAX_SAMPLE];
+    bool passed = false;
+
+    for (int i = 0; !passed && i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        if (name->type == GEN_DNS) {
+            write_sample(name->d.dNSName, sample);
+            passed = test(arg, sample, NULL);
+        } else if (name->type == GEN_IPADD) {
+            passed = test(arg, NULL, name->d.iPAddress);
+        }
+    }
+    GENERAL_NAMES_free(names);
+    return passed;
+}
+
+static bool is_about(void *arg, const char *name, const ASN1_STRING *address)
+{
+    const struct pair *p = arg;
+
+    return name != NULL ? has_name(p, name)
+                        : X509_check_ip(p->leaf, ASN1_STRING_get0_data(address),
+                                        (size_t)ASN1_STRING_length(address), 0) == 1;
+}
+
+/* True when a pair serves who asks for `name`; NULL: who asks for none, or for one nobody has, gets
+ * the first certificate or one that shares a name with it. */
+static bool serves(const struct tg_tls_server *s, struct pair *p, const char *name)
+{
+    if (name != NULL)
+        return has_name(p, name);
+    return p == &s->pairs[0] || any_name(&s->pairs[0], is_about, p);
+}
+
+/* The first pair with a kind of key (0: any) that serves a name, or NULL. */
+static struct pair *first_for(const struct tg_tls_server *s, const char *name, int type)
+{
+    for (unsigned i = 0; i < s->npairs; i++)
+        if ((type == 0 || s->pairs[i].type == type) && serves(s, &s->pairs[i], name))
+            return &s->pairs[i];
+    return NULL;
+}
+
+/* Puts the first certificate of every other kind of key beside the one of the context: OpenSSL
+ * takes the one the client can check. */
+static void add_other_kinds(const struct tg_tls_server *s, SSL *ssl, const struct pair *first,
+                            const char *name)
+{
+    for (unsigned i = 0; i < s->npairs; i++) {
+        const struct pair *p = &s->pairs[i];
+        STACK_OF(X509) *chain = NULL;
+
+        if (p->type == first->type || first_for(s, name, p->type) != p)
+            continue;
+        SSL_CTX_get0_chain_certs(p->ctx, &chain);
+        CHECK(SSL_use_cert_and_key(ssl, p->leaf, SSL_CTX_get0_privatekey(p->ctx), chain, 0) == 1);
+    }
+}
+
 /* RFC 6066 section 3: a name nobody has gets the first certificate; the client decides. */
 static int on_server_name(SSL *ssl, int *alert, void *arg)
 {
     const struct tg_tls_server *s = arg;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const struct pair *first = name != NULL ? first_for(s, name, 0) : NULL;
 
     (void)alert;
     CHECK_MAGIC(s, SERVER_MAGIC);
-    if (name == NULL)
-        return SSL_TLSEXT_ERR_NOACK;
-    for (unsigned i = 0; i < s->npairs; i++)
-        if (X509_check_host(s->pairs[i].leaf, name, 0, 0, NULL) == 1) {
-            if (i > 0)
-                CHECK(SSL_set_SSL_CTX(ssl, s->pairs[i].ctx) != NULL);
-            return SSL_TLSEXT_ERR_OK;
-        }
-    return SSL_TLSEXT_ERR_NOACK;
+    if (first == NULL)
+        name = NULL;
+    else if (first != &s->pairs[0])
+        CHECK(SSL_set_SSL_CTX(ssl, first->ctx) != NULL);
+    if (s->npairs > 1)
+        add_other_kinds(s, ssl, first != NULL ? first : &s->pairs[0], name);
+    return first != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* A pair, and who is asked before it. */
+struct place_in_line {
+    const struct tg_tls_server *server;
+    const struct pair *pair;
+};
+
+static bool is_served(void *arg, const char *name, const ASN1_STRING *address)
+{
+    const struct place_in_line *place = arg;
+
+    (void)address; /* nobody asks for one */
+    return name != NULL && first_for(place->server, name, place->pair->type) == place->pair;
+}
+
+/* False when each client that could use the pair is served by another one. */
+static bool is_of_use(const struct tg_tls_server *s, const struct pair *p)
+{
+    struct place_in_line place = {s, p};
+
+    return first_for(s, NULL, p->type) == p || any_name(p, is_served, &place);
 }
 
 /* RFC 7301: who offers protocols, and not ours, is told so. */
@@ -63,6 +174,20 @@ static int on_protocols(SSL *ssl, const unsigned char **out, unsigned char *n,
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
+}
+
+/* RFC 8446 section 4.4.2.1, and the same before it: who asks gets the response about the
+ * certificate that was chosen. */
+static int on_status(SSL *ssl, void *arg)
+{
+    const struct tg_tls_server *s = arg;
+    const X509 *chosen = SSL_get_certificate(ssl);
+
+    CHECK_MAGIC(s, SERVER_MAGIC);
+    for (unsigned i = 0; i < s->npairs; i++)
+        if (s->pairs[i].leaf == chosen && s->pairs[i].staple != NULL)
+            return tg_tls_staple_give(s->pairs[i].staple, ssl);
+    return SSL_TLSEXT_ERR_NOACK;
 }
 
 /* --- tickets --- */
@@ -159,8 +284,17 @@ static void set_versions(SSL_CTX *ctx, int protocols)
                                                                            : TLS1_2_VERSION) == 1);
 }
 
-/* NULL, or the directive whose file cannot be used. */
-static const char *trust_clients(SSL_CTX *ctx, const struct tg_server_conf *conf)
+static const char *cannot_use(const char *directive, struct tg_str file, const char *wanted,
+                              struct tg_arena *arena)
+{
+    return tg_arena_printf(arena, "cannot use the file of \"%s\": %s", directive,
+                           tg_tls_file_error(file.p, wanted))
+        .p;
+}
+
+/* NULL, or the sentence about a file that cannot be used. */
+static const char *trust_clients(SSL_CTX *ctx, const struct tg_server_conf *conf,
+                                 struct tg_arena *arena)
 {
     STACK_OF(X509_NAME) * names;
 
@@ -172,12 +306,14 @@ static const char *trust_clients(SSL_CTX *ctx, const struct tg_server_conf *conf
                            : SSL_VERIFY_PEER,
                        tg_tls_on_verify);
     if (SSL_CTX_load_verify_file(ctx, conf->tls_client_ca.p) != 1)
-        return "tls_client_ca";
+        return cannot_use("tls_client_ca", conf->tls_client_ca, TG_TLS_CERTIFICATE, arena);
     names = SSL_load_client_CA_file(conf->tls_client_ca.p);
     if (names == NULL)
-        return "tls_client_ca";
+        return cannot_use("tls_client_ca", conf->tls_client_ca, TG_TLS_CERTIFICATE, arena);
     SSL_CTX_set_client_CA_list(ctx, names); /* takes it over */
-    return conf->crl.n == 0 || tg_tls_load_crl(ctx, conf->crl.p) ? NULL : "ssl_crl";
+    if (conf->crl.n == 0 || tg_tls_load_crl(ctx, conf->crl.p))
+        return NULL;
+    return cannot_use("ssl_crl", conf->crl, TG_TLS_CRL, arena);
 }
 
 static SSL_CTX *new_ctx(struct tg_tls_server *s, const struct tg_server_conf *conf)
@@ -228,13 +364,26 @@ static const char *load(struct tg_tls_server *s, const struct tg_server_conf *co
         if (why != NULL)
             return tg_arena_printf(arena, "cannot use %s", why).p;
         pair->leaf = SSL_CTX_get0_certificate(pair->ctx);
+        pair->type = EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(pair->ctx));
+        pair->file = c->path.p;
         look_at_dates(pair->leaf, arena, c->path.p, warn, arg);
-        why = trust_clients(pair->ctx, conf);
+        why = trust_clients(pair->ctx, conf, arena);
         if (why != NULL)
-            return tg_arena_printf(arena, "cannot use the file of \"%s\": %s", why,
-                                   tg_tls_error_text())
-                .p;
+            return why;
     }
+    return NULL;
+}
+
+/* NULL, or a sentence about a certificate nobody would ever get. */
+static const char *look_for_useless(const struct tg_tls_server *s, struct tg_arena *arena)
+{
+    for (unsigned i = 0; i < s->npairs; i++)
+        if (!is_of_use(s, &s->pairs[i]))
+            return tg_arena_printf(arena,
+                                   "the certificate \"%s\" can never be used: an earlier one with "
+                                   "such a key has all the names it has",
+                                   s->pairs[i].file)
+                .p;
     return NULL;
 }
 
@@ -249,7 +398,7 @@ static const char *staple(struct tg_tls_server *s, const char *file, struct tg_a
     if (one == NULL)
         return tg_arena_printf(arena, "cannot use \"%s\" as ssl_stapling_file: %s", file, why).p;
     for (unsigned i = 0; i < s->npairs; i++)
-        if (s->pairs[i].staple == NULL && tg_tls_staple_use(one, s->pairs[i].ctx, words)) {
+        if (s->pairs[i].staple == NULL && tg_tls_staple_fits(one, s->pairs[i].leaf, words)) {
             s->pairs[i].staple = one;
             if (words[0] != '\0')
                 warn(arg, tg_arena_printf(arena, "the OCSP response \"%s\" %s", file, words).p);
@@ -269,6 +418,9 @@ static const char *load_staples(struct tg_tls_server *s, const struct tg_server_
 
     for (const struct tg_path *p = conf->staples; p != NULL && why == NULL; p = p->next)
         why = staple(s, p->path.p, arena, warn, arg);
+    for (unsigned i = 0; conf->staples != NULL && i < s->npairs; i++)
+        CHECK(SSL_CTX_set_tlsext_status_cb(s->pairs[i].ctx, on_status) == 1 &&
+              SSL_CTX_set_tlsext_status_arg(s->pairs[i].ctx, s) == 1);
     return why;
 }
 
@@ -287,6 +439,8 @@ struct tg_tls_server *tg_tls_server_new(const struct tg_server_conf *conf, struc
     s->pairs = calloc(n, sizeof(*s->pairs));
     CHECK(s->pairs != NULL);
     *why = load(s, conf, arena, warn, arg);
+    if (*why == NULL)
+        *why = look_for_useless(s, arena);
     if (*why == NULL)
         *why = load_staples(s, conf, arena, warn, arg);
     if (*why != NULL) {

@@ -91,10 +91,8 @@ static OCSP_SINGLERESP *find(const struct tg_tls_staple *s, const X509 *leaf)
     return NULL;
 }
 
-/* RFC 8446 section 4.4.2.1, and the same before it: an answer to who asks for it. */
-static int on_status(SSL *ssl, void *arg)
+int tg_tls_staple_give(const struct tg_tls_staple *s, SSL *ssl)
 {
-    const struct tg_tls_staple *s = arg;
     unsigned char *copy;
 
     if (tg_clock_wall_now() >= s->until)
@@ -105,9 +103,9 @@ static int on_status(SSL *ssl, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
-bool tg_tls_staple_use(struct tg_tls_staple *s, SSL_CTX *ctx, char words[TG_TLS_STAPLE_WORDS])
+bool tg_tls_staple_fits(struct tg_tls_staple *s, const X509 *leaf, char words[TG_TLS_STAPLE_WORDS])
 {
-    OCSP_SINGLERESP *one = find(s, SSL_CTX_get0_certificate(ctx));
+    OCSP_SINGLERESP *one = find(s, leaf);
     ASN1_GENERALIZEDTIME *next = NULL;
     struct tm end;
     char date[11];
@@ -126,7 +124,5 @@ bool tg_tls_staple_use(struct tg_tls_staple *s, SSL_CTX *ctx, char words[TG_TLS_
     } else if (!good) {
         snprintf(words, TG_TLS_STAPLE_WORDS, "says that its certificate is not good");
     }
-    CHECK(SSL_CTX_set_tlsext_status_cb(ctx, on_status) == 1);
-    CHECK(SSL_CTX_set_tlsext_status_arg(ctx, s) == 1);
     return true;
 }

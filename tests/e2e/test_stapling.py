@@ -55,7 +55,7 @@ def test_stapled(gateway, origin, certificates, response, version):
     """Clients that ask get it, each with the certificate of its name."""
     more = "".join(f"ssl_stapling_file {response(*r)};" for r in [("wrong-name", "R"), ("server",)])
     guard = gateway(origin(), locations=PASS,
-                    server=server(certificates, "server", "wrong-name", "future", more=more))
+                    server=server(certificates, "server", "wrong-name", "rsa", more=more))
     assert guard.matches(r"\[warn\].*wrong-name.der\" says that its certificate is not good")
     assert status(guard, certificates, "localhost", version) == "good"
     assert status(guard, certificates, "elsewhere.test", version) == "revoked"

@@ -156,6 +156,42 @@ def test_certificate_by_name(tls, certificates, name, owner):
         assert client.ask().status == 200
 
 
+@pytest.mark.parametrize("order", [("server", "rsa"), ("rsa", "server")], ids=" then ".join)
+@pytest.mark.parametrize("name", ["localhost", "nobody.test", None])
+def test_two_keys_for_one_name(tls, certificates, order, name):
+    """Who can check only one of the two gets that one."""
+    guard = tls(*order)
+    for cipher, owner in (("ECDHE-RSA-AES128-GCM-SHA256", "rsa"),
+                          ("ECDHE-ECDSA-AES128-GCM-SHA256", "server")):
+        made = context(certificates, maximum=V1_2)
+        made.set_ciphers(cipher)
+        made.check_hostname = False
+        with TlsClient(guard.port, made, name) as client:
+            assert client.sock.getpeercert()["subject"][0][0][1] == owner
+            assert client.ask().status == 200
+
+
+def test_two_keys_of_different_names(tls, certificates):
+    """A certificate is not used for a name it does not have, whatever the client can check."""
+    guard = tls("wrong-name", "rsa")
+    made = context(certificates, maximum=V1_2)
+    made.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+    made.check_hostname = False
+    with pytest.raises(ssl.SSLError):
+        TlsClient(guard.port, made, "elsewhere.test")
+    with TlsClient(guard.port, made, "localhost") as client:
+        assert client.ask().status == 200
+
+
+@pytest.mark.parametrize("names", [("server", "expired"), ("server", "server"),
+                                   ("rsa", "server", "server"), ("server", "common-name")])
+def test_certificate_nobody_gets(check, certificates, names):
+    """Another one with such a key has all its names, or it has none: an error."""
+    code, words = check(server=server(certificates, *names))
+    assert code == 1
+    assert re.search(rf"the certificate \"\S*/{names[-1]}.pem\" can never be used: ", words), words
+
+
 @pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("reload", [False, True], ids=["", "reload"])
 def test_tickets_of_all_workers(gateway, origin, certificates, version, reload):
@@ -420,11 +456,34 @@ def test_idle_memory(tls, certificates):
 ])
 def test_files_are_checked(check, certificates, text, words):
     """-t finds what a start would find, and names the file."""
-    if "rsa.key" in text:
-        subprocess.run(["openssl", "genrsa", "-out", f"{certificates}/rsa.key", "2048"], check=True,
-                       capture_output=True)
     code, said = check(f"listen 127.0.0.1:0 tls; {text.format(c=certificates)}")
     assert code != 0 and words.replace("{c}", str(certificates)) in said
+
+
+PAIR = "tls_certificate {c}/%s; tls_certificate_key {c}/%s;"
+
+
+@pytest.mark.parametrize("text, words", [
+    (PAIR % ("server.pem", "../pkcs8.key"), "pkcs8.key\": it is encrypted"),
+    (PAIR % ("rsa.pem", "../old.key"), "old.key\": it is encrypted"),
+    (PAIR % ("server.pem", "server.pem"), "server.pem\": it is a certificate"),
+    (PAIR % ("server.pem", "server.csr"), "server.csr\": it is a request for a certificate"),
+    (PAIR % ("server.pem", "../public.key"), "public.key\": it is a public key"),
+    (PAIR % ("server.key", "server.key"), "server.key\": it is a private key"),
+    (PAIR % ("server.pem", "server.key") + "ssl_verify_client on; tls_client_ca {c}/server.key;",
+     "\"tls_client_ca\": it is a private key"),
+    (PAIR % ("server.pem", "server.key") + "ssl_verify_client on; tls_client_ca {c}/ca.pem;"
+     "ssl_crl {c}/ca.pem;", "\"ssl_crl\": it is a certificate"),
+])
+def test_another_file_than_wanted(check, certificates, text, words):
+    """What a file is, when it is not what the directive takes."""
+    for args in (["pkey", "-in", "server.key", "-aes256", "-passout", "pass:x", "-out", "../pkcs8.key"],
+                 ["rsa", "-in", "rsa.key", "-traditional", "-aes128", "-passout", "pass:x", "-out",
+                  "../old.key"],
+                 ["pkey", "-in", "server.key", "-pubout", "-out", "../public.key"]):
+        subprocess.run(["openssl", *args], cwd=certificates, check=True, capture_output=True)
+    code, said = check(f"listen 127.0.0.1:0 tls; {text.format(c=certificates)}")
+    assert code != 0 and words in said, said
 
 
 def test_expired_certificate_is_a_warning(check, certificates):
