@@ -161,6 +161,7 @@ static const struct mend end_mends[] = {
      "除非客户端并非有意断开, 否则无需处理"},
     {"client_timeout", "look at the network between client and gateway",
      "检查客户端与网关之间的网络"},
+    {"plain_http", "ask with https, or give the listener no tls", "使用 https, 或去掉监听器的 tls"},
     {"client_tls", "end_detail says what the client lacks: the protocol, or a certificate",
      "end_detail 说明客户端缺少什么: 协议或证书"},
     {"proxy_header", "only a load balancer that sends PROXY headers may connect to this address",

@@ -214,14 +214,27 @@ static bool has_spoken(const struct tg_conn *c)
     return c->held.n > 0 || (c->wire.tls != NULL && tg_tls_has_read(c->wire.tls));
 }
 
+/* Before TLS has begun, only a request without it is refused. */
+static enum tg_error handshake_error(const struct tg_conn *c)
+{
+    if (c->proxy_due)
+        return TG_E_PROXY_HEADER;
+    return c->wire.tls != NULL ? TG_E_CLIENT_TLS : TG_E_PLAIN_HTTP;
+}
+
 /* What has to come before the first request did not: there is a record of it, and an end. */
 static void handshake_failed(struct tg_conn *c, const char *why)
 {
+    enum tg_error error = handshake_error(c);
+
     CHECK(c->state == TG_CONN_HANDSHAKE);
     if (has_spoken(c)) {
         c->first_byte = tg_loop_wall(c->clients->loop);
-        refuse(c, (struct tg_str){NULL, 0}, c->proxy_due ? TG_E_PROXY_HEADER : TG_E_CLIENT_TLS,
-               why);
+        if (error == TG_E_PLAIN_HTTP) {
+            refuse(c, tg_buf_str(&c->held), error, why); /* who can read an answer gets one */
+            return;
+        }
+        refuse(c, (struct tg_str){NULL, 0}, error, why);
     }
     tg_conn_close(c);
 }

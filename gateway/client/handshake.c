@@ -3,6 +3,8 @@
 #include "client/connection.h"
 #include "http/proxy_protocol.h"
 
+enum { PLAIN = 4096 }; /* bytes that are read of a request without TLS */
+
 /* Takes exactly `n` bytes that were peeked at. */
 static void consume(struct tg_conn *c, size_t n)
 {
@@ -48,9 +50,31 @@ static enum tg_parse read_proxy(struct tg_conn *c, const char **why)
     return TG_PARSE_DONE;
 }
 
+/* TLS begins with a record of type 22 (RFC 8446 section 5.1), a method of HTTP with a letter. What
+ * is there of the request is taken, so that the refusal is not lost in a reset. */
+static enum tg_parse read_plain(struct tg_conn *c, const char **why)
+{
+    size_t n = 0;
+    char first;
+    enum tg_io io = tg_socket_peek(&c->wire, &first, 1, &n);
+
+    if (io == TG_IO_WANT_READ || io == TG_IO_WANT_WRITE)
+        return TG_PARSE_MORE;
+    if (io != TG_IO_DONE || first < 'A' || first > 'Z')
+        return TG_PARSE_DONE; /* TLS says what is wrong */
+    if (tg_socket_read(&c->wire, tg_buf_room(&c->held, PLAIN), PLAIN, &n) == TG_IO_DONE)
+        c->held.n += n;
+    *why = "";
+    return TG_PARSE_BAD;
+}
+
 static enum tg_parse shake_hands(struct tg_conn *c, const char **why)
 {
     if (c->wire.tls == NULL) {
+        enum tg_parse plain = read_plain(c, why);
+
+        if (plain != TG_PARSE_DONE)
+            return plain;
         tg_socket_secure(&c->wire, tg_tls_accept(c->server->tls_server, c->wire.fd));
         tg_tls_spare_buffers(c->wire.tls, c->clients->live);
     }

@@ -85,6 +85,9 @@
       "客户端断开连接")                                                                            \
     X(CLIENT_TIMEOUT, "client_timeout", 0, "", INFO, "the client did not take the answer in time", \
       "客户端接收应答超时")                                                                        \
+    X(PLAIN_HTTP, "plain_http", 400, "ModelArts.4105", INFO,                                       \
+      "plain HTTP was sent to a port that speaks TLS: ask with https",                             \
+      "向 TLS 端口发送了明文 HTTP: 请使用 https")                                                  \
     X(CLIENT_TLS, "client_tls", 0, "", INFO, "no TLS connection with the client",                  \
       "未能与客户端建立 TLS 连接")                                                                 \
     X(PROXY_HEADER, "proxy_header", 0, "", INFO, "no valid PROXY header", "缺少有效的 PROXY 头")

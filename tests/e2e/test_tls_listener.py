@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 import audit
-from client import Client, request
+from client import check_refusal, Client, request
 from gateway import binary, sanitized
 from wire import Wire
 
@@ -350,15 +350,6 @@ def test_reload_of_certificates(gateway, origin, certificates, tmp_path):
     assert subject() == "wrong-name"
 
 
-def test_plain_request(tls):
-    """HTTP to the TLS port ends, with a record."""
-    guard = tls()
-    with Client(guard.port) as client:
-        client.send(request("GET", "/x"))
-        client.wire.rest()
-    check_record(guard, "http request")
-
-
 HELLO = b"\x16\x03\x01"
 
 
@@ -394,13 +385,43 @@ def test_who_only_knocks_has_no_record(tls, certificates):
     assert [r["end"] for r in audit.wait(guard.directory / "audit.jsonl", 1)] == ["done"]
 
 
+@pytest.mark.parametrize("data", [request("GET", "/x"), request("DELETE", "/x"), request("HEAD", "/x"),
+                                  request("PUT", "/x", b"x" * 2000000), b"GET", b"G"],
+                         ids=["get", "delete", "head", "long body", "part", "letter"])
+def test_plain_http(tls, data):
+    """A request without TLS is answered without TLS, and that was all; nothing goes upstream."""
+    guard = tls()
+    with Client(guard.port) as client:
+        client.send(data)
+        answer = client.final("HEAD" if data.startswith(b"HEAD") else "GET")
+        assert answer.status == 400 and answer.get("Connection") == "close"
+        if not data.startswith(b"HEAD"):
+            check_refusal(answer, 400, "ModelArts.4105")
+            assert b"https" in answer.body
+        client.finish()
+        assert client.closed()
+    record, = audit.wait(guard.directory / "audit.jsonl", 1)
+    assert (record["end"], record["decision"]) == ("plain_http", "invalid")
+    assert record["http.response.status_code"] == 400
+
+
+def test_plain_http_behind_a_proxy(tls, certificates):
+    """The PROXY header comes first, with TLS and without it."""
+    guard = tls(more="listen 127.0.0.1:0 tls proxy_protocol;")
+    with Client(guard.port) as client:
+        client.send(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n" + request("GET", "/x"))
+        assert client.final().status == 400
+    record, = audit.wait(guard.directory / "audit.jsonl", 1)
+    assert (record["end"], record["client.address"]) == ("plain_http", "10.0.0.1")
+
+
 def test_scan_with_a_strict_log(gateway, origin, certificates):
     """Failed handshakes by the hundred do not keep others from being served, and each is on record."""
     guard = gateway(origin(), server=server(certificates), locations=PASS,
                     audit="{dir}/audit.jsonl mode=strict")
     for _ in range(300):
         with Client(guard.port) as client:
-            client.send(b"GET / HTTP/1.1\r\n\r\n")
+            client.send(b"\0\1 no TLS and no HTTP")
     with TlsClient(guard.port, context(certificates)) as client:
         assert client.ask().status == 200
     ends = [r["end"] for r in audit.wait(guard.directory / "audit.jsonl", 301)]
