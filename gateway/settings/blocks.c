@@ -78,6 +78,8 @@ static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
             o->port = u->tls ? 443 : 80;
     if (u->tls && !u->tls_verify)
         tg_conf_warn(c, item, "upstream \"%s\" is not verified, anyone can pose as it", u->name.p);
+    if (!u->tls)
+        tg_warn_without_tls(c, item->children, "beside \"tls off\"");
     return !u->tls || offline || make_tls(c, item, u);
 }
 

@@ -62,6 +62,9 @@ tg_conf_setter tg_set_protocols; /* TLSv1.2 and TLSv1.3, bits into an int */
 bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
                    struct tg_server_conf *server, bool offline);
 
+/* Warns of each "tls_..." directive of a block that speaks no TLS: it "does nothing WHY". */
+void tg_warn_without_tls(struct tg_conf *c, const struct tg_conf_item *items, const char *why);
+
 /* --- setters of limits (limits.c) --- */
 
 tg_conf_setter tg_set_limit;      /* limit_req, limit_in_flight, into struct tg_location */

@@ -43,8 +43,16 @@ static unsigned count(const struct tg_path *list)
     return n;
 }
 
-/* What does not go together, as a sentence; NULL when all does. */
-static const char *contradiction(const struct tg_server_conf *server, bool listens)
+void tg_warn_without_tls(struct tg_conf *c, const struct tg_conf_item *items, const char *why)
+{
+    for (; items != NULL; items = items->next)
+        if (tg_str_starts(items->args[0], TG_STR("tls_")))
+            tg_conf_warn(c, items, "\"%s\" does nothing %s", items->args[0].p, why);
+}
+
+/* What does not go together, as a sentence; NULL when all does. A server `listens` with TLS, or
+ * without (`plain`), or both ways. */
+static const char *contradiction(const struct tg_server_conf *server, bool listens, bool plain)
 {
     unsigned certificates = count(server->tls_certificates);
 
@@ -56,6 +64,12 @@ static const char *contradiction(const struct tg_server_conf *server, bool liste
         return "has a \"tls_certificate\", but no \"listen\" with \"tls\"";
     if (!listens && server->staples != NULL)
         return "has a \"ssl_stapling_file\", but no \"listen\" with \"tls\"";
+    if (!listens && server->verify_client != TG_VERIFY_OFF)
+        return "has \"ssl_verify_client\", but no \"listen\" with \"tls\"";
+    if (plain && server->verify_client == TG_VERIFY_ON)
+        return "has \"ssl_verify_client on\", and a \"listen\" without \"tls\" where nobody would "
+               "be "
+               "asked for a certificate";
     if (listens && server->verify_client != TG_VERIFY_OFF && server->tls_client_ca.n == 0)
         return "has \"ssl_verify_client\", but no \"tls_client_ca\"";
     return NULL;
@@ -78,16 +92,20 @@ bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
                    struct tg_server_conf *server, bool offline)
 {
     struct place place = {c, item};
-    bool listens = false;
+    bool listens = false, plain = false;
     const char *why;
 
-    for (const struct tg_listen *l = server->listens; l != NULL; l = l->next)
-        listens = listens || l->tls;
-    why = contradiction(server, listens);
+    for (const struct tg_listen *l = server->listens; l != NULL; l = l->next) {
+        listens |= l->tls;
+        plain |= !l->tls;
+    }
+    why = contradiction(server, listens, plain);
     if (why != NULL) {
         tg_conf_error(c, item, "\"server\" %s", why);
         return false;
     }
+    if (!listens)
+        tg_warn_without_tls(c, item->children, "without a \"listen\" with \"tls\"");
     if (!listens || offline)
         return true;
     server->tls_server = tg_tls_server_new(server, c->arena, warn, &place, &why);

@@ -60,10 +60,11 @@ def gateway(tmp_path):
 
 @pytest.fixture
 def check(tmp_path):
-    """check(server, main="", upstream=""): exit code and words of `trainguard -t`."""
-    def run(server="", main="", upstream="", tls=False):
+    """check(server, main="", upstream=""): exit code and words of `trainguard -t`. The upstream has
+    `tls off` unless `tls`; more arguments are config()'s."""
+    def run(server="", main="", upstream="", tls=False, **more):
         text = config(tmp_path, 1, server=server, main=main, upstream=upstream,
-                      locations="location / { proxy_pass modelarts; }")
+                      locations="location / { proxy_pass modelarts; }", **more)
         if tls:
             text = text.replace("tls off;", "")
         (tmp_path / "checked.conf").write_text(text)

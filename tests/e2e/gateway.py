@@ -23,7 +23,7 @@ upstream modelarts {{
     {upstream}
 }}
 server {{
-    listen 127.0.0.1:0;
+    {listen}
     {server}
     {locations}
 }}
@@ -61,12 +61,12 @@ def sanitized():
 
 
 def config(directory, origin, *, tls=None, upstream="", server="", main="", level="info",
-           locations=LOCATIONS, audit="{dir}/audit.jsonl"):
+           locations=LOCATIONS, audit="{dir}/audit.jsonl", listen="listen 127.0.0.1:0;"):
     """A configuration. `origin` is a port or host:port; `tls` a CA file, or None for plain."""
     origin = origin if isinstance(origin, str) else f"127.0.0.1:{origin}"
     tls = f"tls_ca {tls};" if tls else "tls off;"
     return CONFIG.format(dir=directory, origin=origin, upstream=f"{tls} {upstream}", server=server,
-                         main=main, level=level, locations=locations,
+                         main=main, level=level, locations=locations, listen=listen,
                          audit=audit.format(dir=directory))
 
 

@@ -77,7 +77,7 @@ def check_refused(guard, made, session=None):
 def tls(gateway, origin, certificates):
     """tls(*names, more="", main="", expect=()): a gateway with a TLS listener, its last port."""
     def start(*names, more="", main="", expect=()):
-        return gateway(origin(), expect, server=server(certificates, *names, more=more),
+        return gateway(origin(), expect, server=server(certificates, *names, more=more), listen="",
                        main=main, locations=PASS)
     return start
 
@@ -477,7 +477,7 @@ def test_idle_memory(tls, certificates):
 ])
 def test_files_are_checked(check, certificates, text, words):
     """-t finds what a start would find, and names the file."""
-    code, said = check(f"listen 127.0.0.1:0 tls; {text.format(c=certificates)}")
+    code, said = check(f"listen 127.0.0.1:0 tls; {text.format(c=certificates)}", listen="")
     assert code != 0 and words.replace("{c}", str(certificates)) in said
 
 
@@ -503,8 +503,40 @@ def test_another_file_than_wanted(check, certificates, text, words):
                   "../old.key"],
                  ["pkey", "-in", "server.key", "-pubout", "-out", "../public.key"]):
         subprocess.run(["openssl", *args], cwd=certificates, check=True, capture_output=True)
-    code, said = check(f"listen 127.0.0.1:0 tls; {text.format(c=certificates)}")
+    code, said = check(f"listen 127.0.0.1:0 tls; {text.format(c=certificates)}", listen="")
     assert code != 0 and words in said, said
+
+
+@pytest.mark.parametrize("tls, plain, verify, words", [
+    (False, True, "on", "has \"ssl_verify_client\", but no \"listen\" with \"tls\""),
+    (False, True, "optional", "has \"ssl_verify_client\", but no \"listen\" with \"tls\""),
+    (True, True, "on", "a \"listen\" without \"tls\" where nobody would be asked"),
+    (True, True, "optional", None), (True, False, "on", None), (False, True, "off", None)])
+def test_verify_client_needs_tls(check, certificates, tls, plain, verify, words):
+    """Certificates that nobody would be asked for are an error, also at one listener of two."""
+    pair = (PAIR % ("server.pem", "server.key")).format(c=certificates) if tls else ""
+    code, said = check(f"{'listen 127.0.0.1:0 tls;' if tls else ''} {pair}"
+                       f"ssl_verify_client {verify}; tls_client_ca {certificates}/ca.pem;",
+                       listen="listen 127.0.0.1:0;" if plain else "")
+    assert code == (words is not None), said
+    assert words is None or words in said
+
+
+@pytest.mark.parametrize("directive", ["tls_ca {c}/ca.pem", "tls_crl {c}/ca.pem", "tls_name x.test",
+                                       "tls_verify on", "tls_cert {c}/server.pem"])
+def test_tls_directives_beside_tls_off(check, certificates, directive):
+    """They do nothing, and that is said."""
+    code, said = check(upstream=f"{directive.format(c=certificates)};")
+    name = directive.split(" ", 1)[0]
+    assert code == 0 and f"\"{name}\" does nothing beside \"tls off\"" in said, said
+    code, said = check(upstream="tls_name x.test;", tls=True)
+    assert "does nothing" not in said
+
+
+def test_tls_directives_of_a_plain_server(check, certificates):
+    """The same on the other side."""
+    code, said = check(server=f"tls_client_ca {certificates}/ca.pem;")
+    assert code == 0 and "\"tls_client_ca\" does nothing without a \"listen\" with \"tls\"" in said
 
 
 def test_expired_certificate_is_a_warning(check, certificates):
