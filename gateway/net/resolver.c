@@ -4,12 +4,11 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "net/name_server.h"
 
-#include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +23,6 @@ enum {
     MIN_SHARE_US = 10000,
     MAX_SHARE_US = 1000000,
     MAX_DOUBLED = 8,
-    PIECE = 4096, /* bytes of one read */
     MAX_WHY = 400
 };
 
@@ -89,21 +87,19 @@ struct tg_resolver {
 
 /* --- the files --- */
 
-/* Reads a file whole; one that is not there is empty. False with errno when it cannot be read. */
-static bool read_file(const char *path, struct tg_buf *out)
+/* Reads a file whole; one that is not there is empty. False, and the log says why, when it cannot
+ * be read. */
+static bool read_file(struct tg_arena *arena, const char *path, struct tg_str *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t n;
-    int error;
+    struct tg_file file = {.text = {NULL, 0}};
+    const char *why = NULL;
 
-    if (fd < 0)
-        return errno == ENOENT;
-    while ((n = read(fd, tg_buf_room(out, PIECE), PIECE)) > 0)
-        out->n += (size_t)n;
-    error = errno;
-    close(fd);
-    errno = error;
-    return n == 0;
+    if (access(path, F_OK) == 0)
+        why = tg_file_read(arena, path, &file);
+    if (why != NULL)
+        tg_log(TG_LOG_WARN, "resolver", "cannot read %s: %s", path, why);
+    *out = file.text;
+    return why == NULL;
 }
 
 /* Frees servers nobody waits for. Not from inside an answer. */
@@ -156,32 +152,32 @@ static void use_servers(struct tg_resolver *r)
 /* Reads resolv.conf, and takes over what it says when its bytes are others than before. */
 static void reload_conf(struct tg_resolver *r)
 {
-    struct tg_buf now = {0}, old;
+    struct tg_arena arena;
+    struct tg_str now;
 
-    if (!read_file(r->resolv_conf, &now)) {
-        tg_log(TG_LOG_WARN, "resolver", "cannot read %s: %s", r->resolv_conf, strerror(errno));
-        now.n = 0;
-        tg_buf_add(&now, tg_buf_str(&r->bytes)); /* what it said before goes on */
-    }
-    if (!r->has_read || !tg_str_eq(tg_buf_str(&now), tg_buf_str(&r->bytes))) {
-        tg_name_conf_parse(&r->conf, tg_buf_str(&now));
+    tg_arena_init(&arena);
+    if (!read_file(&arena, r->resolv_conf, &now))
+        now = tg_buf_str(&r->bytes); /* what it said before goes on */
+    if (!r->has_read || !tg_str_eq(now, tg_buf_str(&r->bytes))) {
+        tg_name_conf_parse(&r->conf, now);
         use_servers(r);
         r->has_read = true;
+        r->bytes.n = 0;
+        tg_buf_add(&r->bytes, now);
     }
-    old = r->bytes;
-    r->bytes = now;
-    tg_buf_end(&old);
+    tg_arena_end(&arena);
 }
 
 static bool find_in_hosts(struct tg_resolver *r, struct tg_str name, struct tg_name_addresses *out)
 {
-    struct tg_buf bytes = {0};
+    struct tg_arena arena;
+    struct tg_str bytes;
     bool found;
 
-    if (!read_file(r->hosts, &bytes))
-        tg_log(TG_LOG_WARN, "resolver", "cannot read %s: %s", r->hosts, strerror(errno));
-    found = tg_hosts_find(tg_buf_str(&bytes), name, out);
-    tg_buf_end(&bytes);
+    tg_arena_init(&arena);
+    (void)read_file(&arena, r->hosts, &bytes);
+    found = tg_hosts_find(bytes, name, out);
+    tg_arena_end(&arena);
     return found;
 }
 
