@@ -59,6 +59,14 @@ void tg_exchange_deadline(struct tg_exchange *x, int64_t us)
 }
 
 /* What a passed deadline means, by phase. */
+static void connect_too_late(struct tg_exchange *x)
+{
+    char why[TG_UPSTREAM_WORDS];
+
+    tg_upstream_conn_awaited(x->peer, why);
+    tg_exchange_end(x, TG_E_CONNECT_TIMEOUT, tg_arena_dup(&x->arena, tg_str_of(why)).p);
+}
+
 static void on_deadline(void *owner)
 {
     struct tg_exchange *x = owner;
@@ -69,7 +77,7 @@ static void on_deadline(void *owner)
         tg_exchange_end(x, TG_E_FILTER_TIMEOUT, x->request.waiting);
         break;
     case TG_PHASE_CONNECT:
-        tg_exchange_end(x, TG_E_CONNECT_TIMEOUT, "");
+        connect_too_late(x);
         break;
     case TG_PHASE_SEND:
         tg_exchange_end(x, TG_E_SEND_TIMEOUT, "");

@@ -361,7 +361,9 @@ static const char *explain_handshake(struct tg_tls *t, int error)
 {
     const char *words = error != 0 ? strerror(error) : "the peer closed the connection";
 
-    if (ERR_peek_last_error() != 0)
+    if (t->context != NULL && ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER)
+        words = "the answer is no TLS: is \"tls off\" meant?";
+    else if (ERR_peek_last_error() != 0)
         words = tg_tls_error_text();
     if (t->why == NULL)
         CHECK(asprintf(&t->why, "TLS handshake%s%s failed: %s", t->name != NULL ? " with " : "",

@@ -268,14 +268,41 @@ void tg_upstream_conn_disconnect(struct tg_upstream_conn *p)
     forget_addresses(p);
 }
 
+/* What an attempt was waiting for. */
+static const char *awaited(const struct tg_upstream_conn *p)
+{
+    switch (p->state) {
+    case TG_UPSTREAM_CONN_RESOLVING:
+        return "name not resolved in time";
+    case TG_UPSTREAM_CONN_CONNECTING:
+        return "TCP not connected in time";
+    case TG_UPSTREAM_CONN_HANDSHAKE:
+        return tg_tls_has_read(p->wire.tls)
+                   ? "TCP connected, TLS handshake not ended in time"
+                   : "TCP connected, TLS handshake not answered: is \"tls off\" meant?";
+    case TG_UPSTREAM_CONN_PENDING:
+    case TG_UPSTREAM_CONN_FAILED:
+    case TG_UPSTREAM_CONN_BUSY:
+    case TG_UPSTREAM_CONN_IDLE:
+        break;
+    }
+    return "no connection in time";
+}
+
+void tg_upstream_conn_awaited(const struct tg_upstream_conn *p, char out[TG_UPSTREAM_WORDS])
+{
+    snprintf(out, TG_UPSTREAM_WORDS, "%s%s%s", p->address, p->address[0] != '\0' ? ": " : "",
+             awaited(p));
+}
+
 /* The look-up goes on for others. */
 static void not_resolved(struct tg_upstream_conn *p)
 {
-    char why[TG_NAME_TEXT + 64];
+    char why[TG_UPSTREAM_WORDS];
 
+    tg_upstream_conn_awaited(p, why);
     tg_upstream_queue_remove(&p->home->waiting, p);
     p->state = TG_UPSTREAM_CONN_CONNECTING; /* in no queue any more */
-    snprintf(why, sizeof(why), "%.*s: not resolved in time", TG_NAME_TEXT, p->origin->host.p);
     tg_upstream_conn_server_failed(p, TG_E_UPSTREAM_RESOLVE, why);
 }
 
@@ -291,5 +318,5 @@ void tg_upstream_conn_on_deadline(void *owner)
     else if (p->state == TG_UPSTREAM_CONN_RESOLVING)
         not_resolved(p);
     else if (p->state == TG_UPSTREAM_CONN_CONNECTING || p->state == TG_UPSTREAM_CONN_HANDSHAKE)
-        address_failed(p, TG_E_CONNECT_TIMEOUT, "no answer in time");
+        address_failed(p, TG_E_CONNECT_TIMEOUT, awaited(p));
 }

@@ -101,6 +101,11 @@ struct tg_upstream_conn *tg_upstream_take(struct tg_upstreams *all,
                                           const struct tg_upstream_conn_events *events,
                                           void *owner);
 
+enum { TG_UPSTREAM_WORDS = 160 };
+
+/* Writes what a connection that is not there yet waits for: its server or address, and the step. */
+void tg_upstream_conn_awaited(const struct tg_upstream_conn *p, char out[TG_UPSTREAM_WORDS]);
+
 /* False while max_retries requests to the connection's upstream are being tried again. */
 bool tg_upstream_conn_may_retry(const struct tg_upstream_conn *p);
 

@@ -116,11 +116,30 @@ def test_resumption(origin, gateway, certificates, version):
 
 
 def test_plain_server(origin, gateway, certificates):
-    """A server that speaks no TLS gets a ClientHello and nothing else."""
+    """A server that speaks no TLS gets a ClientHello and nothing else; the log asks what is meant."""
     behind = origin([b"HTTP/1.1 400 Bad Request\r\n\r\n", wait_end])
     guard = gateway(f"localhost:{behind.port}", [r"\[error\]"], tls=certificates / "ca.pem")
     check_refusal(ask(guard.port, put(REPAIRED)), 502, "ModelArts.4302")
+    guard.wait_log(r'127\.0\.0\.1:\d+: .*the answer is no TLS: is "tls off" meant\?')
     assert b"training-job" not in behind.connections[0].wire.raw
+
+
+# what a server does, and what the log says of it
+LATE = {
+    "silent": ([wait_end], 'TCP connected, TLS handshake not answered: is "tls off" meant\\?'),
+    "half": ([b"\x16\x03\x03\x00\x7a", wait_end], "TCP connected, TLS handshake not ended in time"),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_late_handshake(origin, gateway, certificates, name):
+    """The step and the address of a connection that did not come in time."""
+    script, words = LATE[name]
+    behind = origin(script)
+    guard = gateway(f"127.0.0.1:{behind.port}", [r"\[error\]"], tls=certificates / "ca.pem",
+                    upstream="connect_timeout 300ms;")
+    check_refusal(ask(guard.port, put(REPAIRED)), 504, "ModelArts.4503")
+    guard.wait_log(rf"127\.0\.0\.1:{behind.port}: {words}")
 
 
 @pytest.mark.parametrize("script, status", [([wait_end], 504), ([b"", lambda *_: None], 502)],
