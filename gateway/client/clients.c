@@ -19,60 +19,72 @@ struct tg_client_listener {
 
 /* --- room for one more --- */
 
-static bool has_room(const struct tg_clients *all)
+bool tg_clients_has_room(const struct tg_clients *all)
 {
     return all->live < all->most;
 }
 
-/* Who has just connected, or has just had an answer, is about to send something. */
-enum { MIN_IDLE_US = 100000 };
-
-static bool is_sheddable(const struct tg_conn *c, uint64_t now)
+/* The first rank that gives way and how long one of it has waited at most; TG_RANK_NEVER: none. */
+static enum tg_conn_rank first_rank(const struct tg_clients *all, uint64_t now, uint64_t *most)
 {
-    return tg_conn_is_idle(c) && tg_conn_idle_time(c, now) >= MIN_IDLE_US;
+    enum tg_conn_rank first = TG_RANK_NEVER;
+
+    *most = 0;
+    for (const struct tg_conn *c = all->first; c != NULL; c = c->next) {
+        enum tg_conn_rank rank = tg_conn_rank(c, now);
+        uint64_t waiting = tg_conn_waiting_time(c, now);
+
+        if (rank < first) {
+            first = rank;
+            *most = 0;
+        }
+        if (rank == first && waiting > *most)
+            *most = waiting;
+    }
+    return first;
 }
 
-/* True when a connection has been idle long enough to be closed for a new one. */
+/* True when a connection may be closed for a new one. */
 static bool can_shed(const struct tg_clients *all)
 {
-    uint64_t now = tg_clock_mono_now();
+    uint64_t most;
 
-    for (const struct tg_conn *c = all->first; c != NULL; c = c->next)
-        if (is_sheddable(c, now))
-            return true;
-    return false;
+    return first_rank(all, tg_loop_now(all->loop), &most) < TG_RANK_NEVER;
 }
 
-/* Closes a share of the idle connections, those idle longest. A sixteenth of the span between the
- * one that is idle longest and the newest goes at once, so that the walk over all connections is
- * not made for each new one. False when none is idle (enough). */
+/* Closes a share of the connections of the first rank, those that have waited longest. A sixteenth
+ * of the span between the one that has waited longest and the newest goes at once, so that the walk
+ * over all connections is not made for each new one. False when there is none. */
 static bool shed(struct tg_clients *all)
 {
-    uint64_t now = tg_clock_mono_now(), most = 0;
+    static const char *const words[] = {
+        [TG_RANK_NEEDLESS] = "needless", [TG_RANK_PARTIAL] = "slow", [TG_RANK_IDLE] = "idle"};
+    uint64_t now = tg_loop_now(all->loop), most;
+    enum tg_conn_rank rank = first_rank(all, now, &most);
     unsigned closed = 0;
 
-    for (const struct tg_conn *c = all->first; c != NULL; c = c->next)
-        if (is_sheddable(c, now) && tg_conn_idle_time(c, now) > most)
-            most = tg_conn_idle_time(c, now);
-    for (struct tg_conn *c = all->first, *next; most > 0 && c != NULL; c = next) {
+    if (rank == TG_RANK_NEVER)
+        return false;
+    for (struct tg_conn *c = all->first, *next; c != NULL; c = next) {
         next = c->next;
-        if (!is_sheddable(c, now) || tg_conn_idle_time(c, now) < most - most / 16)
+        if (tg_conn_rank(c, now) != rank || tg_conn_waiting_time(c, now) < most - most / 16)
             continue;
-        tg_conn_close(c);
-        closed++;
+        closed += tg_conn_give_way(c);
     }
     if (closed > 0)
-        tg_log(TG_LOG_WARN, "worker", "%u idle connections closed to make room for others", closed);
+        tg_log(TG_LOG_WARN, "worker", "%u %s connections closed to make room for others", closed,
+               words[rank]);
     return closed > 0;
 }
 
-/* With all connections in use the next one takes the place of an idle one, or waits in the kernel's
+/* With all connections in use the next one takes the place of one that waits for its
+ * client, or waits in the kernel's
  * queue until one ends or becomes idle. */
 static void make_room(struct tg_clients *all)
 {
     bool over = all->live > all->most;
 
-    if (has_room(all) || (over ? shed(all) : can_shed(all)))
+    if (tg_clients_has_room(all) || (over ? shed(all) : can_shed(all)))
         return;
     for (struct tg_client_listener *l = all->listeners; l != NULL; l = l->next)
         tg_evhtp_pause(l->evhtp);
@@ -93,7 +105,7 @@ static bool may_accept(void *owner)
 {
     const struct tg_client_listener *l = owner;
 
-    return has_room(l->clients) || can_shed(l->clients);
+    return tg_clients_has_room(l->clients) || can_shed(l->clients);
 }
 
 static const struct tg_evhtp_events events = {on_accept, may_accept};
@@ -157,7 +169,7 @@ void tg_clients_add(struct tg_clients *all, struct tg_conn *c)
 
 void tg_clients_remove(struct tg_clients *all, struct tg_conn *c)
 {
-    bool was_full = !has_room(all);
+    bool was_full = !tg_clients_has_room(all);
 
     if (c->next != NULL)
         c->next->previous = c->previous;

@@ -66,6 +66,9 @@ void tg_clients_stop(struct tg_clients *all);
 void tg_clients_add(struct tg_clients *all, struct tg_conn *c);
 void tg_clients_remove(struct tg_clients *all, struct tg_conn *c);
 
+/* True when there may be more connections. */
+bool tg_clients_has_room(const struct tg_clients *all);
+
 /* Half closes every connection that has been idle for a second and has nothing to read (drain). */
 void tg_clients_drain_idle(struct tg_clients *all);
 

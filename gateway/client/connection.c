@@ -16,6 +16,7 @@ enum {
     MAX_HELD = 65536,        /* early bytes (pipelining) kept while a request is under way */
     MAX_LINGERED = 16 << 20, /* bytes thrown away before a refused client is cut off */
     HELD_KEPT = 4096,        /* memory an idle connection may keep */
+    MIN_WAITING_US = 100000, /* who has just connected, or had an answer, is about to send */
     IDLE_GRACE_US = 1000000, /* a client that sends within it is not idle (draining) */
 };
 
@@ -377,6 +378,8 @@ void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
     tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), server->client_header_timeout);
     tg_socket_read_on(&c->wire);
     c->limit_entry = -1;
+    if (!c->proxy_due)
+        tg_conn_count(c);
     tg_clients_add(all, c);
 }
 
@@ -459,7 +462,10 @@ static void finish_now(struct tg_conn *c)
         next_request(c);
         return;
     case TG_AFTER_LINGER:
-        linger(c);
+        if (tg_clients_has_room(c->clients))
+            linger(c);
+        else
+            tg_conn_close(c); /* others wait for its place */
         return;
     case TG_AFTER_ABORT:
         reset_conn(c);
@@ -490,22 +496,60 @@ bool tg_conn_is_idle(const struct tg_conn *c)
            !c->processing;
 }
 
-uint64_t tg_conn_idle_time(const struct tg_conn *c, uint64_t now)
+/* How long the client may take for what it is waited for. */
+static int64_t patience(const struct tg_conn *c)
 {
-    int64_t limit =
-        c->requests > 0 ? c->server->keepalive_timeout : c->server->client_header_timeout;
-    uint64_t end = now + (uint64_t)limit;
+    if (c->state == TG_CONN_LINGER)
+        return c->server->lingering_timeout;
+    if (c->requests > 0 && c->first_byte == 0)
+        return c->server->keepalive_timeout;
+    return c->server->client_header_timeout;
+}
+
+uint64_t tg_conn_waiting_time(const struct tg_conn *c, uint64_t now)
+{
+    uint64_t end = now + (uint64_t)patience(c);
 
     return end > c->timer.deadline ? end - c->timer.deadline : 0;
 }
 
-void tg_conn_drain_idle(struct tg_conn *c, uint64_t now)
+enum tg_conn_rank tg_conn_rank(const struct tg_conn *c, uint64_t now)
+{
+    bool waits = c->state == TG_CONN_HEAD || c->state == TG_CONN_HANDSHAKE;
+
+    if (c->processing || (!waits && c->state != TG_CONN_LINGER))
+        return TG_RANK_NEVER;
+    if (c->beyond_limit || c->state == TG_CONN_LINGER)
+        return TG_RANK_NEEDLESS;
+    if (tg_conn_waiting_time(c, now) < MIN_WAITING_US)
+        return TG_RANK_NEVER;
+    return has_spoken(c) && !tg_conn_is_idle(c) ? TG_RANK_PARTIAL : TG_RANK_IDLE;
+}
+
+static bool has_nothing_to_read(const struct tg_conn *c)
 {
     char byte;
 
+    return recv(c->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+bool tg_conn_give_way(struct tg_conn *c)
+{
+    bool needless = c->beyond_limit || c->state == TG_CONN_LINGER;
+
+    if (!needless && !has_nothing_to_read(c))
+        return false;
+    if (c->state == TG_CONN_HEAD && c->held.n > 0)
+        refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "given up for other connections");
+    tg_conn_close(c);
+    return true;
+}
+
+void tg_conn_drain_idle(struct tg_conn *c, uint64_t now)
+{
     if (c->state != TG_CONN_HEAD || !tg_conn_is_idle(c) ||
-        tg_conn_idle_time(c, now) < IDLE_GRACE_US)
+        tg_conn_waiting_time(c, now) < IDLE_GRACE_US)
         return;
-    if (recv(c->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+    if (has_nothing_to_read(c))
         linger(c);
 }

@@ -60,6 +60,7 @@ struct tg_conn {
     bool processing;   /* guards against recursion */
     uint64_t requests;
     int limit_entry;    /* what limit_conn counts it in; -1: not yet, or nowhere */
+    bool beyond_limit;  /* it was beyond limit_conn when that was last asked */
     uint64_t lingered;  /* bytes thrown away */
     int64_t first_byte; /* wall clock, of the request being read; 0 before its first byte */
     char address[48];
@@ -129,13 +130,33 @@ void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after);
 /* True while nothing is under way: no request, not a byte of a head. */
 bool tg_conn_is_idle(const struct tg_conn *c);
 
-/* How long it has been idle, in microseconds at `now`. */
-uint64_t tg_conn_idle_time(const struct tg_conn *c, uint64_t now);
+/* How long it has waited for the client, in microseconds at `now`, when it waits for the client
+ * alone: idle, in a handshake or a head, or lingering. */
+uint64_t tg_conn_waiting_time(const struct tg_conn *c, uint64_t now);
 
-/* Counts the connection against limit_conn, once, from its first request on (`now` is monotonic).
- * False: it is beyond the limit, for about *wait microseconds. The worker must have limits.
- * (limit.c) */
+/* Which connections give way to others when there is no room for more, in this order. */
+enum tg_conn_rank {
+    TG_RANK_NEEDLESS = 1, /* it lingers, or is beyond limit_conn, with no request under way */
+    TG_RANK_PARTIAL,      /* in a handshake or a head */
+    TG_RANK_IDLE,         /* between requests, or before the first */
+    TG_RANK_NEVER         /* a request is under way, or the connection is too new to tell */
+};
+
+/* The rank of a connection at `now`. */
+enum tg_conn_rank tg_conn_rank(const struct tg_conn *c, uint64_t now);
+
+/* Closes a connection that gives way; a head that has begun gets its record. False, and the
+ * connection stays, when something has come that could not be read yet, and the connection is not
+ * needless. */
+bool tg_conn_give_way(struct tg_conn *c);
+
+/* Counts the connection against limit_conn, once, as soon as the client's address is known; one
+ * that was beyond the limit is asked for again with each request (`now` is monotonic). False: it is
+ * beyond the limit, for about *wait microseconds. The worker must have limits. (limit.c) */
 bool tg_conn_acquire(struct tg_conn *c, uint64_t now, uint64_t *wait);
+
+/* The first time (limit.c): harmless when there is no limit. */
+void tg_conn_count(struct tg_conn *c);
 
 /* Gives back what limit_conn granted; harmless when it granted nothing (limit.c). */
 void tg_conn_release(struct tg_conn *c);

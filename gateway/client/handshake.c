@@ -22,6 +22,7 @@ static void take_address(struct tg_conn *c, const struct tg_proxy *proxy)
         memcpy(c->address, proxy->address, sizeof(proxy->address));
     c->proxy_due = false;
     tg_buf_end(&c->held);
+    tg_conn_count(c);
 }
 
 /* The header is read without a byte of what follows: that may be TLS's. */

@@ -9,8 +9,20 @@ bool tg_conn_acquire(struct tg_conn *c, uint64_t now, uint64_t *wait)
 
     if (rule->most == 0 || c->limit_entry >= 0)
         return true;
-    return tg_limit_take(s->limits, tg_shared_number(s), rule,
-                         tg_limit_address(tg_str_of(c->address), text), now, &c->limit_entry, wait);
+    c->beyond_limit =
+        !tg_limit_take(s->limits, tg_shared_number(s), rule,
+                       tg_limit_address(tg_str_of(c->address), text), now, &c->limit_entry, wait);
+    return !c->beyond_limit;
+}
+
+void tg_conn_count(struct tg_conn *c)
+{
+    uint64_t wait;
+
+    if (c->clients->shared->limits != NULL)
+        (void)tg_conn_acquire(c, tg_loop_now(c->clients->loop), &wait);
+    if (c->server->limit_conn.dry_run)
+        c->beyond_limit = false;
 }
 
 void tg_conn_release(struct tg_conn *c)

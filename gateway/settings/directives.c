@@ -51,7 +51,8 @@ const struct tg_directive tg_main_directives[] = {
      MAIN(worker_connections),
      .fallback = "1024",
      .help = "How many client connections one worker holds open at once. When they are all in use, "
-             "idle ones are closed, then new ones wait in the kernel's queue."},
+             "those that linger or are beyond `limit_conn` are closed, then the oldest that have "
+             "sent part of a request, then idle ones; else new ones wait in the kernel's queue."},
     {.name = "worker_cpu_affinity",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_ENUM,
@@ -486,8 +487,10 @@ const struct tg_directive tg_server_directives[] = {
      .min_args = 1,
      .max_args = 2,
      .syntax = "NUMBER [dry_run]",
-     .help = "How many connections one client address may use at once, of all workers together "
-             "(429). A connection counts from its first request on."},
+     .help =
+         "How many connections one client address may use at once, of all workers together "
+         "(429). A connection counts from its start on, one beyond the limit gives way first when "
+         "connections run out."},
     {.name = "location",
      .contexts = TG_IN_SERVER,
      .kind = TG_CONF_CUSTOM,

@@ -12,6 +12,7 @@ import audit
 from client import Client, ask, check_refusal, request
 from gateway import sanitized
 from origin import again, answer, read
+from wire import Wire
 
 PASS = "location / { proxy_pass modelarts; }"
 GET = request("GET", "/x")
@@ -262,3 +263,51 @@ def cpu(pid):
     """Seconds of processor time of a process."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
+
+
+def crowd(port, n, data):
+    """Connections of one address that send so much and never leave."""
+    socks = []
+    for _ in range(n):
+        socks.append(socket.create_connection(("127.0.0.1", port), 30))
+        try:
+            socks[-1].sendall(data)
+        except OSError:
+            pass  # the gateway had enough of it
+    return socks
+
+
+def honest(port):
+    """One request of another address."""
+    with socket.create_connection(("127.0.0.1", port), 30, ("127.0.0.2", 0)) as sock:
+        sock.sendall(request())
+        return Wire(sock).response("GET").status
+
+
+CROWDS = {
+    "nothing": b"",
+    "a byte": b"G",
+    "half a line": b"GET /x HT",
+    "slow heads": b"GET /x HTTP/1.1\r\nHost: a\r\nX-",
+    "refused heads": b"GET  /x HTTP/1.1\r\nHost: a\r\n\r\n",
+    "nonsense": b"\x16\x03\x01\x00",
+    "refused bodies": request("PUT", "/x", None, "Content-Length: 4000000"),
+    "answered": request("GET", "/x"),
+    "answered, then slow": request("GET", "/x") + b"GET /y HT",
+    "no keep-alive": request("GET", "/x", None, "Connection: close"),
+}
+
+
+@pytest.mark.parametrize("limit", ["limit_conn 5;", ""], ids=["limited", "unlimited"])
+@pytest.mark.parametrize("data", CROWDS.values(), ids=CROWDS)
+def test_a_crowd_does_not_silence_others(origin, gateway, data, limit):
+    """Three times as many connections as there are slots, none of which ever ends by itself."""
+    guard = gateway(origin(), main="worker_connections 100;", server=f"""{limit}
+        client_header_timeout 10m; client_body_timeout 10m; lingering_timeout 10m;
+        keepalive_timeout 10m; client_max_body_size 1k;""", locations=PASS)
+    socks = crowd(guard.port, 300, data)
+    assert [honest(guard.port) for _ in range(10)] == [200] * 10
+    socks += crowd(guard.port, 100, data)
+    assert [honest(guard.port) for _ in range(10)] == [200] * 10
+    for sock in socks:
+        sock.close()
