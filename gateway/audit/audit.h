@@ -13,6 +13,7 @@
 struct tg_audit_record {
     int64_t time; /* wall clock at the first byte of the request, microseconds */
     const struct tg_request *request; /* never NULL; fields that are not known are empty */
+    struct tg_str host;               /* Host of a signed request, which goes on; else empty */
     struct tg_str trace_id;
     enum tg_error end;        /* why the exchange ended */
     struct tg_str end_detail; /* the error log's words, may be empty */

@@ -59,6 +59,32 @@ size_t tg_utf8_encode(uint32_t code, char out[4])
     return 4;
 }
 
+/* Ranges of Unicode's tables of case folding and compatibility, and of vendors' best fits, as far
+ * as they end in ASCII. The first of a range becomes `to`, the next ones what follows it, or `to`
+ * too where `same`. */
+static const struct {
+    uint32_t first, last;
+    char to;
+    bool same;
+} folds[] = {
+    {0x130, 0x131, 'i', true},    {0x17f, 0x17f, 's', true},      {0x2010, 0x2015, '-', true},
+    {0x2024, 0x2024, '.', true},  {0x2044, 0x2044, '/', true},    {0x212a, 0x212a, 'k', true},
+    {0x2212, 0x2212, '-', true},  {0x2215, 0x2216, '/', true},    {0x24b6, 0x24cf, 'a', false},
+    {0x24d0, 0x24e9, 'a', false}, {0x29f5, 0x29f5, '/', true},    {0xfe63, 0xfe63, '-', true},
+    {0xfe68, 0xfe68, '/', true},  {0xff01, 0xff20, '!', false},   {0xff21, 0xff3a, 'a', false},
+    {0xff3b, 0xff5e, '[', false}, {0x1d400, 0x1d419, 'a', false}, {0x1d41a, 0x1d433, 'a', false},
+};
+
+uint32_t tg_utf8_fold(uint32_t code)
+{
+    if (code < 0x80)
+        return code >= 'A' && code <= 'Z' ? code + 32 : code;
+    for (size_t i = 0; i < sizeof(folds) / sizeof(*folds); i++)
+        if (code >= folds[i].first && code <= folds[i].last)
+            return (unsigned char)folds[i].to + (folds[i].same ? 0 : code - folds[i].first);
+    return code;
+}
+
 size_t tg_utf8_length(struct tg_str s)
 {
     const uint64_t ones = 0x0101010101010101;

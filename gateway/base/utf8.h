@@ -13,6 +13,13 @@ size_t tg_utf8_decode(struct tg_str s, uint32_t *code);
 /* Encodes a code point (not a surrogate, at most U+10FFFF: CHECKed) into `out`; returns 1 to 4. */
 size_t tg_utf8_encode(uint32_t code, char out[4]);
 
+/*
+ * The code point that lenient readers take a code point for: letters without case, and characters
+ * outside ASCII that some case mapping, compatibility mapping or best fit turns into an ASCII one
+ * (U+017F is "s", U+0131 "i", U+FF0F "/", U+2010 "-"). Others stay as they are.
+ */
+uint32_t tg_utf8_fold(uint32_t code);
+
 /* The number of code points in valid UTF-8 text (continuation bytes are not counted). */
 size_t tg_utf8_length(struct tg_str s);
 

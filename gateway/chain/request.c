@@ -1,3 +1,4 @@
+/* Who asks, in which language, and what of a request is read in two ways; what filters leave. */
 #include "chain/request.h"
 
 #include "base/chars.h"
@@ -45,41 +46,203 @@ static enum tg_credentials credentials_of(struct tg_str scheme)
     return TG_CRED_OTHER;
 }
 
-/* The AK in "Access=<AK>, ..." or "Credential=<AK>/...". */
-static struct tg_str access_key(struct tg_str parameters)
+static const char malformed_signature[] =
+    "a signed request's Authorization field is Access=KEY or Credential=KEY/SCOPE, then "
+    "SignedHeaders and Signature, each once, parted by commas";
+
+/* The parameters of a signature, in any order. */
+enum parameter { ACCESS, CREDENTIAL, SIGNED_HEADERS, SIGNATURE, PARAMETERS };
+
+static const struct tg_str parameter_names[PARAMETERS] = {
+    {"Access", 6}, {"Credential", 10}, {"SignedHeaders", 13}, {"Signature", 9}};
+
+/* Takes "NAME=VALUE" apart; false when the name is not one of a signature's, letter by letter, or
+ * the value holds what could be read as the end of it. */
+static bool read_parameter(struct tg_str element, struct tg_str values[PARAMETERS])
 {
-    struct tg_str element;
+    const char *equals = element.n > 0 ? memchr(element.p, '=', element.n) : NULL;
+    size_t n = equals != NULL ? (size_t)(equals - element.p) : 0;
+    struct tg_str name = {element.p, n};
+    struct tg_str value = tg_str_skip(element, n + 1);
 
-    while (tg_fields_next(&parameters, &element)) {
-        bool scoped = tg_str_starts(element, TG_STR("Credential="));
-        const char *slash;
-
-        if (!scoped && !tg_str_starts(element, TG_STR("Access=")))
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] <= ' ' || value.p[i] == '"' || value.p[i] == '=')
+            return false;
+    for (size_t i = 0; i < PARAMETERS; i++) {
+        if (!tg_str_eq(name, parameter_names[i]))
             continue;
-        element = tg_str_skip(element, scoped ? strlen("Credential=") : strlen("Access="));
-        slash = scoped && element.n > 0 ? memchr(element.p, '/', element.n) : NULL;
-        return slash != NULL ? (struct tg_str){element.p, (size_t)(slash - element.p)} : element;
+        if (values[i].p != NULL || value.n == 0)
+            return false;
+        values[i] = value;
+        return true;
     }
-    return (struct tg_str){NULL, 0};
+    return false;
 }
 
-/* A signature counts before a token: it is what forbids changes. */
-void tg_request_identify(struct tg_request *r)
+static bool is_access_key(struct tg_str s)
 {
-    struct tg_str value = tg_request_field(r, TG_STR("Authorization"));
-    size_t scheme = 0;
+    return s.n > 0 && tg_chars_are(s, TG_CHAR_NAME) && memchr(s.p, '-', s.n) == NULL &&
+           memchr(s.p, '_', s.n) == NULL;
+}
+
+/* Sets the access key: there is exactly one, however the field is read. */
+static const char *read_signature(struct tg_request *r, struct tg_str parameters)
+{
+    struct tg_str values[PARAMETERS] = {{NULL, 0}};
+    struct tg_str key;
+    const char *slash;
+
+    while (parameters.n > 0) {
+        const char *comma = memchr(parameters.p, ',', parameters.n);
+        size_t n = comma != NULL ? (size_t)(comma - parameters.p) : parameters.n;
+
+        if (!read_parameter(tg_str_trim((struct tg_str){parameters.p, n}), values) ||
+            (comma != NULL && n + 1 == parameters.n))
+            return malformed_signature;
+        parameters = tg_str_skip(parameters, comma != NULL ? n + 1 : n);
+    }
+    key = values[values[ACCESS].p != NULL ? ACCESS : CREDENTIAL];
+    slash = key.n > 0 && values[ACCESS].p == NULL ? memchr(key.p, '/', key.n) : NULL;
+    if (slash != NULL)
+        key.n = (size_t)(slash - key.p);
+    if ((values[ACCESS].p != NULL) == (values[CREDENTIAL].p != NULL) || !is_access_key(key))
+        return malformed_signature;
+    r->access_key = key;
+    return NULL;
+}
+
+/* One token68 (RFC 9110 section 11.2), or what is near enough to be one word for everybody. */
+static bool is_one_word(struct tg_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] == ',' || s.p[i] == '"')
+            return false;
+    return s.n > 0;
+}
+
+static const char *read_authorization(struct tg_request *r, struct tg_str value)
+{
+    size_t n = 0;
+    struct tg_str rest;
+
+    while (n < value.n && tg_char_is(value.p[n], TG_CHAR_TOKEN))
+        n++;
+    rest = tg_str_skip(value, n);
+    if (n == 0 || (rest.n > 0 && *rest.p != ' '))
+        return "the Authorization field does not begin with a scheme and a blank";
+    r->credentials = credentials_of((struct tg_str){value.p, n});
+    while (rest.n > 0 && *rest.p == ' ')
+        rest = tg_str_skip(rest, 1);
+    if (r->credentials == TG_CRED_SIGNED)
+        return read_signature(r, rest);
+    if (r->credentials == TG_CRED_BEARER && !is_one_word(rest))
+        return "the Authorization field does not have exactly one Bearer token";
+    return NULL;
+}
+
+const char *tg_request_identify(struct tg_request *r)
+{
+    struct tg_str authorization = tg_request_field(r, TG_STR("Authorization"));
+    bool token = tg_request_field(r, TG_STR("X-Auth-Token")).p != NULL;
+    const char *why = NULL;
 
     r->access_key = (struct tg_str){NULL, 0};
-    r->credentials = TG_CRED_NONE;
-    if (value.p != NULL) {
-        while (scheme < value.n && value.p[scheme] != ' ' && value.p[scheme] != '\t')
-            scheme++;
-        r->credentials = credentials_of((struct tg_str){value.p, scheme});
+    r->credentials = token ? TG_CRED_TOKEN : TG_CRED_NONE;
+    if (authorization.p == NULL)
+        return NULL;
+    why = read_authorization(r, authorization);
+    if (why == NULL && token)
+        why = "an X-Auth-Token beside an Authorization field: which of the two callers asks?";
+    if (why != NULL)
+        r->credentials = TG_CRED_NONE;
+    return why;
+}
+
+/* --- fields that are read in two ways --- */
+
+enum { ANY = UINT8_MAX };
+
+/* Fields that say who asks, for what, and where a message ends, with how many there may be. */
+static const struct {
+    struct tg_str name;
+    uint8_t most;
+    const char *why;
+} known_fields[] = {
+    {{"Authorization", 13}, 1, "more than one Authorization field"},
+    {{"X-Auth-Token", 12}, 1, "more than one X-Auth-Token field"},
+    {{"X-HTTP-Method-Override", 22}, 0, "X-HTTP-Method-Override is not supported"},
+    {{"X-HTTP-Method", 13}, 0, "X-HTTP-Method is not supported"},
+    {{"X-Method-Override", 17}, 0, "X-Method-Override is not supported"},
+    {{"X-Original-URL", 14}, 0, "X-Original-URL is not supported"},
+    {{"X-Original-URI", 14}, 0, "X-Original-URI is not supported"},
+    {{"X-Rewrite-URL", 13}, 0, "X-Rewrite-URL is not supported"},
+    {{"X-Rewrite-URI", 13}, 0, "X-Rewrite-URI is not supported"},
+    {{"Content-Length", 14}, ANY, NULL},
+    {{"Content-Type", 12}, ANY, NULL},
+    {{"Content-Encoding", 16}, ANY, NULL},
+    {{"Transfer-Encoding", 17}, ANY, NULL},
+    {{"X-Domain-Id", 11}, ANY, NULL},
+    {{"X-Forwarded-For", 15}, ANY, NULL},
+    {{"X-Forwarded-Host", 16}, ANY, NULL},
+    {{"X-Project-Id", 12}, ANY, NULL},
+    {{"X-Request-Id", 12}, ANY, NULL},
+    {{"X-Sdk-Content-Sha256", 20}, ANY, NULL},
+    {{"X-Sdk-Date", 10}, ANY, NULL},
+    {{"X-Security-Token", 16}, ANY, NULL},
+};
+
+enum { KNOWN_FIELDS = sizeof(known_fields) / sizeof(*known_fields), LONGEST_KNOWN = 22 };
+
+/* Gateways and frameworks that make variables of fields (RFC 3875 section 4.1.18) take "_" for "-".
+ */
+static bool is_field(struct tg_str name, struct tg_str known, bool *exact)
+{
+    if (name.n != known.n)
+        return false;
+    *exact = tg_str_ieq(name, known);
+    for (size_t i = 0; i < name.n && !*exact; i++) {
+        char c = name.p[i] == '_' ? '-' : name.p[i];
+
+        if (!tg_str_ieq((struct tg_str){&c, 1}, (struct tg_str){known.p + i, 1}))
+            return false;
     }
-    if (r->credentials == TG_CRED_SIGNED)
-        r->access_key = access_key(tg_str_skip(value, scheme));
-    else if (tg_request_field(r, TG_STR("X-Auth-Token")).p != NULL)
-        r->credentials = TG_CRED_TOKEN;
+    return true;
+}
+
+/* Counts a field in; NULL, or what is wrong with it. */
+static const char *count_field(struct tg_str name, uint8_t seen[KNOWN_FIELDS])
+{
+    for (size_t i = 0; i < KNOWN_FIELDS; i++) {
+        bool exact;
+
+        if (!is_field(name, known_fields[i].name, &exact))
+            continue;
+        if (!exact)
+            return "a field name with \"_\" that some servers read as one with \"-\"";
+        if (known_fields[i].most != ANY && ++seen[i] > known_fields[i].most)
+            return known_fields[i].why;
+    }
+    return NULL;
+}
+
+const char *tg_request_ambiguity(const struct tg_request *r)
+{
+    const unsigned lengths = /* of the names that there may not be any number of */
+        1U << 12 | 1U << 13 | 1U << 14 | 1U << 17 | 1U << 22;
+    uint8_t seen[KNOWN_FIELDS] = {0};
+
+    for (unsigned i = 0; i < r->nfields; i++) {
+        struct tg_str name = r->fields[i].name;
+        const char *why;
+
+        if (name.n > LONGEST_KNOWN ||
+            ((lengths >> name.n & 1) == 0 && memchr(name.p, '_', name.n) == NULL))
+            continue;
+        why = count_field(name, seen);
+        if (why != NULL)
+            return why;
+    }
+    return NULL;
 }
 
 /* --- languages (RFC 9110 sections 12.4.2 and 12.5.4) --- */

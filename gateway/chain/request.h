@@ -31,6 +31,7 @@ struct tg_request {
     struct tg_str method;
     struct tg_str target;          /* path and query as they go upstream */
     struct tg_str path;            /* normalised, without query (target.h) */
+    const char *odd_path;          /* what in it servers read in different ways, or NULL */
     const struct tg_field *fields; /* those that go on: without hop-by-hop ones */
     unsigned nfields;
     struct tg_str client_address; /* text, without port */
@@ -39,6 +40,8 @@ struct tg_request {
     struct tg_str route;       /* the location's pattern */
     struct tg_str project_id;  /* from the pattern; empty when it has none */
     struct tg_str config_name; /* the same */
+    struct tg_str body_name;   /* how the body names the config, set by the json filter; empty: not
+                                  at all, in more than one way, or by what is no name */
     enum tg_credentials credentials;
     struct tg_str access_key; /* AK of a signed request, else empty */
     struct tg_str principal;  /* who calls, as the audit log has it: the AK of a signed request,
@@ -49,6 +52,7 @@ struct tg_request {
     struct tg_doc *doc; /* made by the json filter; NULL before */
     uint32_t config;    /* the node of the config object in `doc`, set by the json filter */
 
+    uint64_t pattern_steps; /* that regular expressions may still take for this request */
     struct tg_report report;
     struct tg_set_field *set_fields;
 
@@ -70,8 +74,24 @@ void tg_request_init(struct tg_request *r, struct tg_arena *arena);
 /* The value of the first field of that name (any case), or a slice with p == NULL. */
 struct tg_str tg_request_field(const struct tg_request *r, struct tg_str name);
 
-/* Works out `credentials` and `access_key` from the fields. */
-void tg_request_identify(struct tg_request *r);
+/* The config's name: the path's, else the body's; empty when it is not known. */
+static inline struct tg_str tg_request_config_name(const struct tg_request *r)
+{
+    return r->config_name.n > 0 ? r->config_name : r->body_name;
+}
+
+/*
+ * Works out `credentials` and `access_key` from the fields. Returns NULL, or a static text that
+ * says why it is not known who asks (contract section 6): an Authorization field that is malformed,
+ * or a signature without exactly one access key of [A-Za-z0-9]+, or more than one kind of
+ * credentials; `credentials` is then TG_CRED_NONE.
+ */
+const char *tg_request_identify(struct tg_request *r);
+
+/* NULL, or a static text that names a field which an upstream might read otherwise than it is read
+ * here: a second one where one counts, one that overrides method or path, one whose name is a known
+ * one but for "_". */
+const char *tg_request_ambiguity(const struct tg_request *r);
 
 /* True when Accept-Language prefers Chinese to English (RFC 9110 section 12.5.4). */
 bool tg_request_prefers_chinese(const struct tg_request *r);

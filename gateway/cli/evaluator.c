@@ -226,7 +226,7 @@ static void start_request(struct tg_evaluator *e, struct tg_str name, struct tg_
     r->fields = fields;
     r->nfields = 1;
     r->body = body;
-    tg_request_identify(r);
+    (void)tg_request_identify(r);
 }
 
 /* --- the evaluator --- */

@@ -253,7 +253,7 @@ static bool make_request(struct tg_case_file *f, struct tg_case *t, struct tg_re
     r->config_name = t->config_name;
     r->client_address = t->client;
     r->body = body.text;
-    tg_request_identify(r);
+    (void)tg_request_identify(r);
     if (tg_str_starts(t->principal, TG_STR("tls:")))
         r->tls_principal = tg_str_skip(t->principal, 4);
     else

@@ -186,6 +186,7 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
     return (struct tg_audit_record){
         .time = x->wall,
         .request = &x->request,
+        .host = x->request.credentials == TG_CRED_SIGNED ? x->host : (struct tg_str){NULL, 0},
         .trace_id = x->trace_id,
         .end = x->end,
         .end_detail = x->end_detail,

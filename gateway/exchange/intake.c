@@ -129,64 +129,22 @@ static void name_request(struct tg_exchange *x)
     x->request.request_id = (struct tg_str){id, 32};
 }
 
-/* What does not go upstream as it came goes as it was judged: the normalised path. Only the closing
- * slash, which routing drops, stays where no filter judges the request. */
+/* The path for routing; what goes upstream tg_exchange_start() decides. */
 static bool normalize_target(struct tg_exchange *x, const char **why)
 {
     struct tg_request *r = &x->request;
     char *out = tg_arena_alloc(&x->arena, r->target.n + 1);
-    struct tg_str query;
-    bool changed;
+    struct tg_target target;
 
     if (tg_str_eq(r->target, TG_STR("*"))) {
         r->path = r->target;
         return true;
     }
-    if (!tg_target_normalize(r->target, out, r->target.n + 1, &r->path, &query, &changed, why))
+    if (!tg_target_normalize(r->target, out, r->target.n + 1, &target, why))
         return false;
-    if (!changed)
-        return true;
-    if (r->path.n > 1 && r->target.n > r->path.n && r->target.p[r->path.n] == '/' &&
-        (r->target.n == r->path.n + 1 || r->target.p[r->path.n + 1] == '?') &&
-        tg_str_starts(r->target, r->path))
-        return true; /* tg_exchange_start() decides about the slash */
-    r->target = query.n > 0 ? tg_arena_printf(&x->arena, "%.*s?%.*s", TG_STR_ARG(r->path),
-                                              TG_STR_ARG(query))
-                            : r->path;
+    r->path = target.path;
+    r->odd_path = target.odd;
     return true;
-}
-
-/* What an upstream might read otherwise than it is read here: of two credentials it might take the
- * other one, and a method in a field is none that was routed. NULL, or what is wrong. */
-static const char *find_ambiguity(const struct tg_request *r)
-{
-    static const struct {
-        struct tg_str name;
-        unsigned most;
-        const char *why;
-    } rows[] = {
-        {{"Authorization", 13}, 1, "more than one Authorization field"},
-        {{"X-Auth-Token", 12}, 1, "more than one X-Auth-Token field"},
-        {{"X-HTTP-Method-Override", 22}, 0, "X-HTTP-Method-Override is not supported"},
-        {{"X-HTTP-Method", 13}, 0, "X-HTTP-Method is not supported"},
-        {{"X-Method-Override", 17}, 0, "X-Method-Override is not supported"},
-    };
-    enum { TOKEN = 1 };                                                 /* its row */
-    const unsigned lengths = 1U << 12 | 1U << 13 | 1U << 17 | 1U << 22; /* of names in the table */
-    unsigned seen[sizeof(rows) / sizeof(*rows)] = {0};
-
-    for (unsigned i = 0; i < r->nfields; i++) {
-        struct tg_str name = r->fields[i].name;
-
-        if (name.n > 22 || (lengths >> name.n & 1) == 0)
-            continue;
-        for (size_t row = 0; row < sizeof(rows) / sizeof(*rows); row++)
-            if (tg_str_ieq(name, rows[row].name) && ++seen[row] > rows[row].most)
-                return rows[row].why;
-    }
-    if (r->credentials == TG_CRED_SIGNED && seen[TOKEN] > 0)
-        return "a signature and an X-Auth-Token field, which may be of two callers";
-    return NULL;
 }
 
 /* As the audit log says it, so that a line of it can be copied into a policy. */
@@ -227,10 +185,11 @@ void tg_exchange_on_request(void *all, struct tg_conn *c, const struct tg_reques
     look_at_fields(x, head->names_fields);
     drop_hop_by_hop(x, fields);
     name_request(x);
-    tg_request_identify(&x->request);
+    why = tg_request_ambiguity(&x->request);
+    if (why == NULL)
+        why = tg_request_identify(&x->request);
     name_principal(x);
     x->body_complete = c->state == TG_CONN_WAIT;
-    why = find_ambiguity(&x->request);
     if (why != NULL || !normalize_target(x, &why)) {
         x->request.path = TG_STR("");
         refuse(x, TG_E_BAD_REQUEST, why);

@@ -20,22 +20,49 @@ static const char *told_resemblance(struct tg_exchange *x, struct tg_str pattern
         .p;
 }
 
+static bool refuse_route(struct tg_exchange *x, const struct tg_no_route *why)
+{
+    if (why->ambiguous != NULL)
+        tg_exchange_end(x, TG_E_BAD_REQUEST, why->ambiguous);
+    else
+        tg_exchange_end(x, why->wrong_method ? TG_E_METHOD : TG_E_NOT_FOUND,
+                        told_resemblance(x, why->resembled));
+    return false;
+}
+
+/* Where filters judge the request, what they judged goes upstream: the normalised path. Elsewhere
+ * the target's bytes go as they came. */
+static struct tg_str judged_target(struct tg_exchange *x)
+{
+    const struct tg_request *r = &x->request;
+    const char *mark = memchr(r->target.p, '?', r->target.n);
+    struct tg_str query =
+        tg_str_skip(r->target, mark != NULL ? (size_t)(mark - r->target.p) : r->target.n);
+
+    if (tg_str_eq((struct tg_str){r->target.p, r->target.n - query.n}, r->path))
+        return r->target;
+    return query.n > 1
+               ? tg_arena_printf(&x->arena, "%.*s%.*s", TG_STR_ARG(r->path), TG_STR_ARG(query))
+               : r->path;
+}
+
 static bool route(struct tg_exchange *x)
 {
     struct tg_request *r = &x->request;
     struct tg_no_route why;
 
     x->location = tg_settings_route(x->conn->server, r, &why);
-    if (x->location == NULL) {
-        tg_exchange_end(x, why.wrong_method ? TG_E_METHOD : TG_E_NOT_FOUND,
-                        told_resemblance(x, why.resembled));
+    if (x->location == NULL)
+        return refuse_route(x, &why);
+    r->route = x->location->pattern;
+    if (r->credentials == TG_CRED_SIGNED && x->host.n > 0 &&
+        !tg_upstream_conf_accepts_host(x->location->upstream, x->host)) {
+        tg_exchange_end(x, TG_E_BAD_REQUEST, "a signed request's Host is none of the upstream's");
         return false;
     }
-    r->route = x->location->pattern;
     x->streamed = x->location->nhead_filters == x->location->nfilters;
-    if (x->location->nfilters > 0 && r->target.n > r->path.n && r->target.p[r->path.n] == '/')
-        r->target = tg_arena_printf(&x->arena, "%.*s%.*s", TG_STR_ARG(r->path),
-                                    TG_STR_ARG(tg_str_skip(r->target, r->path.n + 1)));
+    if (x->location->nfilters > 0)
+        r->target = judged_target(x);
     return true;
 }
 

@@ -12,7 +12,8 @@ enum { MAX_VALUE = 64 }; /* bytes of a {name}'s value */
 struct path {
     char *out;
     size_t n;
-    size_t segment; /* where the last "/" is */
+    size_t segment;  /* where the last "/" is */
+    const char *odd; /* as in struct tg_target */
 };
 
 /* The byte a percent-encoding stands for, or -1 when `s` does not begin with one. */
@@ -38,7 +39,7 @@ static void append_encoded(struct path *path, int byte)
 }
 
 /* One character outside ASCII, as percent-encoded UTF-8: overlong forms of "/" and "." are what
- * makes invalid ones dangerous. Returns the bytes read, or 0. */
+ * makes invalid ones dangerous. Returns the bytes read. */
 static size_t append_utf8(struct path *path, struct tg_str s)
 {
     char bytes[4];
@@ -54,18 +55,19 @@ static size_t append_utf8(struct path *path, struct tg_str s)
         bytes[n++] = (char)byte;
     }
     length = tg_utf8_decode((struct tg_str){bytes, n}, &code);
+    if (length == 0) {
+        path->odd = "percent-encoding in the path is not UTF-8";
+        length = 1;
+    }
     for (size_t i = 0; i < length; i++)
         append_encoded(path, (unsigned char)bytes[i]);
     return 3 * length;
 }
 
-/* What must not be in a segment, decoded or not. ";" begins parameters that some servers take off
- * a segment before they route (RFC 3986 section 3.3), so the name judged here would not be theirs.
- */
-static const char *byte_trouble(int byte)
+/* What servers read in different ways in a segment, decoded or not. ";" begins parameters that some
+ * take off a segment before they route (RFC 3986 section 3.3). */
+static const char *oddity(int byte)
 {
-    if (byte < 0x20 || byte == 0x7f)
-        return "control character in the path";
     if (byte == '/' || byte == '\\')
         return "encoded slash or backslash in the path";
     return byte == ';' ? "parameters in a path segment" : NULL;
@@ -76,18 +78,18 @@ static const char *byte_trouble(int byte)
 static const char *append_percent(struct path *path, struct tg_str s, size_t *used)
 {
     int byte = encoded_byte(s);
-    const char *why;
 
     if (byte < 0)
         return "broken percent-encoding in the path";
     if (byte >= 0x80) {
         *used = append_utf8(path, s);
-        return *used > 0 ? NULL : "percent-encoding in the path is not UTF-8";
+        return NULL;
     }
-    why = byte_trouble(byte);
-    if (why != NULL)
-        return why;
+    if (byte < 0x20 || byte == 0x7f)
+        return "control character in the path";
     *used = 3;
+    if (oddity(byte) != NULL)
+        path->odd = oddity(byte);
     if (tg_char_is((char)byte, TG_CHAR_UNRESERVED))
         path->out[path->n++] = (char)byte;
     else
@@ -133,10 +135,12 @@ static const char *append_segment(struct path *path, struct tg_str s, size_t *us
             return "character not allowed in the path";
         if (s.p[i] == '%')
             why = append_percent(path, tg_str_skip(s, i), &n);
-        else if ((why = byte_trouble((unsigned char)s.p[i])) == NULL)
+        else
             path->out[path->n++] = s.p[i];
         if (why != NULL)
             return why;
+        if (s.p[i] == ';')
+            path->odd = oddity(';');
         i += n;
     }
     *used = i;
@@ -155,11 +159,11 @@ static struct tg_str split_query(struct tg_str target, struct tg_str *query)
     return (struct tg_str){target.p, (size_t)(mark - target.p)};
 }
 
-bool tg_target_normalize(struct tg_str target, char *out, size_t cap, struct tg_str *path,
-                         struct tg_str *query, bool *changed, const char **why)
+bool tg_target_normalize(struct tg_str target, char *out, size_t cap, struct tg_target *t,
+                         const char **why)
 {
-    struct path made = {out, 0, 0};
-    struct tg_str raw = split_query(target, query);
+    struct path made = {out, 0, 0, NULL};
+    struct tg_str raw = split_query(target, &t->query);
     struct tg_str rest = raw;
 
     CHECK(cap >= target.n);
@@ -169,7 +173,7 @@ bool tg_target_normalize(struct tg_str target, char *out, size_t cap, struct tg_
         rest.n = 0;
     } else if (raw.n == 0 || raw.p[0] != '/') {
         *why = "target without a path";
-    } else if (!tg_chars_are(*query, TG_CHAR_TARGET)) {
+    } else if (!tg_chars_are(t->query, TG_CHAR_TARGET)) {
         *why = "character not allowed in the query";
     }
     while (*why == NULL && rest.n > 0) {
@@ -183,8 +187,9 @@ bool tg_target_normalize(struct tg_str target, char *out, size_t cap, struct tg_
     if (made.n == 0)
         out[made.n++] = '/';
     CHECK(made.n <= cap);
-    *path = (struct tg_str){out, made.n};
-    *changed = !tg_str_eq(*path, raw);
+    t->path = (struct tg_str){out, made.n};
+    t->changed = !tg_str_eq(t->path, raw);
+    t->odd = made.odd;
     return true;
 }
 
@@ -271,20 +276,161 @@ bool tg_target_match(const struct tg_target_pattern *pattern, struct tg_str path
     return path.n == 0;
 }
 
-bool tg_target_resembles(struct tg_str pattern, struct tg_str path)
+/* --- resemblance --- */
+
+/* Appends a byte and decodes what it completes, again and again, so that "%25252F" is "/" in one
+ * pass: what a byte completes is always the end of what was written. */
+static size_t push_decoded(char *out, size_t n, char byte)
 {
+    out[n++] = byte;
+    for (;;) {
+        int code = n >= 3 ? encoded_byte((struct tg_str){out + n - 3, 3}) : -1;
+        size_t wide = n >= 6 ? n - 6 : 0;
+
+        if (code < 0 && n >= 6 && out[wide] == '%' && (out[wide + 1] | 0x20) == 'u' &&
+            tg_hex_value(out[wide + 2]) == 0 && tg_hex_value(out[wide + 3]) == 0) {
+            char low[3] = {'%', out[wide + 4], out[wide + 5]}; /* "%u002f" of old servers */
+
+            code = encoded_byte((struct tg_str){low, 3});
+            n -= code >= 0 ? 3 : 0;
+        }
+        if (code < 0)
+            return n;
+        n -= 3;
+        out[n++] = (char)code;
+    }
+}
+
+struct tg_str tg_target_decode(struct tg_str s, char *out, size_t cap)
+{
+    size_t n = 0;
+
+    CHECK(cap >= s.n);
+    for (size_t i = 0; i < s.n; i++)
+        n = push_decoded(out, n, s.p[i]);
+    return (struct tg_str){out, n};
+}
+
+enum { NO_CODE = 0x110000 }; /* bytes that are no character */
+
+/* The code point at the start of `s`, overlong forms included; *n gets its bytes. */
+static uint32_t decode_leniently(struct tg_str s, size_t *n)
+{
+    unsigned char lead = (unsigned char)s.p[0];
+    size_t length = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    uint32_t code = lead & (length == 1 ? 0x7fU : 0x7fU >> length);
+
+    *n = 1;
+    if (length == 0 || length > s.n)
+        return NO_CODE;
+    for (size_t i = 1; i < length; i++) {
+        if (((unsigned char)s.p[i] & 0xc0) != 0x80)
+            return NO_CODE;
+        code = code << 6 | ((unsigned char)s.p[i] & 0x3fU);
+    }
+    *n = length;
+    return code;
+}
+
+/* Blanks, what is not seen and what is no character: some do not look at them. "+" is a blank where
+ * paths are read as forms are. */
+static bool is_nothing(uint32_t code)
+{
+    return code <= 0x20 || code == '+' || (code >= 0x7f && code <= 0xa0) || code == 0xad ||
+           (code >= 0x2000 && code <= 0x200f) || (code >= 0x202a && code <= 0x202f) ||
+           (code >= 0x205f && code <= 0x206f) || code == 0x3000 || code == 0xfeff ||
+           (code >= 0xd800 && code < 0xe000) || code >= NO_CODE;
+}
+
+/* Ends the segment that begins behind the "/" at path->segment: "." and ".." as everywhere, an
+ * extension is cut. `ended`: the path may end here. */
+static void finish_folded(struct path *path, bool ended)
+{
+    struct tg_str name = {path->out + path->segment + 1, path->n - path->segment - 1};
+    const char *at = name.n > 1 ? memchr(name.p + 1, '.', name.n - 1) : NULL;
+
+    if (tg_str_eq(name, TG_STR(".."))) {
+        at = memrchr(path->out, '/', path->segment);
+        path->n = at != NULL ? (size_t)(at - path->out) : 0;
+    } else if (name.n == 0 || tg_str_eq(name, TG_STR("."))) {
+        path->n = path->segment;
+    } else if (at != NULL) {
+        path->n = (size_t)(at - path->out);
+    }
+    if (ended && path->n > 0)
+        path->out[path->n++] = '?';
+    path->segment = path->n;
+    path->out[path->n++] = '/';
+}
+
+/* True where a server may see the end of a segment's name. */
+static bool ends_name(const struct path *path, uint32_t code)
+{
+    return code == 0 || code == ';' || code == '?' || code == '#' ||
+           (code == ':' && path->n > path->segment + 1);
+}
+
+static void append_code(struct path *path, uint32_t code)
+{
+    if (!is_nothing(code))
+        path->n += tg_utf8_encode(code, path->out + path->n);
+}
+
+/* What push_decoded() left, segment by segment. */
+static void fold(struct path *path, struct tg_str rest)
+{
+    bool cut = false;   /* the segment's name is over */
+    bool ended = false; /* so may be the path */
+    size_t used;
+
+    for (; rest.n > 0; rest = tg_str_skip(rest, used)) {
+        uint32_t code = tg_utf8_fold(decode_leniently(rest, &used));
+
+        if (code == '/' || code == '\\') {
+            finish_folded(path, ended);
+            cut = ended = false;
+        } else if (!cut && ends_name(path, code)) {
+            cut = true;
+            ended = code == '?' || code == '#';
+        } else if (!cut) {
+            append_code(path, code);
+        }
+    }
+    finish_folded(path, ended);
+}
+
+struct tg_str tg_target_skeleton(struct tg_str path, char *out, size_t cap)
+{
+    struct path made = {out, 1, 0, NULL};
+    struct tg_str decoded; /* read behind the place that is written to */
+
+    CHECK(cap >= path.n + TG_TARGET_SKELETON_MORE);
+    decoded = tg_target_decode(path, out + TG_TARGET_SKELETON_MORE, path.n);
+    out[0] = '/';
+    fold(&made, decoded);
+    CHECK(made.n <= cap);
+    return (struct tg_str){out, made.n - 1};
+}
+
+bool tg_target_resembles(struct tg_str pattern, struct tg_str skeleton)
+{
+    bool whole = tg_target_has_parameters(pattern);
     struct tg_str want;
     struct tg_str have;
 
-    if (!tg_target_has_parameters(pattern))
-        return false;
     while (next_segment(&pattern, &want)) {
-        if (!next_segment(&path, &have))
+        const char *mark;
+
+        if (!next_segment(&skeleton, &have))
             return false;
-        if (!is_parameter(want) && !tg_str_ieq(want, have))
+        mark = memchr(have.p, '?', have.n);
+        have.n = mark != NULL ? (size_t)(mark - have.p) : have.n;
+        if (!is_parameter(want) && !tg_str_eq(want, have))
             return false;
+        if (mark != NULL && pattern.n < 2)
+            return true; /* what follows may be a query */
     }
-    return path.n == 0;
+    return skeleton.n == 0 || !whole;
 }
 
 /* True when `s` begins with an escape that gives '?' or '#' however often it is decoded. */

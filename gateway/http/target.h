@@ -8,23 +8,28 @@
 
 #include "base/str.h"
 
+/* A target in its normal form. */
+struct tg_target {
+    struct tg_str path;  /* slice of what tg_target_normalize() wrote */
+    struct tg_str query; /* what follows "?", a slice of the target; p is NULL without "?" */
+    bool changed;        /* `path` is not what was sent */
+    const char *odd;     /* NULL, or what in the path servers read in different ways: an encoded
+                            slash or backslash, ";" in either spelling, percent-encoding that is not
+                            UTF-8. Static. The path then keeps it as it is. */
+};
+
 /*
  * Normalises the path of an origin-form target (everything before '?') into `out` of `cap` bytes
- * (target.n is always enough, CHECKed). *query is what follows '?', a slice of `target`; its p is
- * NULL when there is no '?'. "*" (of OPTIONS) stays "*". *changed tells whether the result differs
- * from what was sent; a trailing slash (except "/") is removed and counts as change. Normalising
- * the result again changes nothing.
+ * (target.n is always enough, CHECKed). "*" (of OPTIONS) stays "*". A trailing slash (except "/")
+ * is removed and counts as change. Normalising the result again changes nothing.
  *
  * Returns false with a static text in *why for what no honest client sends: a broken
- * percent-encoding or one that is not UTF-8, a path that climbs above the root, characters that
- * RFC 3986 does not allow (raw controls, blanks, bytes outside ASCII, a fragment), encoded
- * controls.
- * "%2F" and "%5C" are refused, since what follows them would be judged as one segment but may be
- * two for the upstream, and so is ";" in either spelling, since some servers route without what
- * follows it. In the query only characters are judged.
+ * percent-encoding, a path that climbs above the root, characters that RFC 3986 does not allow (raw
+ * controls, blanks, bytes outside ASCII, a fragment), encoded controls. In the query only
+ * characters are judged.
  */
-bool tg_target_normalize(struct tg_str target, char *out, size_t cap, struct tg_str *path,
-                         struct tg_str *query, bool *changed, const char **why);
+bool tg_target_normalize(struct tg_str target, char *out, size_t cap, struct tg_target *t,
+                         const char **why);
 
 enum { TG_TARGET_PARAMETERS = 8 }; /* {name} segments of one pattern, at most */
 
@@ -47,12 +52,29 @@ void tg_target_prepare(struct tg_str text, struct tg_target_pattern *out);
 bool tg_target_match(const struct tg_target_pattern *pattern, struct tg_str path,
                      struct tg_str *values, unsigned max, unsigned *nvalues);
 
+/* A text with its percent-encodings decoded until there are none, "%uXXXX" included, written into
+ * `out` of `cap` bytes (s.n is always enough, CHECKed). Time is linear in the text. */
+struct tg_str tg_target_decode(struct tg_str s, char *out, size_t cap);
+
+enum { TG_TARGET_SKELETON_MORE = 2 }; /* bytes a skeleton needs beside the path's */
+
 /*
- * True when the path has the shape of a pattern with "{name}" segments, whatever the values and the
- * case of the letters. A path that resembles a guarded location but does not match it must not fall
- * through to a wider, unguarded one: an upstream may be more lenient about the name.
+ * What the most lenient of servers may take a path (raw or normalised, without query) for, written
+ * into `out` of `cap` bytes (path.n + TG_TARGET_SKELETON_MORE is always enough, CHECKed):
+ * percent-encodings decoded until there are none, also "%uXXXX" and overlong UTF-8, letters without
+ * case by Unicode, backslashes as slashes, dot segments removed, and off each segment blanks, what
+ * cannot be seen, and all from the first ";", ":" or NUL or the first "." behind its first byte. A
+ * decoded "?" or "#", which may end the path, becomes "?". Time is linear in the path.
  */
-bool tg_target_resembles(struct tg_str pattern, struct tg_str path);
+struct tg_str tg_target_skeleton(struct tg_str path, char *out, size_t cap);
+
+/*
+ * True when a skeleton fits the skeleton of a pattern: the whole path where that has "{name}"
+ * segments, whatever their values, else a prefix. A path that resembles a guarded location but does
+ * not match it must not fall through to a wider, unguarded one: an upstream may be more lenient
+ * about the name.
+ */
+bool tg_target_resembles(struct tg_str pattern, struct tg_str skeleton);
 
 /*
  * What a log shows of a target or path: all before its query or fragment, also when the '?' or '#'

@@ -277,6 +277,54 @@ static void check_listens(struct tg_conf *c, const struct tg_settings *s)
     }
 }
 
+/* --- writing routes of the API that nobody judges --- */
+
+/* The requests that write a training config (contract section 1), with a path each. */
+static const struct {
+    struct tg_str method;
+    struct tg_str path;
+    const char *pattern;
+} writing_routes[] = {
+    {{"PUT", 3},
+     {"/v1/p/training-job-configs/c", 28},
+     "/v1/{project_id}/training-job-configs/{config_name}"},
+    {{"POST", 4}, {"/v1/p/training-job-configs", 26}, "/v1/{project_id}/training-job-configs"},
+    {{"POST", 4}, {"/v1/p/training-jobs", 19}, "/v1/{project_id}/training-jobs"},
+    {{"POST", 4},
+     {"/v1/p/training-jobs/j/versions", 30},
+     "/v1/{project_id}/training-jobs/{job_id}/versions"},
+    {{"POST", 4}, {"/v2/p/training-jobs", 19}, "/v2/{project_id}/training-jobs"},
+};
+
+static bool is_guard(const struct tg_server_conf *server)
+{
+    for (const struct tg_location *l = server->locations; l != NULL; l = l->next)
+        if (tg_location_judges(l))
+            return true;
+    return false;
+}
+
+/* Rules that hold where a config is changed, and not where one is created, hold nowhere. A server
+ * that judges nothing at all is no guard. */
+static void warn_of_unguarded(struct tg_conf *c, const struct tg_server_conf *server)
+{
+    for (size_t i = 0; i < sizeof(writing_routes) / sizeof(*writing_routes); i++) {
+        struct tg_request r = {.arena = c->arena,
+                               .method = writing_routes[i].method,
+                               .target = writing_routes[i].path,
+                               .path = writing_routes[i].path};
+        struct tg_no_route why;
+        const struct tg_location *l = tg_settings_route(server, &r, &why);
+
+        if (l == NULL || tg_location_judges(l))
+            continue;
+        tg_conf_warn(c, &(struct tg_conf_item){.file = l->file, .line = l->line},
+                     "\"%s %s\" writes a training config and passes unjudged: give it a location "
+                     "with \"filters\"; it goes to location \"%s\"",
+                     writing_routes[i].method.p, writing_routes[i].pattern, l->pattern.p);
+    }
+}
+
 void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
 {
     struct tg_server_conf server = {0};
@@ -296,6 +344,9 @@ void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
         for (struct tg_location *l = v->locations; l != NULL; l = l->next)
             resolve_upstream(c, s, l);
     check_listens(c, s);
+    for (struct tg_server_conf *v = s->servers; v != NULL && applied && !s->offline; v = v->next)
+        if (is_guard(v))
+            warn_of_unguarded(c, v);
     if (applied && s->servers == NULL)
         tg_conf_error(c, NULL, "\"%s\" has no \"server\" block", s->file);
     if (applied && !s->offline)

@@ -251,6 +251,15 @@ const struct tg_directive tg_upstream_directives[] = {
      .syntax = "NAME[:PORT]",
      .help = "Value of the `Host` field sent to the endpoint; without it the host of `server`, "
              "and its port if that is not the usual one."},
+    {.name = "accept_host",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .min_args = 1,
+     .max_args = TG_CONF_ANY_ARGS,
+     .set = tg_set_accept_host,
+     .syntax = "NAME[:PORT] ...",
+     .help = "What a signed request may have in its `Host` field, which its signature covers and "
+             "which goes to the endpoint as it is. Without it the names of `host` and `server`."},
     {.name = "keepalive",
      .contexts = TG_IN_UPSTREAM,
      .kind = TG_CONF_NUMBER,

@@ -50,6 +50,7 @@ tg_conf_setter tg_set_user;      /* NAME [GROUP], looked up, into struct tg_sett
 tg_conf_setter tg_set_module;    /* FILE; loads it */
 tg_conf_setter tg_set_listen;    /* appends to a list of struct tg_listen at the row's offset */
 tg_conf_setter tg_set_upstream_server; /* HOST[:PORT], appends to struct tg_upstream_conf */
+tg_conf_setter tg_set_accept_host;     /* NAME[:PORT]..., into struct tg_upstream_conf */
 tg_conf_setter tg_set_host; /* a host name or address with or without port, into a tg_str */
 
 /* --- TLS of a server (tls.c) --- */

@@ -94,6 +94,14 @@ static bool is_method(struct tg_str s)
     return s.n > 0 && s.n <= 32;
 }
 
+static void prepare(struct tg_conf *c, struct tg_location *l)
+{
+    size_t cap = l->pattern.n + TG_TARGET_SKELETON_MORE;
+
+    tg_target_prepare(l->pattern, &l->prepared);
+    l->skeleton = tg_target_skeleton(l->pattern, tg_arena_alloc(c->arena, cap), cap);
+}
+
 bool tg_location_name(struct tg_conf *c, const struct tg_conf_item *item, struct tg_location *l)
 {
     const char *why;
@@ -116,7 +124,7 @@ bool tg_location_name(struct tg_conf *c, const struct tg_conf_item *item, struct
         tg_conf_error(c, item, "the path of \"location\" %s, got \"%s\"", why, l->pattern.p);
         return false;
     }
-    tg_target_prepare(l->pattern, &l->prepared);
+    prepare(c, l);
     return true;
 }
 

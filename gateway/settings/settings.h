@@ -67,8 +67,10 @@ struct tg_upstream_conf {
     struct tg_str tls_key;  /* its key; empty: in the same file */
     struct tg_str tls_name; /* name for SNI and the check; empty: the origin's host */
     struct tg_str host; /* Host to send; empty: the origin's host (and port if not the default) */
-    int64_t keepalive;  /* idle connections kept per worker */
-    int64_t keepalive_timeout; /* microseconds, as all times */
+    const struct tg_conf_item *accept_host; /* its arguments are the names that a signed request may
+                                               have in Host; NULL: those of `host` and `server` */
+    int64_t keepalive;                      /* idle connections kept per worker */
+    int64_t keepalive_timeout;              /* microseconds, as all times */
     int64_t keepalive_requests;
     int64_t connect_timeout; /* name resolution, TCP and TLS together */
     int64_t send_timeout;
@@ -89,6 +91,7 @@ struct tg_location {
     struct tg_str
         pattern; /* as written, e.g. /v1/{project_id}/training-job-configs/{config_name} */
     struct tg_target_pattern prepared; /* the same, to be matched */
+    struct tg_str skeleton;            /* the same, to be resembled (target.h) */
     int project_id;                    /* which of the pattern's {name}s that is, or -1 */
     int config_name;
     const char *file;
@@ -216,18 +219,29 @@ void tg_settings_reference(struct tg_buf *out);
 /* The configuration as text, secrets masked (-T). */
 void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out);
 
+/* True when filters of a location judge bodies: what goes there is guarded. */
+static inline bool tg_location_judges(const struct tg_location *l)
+{
+    return l->nfilters > l->nhead_filters;
+}
+
+/* True when a signed request for this upstream may name `host` (as sent): one of `accept_host`, or
+ * of the upstream's own names; a port that is not named there must be the usual one. */
+bool tg_upstream_conf_accepts_host(const struct tg_upstream_conf *u, struct tg_str host);
+
 /* Why there is no location. */
 struct tg_no_route {
     bool wrong_method;       /* patterns match, but no method does */
     struct tg_str resembled; /* the guarded pattern that the path resembles, or empty */
+    const char *ambiguous; /* what of a request for a guarded pattern can be read in another way */
 };
 
 /*
  * The location for a method and a normalised path (target.h): the first one whose pattern and
- * method match; else NULL, and *why tells more. A path that only resembles the pattern of a
- * location with filters (tg_target_resembles()) has no location: an upstream may be more lenient
- * about it. Fills route, project_id and config_name of `r` from the pattern; both slices of the
- * latter point into r->path.
+ * method match; else NULL, and *why tells more. A request that changes something and whose path
+ * only resembles the pattern of a location with filters (tg_target_resembles()) has no location: an
+ * upstream may be more lenient about it. Fills route, project_id and config_name of `r` from the
+ * pattern; both slices of the latter point into r->path.
  */
 const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
                                             struct tg_no_route *why);

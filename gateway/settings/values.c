@@ -247,6 +247,21 @@ bool tg_set_host(struct tg_conf *c, const struct tg_conf_item *item, void *targe
     return true;
 }
 
+bool tg_set_accept_host(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                        const struct tg_directive *d)
+{
+    (void)d;
+    for (unsigned i = 1; i < item->nargs; i++) {
+        if (is_host(item->args[i], "[]:"))
+            continue;
+        tg_conf_error(c, item, "\"accept_host\" takes host names or addresses, got \"%s\"",
+                      item->args[i].p);
+        return false;
+    }
+    ((struct tg_upstream_conf *)target)->accept_host = item;
+    return true;
+}
+
 static bool read_origin(struct tg_str text, struct tg_upstream_server *o)
 {
     unsigned char address[16];

@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fields[1] = (struct tg_field){TG_STR("Authorization"), next(&rest)};
     r.fields = fields;
     r.nfields = 2;
-    tg_request_identify(&r);
+    (void)tg_request_identify(&r);
     record.trace_id = record.end_detail = r.tls_principal = next(&rest);
     record.upstream_address = record.upstream_error_code = next(&rest);
     if (tg_doc_parse(&doc, &arena, r.body, &limits, &fault)) {

@@ -54,7 +54,7 @@ static enum tg_verdict run(struct tg_request *r, struct tg_arena *arena,
     r->config_name = TG_STR("c");
     r->request_id = TG_STR("0");
     r->body = body;
-    tg_request_identify(r);
+    (void)tg_request_identify(r);
     tg_chain_begin(&chain, location, r);
     verdict = tg_chain_run(&chain);
     tg_chain_done(&chain);

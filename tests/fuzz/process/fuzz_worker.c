@@ -214,31 +214,15 @@ static bool due_body(const struct tg_request_head *h, struct tg_str *in, struct 
     return parse == TG_PARSE_DONE;
 }
 
-/* The target as it must arrive; false for one that is refused. */
-static bool due_target(struct tg_str target, char *out, struct tg_str *result)
+/* False for a target that is refused; others arrive as they came. */
+static bool is_taken(struct tg_str target)
 {
-    struct tg_str path, query;
+    char out[2 * MAX_BYTES];
+    struct tg_target t;
     const char *why;
-    bool changed;
 
-    *result = target;
-    if (tg_str_eq(target, TG_STR("*")))
-        return true;
-    if (!tg_target_normalize(target, out, target.n + 1, &path, &query, &changed, &why))
-        return false;
-    if (!changed ||
-        (target.n > path.n && path.n > 1 && target.p[path.n] == '/' &&
-         (target.n == path.n + 1 || target.p[path.n + 1] == '?') && tg_str_starts(target, path)))
-        return true;
-    if (query.n > 0) { /* behind the path with its '?' */
-        memmove(out + path.n + 1, query.p, query.n);
-        memmove(out, path.p, path.n);
-        out[path.n] = '?';
-        *result = (struct tg_str){out, path.n + 1 + query.n};
-    } else {
-        *result = path;
-    }
-    return true;
+    return tg_str_eq(target, TG_STR("*")) ||
+           tg_target_normalize(target, out, sizeof(out), &t, &why);
 }
 
 /* False for a request that may go no further than the gateway (RFC 9110 section 7.6.2). */
@@ -267,8 +251,6 @@ static void due(struct tg_str in)
 
     while (more && in.n > 0) {
         struct tg_buf body = {0};
-        char normalized[2 * MAX_BYTES];
-        struct tg_str target;
         enum tg_error error;
         const char *why;
         size_t used = 0, scanned = 0;
@@ -276,9 +258,9 @@ static void due(struct tg_str in)
         if (tg_request_head_parse(in, &limits, &scanned, &h, &used, &error, &why) != TG_PARSE_DONE)
             break;
         in = tg_str_skip(in, used);
-        more = due_target(h.target, normalized, &target) && due_body(&h, &in, &body);
+        more = is_taken(h.target) && due_body(&h, &in, &body);
         if (more && goes_on(&h))
-            note(&lab.due, h.method, target, tg_buf_str(&body));
+            note(&lab.due, h.method, h.target, tg_buf_str(&body));
         else if (more) /* answered at once, before any body */
             more = h.framing == TG_FRAMING_NONE || (h.framing == TG_FRAMING_LENGTH && !h.length);
         more = more && h.keep_alive;

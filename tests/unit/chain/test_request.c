@@ -36,30 +36,72 @@ static struct tg_request request_with(const struct tg_field *fields, unsigned n)
     return r;
 }
 
+#define SDK "SDK-HMAC-SHA256 "
+#define OF  ", SignedHeaders=host;x-sdk-date, Signature=00"
+
+/* Credentials of each kind, and what is no way to tell who asks. */
 static void credentials_are_told_apart(void **state)
 {
     static const struct {
         const char *authorization, *token;
-        enum tg_credentials credentials;
+        enum tg_credentials credentials; /* 0: refused */
         const char *access_key;
     } rows[] = {
         {NULL, NULL, TG_CRED_NONE, ""},
         {NULL, "abc", TG_CRED_TOKEN, ""},
-        {"SDK-HMAC-SHA256 Access=AK1, SignedHeaders=host;x-sdk-date, Signature=00", NULL,
-         TG_CRED_SIGNED, "AK1"},
-        {"SDK-HMAC-SHA256 Access=AK1,SignedHeaders=host,Signature=00", "abc", TG_CRED_SIGNED,
-         "AK1"},
-        {"SDK-HMAC-SHA256 Credential=AK2/20260101/region, Signature=00", NULL, TG_CRED_SIGNED,
-         "AK2"},
-        {"SDK-HMAC-SHA256 SignedHeaders=host, Access=AK3", NULL, TG_CRED_SIGNED, "AK3"},
+        {SDK "Access=AK1" OF, NULL, TG_CRED_SIGNED, "AK1"},
+        {SDK "Access=AK1,SignedHeaders=host,Signature=00", NULL, TG_CRED_SIGNED, "AK1"},
+        {SDK "Credential=AK2/20260101/region, Signature=00", NULL, TG_CRED_SIGNED, "AK2"},
+        {SDK "SignedHeaders=host, Access=AK3", NULL, TG_CRED_SIGNED, "AK3"},
         {"sdk-hmac-sm3 Access=AK4", NULL, TG_CRED_SIGNED, "AK4"},
         {"V11-HMAC-SHA256 Credential=AK5", NULL, TG_CRED_SIGNED, "AK5"},
-        {"SDK-HMAC-SHA256", NULL, TG_CRED_SIGNED, ""},
-        {"Bearer SDK-HMAC-SHA256 Access=AK", NULL, TG_CRED_BEARER, ""},
+        {SDK "  Access=AK6" OF, NULL, TG_CRED_SIGNED, "AK6"},
         {"bearer x", NULL, TG_CRED_BEARER, ""},
+        {"Bearer a.b-c_d~e+f/g==", NULL, TG_CRED_BEARER, ""},
         {"Basic x", NULL, TG_CRED_OTHER, ""},
-        {"Basic x", "abc", TG_CRED_TOKEN, ""},
-        {"", NULL, TG_CRED_OTHER, ""},
+        {"Digest username=\"a\", realm=\"b\"", NULL, TG_CRED_OTHER, ""},
+        /* more than one kind */
+        {SDK "Access=AK1" OF, "abc", 0, ""},
+        {"Bearer x", "abc", 0, ""},
+        {"Basic x", "abc", 0, ""},
+        {"Basic x", "", 0, ""},
+        /* not exactly one access key */
+        {SDK "Access=AKX, Access=AKBAD" OF, NULL, 0, ""},
+        {SDK "Access=AKX, Access=AKX" OF, NULL, 0, ""},
+        {SDK "Credential=AKX/x, Access=AKBAD" OF, NULL, 0, ""},
+        {SDK "Access=AKX, Credential=AKX/x" OF, NULL, 0, ""},
+        {SDK "Credential=AKX/x, Credential=AKBAD/x" OF, NULL, 0, ""},
+        {SDK "access=AKX" OF, NULL, 0, ""},
+        {SDK "Access =AKX" OF, NULL, 0, ""},
+        {SDK "Access= AKX" OF, NULL, 0, ""},
+        {SDK "Access=\"AKX\"" OF, NULL, 0, ""},
+        {SDK "Access='AKX'" OF, NULL, 0, ""},
+        {SDK "Access=AKX;Signature=SECRET", NULL, 0, ""},
+        {SDK "Access=AKX AKBAD" OF, NULL, 0, ""},
+        {SDK "Access=AK-X" OF, NULL, 0, ""},
+        {SDK "Access=AK_X" OF, NULL, 0, ""},
+        {SDK "Access=AK%58" OF, NULL, 0, ""},
+        {SDK "Access=tls:ops" OF, NULL, 0, ""},
+        {SDK "Access=" OF, NULL, 0, ""},
+        {SDK "Credential=/x" OF, NULL, 0, ""},
+        {SDK "Access=AKX,, Signature=00", NULL, 0, ""},
+        {SDK "Access=AKX,", NULL, 0, ""},
+        {SDK ",Access=AKX", NULL, 0, ""},
+        {SDK "Access=AKX, Other=1", NULL, 0, ""},
+        {SDK "Access=AKX, Signature=00, Signature=01", NULL, 0, ""},
+        {SDK "SignedHeaders=host, Signature=00", NULL, 0, ""},
+        {SDK "AKX", NULL, 0, ""},
+        {"SDK-HMAC-SHA256\tAccess=AKX" OF, NULL, 0, ""},
+        {"SDK-HMAC-SHA256,Access=AKX" OF, NULL, 0, ""},
+        {"SDK-HMAC-SHA256=Access=AKX" OF, NULL, 0, ""},
+        {"SDK-HMAC-SHA256", NULL, 0, ""},
+        {SDK, NULL, 0, ""},
+        {"", NULL, 0, ""},
+        {" ", NULL, 0, ""},
+        {"Bearer", NULL, 0, ""},
+        {"Bearer a, Bearer b", NULL, 0, ""},
+        {"Bearer SDK-HMAC-SHA256 Access=AK", NULL, 0, ""},
+        {"Bearer \"a\"", NULL, 0, ""},
     };
 
     (void)state;
@@ -67,6 +109,8 @@ static void credentials_are_told_apart(void **state)
         struct tg_field fields[2];
         unsigned n = 0;
         struct tg_request r;
+        const char *why;
+        enum tg_credentials due = rows[i].credentials != 0 ? rows[i].credentials : TG_CRED_NONE;
 
         if (rows[i].authorization != NULL)
             fields[n++] =
@@ -74,10 +118,52 @@ static void credentials_are_told_apart(void **state)
         if (rows[i].token != NULL)
             fields[n++] = (struct tg_field){TG_STR("X-AUTH-TOKEN"), tg_str_of(rows[i].token)};
         r = request_with(fields, n);
-        tg_request_identify(&r);
-        if (r.credentials != rows[i].credentials ||
-            !tg_str_eq(r.access_key, tg_str_of(rows[i].access_key)))
-            fail_msg("row %zu: %d, \"%.*s\"", i, r.credentials, TG_STR_ARG(r.access_key));
+        why = tg_request_identify(&r);
+        if (r.credentials != due || (why != NULL) != (rows[i].credentials == 0) ||
+            (why == NULL && !tg_str_eq(r.access_key, tg_str_of(rows[i].access_key))))
+            fail_msg("%s: %d, \"%.*s\"", rows[i].authorization, r.credentials,
+                     TG_STR_ARG(r.access_key));
+    }
+}
+
+static void fields_of_two_readings(void **state)
+{
+    static const struct {
+        const char *first, *second;
+        bool ambiguous;
+    } rows[] = {
+        {"Content-Type", "X-Auth-Token", false},
+        {"X_Team", "x_custom_id", false},
+        {"X-Auth-Token", "x-auth-token", true},
+        {"Authorization", "AUTHORIZATION", true},
+        {"X-HTTP-Method-Override", NULL, true},
+        {"x-http-method", NULL, true},
+        {"X-Method-Override", NULL, true},
+        {"X-Original-URL", NULL, true},
+        {"x-rewrite-url", NULL, true},
+        {"X-Original-URI", NULL, true},
+        {"X_Original_URL", NULL, true},
+        {"X_Auth_Token", NULL, true},
+        {"X-Auth_Token", NULL, true},
+        {"x_auth-token", "X-Auth-Token", true},
+        {"Content_Length", NULL, true},
+        {"Transfer_Encoding", NULL, true},
+        {"CONTENT_TYPE", NULL, true},
+        {"X_HTTP_Method_Override", NULL, true},
+        {"X_Sdk_Date", NULL, true},
+        {"X_Sdk_Content_Sha256", NULL, true},
+        {"X_Security_Token", NULL, true},
+        {"X_Project_Id", NULL, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct tg_field fields[] = {{tg_str_of(rows[i].first), TG_STR("1")},
+                                          {tg_str_of(rows[i].second), TG_STR("2")}};
+        struct tg_request r = request_with(fields, rows[i].second != NULL ? 2 : 1);
+
+        if ((tg_request_ambiguity(&r) != NULL) != rows[i].ambiguous)
+            fail_msg("%s", rows[i].first);
     }
 }
 
@@ -192,6 +278,7 @@ static void an_answer_has_every_violation(void **state)
     assert_int_equal(tg_doc_find(&d, TG_STR("/violations/0/line")), TG_NONE);
 }
 
+/* Of the first kind: what the contract says comes before what a policy says. */
 static void the_first_violation_gives_the_status(void **state)
 {
     struct tg_request r = request_with(NULL, 0);
@@ -202,10 +289,12 @@ static void the_first_violation_gives_the_status(void **state)
     add(&r, TG_VIOLATION, TG_E_POLICY, TG_NONE);
     add(&r, TG_VIOLATION, TG_E_INVALID, TG_NONE);
     assert_int_equal(tg_refuse(&r), TG_REPLY);
-    assert_int_equal(r.error, TG_E_POLICY);
+    assert_int_equal(r.error, TG_E_INVALID);
     d = answer(&r, &status);
-    assert_int_equal(status, 403);
-    must_say(&d, "/error_code", "ModelArts.0105");
+    assert_int_equal(status, 400);
+    must_say(&d, "/error_code", "ModelArts.0107");
+    must_say(&d, "/violations/0/code", "ModelArts.0105");
+    must_say(&d, "/violations/1/code", "ModelArts.0107");
 }
 
 static void an_answer_without_violations(void **state)
@@ -399,6 +488,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(credentials_are_told_apart, begin, finish),
+        cmocka_unit_test_setup_teardown(fields_of_two_readings, begin, finish),
         cmocka_unit_test_setup_teardown(languages_are_weighed, begin, finish),
         cmocka_unit_test_setup_teardown(an_answer_has_every_violation, begin, finish),
         cmocka_unit_test_setup_teardown(the_first_violation_gives_the_status, begin, finish),

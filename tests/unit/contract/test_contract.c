@@ -93,7 +93,7 @@ static enum tg_verdict run(const struct row *row, const struct tg_settings *sett
     r->body = body;
     r->project_id = text_of(row, "project_id");
     r->config_name = text_of(row, "config_name");
-    tg_request_identify(r);
+    (void)tg_request_identify(r);
     tg_chain_begin(&chain, settings->servers->locations, r);
     verdict = tg_chain_run(&chain);
     tg_chain_done(&chain);

@@ -324,7 +324,9 @@ static void routes_are_found(void **state)
     (void)state;
     s->servers->locations->next->next = NULL; /* without the one that takes everything */
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct tg_request r = {.method = tg_str_of(cases[i].method),
+        struct tg_request r = {.arena = &s->arena,
+                               .method = tg_str_of(cases[i].method),
+                               .target = tg_str_of(cases[i].path),
                                .path = tg_str_of(cases[i].path)};
         struct tg_no_route why;
         const struct tg_location *l = tg_settings_route(s->servers, &r, &why);
