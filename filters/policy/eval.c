@@ -80,7 +80,6 @@ struct judging {
     const struct tg_policy_check *check;
     struct tg_policy_seen seen; /* the value at hand */
     unsigned found;             /* FOUND_..., or-ed */
-    uint32_t spare;             /* steps that its patterns may still take (pattern.h) */
     struct tg_policy_value first_missing;
 };
 
@@ -182,7 +181,6 @@ static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy
     CHECK(left > 0 && check->tests != NULL);
     j->check = check;
     j->found = 0;
-    j->spare = TG_PATTERN_STEPS;
     do
         judge_path(j, path++);
     while (--left > 0);
@@ -207,14 +205,14 @@ static enum tg_rule_result graver(enum tg_rule_result a, enum tg_rule_result b)
     return weight[a] >= weight[b] ? a : b;
 }
 
-/* The exception that switches the rule off for this request, or NULL. What cannot be matched
- * within the limits is no exception. */
+/* The exception that switches the rule off for this request, or NULL. One of which it is not known
+ * whether it is meant does not. */
 static const struct tg_policy_exception *waived(const struct tg_policy_rule *rule,
                                                 struct tg_request *r)
 {
     for (const struct tg_policy_waiver *w = rule->waivers; w != NULL; w = w->next)
         if (tg_policy_exception_holds(w->exception) &&
-            tg_policy_match_request(w->exception->matches, r) == TG_PATTERN_YES)
+            tg_policy_match_request(w->exception->matches, r) == TG_POLICY_MET)
             return w->exception;
     return NULL;
 }
@@ -258,12 +256,13 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
     struct judging j = {.set = set, .doc = r->doc, .config = r->config, .outcome = &o};
     bool ready = false;
 
-    j.seen.spare = &j.spare;
+    j.seen.steps = &r->pattern_steps;
+    r->pattern_steps = tg_pattern_steps(r->doc->text.n);
     CHECK(r->doc != NULL && r->config < r->doc->count);
     j.is_object = tg_doc_type(r->doc, r->config) == TG_OBJECT;
     for (o.policy = set->policies; o.policy != NULL; o.policy = o.policy->next) {
-        /* A policy that cannot be matched within the limits is one that applies. */
-        if (tg_policy_match_request(o.policy->matches, r) == TG_PATTERN_NO)
+        /* A policy of which it is not known whether it applies does. */
+        if (tg_policy_match_request(o.policy->matches, r) == TG_POLICY_NOT_MET)
             continue;
         if (!ready)
             fill_slots(set, r->doc, r->config);

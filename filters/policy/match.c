@@ -30,7 +30,8 @@ static bool read_subject(struct tg_conf *c, const struct tg_conf_item *item,
             m->subject = subjects[i].subject;
     }
     if (m->subject == 0)
-        tg_conf_unknown(c, item, "subject of \"match\"", item->args[1], names);
+        tg_conf_unknown(c, item, m->unless ? "subject of \"unless\"" : "subject of \"match\"",
+                        item->args[1], names);
     return m->subject != 0;
 }
 
@@ -41,7 +42,7 @@ static bool read_pattern(struct tg_conf *c, const struct tg_conf_item *item, str
     size_t offset;
 
     if (m->subject == TG_MATCH_CLIENT) {
-        tg_conf_error(c, item, "\"match client\" takes addresses, no pattern");
+        tg_conf_error(c, item, "\"%s client\" takes addresses, no pattern", item->args[0].p);
         return false;
     }
     m->pattern = tg_pattern_new(text, TG_PATTERN_MUST_NOT, why, &offset);
@@ -130,7 +131,7 @@ static bool read_values(struct tg_conf *c, const struct tg_conf_item *item, unsi
     bool pattern = n > 0 && tg_str_eq(item->args[from], TG_STR("~"));
 
     if (n == 0 || (pattern && n != 2)) {
-        tg_conf_error(c, item, "\"match %s\" takes values, or \"~\" and one pattern",
+        tg_conf_error(c, item, "\"%s %s\" takes values, or \"~\" and one pattern", item->args[0].p,
                       item->args[1].p);
         return false;
     }
@@ -157,6 +158,7 @@ bool tg_policy_match_read(struct tg_conf *c, const struct tg_conf_item *item,
 
     CHECK(item->nargs >= 3);
     m->item = item;
+    m->unless = tg_str_eq(item->args[0], TG_STR("unless"));
     if (!read_subject(c, item, m))
         return false;
     if (m->subject == TG_MATCH_HEADER)
@@ -194,13 +196,24 @@ static bool has_value(const struct tg_policy_match *m, struct tg_str value)
     return false;
 }
 
-/* True when two literal matches of one subject have no value in common. A request has one project
- * and one config; it may have two principals. */
+/* True when every value of `a` is one of `b`. */
+static bool includes(const struct tg_policy_match *a, const struct tg_policy_match *b)
+{
+    for (unsigned i = 0; i < a->nvalues; i++)
+        if (!has_value(b, a->values[i]))
+            return false;
+    return true;
+}
+
+/* True when two literal matches of one subject cannot both hold. A request has one project and one
+ * config; it may have two principals. */
 static bool exclude(const struct tg_policy_match *a, const struct tg_policy_match *b)
 {
     if (a->subject != b->subject || a->subject > TG_MATCH_CONFIG || a->nvalues == 0 ||
-        b->nvalues == 0)
+        b->nvalues == 0 || (a->unless && b->unless))
         return false;
+    if (a->unless != b->unless)
+        return a->unless ? includes(b, a) : includes(a, b);
     for (unsigned i = 0; i < a->nvalues; i++)
         if (has_value(b, a->values[i]))
             return false;
@@ -217,84 +230,104 @@ void tg_policy_match_check(struct tg_conf *c, const struct tg_policy_match *list
                                  subjects[m->subject - 1].name, m->values[i].p);
         for (const struct tg_policy_match *o = list; o != m; o = o->next)
             if (exclude(o, m))
-                tg_conf_warn(c, m->item, "no request meets both this and the \"match\" in %s:%u,",
-                             o->item->file, o->item->line);
+                tg_conf_warn(c, m->item, "no request meets both this and the \"%s\" in %s:%u,",
+                             o->item->args[0].p, o->item->file, o->item->line);
     }
 }
 
 /* --- matching --- */
 
-static enum tg_pattern_result match_text(const struct tg_policy_match *m, struct tg_str text)
+static enum tg_policy_held held(enum tg_pattern_result result)
 {
-    uint32_t spare = TG_PATTERN_STEPS;
+    static const enum tg_policy_held answers[] = {
+        [TG_PATTERN_NO] = TG_POLICY_NOT_MET,
+        [TG_PATTERN_YES] = TG_POLICY_MET,
+        [TG_PATTERN_ERROR] = TG_POLICY_NOT_KNOWN,
+    };
 
-    if (m->pattern != NULL)
-        return tg_pattern_match(m->pattern, text, &spare);
-    return has_value(m, text) ? TG_PATTERN_YES : TG_PATTERN_NO;
+    CHECK(result >= TG_PATTERN_NO && result <= TG_PATTERN_ERROR);
+    return answers[result];
 }
 
-static enum tg_pattern_result match_client(const struct tg_policy_match *m, struct tg_str text)
+static enum tg_policy_held match_text(const struct tg_policy_match *m, struct tg_request *r,
+                                      struct tg_str text)
+{
+    if (text.n == 0)
+        return TG_POLICY_NOT_KNOWN;
+    if (m->pattern != NULL)
+        return held(tg_pattern_match(m->pattern, text, &r->pattern_steps));
+    return has_value(m, text) ? TG_POLICY_MET : TG_POLICY_NOT_MET;
+}
+
+static enum tg_policy_held match_client(const struct tg_policy_match *m, struct tg_str text)
 {
     char address[INET6_ADDRSTRLEN];
     struct in6_addr client;
     unsigned bits;
 
     if (text.n == 0 || text.n >= sizeof(address))
-        return TG_PATTERN_NO;
+        return TG_POLICY_NOT_KNOWN;
     memcpy(address, text.p, text.n);
     address[text.n] = '\0';
     if (!read_address(address, &client, &bits))
-        return TG_PATTERN_NO;
+        return TG_POLICY_NOT_KNOWN; /* a Unix socket has none */
     for (unsigned i = 0; i < m->nvalues; i++)
         if (same_network(&client, &m->networks[i].address, m->networks[i].bits))
-            return TG_PATTERN_YES;
-    return TG_PATTERN_NO;
+            return TG_POLICY_MET;
+    return TG_POLICY_NOT_MET;
+}
+
+/* The better known of two answers about one subject that may stand twice: any that is met will do.
+ */
+static enum tg_policy_held either(enum tg_policy_held a, enum tg_policy_held b)
+{
+    if (a == TG_POLICY_MET || b == TG_POLICY_MET)
+        return TG_POLICY_MET;
+    return a == TG_POLICY_NOT_KNOWN || b == TG_POLICY_NOT_KNOWN ? TG_POLICY_NOT_KNOWN
+                                                                : TG_POLICY_NOT_MET;
 }
 
 /* Any field of the name will do. */
-static enum tg_pattern_result match_header(const struct tg_policy_match *m,
-                                           const struct tg_request *r)
+static enum tg_policy_held match_header(const struct tg_policy_match *m, struct tg_request *r)
 {
-    enum tg_pattern_result result = TG_PATTERN_NO;
+    enum tg_policy_held result = TG_POLICY_NOT_MET;
+    bool there = false;
 
     for (unsigned i = 0; i < r->nfields; i++) {
-        enum tg_pattern_result one;
-
         if (!tg_str_ieq(r->fields[i].name, m->header))
             continue;
-        one = match_text(m, r->fields[i].value);
-        if (one == TG_PATTERN_YES)
-            return one;
-        if (one == TG_PATTERN_ERROR)
-            result = one;
+        result = either(result, match_text(m, r, r->fields[i].value));
+        there = true;
     }
-    return result;
+    return there ? result : TG_POLICY_NOT_KNOWN;
 }
 
-/* Whoever has no credentials is nobody, also for a pattern that matches everything. The name of a
- * proven certificate stands behind "tls:", which no access key begins with: one that does claims to
- * be what it is not. */
-static enum tg_pattern_result match_principal(const struct tg_policy_match *m, struct tg_request *r)
+/* The name of a proven certificate stands behind "tls:", which no access key begins with: one that
+ * does claims to be what it is not, so who that caller is is not known. */
+static enum tg_policy_held match_principal(const struct tg_policy_match *m, struct tg_request *r)
 {
     const struct tg_str prefix = TG_STR("tls:");
     struct tg_str claimed = r->principal;
-    enum tg_pattern_result result = TG_PATTERN_NO;
+    struct tg_str proven;
 
-    if (claimed.n > 0 && !tg_str_starts(claimed, prefix))
-        result = match_text(m, claimed);
-    if (result != TG_PATTERN_NO || r->tls_principal.n == 0)
-        return result;
-    return match_text(
-        m, tg_arena_printf(r->arena, "%.*s%.*s", TG_STR_ARG(prefix), TG_STR_ARG(r->tls_principal)));
+    if (tg_str_starts(claimed, prefix))
+        claimed.n = 0;
+    if (r->tls_principal.n == 0)
+        return match_text(m, r, claimed);
+    proven =
+        tg_arena_printf(r->arena, "%.*s%.*s", TG_STR_ARG(prefix), TG_STR_ARG(r->tls_principal));
+    if (claimed.n == 0)
+        return match_text(m, r, proven);
+    return either(match_text(m, r, claimed), match_text(m, r, proven));
 }
 
-static enum tg_pattern_result match_one(const struct tg_policy_match *m, struct tg_request *r)
+static enum tg_policy_held match_subject(const struct tg_policy_match *m, struct tg_request *r)
 {
     switch (m->subject) {
     case TG_MATCH_PROJECT:
-        return match_text(m, r->project_id);
+        return match_text(m, r, r->project_id);
     case TG_MATCH_CONFIG:
-        return match_text(m, r->config_name);
+        return match_text(m, r, tg_request_config_name(r));
     case TG_MATCH_PRINCIPAL:
         return match_principal(m, r);
     case TG_MATCH_CLIENT:
@@ -305,17 +338,28 @@ static enum tg_pattern_result match_one(const struct tg_policy_match *m, struct 
     TG_UNREACHABLE();
 }
 
-enum tg_pattern_result tg_policy_match_request(const struct tg_policy_match *list,
-                                               struct tg_request *r)
+static enum tg_policy_held match_one(const struct tg_policy_match *m, struct tg_request *r)
 {
-    enum tg_pattern_result result = TG_PATTERN_YES;
+    enum tg_policy_held result = match_subject(m, r);
+
+    if (result == TG_POLICY_NOT_KNOWN) {
+        tg_report_unknown(&r->report, subjects[m->subject - 1].name);
+        return result;
+    }
+    return (result == TG_POLICY_MET) != m->unless ? TG_POLICY_MET : TG_POLICY_NOT_MET;
+}
+
+enum tg_policy_held tg_policy_match_request(const struct tg_policy_match *list,
+                                            struct tg_request *r)
+{
+    enum tg_policy_held result = TG_POLICY_MET;
 
     for (; list != NULL; list = list->next) {
-        enum tg_pattern_result one = match_one(list, r);
+        enum tg_policy_held one = match_one(list, r);
 
-        if (one == TG_PATTERN_NO)
+        if (one == TG_POLICY_NOT_MET)
             return one;
-        if (one == TG_PATTERN_ERROR)
+        if (one == TG_POLICY_NOT_KNOWN)
             result = one;
     }
     return result;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 enum {
-    STEPS_PER_BYTE = 32,
     DEPTH = 5000,
     HEAP_KIB = 4096,
 };
@@ -129,23 +128,25 @@ static int run(const struct tg_pattern *p, struct tg_str subject, uint32_t optio
     return pcre2_match(p->code, start_of(subject), subject.n, 0, options, p->data, p->limits);
 }
 
-static int run_counted(const struct tg_pattern *p, struct tg_str subject, uint32_t *spare)
+static int run_counted(const struct tg_pattern *p, struct tg_str subject, uint64_t *steps)
 {
-    uint64_t steps = *spare + (uint64_t)STEPS_PER_BYTE * subject.n;
     int found;
 
-    pcre2_set_callout(p->limits, count_step, &steps);
+    pcre2_set_callout(p->limits, count_step, steps);
     found = run(p, subject, 0);
     /* Compiled code has 32 KB of stack; the interpreter has the heap up to its limit. */
     if (found == PCRE2_ERROR_JIT_STACKLIMIT)
         found = run(p, subject, PCRE2_NO_JIT);
-    if (steps < *spare)
-        *spare = (uint32_t)steps;
     return found;
 }
 
+uint64_t tg_pattern_steps(size_t bytes)
+{
+    return TG_PATTERN_STEPS + (uint64_t)TG_PATTERN_STEPS_PER_BYTE * bytes;
+}
+
 enum tg_pattern_result tg_pattern_match(const struct tg_pattern *p, struct tg_str subject,
-                                        uint32_t *spare)
+                                        uint64_t *steps)
 {
     int found = PCRE2_ERROR_JIT_BADOPTION;
 
@@ -154,7 +155,7 @@ enum tg_pattern_result tg_pattern_match(const struct tg_pattern *p, struct tg_st
         found = pcre2_jit_match(p->quick, start_of(subject), subject.n, 0, 0, p->data, NULL);
     /* What the quick way could not tell, whyever, the counted one does. */
     if (found < 0 && found != PCRE2_ERROR_NOMATCH)
-        found = run_counted(p, subject, spare);
+        found = run_counted(p, subject, steps);
     if (found == PCRE2_ERROR_NOMATCH)
         return TG_PATTERN_NO;
     return found >= 0 ? TG_PATTERN_YES : TG_PATTERN_ERROR;

@@ -21,7 +21,8 @@ enum tg_pattern_use {
 
 enum { TG_PATTERN_WHY = 160 }; /* bytes of a compiler's message with its NUL */
 
-enum { TG_PATTERN_STEPS = 200000 }; /* that texts matched together may take beside their own */
+/* What all patterns of one request may take together, in steps. */
+enum { TG_PATTERN_STEPS = 200000, TG_PATTERN_STEPS_PER_BYTE = 32 };
 
 enum { TG_PATTERN_FEW = 64 }; /* at each place: a pattern that can take no more is not counted */
 
@@ -39,15 +40,17 @@ void tg_pattern_pcre2(char version[TG_PATTERN_VERSION]);
 struct tg_pattern *tg_pattern_new(struct tg_str text, enum tg_pattern_use use,
                                   char why[TG_PATTERN_WHY], size_t *offset);
 
+/* The steps that the patterns of a request with so many bytes of body may take together. */
+uint64_t tg_pattern_steps(size_t bytes);
+
 /* Frees a pattern. NULL is fine. */
 void tg_pattern_end(struct tg_pattern *p);
 
 /*
  * Looks for the pattern anywhere in `subject`, which may hold any bytes; what is not UTF-8 matches
- * nothing. Steps (some hundred million a second) are limited to 32 for each byte and the *spare
- * ones, which begin at TG_PATTERN_STEPS: what is used of these is taken off, so that many texts
- * matched with the same *spare do not take longer than one. A step is one item of the pattern
- * tried at one place: the same text takes the same number everywhere. Memory is limited to 4 MB.
+ * nothing. The steps taken (some hundred million a second) are taken off *steps; when these are
+ * used up the answer is TG_PATTERN_ERROR. A step is one item of the pattern tried at one place: the
+ * same text takes the same number everywhere. Memory is limited to 4 MB.
  *
  * A pattern of which tg_pattern_cost() tells that it takes at most TG_PATTERN_FEW steps from any
  * place of any text takes none of these: its time is linear in the text, whatever both are, and an
@@ -57,6 +60,6 @@ void tg_pattern_end(struct tg_pattern *p);
  * Uses scratch memory of the pattern: one thread at a time.
  */
 enum tg_pattern_result tg_pattern_match(const struct tg_pattern *p, struct tg_str subject,
-                                        uint32_t *spare);
+                                        uint64_t *steps);
 
 #endif

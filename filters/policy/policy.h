@@ -123,7 +123,7 @@ struct tg_policy_seen {
     struct tg_str text; /* of a string unescaped, else JSON text */
     bool obs;           /* an OBS path */
     bool well_formed;   /* and known to be a well formed one */
-    uint32_t *spare;    /* steps that patterns may take for all values of a check (pattern.h) */
+    uint64_t *steps;    /* steps that patterns may still take for this request (pattern.h) */
 };
 
 struct tg_policy_test;
@@ -182,9 +182,11 @@ struct tg_policy_network {
     unsigned bits;           /* of the 128 */
 };
 
-/* One `match`. All of a list must hold; of one match's values any. */
+/* One `match` or `unless`. All of a list must hold; of one match's values any, of an `unless` none.
+ */
 struct tg_policy_match {
     enum tg_policy_subject subject;
+    bool unless;
     struct tg_str header;
     struct tg_str *values;
     unsigned nvalues;
@@ -194,7 +196,14 @@ struct tg_policy_match {
     struct tg_policy_match *next; /* cheapest first */
 };
 
-/* Reads a `match` into a list. Records problems and returns false. */
+/* What a list of matches says of a request. */
+enum tg_policy_held {
+    TG_POLICY_NOT_MET = 1, /* one of them does not hold, whatever the others are */
+    TG_POLICY_MET,         /* all of them hold */
+    TG_POLICY_NOT_KNOWN    /* neither: what one asks for is absent, or a pattern hit its limit */
+};
+
+/* Reads a `match` or `unless` into a list. Records problems and returns false. */
 bool tg_policy_match_read(struct tg_conf *c, const struct tg_conf_item *item,
                           struct tg_policy_match **list);
 
@@ -204,10 +213,13 @@ void tg_policy_match_check(struct tg_conf *c, const struct tg_policy_match *list
 /* Frees the patterns of a list. */
 void tg_policy_match_end(struct tg_policy_match *list);
 
-/* YES when every match of the list holds (an empty list always does); ERROR when that is not known
- * because a pattern hit its limit. */
-enum tg_pattern_result tg_policy_match_request(const struct tg_policy_match *list,
-                                               struct tg_request *r);
+/*
+ * MET when every match of the list holds and no `unless` does (an empty list is always met). What
+ * is not known counts so that rules stay on: a policy applies unless its list is NOT_MET, an
+ * exception only where its list is MET. Subjects that were absent are added to the report.
+ */
+enum tg_policy_held tg_policy_match_request(const struct tg_policy_match *list,
+                                            struct tg_request *r);
 
 /* --- the set --- */
 

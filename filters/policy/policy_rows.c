@@ -66,7 +66,20 @@ const struct tg_directive tg_policy_directives[] = {
      .help = "Which requests: `project_id`, `config_name`, `principal` (access key, or the HMAC of "
              "the token as the audit log has it, or `tls:` and the common name of a client's "
              "certificate), `client` (addresses or networks), `header NAME`. "
-             "Every match must hold, of its values one; without any it is all requests.",
+             "Every match must hold, of its values one; without any it is all requests. A subject "
+             "that is not known of a request counts as one that matches.",
+     .set = tg_set_policy_match},
+    {.name = "unless",
+     .contexts = TG_IN_POLICY,
+     .kind = TG_CONF_CUSTOM,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = TG_CONF_ANY_ARGS,
+     .offset = offsetof(struct tg_policy, matches),
+     .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN",
+     .help =
+         "For which requests it is not meant, with the subjects of `match`: those that have one "
+         "of the values. What is not known of a request switches nothing off.",
      .set = tg_set_policy_match},
     {.name = "rule",
      .contexts = TG_IN_POLICY,
@@ -167,7 +180,20 @@ const struct tg_directive tg_policy_directives[] = {
      .max_args = TG_CONF_ANY_ARGS,
      .offset = offsetof(struct tg_policy_exception, matches),
      .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN",
-     .help = "For which requests, as in a policy.",
+     .help =
+         "For which requests, as in a policy; but a subject that is not known of a request does "
+         "not match.",
+     .set = tg_set_policy_match},
+    {.name = "unless",
+     .contexts = TG_IN_EXCEPTION,
+     .kind = TG_CONF_CUSTOM,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = TG_CONF_ANY_ARGS,
+     .offset = offsetof(struct tg_policy_exception, matches),
+     .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN",
+     .help = "For which requests it is not granted. A subject that is not known of a request "
+             "switches the exception off.",
      .set = tg_set_policy_match},
     {.name = "owner",
      .contexts = TG_IN_EXCEPTION,

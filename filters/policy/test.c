@@ -190,7 +190,7 @@ static enum tg_pattern_result match_any(const struct tg_policy_test *t,
     enum tg_pattern_result result = TG_PATTERN_NO;
 
     for (unsigned i = 0; i < t->noperands; i++) {
-        enum tg_pattern_result one = tg_pattern_match(t->pattern[i], s->text, s->spare);
+        enum tg_pattern_result one = tg_pattern_match(t->pattern[i], s->text, s->steps);
 
         if (one == TG_PATTERN_YES)
             return one;

@@ -129,11 +129,12 @@ static void add_request(struct tg_buf *out, const struct tg_audit_record *a, enu
     add_text(out, TG_STR(",\"request_id\":"), r->request_id);
     add_text(out, TG_STR(",\"trace_id\":"), a->trace_id);
     add_text(out, TG_STR(",\"client.address\":"), r->client_address);
+    add_text(out, TG_STR(",\"server.address\":"), a->host);
     add_text(out, TG_STR(",\"http.request.method\":"), r->method);
     add_text(out, TG_STR(",\"url.path\":"), told_path(r));
     add_text(out, TG_STR(",\"http.route\":"), r->route);
     add_text(out, TG_STR(",\"project_id\":"), r->project_id);
-    add_text(out, TG_STR(",\"config_name\":"), r->config_name);
+    add_text(out, TG_STR(",\"config_name\":"), tg_request_config_name(r));
     add_text(out, TG_STR(",\"user_agent.original\":"),
              shortened(tg_request_field(r, TG_STR("User-Agent")), cut));
     add_text(out, TG_STR(",\"principal\":"), r->principal);
@@ -181,20 +182,13 @@ static enum tg_decision decision_of_error(enum tg_error error)
     return TG_DECISION_ERROR;
 }
 
-static bool denied_by_policy(const struct tg_report *report)
-{
-    for (const struct tg_finding *f = report->first; f != NULL; f = f->next)
-        if (f->severity == TG_VIOLATION && f->error == TG_E_POLICY)
-            return true;
-    return false;
-}
-
 enum tg_decision tg_audit_decision(const struct tg_audit_record *a)
 {
     const struct tg_request *r = a->request;
+    const struct tg_finding *first = tg_report_violation(&r->report);
 
-    if (r->report.violations > 0)
-        return denied_by_policy(&r->report) ? TG_DECISION_DENY : TG_DECISION_INVALID;
+    if (first != NULL)
+        return first->error == TG_E_POLICY ? TG_DECISION_DENY : TG_DECISION_INVALID;
     if (r->error != TG_E_DONE)
         return decision_of_error(r->error);
     if (a->end != TG_E_DONE)
@@ -324,6 +318,18 @@ static void add_findings(struct tg_redact *redact, struct tg_buf *out, const str
         tg_buf_putc(out, ']');
 }
 
+/* The subjects that policies asked for and the request does not have. */
+static void add_unknown(struct tg_buf *out, const struct tg_report *report)
+{
+    for (unsigned i = 0; i < report->nunknown; i++) {
+        tg_buf_add(out, i == 0 ? TG_STR(",\"policy.unknown\":[\"") : TG_STR(",\""));
+        tg_buf_puts(out, report->unknown[i]);
+        tg_buf_putc(out, '"');
+    }
+    if (report->nunknown > 0)
+        tg_buf_putc(out, ']');
+}
+
 static void add_results(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
                         struct tg_redact_path *path, enum tg_audit_cut cut)
 {
@@ -426,6 +432,7 @@ static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
     add_findings(redact, out, r, TG_VIOLATION, TG_STR(",\"violations\":["), &path, cut);
     add_findings(redact, out, r, TG_WARNING, TG_STR(",\"warnings\":["), &path, cut);
     add_text(out, TG_STR(",\"policy.revision\":"), r->report.policy_revision);
+    add_unknown(out, &r->report);
     add_results(redact, out, r, &path, cut);
     add_exceptions(out, &r->report);
     if (cut < TG_AUDIT_NO_BODY)

@@ -35,11 +35,25 @@ void tg_report_add(struct tg_report *r, const struct tg_finding *f)
 
 const struct tg_finding *tg_report_violation(const struct tg_report *r)
 {
-    const struct tg_finding *f = r->first;
+    const struct tg_finding *policy = NULL;
 
-    while (f != NULL && f->severity != TG_VIOLATION)
-        f = f->next;
-    return f;
+    for (const struct tg_finding *f = r->first; f != NULL; f = f->next) {
+        if (f->severity != TG_VIOLATION)
+            continue;
+        if (f->error != TG_E_POLICY)
+            return f;
+        policy = policy != NULL ? policy : f;
+    }
+    return policy;
+}
+
+void tg_report_unknown(struct tg_report *r, const char *subject)
+{
+    for (unsigned i = 0; i < r->nunknown; i++)
+        if (strcmp(r->unknown[i], subject) == 0)
+            return;
+    CHECK(r->nunknown < TG_MAX_UNKNOWN);
+    r->unknown[r->nunknown++] = subject;
 }
 
 static void add_message(struct tg_buf *out, const struct tg_message *m,

@@ -12,6 +12,8 @@
 
 enum tg_severity { TG_WARNING = 1, TG_VIOLATION };
 
+enum { TG_MAX_UNKNOWN = 16 }; /* subjects of policies, more than there are */
+
 enum { TG_MAX_FINDINGS = 200 }; /* kept of each severity; more are counted */
 
 /*
@@ -96,7 +98,9 @@ struct tg_report {
     struct tg_finding *last;
     unsigned violations; /* all, also those not kept */
     unsigned warnings;
-    struct tg_str policy_revision; /* hex SHA-256, empty without a policy */
+    struct tg_str policy_revision;       /* hex SHA-256, empty without a policy */
+    const char *unknown[TG_MAX_UNKNOWN]; /* subjects that policies asked for in vain */
+    unsigned nunknown;
     struct tg_policy_result *results;
     struct tg_policy_result *last_result;
 };
@@ -107,8 +111,12 @@ void tg_report_init(struct tg_report *r, struct tg_arena *arena);
 /* Adds a finding (copied; its strings must live as long as the arena). */
 void tg_report_add(struct tg_report *r, const struct tg_finding *f);
 
-/* The first violation, or NULL. Its error row is what the client is answered. */
+/* The violation whose error row the client is answered, or NULL when there is none: the first that
+ * is not a policy's, else the first. */
 const struct tg_finding *tg_report_violation(const struct tg_report *r);
+
+/* Adds a subject that was not known (static text; kept once). */
+void tg_report_unknown(struct tg_report *r, const char *subject);
 
 /* Adds a policy rule's result (copied likewise). */
 void tg_report_result(struct tg_report *r, const struct tg_policy_result *p);

@@ -24,7 +24,8 @@ struct replay {
     uint64_t records;
     uint64_t unread;
     uint64_t bodiless;
-    uint64_t others; /* refused before policy saw them */
+    uint64_t others;  /* refused before policy saw them */
+    uint64_t unknown; /* records that lack a subject that policies ask for */
     uint64_t redacted;
     uint64_t changed[2][2]; /* [was denied][would be denied] */
 
@@ -89,6 +90,7 @@ static void judge(struct replay *p, uint32_t body, bool was_denied)
     p->rules.n = 0;
     p->would_deny = false;
     tg_policy_eval(p->set, r, note, p);
+    p->unknown += r->report.nunknown > 0;
     p->changed[was_denied][p->would_deny]++;
     if (was_denied != p->would_deny)
         print_change(p, p->would_deny ? "newly denied" : "newly passes");
@@ -164,6 +166,7 @@ static void print_summary(const struct replay *p)
     print_count(p->changed[0][0], "pass as before");
     print_count(p->others, "were invalid and never reached policy");
     print_count(p->bodiless, "could not be replayed: they have no full body (audit_body full)");
+    print_count(p->unknown, "lack a subject that policies ask for, rules were left on");
     print_count(p->redacted, "have redacted values, rules on those may judge otherwise");
     print_count(p->unread, "lines are no records");
     print_rules(p);
@@ -177,7 +180,8 @@ static void usage(void)
           "  --enforce         every rule as if its mode were `deny`\n"
           "  -h, --help        print this and exit\n\n"
           "Only records with a whole body (audit_body full) can be replayed; the rest is counted.\n"
-          "Headers are not on record: a `match header` never holds here.\n"
+          "Headers are not on record: a policy that matches one applies, an exception that does "
+          "not.\n"
           "Exit status: 0 nothing is newly denied, 1 something is, 2 files cannot be read.\n",
           stdout);
 }

@@ -46,6 +46,7 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
     struct tg_audit_record record = {.time = 1790000000000000,
                                      .request = &r,
                                      .trace_id = TG_STR("trace"),
+                                     .host = TG_STR("modelarts.example"),
                                      .upstream_address = TG_STR("10.0.0.1:443"),
                                      .upstream_error_code = TG_STR("ModelArts.0104"),
                                      .upstream_failed = true,
@@ -63,6 +64,8 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
     r.tls_principal = TG_STR("client.example");
     r.body = tg_str_of(body);
     r.report.policy_revision = TG_STR("revision");
+    tg_report_unknown(&r.report, "client");
+    tg_report_unknown(&r.report, "header");
     assert_true(tg_doc_parse(&doc, &f->arena, r.body, &limits, &fault));
     tg_doc_replace(&doc, tg_doc_member(&doc, 0, TG_STR("spec_id")), TG_NUMBER, TG_STR("7"), "why");
     r.doc = &doc;

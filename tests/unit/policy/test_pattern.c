@@ -20,9 +20,9 @@ static struct tg_pattern *compile(const char *text, enum tg_pattern_use use)
 
 static enum tg_pattern_result match(const struct tg_pattern *p, struct tg_str text)
 {
-    uint32_t spare = TG_PATTERN_STEPS;
+    uint64_t steps = tg_pattern_steps(text.n);
 
-    return tg_pattern_match(p, text, &spare);
+    return tg_pattern_match(p, text, &steps);
 }
 
 static void matching(void **state)
@@ -110,7 +110,7 @@ static void long_texts(void **state)
 }
 
 /* A pattern whose steps are the square or the cube of the text's length ends in an error as soon as
- * the steps of the text and the spare ones are used up: every "curl" is a place to begin, and from
+ * the steps of a request are used up: every "curl" is a place to begin, and from
  * each the rest of the text is read. Without the limit the test would take hours. */
 static void long_ways_are_short(void **state)
 {
@@ -125,52 +125,54 @@ static void long_ways_are_short(void **state)
     memcpy(text + SIZE - 3, "h~s", 3);
     for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
         struct tg_pattern *p = compile(patterns[i], TG_PATTERN_MUST_NOT);
-        uint32_t spare = TG_PATTERN_STEPS;
+        uint64_t steps = tg_pattern_steps(SIZE);
 
-        assert_int_equal(tg_pattern_match(p, (struct tg_str){text, SIZE}, &spare),
+        assert_int_equal(tg_pattern_match(p, (struct tg_str){text, SIZE}, &steps),
                          TG_PATTERN_ERROR);
-        assert_int_equal(spare, 0);
+        assert_int_equal(steps, 0);
         tg_pattern_end(p);
     }
     free(text);
 }
 
-/* Many values take no longer than one: what is spare is for all of them. */
-static void spare_steps_are_shared(void **state)
+/* Many values and many patterns take no longer than one: the steps are for all of them. */
+static void steps_are_shared(void **state)
 {
     struct tg_pattern *p = compile("^(a+)+$", TG_PATTERN_MUST);
+    struct tg_pattern *other = compile("^(b+)+$(?#)", TG_PATTERN_MUST);
     struct tg_str text = tg_str_of("aaaaaaaaaaaaaa!");
-    uint32_t spare = TG_PATTERN_STEPS;
+    uint64_t steps = TG_PATTERN_STEPS;
     unsigned n = 0;
 
     (void)state;
-    assert_int_equal(tg_pattern_match(p, tg_str_of("aaaa"), &spare), TG_PATTERN_YES);
-    assert_int_equal(spare, TG_PATTERN_STEPS); /* its own did */
-    while (tg_pattern_match(p, text, &spare) == TG_PATTERN_NO)
+    assert_int_equal(tg_pattern_match(p, tg_str_of("aaaa"), &steps), TG_PATTERN_YES);
+    assert_true(steps < TG_PATTERN_STEPS);
+    while (tg_pattern_match(p, text, &steps) == TG_PATTERN_NO)
         assert_true(++n < 100);
     assert_true(n >= 1);
-    assert_int_equal(spare, 0);
-    assert_int_equal(tg_pattern_match(p, text, &spare), TG_PATTERN_ERROR);
-    assert_int_equal(tg_pattern_match(p, tg_str_of("aaaa"), &spare), TG_PATTERN_YES);
+    assert_int_equal(steps, 0);
+    assert_int_equal(tg_pattern_match(p, text, &steps), TG_PATTERN_ERROR);
+    assert_int_equal(tg_pattern_match(other, tg_str_of("b"), &steps), TG_PATTERN_ERROR);
+    tg_pattern_end(other);
     tg_pattern_end(p);
 }
 
-/* Nothing spare, no text to have steps of its own: only what need not be counted matches. A comment
- * is one of the things that no bound is known for. */
+/* No steps left: only what need not be counted matches. A comment is one of the things that no
+ * bound is known for. */
 static void few_steps_are_not_counted(void **state)
 {
     struct tg_pattern *few = compile("^a?$", TG_PATTERN_MUST);
     struct tg_pattern *counted = compile("^a?$(?#)", TG_PATTERN_MUST);
-    uint32_t spare = 0;
+    uint64_t steps = 0;
 
     (void)state;
-    assert_int_equal(tg_pattern_match(few, tg_str_of(""), &spare), TG_PATTERN_YES);
-    assert_int_equal(tg_pattern_match(counted, tg_str_of(""), &spare), TG_PATTERN_ERROR);
-    spare = TG_PATTERN_STEPS;
-    assert_int_equal(tg_pattern_match(few, tg_str_of(""), &spare), TG_PATTERN_YES);
-    assert_int_equal(spare, TG_PATTERN_STEPS);
-    assert_int_equal(tg_pattern_match(counted, tg_str_of(""), &spare), TG_PATTERN_YES);
-    assert_true(spare < TG_PATTERN_STEPS);
+    assert_int_equal(tg_pattern_match(few, tg_str_of(""), &steps), TG_PATTERN_YES);
+    assert_int_equal(tg_pattern_match(counted, tg_str_of(""), &steps), TG_PATTERN_ERROR);
+    steps = TG_PATTERN_STEPS;
+    assert_int_equal(tg_pattern_match(few, tg_str_of(""), &steps), TG_PATTERN_YES);
+    assert_int_equal(steps, TG_PATTERN_STEPS);
+    assert_int_equal(tg_pattern_match(counted, tg_str_of(""), &steps), TG_PATTERN_YES);
+    assert_true(steps < TG_PATTERN_STEPS);
     tg_pattern_end(counted);
     tg_pattern_end(few);
 }
@@ -203,7 +205,7 @@ int main(void)
         cmocka_unit_test(long_texts),
         cmocka_unit_test(explosions_are_short),
         cmocka_unit_test(long_ways_are_short),
-        cmocka_unit_test(spare_steps_are_shared),
+        cmocka_unit_test(steps_are_shared),
         cmocka_unit_test(few_steps_are_not_counted),
     };
 

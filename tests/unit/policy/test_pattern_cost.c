@@ -177,10 +177,9 @@ static void compare(struct dice *d, const struct tg_pattern *p, const struct tg_
     char text[64] = ""; /* all of it: compiled code reads by sixteen bytes */
     struct tg_str subject = put_subject(d, text);
     uint64_t most = (uint64_t)cost * (d->dense ? 1 : subject.n + 1);
-    uint64_t own = 32 * subject.n;
-    uint32_t spare = most > own ? (uint32_t)(most - own) : 0;
-    uint32_t untouched = spare;
-    enum tg_pattern_result result = tg_pattern_match(counted, subject, &spare);
+    uint64_t steps = most;
+    uint64_t untouched = most;
+    enum tg_pattern_result result = tg_pattern_match(counted, subject, &steps);
 
     if (result == TG_PATTERN_ERROR)
         fail_msg("%.*s on %s: more than %u", TG_STR_ARG(((struct tg_str){d->text, d->n})), text,
@@ -189,7 +188,7 @@ static void compare(struct dice *d, const struct tg_pattern *p, const struct tg_
         return;
     if (tg_pattern_match(p, subject, &untouched) != result)
         fail_msg("%.*s on %s", TG_STR_ARG(((struct tg_str){d->text, d->n})), text);
-    assert_true(untouched >= spare);
+    assert_true(untouched >= steps);
 }
 
 static void put_pattern(struct dice *d)

@@ -162,7 +162,7 @@ static void matches(void **state)
         {"header X-Team vision", true},
         {"header X-TEAM ~ ^vis", true},
         {"header X-Team speech", false},
-        {"header X-Other ~ .", false},
+        {"header X-Other ~ .", true},
         {"project_id p1; match config_name c2", false},
         {"config_name ~ ^c; match project_id p1", true},
     };
@@ -187,13 +187,120 @@ static void matches(void **state)
     }
 }
 
-/* Without credentials and without an address nothing about them matches. */
-static void nobody_from_nowhere(void **state)
+/* What a request says of itself. */
+struct known {
+    const char *project, *config, *body, *principal, *certificate, *client, *team;
+};
+
+static void know(struct bench *b, const struct known *k)
+{
+    static struct tg_field field;
+    struct tg_request *r = &b->request;
+
+    bench_body(b, "{\"spec_id\":5}");
+    field = (struct tg_field){TG_STR("x-team"), tg_str_of(k->team)};
+    r->project_id = tg_str_of(k->project);
+    r->config_name = tg_str_of(k->config);
+    r->body_name = tg_str_of(k->body);
+    r->principal = tg_str_of(k->principal);
+    r->tls_principal = tg_str_of(k->certificate);
+    r->client_address = tg_str_of(k->client);
+    r->fields = &field;
+    r->nfields = k->team != NULL ? 1 : 0;
+}
+
+/* Each subject met, not met and absent, where it switches a policy on, off, and a rule off: what is
+ * not known leaves the rule on. */
+static void unknown_subjects(void **state)
+{
+    static const struct {
+        const char *subject;
+        struct known known;
+        char is; /* y: met, n: not met, ?: not known */
+    } cases[] = {
+        {"project_id p1", {.project = "p1"}, 'y'},
+        {"project_id p1", {.project = "p2"}, 'n'},
+        {"project_id p1", {0}, '?'},
+        {"project_id ~ ^", {0}, '?'},
+        {"config_name c1", {.config = "c1"}, 'y'},
+        {"config_name c1", {.config = "c2", .body = "c1"}, 'n'},
+        {"config_name c1", {.body = "c1"}, 'y'},
+        {"config_name c1", {.body = "c2"}, 'n'},
+        {"config_name c1", {0}, '?'},
+        {"config_name ~ .*", {0}, '?'},
+        {"config_name ~ \"^(c+)+1+2$\"", {.config = "cccccccccccccccccccccccccccccc1x2"}, '?'},
+        {"principal AK1", {.principal = "AK1"}, 'y'},
+        {"principal AK1", {.principal = "AK2"}, 'n'},
+        {"principal AK1", {0}, '?'},
+        {"principal ~ \"\"", {0}, '?'},
+        {"principal tls:ops", {.certificate = "ops"}, 'y'},
+        {"principal tls:ops", {.certificate = "dev"}, 'n'},
+        {"principal tls:ops", {.principal = "tls:ops"}, '?'},
+        {"principal tls:ops", {.principal = "tls:ops", .certificate = "dev"}, 'n'},
+        {"principal AK1", {.principal = "AK1", .certificate = "dev"}, 'y'},
+        {"client 10.0.0.0/8", {.client = "10.1.2.3"}, 'y'},
+        {"client 10.0.0.0/8", {.client = "11.1.2.3"}, 'n'},
+        {"client 10.0.0.0/8", {0}, '?'},
+        {"client 0.0.0.0/0", {.client = "unix:"}, '?'},
+        {"header X-Team vision", {.team = "vision"}, 'y'},
+        {"header X-Team vision", {.team = "nlp"}, 'n'},
+        {"header X-Team vision", {.team = ""}, '?'},
+        {"header X-Team vision", {0}, '?'},
+    };
+    static const struct {
+        const char *policy; /* %s: the subject */
+        const char *y, *n, *unknown;
+    } uses[] = {
+        {"policy p { match %s; rule r { at spec_id; max 4; } }", "p.r=fail!", "", "p.r=fail!"},
+        {"policy p { unless %s; rule r { at spec_id; max 4; } }", "", "p.r=fail!", "p.r=fail!"},
+        {"policy p { rule r { at spec_id; max 4; } } exception E { policy p; rule r; match %s; "
+         "owner o; ticket t; expires 2099-01-31; }",
+         "p.r=skip-", "p.r=fail!", "p.r=fail!"},
+        {"policy p { rule r { at spec_id; max 4; } } exception E { policy p; rule r; unless %s; "
+         "owner o; ticket t; expires 2099-01-31; }",
+         "p.r=fail!", "p.r=skip-", "p.r=fail!"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        for (size_t u = 0; u < sizeof(uses) / sizeof(*uses); u++) {
+            const char *at = strchr(uses[u].policy, '%');
+            struct tg_buf text = {0};
+            struct bench b;
+
+            tg_buf_printf(&text, "%.*s%s%s%c", (int)(at - uses[u].policy), uses[u].policy,
+                          cases[i].subject, at + 2, '\0');
+            bench_good(&b, text.p);
+            know(&b, &cases[i].known);
+            bench_expect(&b,
+                         cases[i].is == 'y'   ? uses[u].y
+                         : cases[i].is == 'n' ? uses[u].n
+                                              : uses[u].unknown,
+                         text.p);
+            assert_int_equal(b.request.report.nunknown, cases[i].is == '?');
+            if (cases[i].is == '?')
+                assert_memory_equal(cases[i].subject, b.request.report.unknown[0],
+                                    strlen(b.request.report.unknown[0]));
+            bench_end(&b);
+            tg_buf_end(&text);
+        }
+    }
+}
+
+/* Several of them: one that is known not to be met decides, one that is not known does not. */
+static void known_and_unknown(void **state)
 {
     static const struct judged cases[] = {
-        {"policy p { match principal ~ \"\"; rule r { at spec_id; max 4; } }", "{\"spec_id\":5}",
-         ""},
-        {"policy p { match client 0.0.0.0/0; rule r { at spec_id; max 4; } }", "{\"spec_id\":5}",
+        {"policy p { match client 10.0.0.0/8; match project_id p2; rule r { at spec_id; max 4; } }",
+         "{\"spec_id\":5}", ""},
+        {"policy p { match client 10.0.0.0/8; match project_id p1; rule r { at spec_id; max 4; } }",
+         "{\"spec_id\":5}", "p.r=fail!"},
+        {"policy p { unless client 10.0.0.0/8; unless project_id p1; rule r { at spec_id; max 4; } "
+         "}",
+         "{\"spec_id\":5}", ""},
+        {"policy p { unless project_id p2 p3; match project_id p1; rule r { at spec_id; max 4; } }",
+         "{\"spec_id\":5}", "p.r=fail!"},
+        {"policy p { unless project_id p2 p1; rule r { at spec_id; max 4; } }", "{\"spec_id\":5}",
          ""},
     };
 
@@ -375,7 +482,8 @@ int main(void)
         cmocka_unit_test(groups),
         cmocka_unit_test(modes),
         cmocka_unit_test(matches),
-        cmocka_unit_test(nobody_from_nowhere),
+        cmocka_unit_test(unknown_subjects),
+        cmocka_unit_test(known_and_unknown),
         cmocka_unit_test(exceptions_and_their_day),
         cmocka_unit_test(exceptions_and_their_matches),
         cmocka_unit_test(messages),
