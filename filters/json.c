@@ -1,4 +1,5 @@
 /* `json`: the body as a document. Everything behind it relies on exact JSON. */
+#include "base/chars.h"
 #include "base/check.h"
 #include "contract/contract.h"
 
@@ -141,6 +142,71 @@ static void report(struct tg_request *r, const char *rule, struct tg_str pointer
     tg_report_add(&r->report, &f);
 }
 
+/* --- what stands around the config --- */
+
+/* What the body's outermost object may call the config, in the requests that create one. */
+static const struct tg_str naming[] = {{"config_name", 11}, {"job_name", 8}};
+
+enum { NAMING = sizeof(naming) / sizeof(*naming) };
+
+static void report_spelling(struct tg_request *r, uint32_t name, struct tg_str right)
+{
+    report(r, "spelling", tg_doc_pointer(r->doc, name), tg_doc_offset(r->doc, name),
+           tg_arena_printf(r->arena, "must be written \"%.*s\"", TG_STR_ARG(right)).p,
+           tg_arena_printf(r->arena, "应写作 \"%.*s\"", TG_STR_ARG(right)).p);
+}
+
+/* A reader that takes "Config" for config would take one that no rule has seen. */
+static void check_siblings(struct tg_request *r, uint32_t object, struct tg_str right)
+{
+    for (uint32_t m = tg_doc_first(r->doc, object); m != TG_NONE; m = tg_doc_next(r->doc, m)) {
+        struct tg_str name = tg_doc_string(r->doc, m);
+
+        if (!tg_str_eq(name, right) && tg_contract_reads_alike(name, right))
+            report_spelling(r, m, right);
+    }
+}
+
+/* The objects on the way from the whole body to the config, each with the name that leads on. */
+static void check_way(struct tg_request *r)
+{
+    const struct tg_doc *d = r->doc;
+
+    for (uint32_t at = r->config; at != TG_NONE; at = tg_doc_parent(d, at))
+        if (tg_doc_type(d, at) == TG_NAME)
+            check_siblings(r, tg_doc_parent(d, at), tg_doc_string(d, at));
+    for (size_t i = 0; i < NAMING && r->config != 0; i++)
+        check_siblings(r, 0, naming[i]);
+}
+
+/* What the router takes for {config_name} (contract section 1): what else stands there names
+ * nothing that a policy could know. */
+static bool is_name(struct tg_str s)
+{
+    return s.n >= 1 && s.n <= 64 && tg_chars_are(s, TG_CHAR_NAME);
+}
+
+/* Two names that differ leave the config without one that is known. */
+static struct tg_str name_in(const struct tg_doc *d)
+{
+    struct tg_str found = {NULL, 0};
+
+    for (size_t i = 0; i < NAMING; i++) {
+        uint32_t value = tg_doc_type(d, 0) == TG_OBJECT ? tg_doc_member(d, 0, naming[i]) : TG_NONE;
+        struct tg_str name;
+
+        if (value == TG_NONE || tg_doc_type(d, value) == TG_NULL)
+            continue;
+        name = tg_doc_type(d, value) == TG_STRING ? tg_doc_string(d, value) : TG_STR("");
+        if (!is_name(name) || (found.n > 0 && !tg_str_eq(found, name)))
+            return (struct tg_str){NULL, 0};
+        found = name;
+    }
+    return found;
+}
+
+/* --- the filter --- */
+
 static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *state)
 {
     const struct json_conf *c = conf;
@@ -160,10 +226,15 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
     }
     r->doc = doc;
     r->config = tg_doc_find(doc, c->config_at);
-    if (r->config != TG_NONE)
-        return TG_NEXT;
-    report(r, "config_at", c->config_at, TG_NONE, "is required: the config", "必填: 配置对象");
-    return tg_refuse(r);
+    if (r->config == TG_NONE) {
+        report(r, "config_at", c->config_at, TG_NONE, "is required: the config", "必填: 配置对象");
+        return tg_refuse(r);
+    }
+    if (r->config_name.n == 0)
+        r->body_name = name_in(doc);
+    check_way(r);
+    tg_contract_spelling(r);
+    return TG_NEXT; /* violations are told together with those of the filters behind */
 }
 
 const struct tg_filter tg_filter_json = {

@@ -24,7 +24,7 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
 
     (void)state;
     tg_contract_judge(r, (enum tg_contract_level)c->level);
-    return r->report.violations > 0 ? tg_refuse(r) : TG_NEXT;
+    return TG_NEXT; /* violations are told together with those of the filters behind */
 }
 
 const struct tg_filter tg_filter_validate = {

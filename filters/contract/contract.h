@@ -222,6 +222,14 @@ static inline enum tg_severity tg_contract_severity(const struct tg_contract_rul
 /* Judges the config of a request by all rules of a level; findings go to the report. */
 void tg_contract_judge(struct tg_request *r, enum tg_contract_level level);
 
+/* Adds a finding of the rule "spelling" for each member of the config of a request, and of the
+ * objects in it that the tables look into, that a lenient reader would take for a known one. */
+void tg_contract_spelling(struct tg_request *r);
+
+/* True when a lenient reader of JSON takes one name for the other: they pass over "_" and "-" and
+ * mind no case, by Unicode. */
+bool tg_contract_reads_alike(struct tg_str a, struct tg_str b);
+
 /* True when a node counts as absent: TG_NONE, null, or "" where `empty` (contract section 2). */
 static inline bool tg_contract_is_absent(const struct tg_doc *d, uint32_t node, bool empty)
 {

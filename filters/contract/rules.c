@@ -15,6 +15,9 @@ const struct tg_contract_rule tg_contract_rules[] = {
      "请求体的嵌套层数和值的数量不能超过限制", NULL},
     {"config_at", "ddd", TG_E_MISSING, "the body has a config where the location says it is",
      "请求体必须包含配置对象", NULL},
+    {"spelling", "ddd", TG_E_INVALID,
+     "no member is one that the API knows but for capitals, \"_\" or \"-\"",
+     "参数名不能与 API 定义的名称仅在大小写, 下划线或中划线上不同", NULL},
     {"key_and_label", "ddd", TG_E_INVALID,
      "a parameter's old name \"key\" does not contradict its \"label\"",
      "参数的旧名称 key 不能与 label 矛盾", NULL},
@@ -78,9 +81,6 @@ const struct tg_contract_rule tg_contract_rules[] = {
      "填写 model_id 时不应填写 app_url, boot_file_url 和 engine_id", tg_check_model_alone},
     {"slash", "-wd", TG_E_OBS_PATH, "a directory ends with \"/\"", "目录必须以 / 结尾",
      tg_check_slash},
-    {"spelling", "ddd", TG_E_INVALID,
-     "no member is one that the API knows but for capitals, \"_\" or \"-\"",
-     "参数名不能与 API 定义的名称仅在大小写, 下划线或中划线上不同", tg_check_spelling},
     {"unknown", "-wd", TG_E_INVALID, "every member is one that the API knows",
      "不能包含 API 未定义的参数", tg_check_unknown},
     {.id = NULL},
@@ -97,6 +97,17 @@ const struct tg_contract_rule *tg_contract_rule(const char *id)
 }
 
 /* --- judging --- */
+
+void tg_contract_spelling(struct tg_request *r)
+{
+    struct tg_judge j = {.request = r, .doc = r->doc, .config = r->config, .level = TG_LAX};
+
+    if (tg_doc_type(r->doc, r->config) != TG_OBJECT)
+        return;
+    (void)tg_contract_members(j.doc, j.config);
+    j.rule = tg_contract_rule("spelling");
+    tg_check_spelling(&j);
+}
 
 void tg_contract_judge(struct tg_request *r, enum tg_contract_level level)
 {
