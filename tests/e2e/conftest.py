@@ -105,7 +105,8 @@ def plain(tmp_path_factory):
     large as the API's limits allow."""
     directory = tmp_path_factory.mktemp("plain")
     with Origin() as behind:
-        text = config(directory, behind.port, server="client_header_max_size 128k;")
+        text = config(directory, behind.port, server="client_header_max_size 128k;",
+                      upstream="accept_host gateway.test gateway.test:8080;")
         with Gateway(directory, text) as guard:
             yield Pair(guard, behind)
 

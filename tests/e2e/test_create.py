@@ -14,13 +14,14 @@ REPAIRED = (SEED.replace(b'"value": 0.01', b'"value": "0.01"').replace(b'"key"',
 FIELDS = ("Content-Type: application/json", "X-Auth-Token: t")
 CONFIGS = "/v1/6b37a5f1/training-job-configs"
 JOBS = "/v1/6b37a5f1/training-jobs"
+VERSIONS = f"{JOBS}/4711/versions"
 
 
 def shipped_locations():
     """The guarded locations of conf/trainguard.conf; the upstream of the tests has its name."""
     text = pathlib.Path(TOP, "conf/trainguard.conf").read_text(encoding="utf-8")
     found = re.findall(r"location (?:PUT|POST) [^\n]* \{\n(?:[^}]|\{\w+\})*?\n    \}", text)
-    assert len(found) == 3
+    assert len(found) == 5
     return "\n".join(found)
 
 
@@ -41,8 +42,8 @@ def guard(gateway, origin):
     return gateway(behind, locations=shipped_locations()), behind
 
 
-@pytest.mark.parametrize("path, wrap", [(CONFIGS, named), (JOBS, in_job)],
-                         ids=["config", "job"])
+@pytest.mark.parametrize("path, wrap", [(CONFIGS, named), (JOBS, in_job), (VERSIONS, in_job)],
+                         ids=["config", "job", "version"])
 def test_create_is_repaired(guard, path, wrap):
     """The same three edits, wherever the config sits."""
     gateway_, behind = guard
@@ -52,8 +53,9 @@ def test_create_is_repaired(guard, path, wrap):
 
 
 @pytest.mark.parametrize("path, wrap, pointer", [(CONFIGS, named, "/spec_id"),
-                                                 (JOBS, in_job, "/config/spec_id")],
-                         ids=["config", "job"])
+                                                 (JOBS, in_job, "/config/spec_id"),
+                                                 (VERSIONS, in_job, "/config/spec_id")],
+                         ids=["config", "job", "version"])
 def test_create_is_refused(guard, path, wrap, pointer):
     """A violation is named where it stands, and nothing is forwarded."""
     gateway_, behind = guard

@@ -157,7 +157,7 @@ def test_principal(tmp_path, gateway, origin, caller, other):
     key.chmod(0o600)
     policies = tmp_path / "policies.conf"
     policies.write_text("policy team { rule workers { at worker_server_num; max 8; } }")
-    settings = {"main": f"audit_key_file {key};",
+    settings = {"main": f"audit_key_file {key};", "upstream": "accept_host gateway.test;",
                 "locations": FAMILY.replace("policies.conf", str(policies))}
 
     def put_as(guard, who):

@@ -268,15 +268,20 @@ def test_certificate_as_principal(gateway, origin, certificates, tmp_path):
     guard = gateway(origin(), server=server(
         certificates, more=f"ssl_verify_client optional; tls_client_ca {certificates}/ca.pem;"),
         main="audit_body full;", locations="location PUT /v1/{project_id}/training-job-configs/{config_name} { filters json "
-                  f"policy; policies {tmp_path}/policies.conf; proxy_pass modelarts; }}")
-    claim = "Authorization: SDK-HMAC-SHA256 Access=tls:server, SignedHeaders=host, Signature=00"
-    put = request("PUT", "/v1/p/training-job-configs/c", b'{"worker_server_num": 1}',
-                  "Content-Type: application/json", claim)
+                  f"policy; policies {tmp_path}/policies.conf; proxy_pass modelarts; }}",
+        upstream="accept_host gateway.test;")
+
+    def put(claim):
+        return request("PUT", "/v1/p/training-job-configs/c", b'{"worker_server_num": 1}',
+                       "Content-Type: application/json", "Authorization: SDK-HMAC-SHA256 "
+                       f"Access={claim}, SignedHeaders=host, Signature=00")
+
     for own, status in [("server", 403), ("wrong-name", 200), (None, 200)]:
         with TlsClient(guard.port, context(certificates, own=own)) as client:
-            assert client.ask(put).status == status, own
+            assert client.ask(put("server")).status == status, own
+            assert client.ask(put("tls:server")).status == 400
     log = guard.directory / "audit.jsonl"
-    audit.wait(log, 3)
+    audit.wait(log, 6)
     done = subprocess.run([binary(), "replay", "--policy", tmp_path / "policies.conf", log],
                           capture_output=True, text=True, check=False)
     assert "1 denied as before" in done.stdout and "2 pass as before" in done.stdout, done.stdout
