@@ -366,8 +366,7 @@ static void finish_folded(struct path *path, bool ended)
 /* True where a server may see the end of a segment's name. */
 static bool ends_name(const struct path *path, uint32_t code)
 {
-    return code == 0 || code == ';' || code == '?' || code == '#' ||
-           (code == ':' && path->n > path->segment + 1);
+    return code == 0 || code == ';' || (code == ':' && path->n > path->segment + 1);
 }
 
 static void append_code(struct path *path, uint32_t code)
@@ -389,9 +388,10 @@ static void fold(struct path *path, struct tg_str rest)
         if (code == '/' || code == '\\') {
             finish_folded(path, ended);
             cut = ended = false;
-        } else if (!cut && ends_name(path, code)) {
+        } else if (code == '?' || code == '#') {
+            cut = ended = true;
+        } else if (ends_name(path, code)) {
             cut = true;
-            ended = code == '?' || code == '#';
         } else if (!cut) {
             append_code(path, code);
         }

@@ -351,6 +351,8 @@ static const struct {
     {"/v1/p/training-%F7%BF%BF%BFjobs", "/v1/p/training-jobs"},
     {"/v1/p/training-jobs%3Fa/b", "/v1/p/training-jobs?/b"},
     {"/v1/p/training-jobs%23", "/v1/p/training-jobs?"},
+    {"/v1/p/training-jobs;x=1%3Fa/b", "/v1/p/training-jobs?/b"},
+    {"/v1/p/training-jobs:x%2500%23/b", "/v1/p/training-jobs?/b"},
     {"/v1/p/training-jobs/%3Fa", "/v1/p/training-jobs?"},
     {"/v1/p/training-jobs/x/..%3Fa", "/v1/p/training-jobs?"},
     {"/..", ""},
