@@ -123,6 +123,30 @@ static bool read_networks(struct tg_conf *c, const struct tg_conf_item *item,
     return ok;
 }
 
+/* RFC 9110 section 5.1: what is no token is the name of no field. */
+static bool read_header(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str *out)
+{
+    *out = item->args[2];
+    if (out->n > 0 && tg_chars_are(*out, TG_CHAR_TOKEN))
+        return true;
+    tg_conf_error(c, item, "\"%s header\" takes the name of a field such as X-Team, got \"%s\"",
+                  item->args[0].p, out->p);
+    return false;
+}
+
+/* False after it recorded that no request has a value: what is empty is not known, and the router
+ * takes only names for {project_id} and {config_name} (contract section 1). */
+static bool check_value(struct tg_conf *c, const struct tg_policy_match *m, struct tg_str value)
+{
+    bool named = m->subject == TG_MATCH_PROJECT || m->subject == TG_MATCH_CONFIG;
+
+    if (value.n > 0 && (!named || (value.n <= 64 && tg_chars_are(value, TG_CHAR_NAME))))
+        return true;
+    tg_conf_error(c, m->item, "no request has the %s \"%s\"%s", subjects[m->subject - 1].name,
+                  value.p, named ? ", a pattern stands behind \"~\"" : "");
+    return false;
+}
+
 /* What stands behind the subject (and the header's name): values, or "~" and a pattern. */
 static bool read_values(struct tg_conf *c, const struct tg_conf_item *item, unsigned from,
                         struct tg_policy_match *m)
@@ -139,8 +163,11 @@ static bool read_values(struct tg_conf *c, const struct tg_conf_item *item, unsi
         return read_pattern(c, item, item->args[from + 1], m);
     m->nvalues = n;
     m->values = tg_arena_zalloc(c->arena, n, sizeof(*m->values));
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         m->values[i] = item->args[from + i];
+        if (!check_value(c, m, m->values[i]))
+            return false;
+    }
     return m->subject != TG_MATCH_CLIENT || read_networks(c, item, m);
 }
 
@@ -161,8 +188,9 @@ bool tg_policy_match_read(struct tg_conf *c, const struct tg_conf_item *item,
     m->unless = tg_str_eq(item->args[0], TG_STR("unless"));
     if (!read_subject(c, item, m))
         return false;
-    if (m->subject == TG_MATCH_HEADER)
-        m->header = item->args[from++];
+    if (m->subject == TG_MATCH_HEADER && !read_header(c, item, &m->header))
+        return false;
+    from += m->subject == TG_MATCH_HEADER;
     if (!read_values(c, item, from, m))
         return false;
     while (*list != NULL && cost(*list) <= cost(m))
@@ -181,12 +209,6 @@ void tg_policy_match_end(struct tg_policy_match *list)
 }
 
 /* --- lists that no request meets --- */
-
-/* What the router takes for {project_id} and {config_name} (contract section 1). */
-static bool is_segment(struct tg_str s)
-{
-    return s.n >= 1 && s.n <= 64 && tg_chars_are(s, TG_CHAR_NAME);
-}
 
 static bool has_value(const struct tg_policy_match *m, struct tg_str value)
 {
@@ -223,15 +245,10 @@ static bool exclude(const struct tg_policy_match *a, const struct tg_policy_matc
 void tg_policy_match_check(struct tg_conf *c, const struct tg_policy_match *list)
 {
     for (const struct tg_policy_match *m = list; m != NULL; m = m->next) {
-        if (m->subject <= TG_MATCH_CONFIG)
-            for (unsigned i = 0; i < m->nvalues; i++)
-                if (!is_segment(m->values[i]))
-                    tg_conf_warn(c, m->item, "no request has the %s \"%s\"",
-                                 subjects[m->subject - 1].name, m->values[i].p);
         for (const struct tg_policy_match *o = list; o != m; o = o->next)
             if (exclude(o, m))
-                tg_conf_warn(c, m->item, "no request meets both this and the \"%s\" in %s:%u,",
-                             o->item->args[0].p, o->item->file, o->item->line);
+                tg_conf_error(c, m->item, "no request meets both this and the \"%s\" in %s:%u,",
+                              o->item->args[0].p, o->item->file, o->item->line);
     }
 }
 
@@ -363,4 +380,11 @@ enum tg_policy_held tg_policy_match_request(const struct tg_policy_match *list,
             result = one;
     }
     return result;
+}
+
+bool tg_policy_match_asks(const struct tg_policy_match *list, enum tg_policy_subject subject)
+{
+    while (list != NULL && list->subject != subject)
+        list = list->next;
+    return list != NULL;
 }

@@ -50,6 +50,28 @@ static struct tg_policy_shared *shared(struct tg_conf *c, const struct tg_conf_i
     return s;
 }
 
+/* A policy for some projects, in a location that does not know which project asks, would be for all
+ * of them. False after it recorded that. */
+static bool knows_project(struct tg_conf *c, const struct tg_conf_item *location,
+                          const struct tg_policy_set *set)
+{
+    struct tg_str pattern = location->args[location->nargs - 1];
+    const struct tg_policy *p = set->policies;
+
+    if (memmem(pattern.p, pattern.n, "{project_id}", 12) != NULL)
+        return true;
+    while (p != NULL && !tg_policy_match_asks(p->matches, TG_MATCH_PROJECT))
+        p = p->next;
+    if (p == NULL)
+        return true;
+    tg_conf_error(
+        c, location,
+        "policy \"%s\" asks for the project_id, which location \"%s\" does not have: call "
+        "that segment {project_id}",
+        p->name.p, pattern.p);
+    return false;
+}
+
 static bool load(struct tg_conf *c, const struct tg_conf_item *location, void *conf)
 {
     struct tg_policy_conf *p = conf;
@@ -60,7 +82,7 @@ static bool load(struct tg_conf *c, const struct tg_conf_item *location, void *c
         return false;
     }
     p->shared = shared(c, p->item);
-    return p->shared->set != NULL;
+    return p->shared->set != NULL && knows_project(c, location, p->shared->set);
 }
 
 static void unload(void *conf)

@@ -207,7 +207,10 @@ enum tg_policy_held {
 bool tg_policy_match_read(struct tg_conf *c, const struct tg_conf_item *item,
                           struct tg_policy_match **list);
 
-/* Warns when no request can meet all of a list. */
+/* True when one of a list is about a subject. */
+bool tg_policy_match_asks(const struct tg_policy_match *list, enum tg_policy_subject subject);
+
+/* Records an error when no request can meet all of a list. */
 void tg_policy_match_check(struct tg_conf *c, const struct tg_policy_match *list);
 
 /* Frees the patterns of a list. */

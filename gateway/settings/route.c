@@ -18,6 +18,8 @@ static const char *check_segment(struct tg_str segment)
         return "must not have an empty segment or end with \"/\"";
     if (tg_str_eq(segment, TG_STR(".")) || tg_str_eq(segment, TG_STR("..")))
         return "must not have \".\" or \"..\" as a segment";
+    if (tg_str_eq(segment, TG_STR("*")))
+        return "takes \"{name}\" for any one segment, no \"*\"";
     if (tg_conf_parameter(segment) == segment.n)
         return NULL;
     for (size_t i = 0; i < segment.n; i++) {
@@ -94,6 +96,59 @@ static bool is_method(struct tg_str s)
     return s.n > 0 && s.n <= 32;
 }
 
+/* The methods there are (IANA's registry): a location for another one would never be reached. */
+static const char *const methods[] = {
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PRI",
+    "PROPFIND",
+    "PROPPATCH",
+    "PUT",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "TRACE",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+    NULL,
+};
+
+static bool is_known(struct tg_str method)
+{
+    const char *const *name = methods;
+
+    while (*name != NULL && !tg_str_eq(method, tg_str_of(*name)))
+        name++;
+    return *name != NULL;
+}
+
 static void prepare(struct tg_conf *c, struct tg_location *l)
 {
     size_t cap = l->pattern.n + TG_TARGET_SKELETON_MORE;
@@ -117,6 +172,10 @@ bool tg_location_name(struct tg_conf *c, const struct tg_conf_item *item, struct
         else
             tg_conf_error(c, item, "\"location\" takes a method in capitals, got \"%s\"",
                           l->method.p);
+        return false;
+    }
+    if (item->nargs == 3 && !is_known(l->method)) {
+        tg_conf_unknown(c, item, "method", l->method, methods);
         return false;
     }
     why = check_pattern(l);

@@ -317,3 +317,20 @@ def test_unguarded_writing_routes_are_told(tmp_path):
     assert warnings(everything + v2 + rest) == []
     assert len(warnings(everything + rest)) == 1
     assert warnings(rest) == []  # nothing is judged, and nobody thinks so
+
+
+def test_policy_for_a_project_needs_its_segment(tmp_path):
+    """A location that calls the project something else would have the policy for all of them."""
+    (tmp_path / "p.conf").write_text(
+        "policy p { rule r { at spec_id; max 4; } }\n"
+        "policy q { match project_id a; rule r { at spec_id; max 4; } }")
+    for name, status in [("project_id", 0), ("project", 1)]:
+        conf = tmp_path / "a.conf"
+        conf.write_text("error_log stderr; audit_log off; upstream u { server 127.0.0.1:1; tls off; }\n"
+                        "server { listen 127.0.0.1:0;\n"
+                        f"location PUT /v1/{{{name}}}/training-job-configs/{{config_name}} {{\n"
+                        f"filters json policy; policies {tmp_path}/p.conf; proxy_pass u; }} }}")
+        done = subprocess.run([binary(), "-t", "-c", conf], capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == status, done.stderr
+        assert ('policy "q" asks for the project_id' in done.stderr) == (status == 1)
