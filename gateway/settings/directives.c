@@ -258,8 +258,7 @@ const struct tg_directive tg_upstream_directives[] = {
      .max_args = TG_CONF_ANY_ARGS,
      .set = tg_set_accept_host,
      .syntax = "NAME[:PORT] ...",
-     .help =
-         "What `Host` of a signed request may be; without it the names of `host` and `server`."},
+     .help = "Hosts that signed requests may name; without it those of `host` and `server`."},
     {.name = "keepalive",
      .contexts = TG_IN_UPSTREAM,
      .kind = TG_CONF_NUMBER,
