@@ -68,8 +68,9 @@ def answered(tmp_path_factory):
     servers = "\n}\nserver {\n    listen 127.0.0.1:0;\n".join(place for (place,) in places)
     folder = tmp_path_factory.mktemp("gateway")
     results = {}
-    with Origin() as origin, Gateway(folder, config(folder, origin.port,
-                                                    locations=servers)) as gateway:
+    with Origin() as origin, Gateway(folder, config(
+            folder, origin.port, locations=servers,
+            upstream="accept_host gateway.test;")) as gateway:
         for port, numbers in zip(gateway.ports, groups().values(), strict=True):
             with Client(port) as client:
                 for number in numbers:
