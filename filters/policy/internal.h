@@ -46,4 +46,10 @@ bool tg_policy_files(struct tg_conf *c, const struct tg_conf_item *at, const str
 struct tg_policy_set *tg_policy_load_files(struct tg_conf *c, const struct tg_policy_file *files,
                                            unsigned n);
 
+/* struct tg_filter: revision, policies and exceptions of a location as members of an object; false
+ * when it has no policies. Of all exceptions when each ends and whether it holds now: one that
+ * several locations load is told once, by its earliest end. (status.c) */
+bool tg_policy_status(const void *conf, struct tg_buf *out);
+void tg_policy_metrics(const void *const *confs, unsigned nconfs, struct tg_buf *out);
+
 #endif

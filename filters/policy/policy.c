@@ -136,4 +136,6 @@ const struct tg_filter tg_filter_policy = {
     .on_unload = unload,
     .on_request = judge,
     .on_dump = dump,
+    .on_status = tg_policy_status,
+    .on_metrics = tg_policy_metrics,
 };

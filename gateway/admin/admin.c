@@ -138,7 +138,7 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
 
     tg_stats_metrics(a->stats, &text);
     tg_limits_metrics(a->limits, &text);
-    tg_admin_exceptions(a->settings, &text);
+    tg_admin_filter_metrics(a->settings, &text);
     answer_buf(a, request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 

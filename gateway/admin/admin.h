@@ -54,9 +54,8 @@ void tg_admin_end(struct tg_admin *a);
  * Prometheus text (metrics.c). */
 void tg_limits_metrics(const struct tg_limits *l, struct tg_buf *out);
 
-/* Appends the exceptions of all policies as Prometheus text: when each expires, and whether it
- * holds now. One that several locations load is told once, by its earliest end. */
-void tg_admin_exceptions(const struct tg_settings *settings, struct tg_buf *out);
+/* Appends the metrics that filters have of what was loaded (on_metrics), as Prometheus text. */
+void tg_admin_filter_metrics(const struct tg_settings *settings, struct tg_buf *out);
 
 /* Appends the JSON of /policies and of /certs. */
 void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out);

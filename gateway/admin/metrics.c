@@ -1,6 +1,7 @@
 /* What the counters look like to who asks: Prometheus text, JSON, readiness. */
 #include "admin/admin.h"
 #include "base/json_writer.h"
+#include "base/prometheus.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -10,31 +11,11 @@
 
 enum { BEAT_LATE_US = 15000000 }; /* a worker that turned no loop for so long hangs */
 
-void tg_stats_family(struct tg_buf *out, const char *name, const char *type, const char *help)
-{
-    tg_buf_printf(out, "# HELP trainguard_%s %s\n# TYPE trainguard_%s %s\n", name, help, name,
-                  type);
-}
-
 static void single(struct tg_buf *out, const char *name, const char *type, const char *help,
                    uint64_t value)
 {
-    tg_stats_family(out, name, type, help);
+    tg_prometheus_family(out, name, type, help);
     tg_buf_printf(out, "trainguard_%s %lu\n", name, value);
-}
-
-void tg_stats_label(struct tg_buf *out, const char *name, struct tg_str value)
-{
-    tg_buf_printf(out, "%s=\"", name);
-    for (size_t i = 0; i < value.n; i++) {
-        if (value.p[i] == '\\' || value.p[i] == '"')
-            tg_buf_putc(out, '\\');
-        if (value.p[i] == '\n')
-            tg_buf_puts(out, "\\n");
-        else
-            tg_buf_putc(out, value.p[i]);
-    }
-    tg_buf_putc(out, '"');
 }
 
 static struct tg_str route_name(const struct tg_stats *s, unsigned i)
@@ -51,7 +32,7 @@ static void histogram(struct tg_buf *out, const char *name, struct tg_str route,
         n += h->bucket[i];
         tg_buf_printf(out, "trainguard_%s_bucket{", name);
         if (route.n > 0) {
-            tg_stats_label(out, "route", route);
+            tg_prometheus_label(out, "route", route);
             tg_buf_putc(out, ',');
         }
         if (i < TG_STATS_BUCKETS - 1)
@@ -63,7 +44,7 @@ static void histogram(struct tg_buf *out, const char *name, struct tg_str route,
         tg_buf_printf(out, "trainguard_%s_%s", name, i == 0 ? "sum" : "count");
         if (route.n > 0) {
             tg_buf_putc(out, '{');
-            tg_stats_label(out, "route", route);
+            tg_prometheus_label(out, "route", route);
             tg_buf_putc(out, '}');
         }
         if (i == 0)
@@ -75,14 +56,14 @@ static void histogram(struct tg_buf *out, const char *name, struct tg_str route,
 
 static void requests(const struct tg_stats *s, const struct tg_stats_counts *c, struct tg_buf *out)
 {
-    tg_stats_family(out, "http_requests_total", "counter", "Requests that ended.");
+    tg_prometheus_family(out, "http_requests_total", "counter", "Requests that ended.");
     for (unsigned r = 0; r < s->routes; r++)
         for (unsigned d = 0; d < TG_DECISIONS; d++)
             for (unsigned k = 0; k < TG_STATS_CLASSES; k++) {
                 if (c->requests[r][d][k] == 0)
                     continue;
                 tg_buf_puts(out, "trainguard_http_requests_total{");
-                tg_stats_label(out, "route", route_name(s, r));
+                tg_prometheus_label(out, "route", route_name(s, r));
                 tg_buf_printf(out, ",decision=\"%s\",", tg_decision_words[d]);
                 if (k == 0)
                     tg_buf_puts(out, "status_class=\"none\"} ");
@@ -90,8 +71,8 @@ static void requests(const struct tg_stats *s, const struct tg_stats_counts *c, 
                     tg_buf_printf(out, "status_class=\"%uxx\"} ", k);
                 tg_buf_printf(out, "%lu\n", c->requests[r][d][k]);
             }
-    tg_stats_family(out, "http_request_duration_seconds", "histogram",
-                    "From the first byte of a request to the end of its answer.");
+    tg_prometheus_family(out, "http_request_duration_seconds", "histogram",
+                         "From the first byte of a request to the end of its answer.");
     for (unsigned r = 0; r < s->routes; r++)
         if (r == 0 || c->duration[r].sum_us > 0)
             histogram(out, "http_request_duration_seconds", route_name(s, r), &c->duration[r]);
@@ -104,12 +85,12 @@ static bool of_upstream(enum tg_error e)
 
 static void ends(const struct tg_stats_counts *c, struct tg_buf *out)
 {
-    tg_stats_family(out, "http_request_ends_total", "counter", "Requests by why they ended.");
+    tg_prometheus_family(out, "http_request_ends_total", "counter", "Requests by why they ended.");
     for (unsigned e = 0; e < TG_E_COUNT; e++)
         tg_buf_printf(out, "trainguard_http_request_ends_total{end=\"%s\"} %lu\n",
                       tg_error_info(e)->word, c->ends[e]);
-    tg_stats_family(out, "upstream_errors_total", "counter",
-                    "Requests the upstream failed, by how.");
+    tg_prometheus_family(out, "upstream_errors_total", "counter",
+                         "Requests the upstream failed, by how.");
     for (unsigned e = 0; e < TG_E_COUNT; e++)
         if (of_upstream(e))
             tg_buf_printf(out, "trainguard_upstream_errors_total{kind=\"%s\"} %lu\n",
@@ -128,7 +109,7 @@ static void policy_labels(struct tg_buf *out, const char *text)
 
         if (i > 0)
             tg_buf_putc(out, ',');
-        tg_stats_label(out, parts[i], part);
+        tg_prometheus_label(out, parts[i], part);
         rest = tg_str_skip(rest, end != NULL ? part.n + 1 : part.n);
     }
 }
@@ -136,7 +117,7 @@ static void policy_labels(struct tg_buf *out, const char *text)
 static void names(const struct tg_stats_slot *sum, enum tg_stats_what what, const char *name,
                   const char *key, const char *help, struct tg_buf *out)
 {
-    tg_stats_family(out, name, "counter", help);
+    tg_prometheus_family(out, name, "counter", help);
     for (unsigned i = 0; i < TG_STATS_NAMES; i++) {
         if (sum->names[i].what != what)
             continue;
@@ -144,7 +125,7 @@ static void names(const struct tg_stats_slot *sum, enum tg_stats_what what, cons
         if (what == TG_STATS_POLICY)
             policy_labels(out, sum->names[i].text);
         else
-            tg_stats_label(out, key, tg_str_of(sum->names[i].text));
+            tg_prometheus_label(out, key, tg_str_of(sum->names[i].text));
         tg_buf_printf(out, "} %lu\n", sum->names[i].n);
     }
 }
@@ -154,8 +135,8 @@ static void limited(const struct tg_stats_counts *c, struct tg_buf *out)
     static const char *const words[] = {
         [TG_LIMIT_REQ] = "req", [TG_LIMIT_CONN] = "conn", [TG_LIMIT_IN_FLIGHT] = "in_flight"};
 
-    tg_stats_family(out, "limited_total", "counter",
-                    "Requests beyond a limit; dry_run ones were served.");
+    tg_prometheus_family(out, "limited_total", "counter",
+                         "Requests beyond a limit; dry_run ones were served.");
     for (unsigned k = 1; k < TG_LIMIT_KINDS; k++)
         for (unsigned dry = 0; dry < 2; dry++)
             tg_buf_printf(out, "trainguard_limited_total{limit=\"%s\",dry_run=\"%s\"} %lu\n",
@@ -169,10 +150,10 @@ static void limit_tables(const struct tg_limits *l, const char *name, const char
     uint64_t now = tg_clock_mono_now();
     struct tg_limit_table t;
 
-    tg_stats_family(out, name, type, help);
+    tg_prometheus_family(out, name, type, help);
     for (unsigned i = 0; tg_limit_table_at(l, i, now, &t); i++) {
         tg_buf_printf(out, "trainguard_%s{", name);
-        tg_stats_label(out, "rule", tg_str_of(t.name));
+        tg_prometheus_label(out, "rule", tg_str_of(t.name));
         tg_buf_printf(out, "} %lu\n", *(const uint64_t *)(const void *)((char *)&t + member));
     }
 }
@@ -194,8 +175,8 @@ static void audit(const struct tg_stats_slot *sum, struct tg_buf *out)
     const struct tg_stats_counts *c = &sum->counts;
 
     single(out, "audit_events_total", "counter", "Records told to the audit log.", c->audit_events);
-    tg_stats_family(out, "audit_events_dropped_total", "counter",
-                    "Records that were lost, by why.");
+    tg_prometheus_family(out, "audit_events_dropped_total", "counter",
+                         "Records that were lost, by why.");
     tg_buf_printf(out, "trainguard_audit_events_dropped_total{reason=\"queue_full\"} %lu\n",
                   c->audit_dropped_queue);
     tg_buf_printf(out, "trainguard_audit_events_dropped_total{reason=\"too_long\"} %lu\n",
@@ -219,7 +200,7 @@ static unsigned live(const struct tg_stats *s, bool ready_only)
 
 static void process(const struct tg_stats *s, const struct tg_stats_slot *sum, struct tg_buf *out)
 {
-    tg_stats_family(out, "build_info", "gauge", "The version that runs.");
+    tg_prometheus_family(out, "build_info", "gauge", "The version that runs.");
     tg_buf_puts(out, "trainguard_build_info{version=\"" TG_VERSION "\"} 1\n");
     single(out, "start_time_seconds", "gauge", "When the master started, since 1970.",
            (uint64_t)(s->started / 1000000));
@@ -229,7 +210,7 @@ static void process(const struct tg_stats *s, const struct tg_stats_slot *sum, s
            live(s, false) - live(s, true));
     single(out, "worker_restarts_total", "counter", "Workers that died and were replaced.",
            s->restarts);
-    tg_stats_family(out, "config_reloads_total", "counter", "Reloads by what came of them.");
+    tg_prometheus_family(out, "config_reloads_total", "counter", "Reloads by what came of them.");
     tg_buf_printf(out, "trainguard_config_reloads_total{result=\"done\"} %lu\n", s->reloads[1]);
     tg_buf_printf(out, "trainguard_config_reloads_total{result=\"failed\"} %lu\n", s->reloads[0]);
     single(out, "config_last_reload_successful", "gauge", "1 unless the last reload failed.",
@@ -256,10 +237,10 @@ void tg_stats_metrics(const struct tg_stats *s, struct tg_buf *out)
     process(s, sum, out);
     requests(s, &sum->counts, out);
     ends(&sum->counts, out);
-    tg_stats_family(out, "filters_duration_seconds", "histogram", "Time spent in filters.");
+    tg_prometheus_family(out, "filters_duration_seconds", "histogram", "Time spent in filters.");
     histogram(out, "filters_duration_seconds", TG_STR(""), &sum->counts.filters);
-    tg_stats_family(out, "upstream_response_duration_seconds", "histogram",
-                    "From the request sent to the head of the upstream's answer.");
+    tg_prometheus_family(out, "upstream_response_duration_seconds", "histogram",
+                         "From the request sent to the head of the upstream's answer.");
     histogram(out, "upstream_response_duration_seconds", TG_STR(""), &sum->counts.upstream);
     names(sum, TG_STATS_NORMALIZATION, "normalizations_total", "name",
           "Changes made to request bodies.", out);

@@ -1,78 +1,27 @@
-/* Pages that tell of what was loaded: policies and certificates. */
+/* Pages that tell of what was loaded: what filters have to tell, and certificates. */
 #include "admin/admin.h"
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/json_writer.h"
 #include "net/tls.h"
-#include "policy/policy.h"
-#include "shm/stats.h"
 
 #include <stdlib.h>
 
-static void add_place(struct tg_buf *out, const struct tg_conf_item *item)
+/* What one filter of a location tells; nothing when it has nothing to tell. */
+static void add_filter(struct tg_buf *out, const struct tg_location *l, unsigned i)
 {
-    tg_json_member(out, "file", tg_str_of(item->file));
-    tg_json_member_number(out, "line", item->line);
-}
+    size_t start = out->n;
 
-static void add_policy(struct tg_buf *out, const struct tg_policy *p)
-{
-    tg_json_begin(out, '{');
-    tg_json_member(out, "name", p->name);
-    tg_json_member(out, "description", p->description);
-    add_place(out, p->item);
-    tg_json_member_begin(out, "rules", '[');
-    for (const struct tg_policy_rule *r = p->rules; r != NULL; r = r->next) {
-        tg_json_begin(out, '{');
-        tg_json_member(out, "name", r->name);
-        tg_json_member(out, "mode", tg_str_of(tg_policy_mode_word(r->mode)));
-        tg_json_end(out, '}');
-    }
-    tg_json_end(out, ']');
-    tg_json_end(out, '}');
-}
-
-static void add_exception(struct tg_buf *out, const struct tg_policy_exception *e)
-{
-    tg_json_begin(out, '{');
-    tg_json_member(out, "name", e->name);
-    tg_json_member(out, "policy", e->policy);
-    tg_json_member(out, "owner", e->owner);
-    tg_json_member(out, "ticket", e->ticket);
-    tg_json_member(out, "expires", e->expires);
-    tg_json_member_bool(out, "holds", tg_policy_exception_holds(e));
-    tg_json_end(out, '}');
-}
-
-static void add_set(struct tg_buf *out, const struct tg_location *l,
-                    const struct tg_policy_set *set)
-{
+    if (l->filters[i]->on_status == NULL)
+        return;
     tg_json_begin(out, '{');
     tg_json_member(out, "method", l->method);
     tg_json_member(out, "location", l->pattern);
-    tg_json_member(out, "revision", set->revision);
-    tg_json_member_begin(out, "policies", '[');
-    for (const struct tg_policy *p = set->policies; p != NULL; p = p->next)
-        add_policy(out, p);
-    tg_json_end(out, ']');
-    tg_json_member_begin(out, "exceptions", '[');
-    for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
-        add_exception(out, e);
-    tg_json_end(out, ']');
-    tg_json_end(out, '}');
-}
-
-/* The set of a location that runs the filter, or NULL. */
-static const struct tg_policy_set *set_of(const struct tg_location *l)
-{
-    int index = tg_filter_index(TG_STR("policy"));
-
-    CHECK(index >= 0);
-    for (unsigned i = 0; i < l->nfilters; i++)
-        if (l->filters[i] == tg_filter_at((unsigned)index))
-            return tg_policy_set_of(l->filter_conf[index]);
-    return NULL;
+    if (l->filters[i]->on_status(l->conf[i], out))
+        tg_json_end(out, '}');
+    else
+        out->n = start;
 }
 
 void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out)
@@ -81,91 +30,51 @@ void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out)
     tg_json_member_begin(out, "locations", '[');
     for (const struct tg_server_conf *s = settings->servers; s != NULL; s = s->next)
         for (const struct tg_location *l = s->locations; l != NULL; l = l->next)
-            if (set_of(l) != NULL)
-                add_set(out, l, set_of(l));
+            for (unsigned i = 0; i < l->nfilters; i++)
+                add_filter(out, l, i);
     tg_json_end(out, ']');
     tg_json_end(out, '}');
     tg_buf_putc(out, '\n');
 }
 
-/* --- exceptions as metrics --- */
+/* --- metrics of filters --- */
 
-/* Counts the exceptions of all locations, and puts them into `each` when it is not NULL. */
-static size_t collect(const struct tg_settings *settings, const struct tg_policy_exception **each)
+/* Counts the locations that run a filter, and puts its configurations there into `each` when that
+ * is not NULL. */
+static unsigned collect(const struct tg_settings *settings, const struct tg_filter *f,
+                        const void **each)
 {
-    size_t n = 0;
+    unsigned n = 0;
 
     for (const struct tg_server_conf *s = settings->servers; s != NULL; s = s->next)
-        for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
-            const struct tg_policy_set *set = set_of(l);
-
-            if (set == NULL)
-                continue;
-            for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next) {
+        for (const struct tg_location *l = s->locations; l != NULL; l = l->next)
+            for (unsigned i = 0; i < l->nfilters; i++) {
+                if (l->filters[i] != f)
+                    continue;
                 if (each != NULL)
-                    each[n] = e;
+                    each[n] = l->conf[i];
                 n++;
             }
-        }
     return n;
 }
 
-static int by_name(const void *a, const void *b)
+static void add_metrics(const struct tg_settings *settings, const struct tg_filter *f,
+                        struct tg_buf *out)
 {
-    const struct tg_policy_exception *x = *(const struct tg_policy_exception *const *)a;
-    const struct tg_policy_exception *y = *(const struct tg_policy_exception *const *)b;
-    int order = strcmp(x->policy.p, y->policy.p);
-
-    if (order == 0)
-        order = strcmp(x->name.p, y->name.p);
-    return order != 0 ? order : (x->expires_at > y->expires_at) - (x->expires_at < y->expires_at);
-}
-
-/* Sorts; of those with one policy and name the first stays. Returns how many are left. */
-static size_t only_once(const struct tg_policy_exception **each, size_t n)
-{
-    size_t kept = 0;
-
-    if (n > 0)
-        qsort(each, n, sizeof(*each), by_name);
-    for (size_t i = 0; i < n; i++)
-        if (kept == 0 || !tg_str_eq(each[kept - 1]->policy, each[i]->policy) ||
-            !tg_str_eq(each[kept - 1]->name, each[i]->name))
-            each[kept++] = each[i];
-    return kept;
-}
-
-static void add_sample(struct tg_buf *out, const char *metric, const struct tg_policy_exception *e,
-                       int64_t value)
-{
-    tg_buf_printf(out, "trainguard_%s{", metric);
-    tg_stats_label(out, "policy", e->policy);
-    tg_buf_putc(out, ',');
-    tg_stats_label(out, "exception", e->name);
-    tg_buf_putc(out, ',');
-    tg_stats_label(out, "owner", e->owner);
-    tg_buf_putc(out, ',');
-    tg_stats_label(out, "ticket", e->ticket);
-    tg_buf_printf(out, "} %ld\n", (long)value);
-}
-
-void tg_admin_exceptions(const struct tg_settings *settings, struct tg_buf *out)
-{
-    size_t n = collect(settings, NULL);
-    const struct tg_policy_exception **each = calloc(n + 1, sizeof(const void *));
+    unsigned n = collect(settings, f, NULL);
+    const void **each = calloc(n + 1, sizeof(*each));
 
     CHECK(each != NULL);
-    CHECK(collect(settings, each) == n);
-    n = only_once(each, n);
-    tg_stats_family(out, "policy_exception_expires_timestamp_seconds", "gauge",
-                    "When an exception ends, since 1970.");
-    for (size_t i = 0; i < n; i++)
-        add_sample(out, "policy_exception_expires_timestamp_seconds", each[i],
-                   each[i]->expires_at / 1000000);
-    tg_stats_family(out, "policy_exception_active", "gauge", "1 while an exception holds.");
-    for (size_t i = 0; i < n; i++)
-        add_sample(out, "policy_exception_active", each[i], tg_policy_exception_holds(each[i]));
+    CHECK(collect(settings, f, each) == n);
+    f->on_metrics(each, n, out);
     free(each);
+}
+
+void tg_admin_filter_metrics(const struct tg_settings *settings, struct tg_buf *out)
+{
+    for (unsigned i = 0; i < tg_filter_count(); i++)
+        if (tg_filter_at(i)->on_metrics != NULL)
+            add_metrics(settings, tg_filter_at(i), out);
 }
 
 /* --- certificates --- */

@@ -81,6 +81,14 @@ struct tg_filter {
 
     /* Appends what was loaded, for -T: comment lines ("# ...\n"). May be NULL. */
     void (*on_dump)(const void *conf, struct tg_buf *out);
+
+    /* Appends what was loaded for one location as members of a JSON object that is open, for the
+     * admin page /policies. False when there is nothing to tell. May be NULL. */
+    bool (*on_status)(const void *conf, struct tg_buf *out);
+
+    /* Appends metrics about what was loaded, as Prometheus text (base/prometheus.h), for the
+     * configurations of all locations that use the filter; also when none does. May be NULL. */
+    void (*on_metrics)(const void *const *confs, unsigned nconfs, struct tg_buf *out);
 };
 
 /* True when a filter runs once the body has been collected, false when it runs on the head. */

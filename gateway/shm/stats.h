@@ -164,11 +164,6 @@ void tg_stats_sum(const struct tg_stats *s, struct tg_stats_slot *out);
 void tg_stats_metrics(const struct tg_stats *s, struct tg_buf *out);
 void tg_stats_status(const struct tg_stats *s, struct tg_buf *out);
 
-/* Pieces of the Prometheus text: the lines HELP and TYPE of a metric, whose name gets the prefix
- * "trainguard_", and one label as NAME="VALUE" with backslash, quote and newline escaped. */
-void tg_stats_family(struct tg_buf *out, const char *name, const char *type, const char *help);
-void tg_stats_label(struct tg_buf *out, const char *name, struct tg_str value);
-
 /* True when every worker in force has turned its event loop within `late` microseconds, or within
  * 15 seconds when that is more. */
 bool tg_stats_turning(const struct tg_stats *s, uint64_t late);

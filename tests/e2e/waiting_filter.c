@@ -2,6 +2,8 @@
  * A filter outside the tree that waits: it asks for nothing, but a timer of its own wakes it later,
  * perhaps too late. It tells in the log what it was told.
  */
+#include "base/json_writer.h"
+#include "base/prometheus.h"
 #include "chain/filter.h"
 
 #include <event2/event.h>
@@ -107,6 +109,27 @@ static void on_done(struct tg_request *r, const void *conf, void *state)
     tg_log(TG_LOG_NOTICE, "waiting", "%.*s: done", TG_STR_ARG(r->target));
 }
 
+static bool on_status(const void *conf, struct tg_buf *out)
+{
+    const struct waiting_conf *c = conf;
+
+    if (c->bell == 0)
+        return false;
+    tg_json_member_number(out, "bell", (uint64_t)c->bell);
+    return true;
+}
+
+static void on_metrics(const void *const *confs, unsigned nconfs, struct tg_buf *out)
+{
+    tg_prometheus_family(out, "waiting_bell_seconds", "gauge", "When a bell rings.");
+    for (unsigned i = 0; i < nconfs; i++) {
+        const struct waiting_conf *c = confs[i];
+
+        tg_buf_printf(out, "trainguard_waiting_bell_seconds{location=\"%u\"} %lu\n", i,
+                      (unsigned long)c->bell / 1000000);
+    }
+}
+
 const struct tg_filter tg_module_filter = {
     .abi = TG_FILTER_ABI,
     .name = "waiting",
@@ -117,4 +140,6 @@ const struct tg_filter tg_module_filter = {
     .on_request = on_request,
     .on_response = on_response,
     .on_done = on_done,
+    .on_status = on_status,
+    .on_metrics = on_metrics,
 };
