@@ -118,6 +118,17 @@ static void tell_error(const char *file, struct tg_str why)
     tg_buf_end(&line);
 }
 
+/* Writes what there is but for its last byte: by it base/json_writer.h sees whether a comma is due.
+ */
+static bool flush_most(struct tg_buf *out)
+{
+    char last = out->p[--out->n];
+    bool ok = tg_eval_flush(out);
+
+    tg_buf_putc(out, last);
+    return ok;
+}
+
 static void on_input(void *context, const struct tg_input *input)
 {
     struct eval *eval = context;
@@ -132,7 +143,7 @@ static void on_input(void *context, const struct tg_input *input)
     if (v->result == TG_EVAL_ERROR && v->why.n > 0)
         tell_error(v->file, v->why);
     if (eval->run.out.n >= FLUSH_AT)
-        eval->written = tg_eval_flush(&eval->run.out) && eval->written;
+        eval->written = flush_most(&eval->run.out) && eval->written;
 }
 
 static int status_of(const struct eval *eval)
