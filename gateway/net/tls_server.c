@@ -313,7 +313,7 @@ static const char *trust_clients(SSL_CTX *ctx, const struct tg_server_conf *conf
     SSL_CTX_set_client_CA_list(ctx, names); /* takes it over */
     if (conf->crl.n == 0 || tg_tls_load_crl(ctx, conf->crl.p))
         return NULL;
-    return cannot_use("ssl_crl", conf->crl, TG_TLS_CRL, arena);
+    return cannot_use("tls_client_crl", conf->crl, TG_TLS_CRL, arena);
 }
 
 static SSL_CTX *new_ctx(struct tg_tls_server *s, const struct tg_server_conf *conf)
@@ -396,7 +396,7 @@ static const char *staple(struct tg_tls_server *s, const char *file, struct tg_a
     struct tg_tls_staple *one = tg_tls_staple_read(file, &why);
 
     if (one == NULL)
-        return tg_arena_printf(arena, "cannot use \"%s\" as ssl_stapling_file: %s", file, why).p;
+        return tg_arena_printf(arena, "cannot use \"%s\" as tls_stapling_file: %s", file, why).p;
     for (unsigned i = 0; i < s->npairs; i++)
         if (s->pairs[i].staple == NULL && tg_tls_staple_fits(one, s->pairs[i].leaf, words)) {
             s->pairs[i].staple = one;

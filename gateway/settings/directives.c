@@ -378,7 +378,7 @@ const struct tg_directive tg_server_directives[] = {
      .syntax = "FILE",
      .help = "PEM file with the private key of the `tls_certificate` in the same place of the "
              "order, without a pass phrase."},
-    {.name = "ssl_stapling_file",
+    {.name = "tls_stapling_file",
      .contexts = TG_IN_SERVER,
      .kind = TG_CONF_CUSTOM,
      .set = tg_set_path_list,
@@ -399,7 +399,7 @@ const struct tg_directive tg_server_directives[] = {
      .fallback = "TLSv1.2 TLSv1.3",
      .syntax = "[TLSv1.2] [TLSv1.3]",
      .help = "The versions of TLS that clients may speak."},
-    {.name = "ssl_verify_client",
+    {.name = "tls_verify_client",
      .contexts = SERVERS,
      .kind = TG_CONF_ENUM,
      SERVER(verify_client),
@@ -413,12 +413,12 @@ const struct tg_directive tg_server_directives[] = {
      .kind = TG_CONF_PATH,
      SERVER(tls_client_ca),
      .help = "PEM file with the authorities that vouch for clients."},
-    {.name = "ssl_crl",
+    {.name = "tls_client_crl",
      .contexts = SERVERS,
      .kind = TG_CONF_PATH,
      SERVER(crl),
      .help = "PEM file with the revocation lists of all authorities of clients' chains, for "
-             "`ssl_verify_client`. Certificates on it, and those of an authority without a list or "
+             "`tls_verify_client`. Certificates on it, and those of an authority without a list or "
              "with one that is out of date, are refused. A reload reads it again; sessions from "
              "before it do not resume then."},
     {.name = "client_header_timeout",

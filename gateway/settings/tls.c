@@ -63,15 +63,15 @@ static const char *contradiction(const struct tg_server_conf *server, bool liste
     if (!listens && certificates > 0)
         return "has a \"tls_certificate\", but no \"listen\" with \"tls\"";
     if (!listens && server->staples != NULL)
-        return "has a \"ssl_stapling_file\", but no \"listen\" with \"tls\"";
+        return "has a \"tls_stapling_file\", but no \"listen\" with \"tls\"";
     if (!listens && server->verify_client != TG_VERIFY_OFF)
-        return "has \"ssl_verify_client\", but no \"listen\" with \"tls\"";
+        return "has \"tls_verify_client\", but no \"listen\" with \"tls\"";
     if (plain && server->verify_client == TG_VERIFY_ON)
-        return "has \"ssl_verify_client on\", and a \"listen\" without \"tls\" where nobody would "
+        return "has \"tls_verify_client on\", and a \"listen\" without \"tls\" where nobody would "
                "be "
                "asked for a certificate";
     if (listens && server->verify_client != TG_VERIFY_OFF && server->tls_client_ca.n == 0)
-        return "has \"ssl_verify_client\", but no \"tls_client_ca\"";
+        return "has \"tls_verify_client\", but no \"tls_client_ca\"";
     return NULL;
 }
 

@@ -53,7 +53,7 @@ def status(guard, certificates, name="localhost", version="-tls1_3"):
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 def test_stapled(gateway, origin, certificates, response, version):
     """Clients that ask get it, each with the certificate of its name."""
-    more = "".join(f"ssl_stapling_file {response(*r)};" for r in [("wrong-name", "R"), ("server",)])
+    more = "".join(f"tls_stapling_file {response(*r)};" for r in [("wrong-name", "R"), ("server",)])
     guard = gateway(origin(), locations=PASS,
                     server=server(certificates, "server", "wrong-name", "rsa", more=more))
     assert guard.matches(r"\[warn\].*wrong-name.der\" says that its certificate is not good")
@@ -73,7 +73,7 @@ def test_expired(gateway, origin, certificates, response):
     file = response("server", minutes=60)
     made = file.read_bytes()
     guard = gateway(origin(), locations=PASS, server=server(
-        certificates, "server", more=f"ssl_stapling_file {file};"))
+        certificates, "server", more=f"tls_stapling_file {file};"))
     assert status(guard, certificates) == "good"
     file.write_bytes(old(made))
     guard.process.send_signal(signal.SIGHUP)
@@ -92,11 +92,11 @@ def old(response):
 
 
 @pytest.mark.parametrize("what, words", [
-    ("none.der", "none.der\" as ssl_stapling_file: No such file"),
-    ("server.pem", "server.pem\" as ssl_stapling_file:"),
+    ("none.der", "none.der\" as tls_stapling_file: No such file"),
+    ("server.pem", "server.pem\" as tls_stapling_file:"),
     ("other", "other.der\" is about no certificate that has none"),
     ("twice", "server.der\" is about no certificate that has none"),
-    ("try later", "later.der\" as ssl_stapling_file: trylater"),
+    ("try later", "later.der\" as tls_stapling_file: trylater"),
 ])
 def test_files_are_checked(check, certificates, response, tmp_path, what, words):
     """-t finds what a start would find."""
@@ -106,14 +106,14 @@ def test_files_are_checked(check, certificates, response, tmp_path, what, words)
     file = {"none.der": tmp_path / "none.der", "server.pem": certificates / "server.pem",
             "other": tmp_path / "other.der", "try later": tmp_path / "later.der",
             "twice": response("server")}[what]
-    more = f"ssl_stapling_file {file};"
+    more = f"tls_stapling_file {file};"
     if what == "twice":
-        more = f"ssl_stapling_file {tmp_path}/good.der; {more}"
+        more = f"tls_stapling_file {tmp_path}/good.der; {more}"
     code, said = check(server(certificates, "server", more=more))
     assert code != 0 and words in said, said
 
 
 def test_needs_tls(check, certificates, response):
     """A plain server has no use for it."""
-    code, said = check(f"ssl_stapling_file {response('server')};")
-    assert code != 0 and "has a \"ssl_stapling_file\", but no \"listen\" with \"tls\"" in said
+    code, said = check(f"tls_stapling_file {response('server')};")
+    assert code != 0 and "has a \"tls_stapling_file\", but no \"listen\" with \"tls\"" in said

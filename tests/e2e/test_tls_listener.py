@@ -246,7 +246,7 @@ def test_protocols(tls, certificates):
 @pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
 def test_client_certificate(tls, certificates, verify, own, principal, version):
     """The common name of a client's certificate is in its records, resumed or not."""
-    guard = tls(more=f"ssl_verify_client {verify}; tls_client_ca {certificates}/ca.pem;")
+    guard = tls(more=f"tls_verify_client {verify}; tls_client_ca {certificates}/ca.pem;")
     made = context(certificates, own=own, minimum=version, maximum=version)
     session = None
     for _ in range(2):
@@ -266,7 +266,7 @@ def test_certificate_as_principal(gateway, origin, certificates, tmp_path):
     (tmp_path / "policies.conf").write_text(
         "policy ops { match principal tls:server; rule none { at worker_server_num; max 0; } }")
     guard = gateway(origin(), server=server(
-        certificates, more=f"ssl_verify_client optional; tls_client_ca {certificates}/ca.pem;"),
+        certificates, more=f"tls_verify_client optional; tls_client_ca {certificates}/ca.pem;"),
         main="audit_body full;", locations="location PUT /v1/{project_id}/training-job-configs/{config_name} { filters json "
                   f"policy; policies {tmp_path}/policies.conf; proxy_pass modelarts; }}",
         upstream="accept_host gateway.test;")
@@ -293,7 +293,7 @@ def test_certificate_as_principal(gateway, origin, certificates, tmp_path):
 @pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
 def test_client_certificate_refused(tls, certificates, verify, own, words, version):
     """Whoever cannot show a good one does not get to send a request."""
-    guard = tls(more=f"ssl_verify_client {verify}; tls_client_ca {certificates}/ca.pem;")
+    guard = tls(more=f"tls_verify_client {verify}; tls_client_ca {certificates}/ca.pem;")
     check_refused(guard, context(certificates, own=own, minimum=version, maximum=version))
     check_record(guard, words)
 
@@ -305,8 +305,8 @@ REVOKED = 'certificate of the client not accepted: certificate revoked, issued b
 @pytest.mark.parametrize("verify", ["on", "optional"])
 def test_client_certificate_revoked(tls, certificates, crl, verify, version):
     """A certificate on the list is out, another one of the same authority is not."""
-    guard = tls(more=f"ssl_verify_client {verify}; tls_client_ca {certificates}/ca.pem;"
-                f"ssl_crl {crl('wrong-name')};")
+    guard = tls(more=f"tls_verify_client {verify}; tls_client_ca {certificates}/ca.pem;"
+                f"tls_client_crl {crl('wrong-name')};")
     check_refused(guard, context(certificates, own="wrong-name", minimum=version, maximum=version))
     check_record(guard, REVOKED)
     with TlsClient(guard.port, context(certificates, own="server")) as client:
@@ -316,7 +316,7 @@ def test_client_certificate_revoked(tls, certificates, crl, verify, version):
 @pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
 def test_revoked_meanwhile(tls, certificates, crl, version):
     """A reload reads the list; a session from before it is no way around."""
-    guard = tls(more=f"ssl_verify_client on; tls_client_ca {certificates}/ca.pem; ssl_crl {crl()};")
+    guard = tls(more=f"tls_verify_client on; tls_client_ca {certificates}/ca.pem; tls_client_crl {crl()};")
     made = context(certificates, own="wrong-name", minimum=version, maximum=version)
     with TlsClient(guard.port, made) as client:
         assert client.ask().status == 200
@@ -475,10 +475,10 @@ def test_idle_memory(tls, certificates):
      "cannot use the certificate \"{c}/none.pem\": No such file"),
     ("tls_certificate {c}/weak-key.pem; tls_certificate_key {c}/weak-key.key;", "key too small"),
     ("", "has a \"listen\" with \"tls\", but no \"tls_certificate\""),
-    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/server.key; ssl_verify_client on;",
+    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/server.key; tls_verify_client on;",
      "but no \"tls_client_ca\""),
-    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/server.key; ssl_verify_client on;"
-     "tls_client_ca {c}/ca.pem; ssl_crl {c}/ca.pem;", "cannot use the file of \"ssl_crl\""),
+    ("tls_certificate {c}/server.pem; tls_certificate_key {c}/server.key; tls_verify_client on;"
+     "tls_client_ca {c}/ca.pem; tls_client_crl {c}/ca.pem;", "cannot use the file of \"tls_client_crl\""),
 ])
 def test_files_are_checked(check, certificates, text, words):
     """-t finds what a start would find, and names the file."""
@@ -496,10 +496,10 @@ PAIR = "tls_certificate {c}/%s; tls_certificate_key {c}/%s;"
     (PAIR % ("server.pem", "server.csr"), "server.csr\": it is a request for a certificate"),
     (PAIR % ("server.pem", "../public.key"), "public.key\": it is a public key"),
     (PAIR % ("server.key", "server.key"), "server.key\": it is a private key"),
-    (PAIR % ("server.pem", "server.key") + "ssl_verify_client on; tls_client_ca {c}/server.key;",
+    (PAIR % ("server.pem", "server.key") + "tls_verify_client on; tls_client_ca {c}/server.key;",
      "\"tls_client_ca\": it is a private key"),
-    (PAIR % ("server.pem", "server.key") + "ssl_verify_client on; tls_client_ca {c}/ca.pem;"
-     "ssl_crl {c}/ca.pem;", "\"ssl_crl\": it is a certificate"),
+    (PAIR % ("server.pem", "server.key") + "tls_verify_client on; tls_client_ca {c}/ca.pem;"
+     "tls_client_crl {c}/ca.pem;", "\"tls_client_crl\": it is a certificate"),
 ])
 def test_another_file_than_wanted(check, certificates, text, words):
     """What a file is, when it is not what the directive takes."""
@@ -513,15 +513,15 @@ def test_another_file_than_wanted(check, certificates, text, words):
 
 
 @pytest.mark.parametrize("tls, plain, verify, words", [
-    (False, True, "on", "has \"ssl_verify_client\", but no \"listen\" with \"tls\""),
-    (False, True, "optional", "has \"ssl_verify_client\", but no \"listen\" with \"tls\""),
+    (False, True, "on", "has \"tls_verify_client\", but no \"listen\" with \"tls\""),
+    (False, True, "optional", "has \"tls_verify_client\", but no \"listen\" with \"tls\""),
     (True, True, "on", "a \"listen\" without \"tls\" where nobody would be asked"),
     (True, True, "optional", None), (True, False, "on", None), (False, True, "off", None)])
 def test_verify_client_needs_tls(check, certificates, tls, plain, verify, words):
     """Certificates that nobody would be asked for are an error, also at one listener of two."""
     pair = (PAIR % ("server.pem", "server.key")).format(c=certificates) if tls else ""
     code, said = check(f"{'listen 127.0.0.1:0 tls;' if tls else ''} {pair}"
-                       f"ssl_verify_client {verify}; tls_client_ca {certificates}/ca.pem;",
+                       f"tls_verify_client {verify}; tls_client_ca {certificates}/ca.pem;",
                        listen="listen 127.0.0.1:0;" if plain else "")
     assert code == (words is not None), said
     assert words is None or words in said
