@@ -1,6 +1,6 @@
 /* The filters that are built in: one line each. The order here means nothing; the order of a
  * request's filters is written in the configuration. */
-#include "chain/filter.h"
+#include "table.h"
 
 #define TG_FILTERS(X)                                                                              \
     X(json)                                                                                        \

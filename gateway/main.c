@@ -9,6 +9,7 @@
 #include "process/inherited.h"
 #include "process/master.h"
 #include "process/trial.h"
+#include "table.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -193,6 +194,7 @@ int main(int argc, char **argv)
         perror("trainguard: /dev/null");
         return EXIT_FAILURE;
     }
+    tg_filter_register(tg_builtin_filters);
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return tg_command_end(commands[i].run(argc - 1, argv + 1));

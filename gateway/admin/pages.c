@@ -13,12 +13,12 @@ static void add_filter(struct tg_buf *out, const struct tg_location *l, unsigned
 {
     size_t start = out->n;
 
-    if (l->filters[i]->on_status == NULL)
+    if (l->filters.at[i]->on_status == NULL)
         return;
     tg_json_begin(out, '{');
     tg_json_member(out, "method", l->method);
     tg_json_member(out, "location", l->pattern);
-    if (l->filters[i]->on_status(l->conf[i], out))
+    if (l->filters.at[i]->on_status(l->filters.conf[i], out))
         tg_json_end(out, '}');
     else
         out->n = start;
@@ -30,7 +30,7 @@ void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out)
     tg_json_member_begin(out, "locations", '[');
     for (const struct tg_server_conf *s = settings->servers; s != NULL; s = s->next)
         for (const struct tg_location *l = s->locations; l != NULL; l = l->next)
-            for (unsigned i = 0; i < l->nfilters; i++)
+            for (unsigned i = 0; i < l->filters.n; i++)
                 add_filter(out, l, i);
     tg_json_end(out, ']');
     tg_json_end(out, '}');
@@ -48,11 +48,11 @@ static unsigned collect(const struct tg_settings *settings, const struct tg_filt
 
     for (const struct tg_server_conf *s = settings->servers; s != NULL; s = s->next)
         for (const struct tg_location *l = s->locations; l != NULL; l = l->next)
-            for (unsigned i = 0; i < l->nfilters; i++) {
-                if (l->filters[i] != f)
+            for (unsigned i = 0; i < l->filters.n; i++) {
+                if (l->filters.at[i] != f)
                     continue;
                 if (each != NULL)
-                    each[n] = l->conf[i];
+                    each[n] = l->filters.conf[i];
                 n++;
             }
     return n;

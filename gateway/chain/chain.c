@@ -3,13 +3,13 @@
 
 #include "base/check.h"
 
-void tg_chain_begin(struct tg_chain *c, const struct tg_location *location,
+void tg_chain_begin(struct tg_chain *c, const struct tg_filter_list *filters,
                     struct tg_request *request)
 {
-    CHECK(location->nfilters <= TG_MAX_FILTERS);
-    *c = (struct tg_chain){.location = location, .request = request};
-    for (unsigned i = 0; i < location->nfilters; i++) {
-        size_t size = location->filters[i]->state_size;
+    CHECK(filters->n <= TG_MAX_FILTERS);
+    *c = (struct tg_chain){.filters = filters, .request = request};
+    for (unsigned i = 0; i < filters->n; i++) {
+        size_t size = filters->at[i]->state_size;
 
         c->state[i] = size > 0 ? tg_arena_zalloc(request->arena, 1, size) : NULL;
     }
@@ -31,7 +31,7 @@ static bool passes_by(const struct tg_request *r, const struct tg_filter *f)
 
 static enum tg_verdict call(struct tg_chain *c)
 {
-    const struct tg_filter *f = c->location->filters[c->at];
+    const struct tg_filter *f = c->filters->at[c->at];
     enum tg_verdict verdict;
 
     if (passes_by(c->request, f))
@@ -40,14 +40,14 @@ static enum tg_verdict call(struct tg_chain *c)
     if (++c->turns > TG_CHAIN_MAX_TURNS)
         return tg_fail(c->request, "the chain did not settle");
     c->request->waiting = NULL;
-    verdict = f->on_request(c->request, c->location->conf[c->at], c->state[c->at]);
+    verdict = f->on_request(c->request, c->filters->conf[c->at], c->state[c->at]);
     check_verdict(c->request, verdict);
     return verdict;
 }
 
 static enum tg_verdict run_until(struct tg_chain *c, unsigned end)
 {
-    CHECK(c->location != NULL && end <= c->location->nfilters);
+    CHECK(c->filters != NULL && end <= c->filters->n);
     while (c->at < end) {
         enum tg_verdict verdict = call(c);
 
@@ -62,12 +62,12 @@ static enum tg_verdict run_until(struct tg_chain *c, unsigned end)
 
 enum tg_verdict tg_chain_run(struct tg_chain *c)
 {
-    return run_until(c, c->location->nfilters);
+    return run_until(c, c->filters->n);
 }
 
 enum tg_verdict tg_chain_run_head(struct tg_chain *c)
 {
-    return run_until(c, c->location->nhead_filters);
+    return run_until(c, c->filters->nhead);
 }
 
 static bool has_entered(const struct tg_chain *c, unsigned i)
@@ -77,32 +77,32 @@ static bool has_entered(const struct tg_chain *c, unsigned i)
 
 bool tg_chain_wants_response(const struct tg_chain *c)
 {
-    for (unsigned i = 0; c->location != NULL && i < c->location->nfilters; i++)
-        if (has_entered(c, i) && c->location->filters[i]->on_response != NULL)
+    for (unsigned i = 0; c->filters != NULL && i < c->filters->n; i++)
+        if (has_entered(c, i) && c->filters->at[i]->on_response != NULL)
             return true;
     return false;
 }
 
 void tg_chain_response(struct tg_chain *c, const struct tg_response *response)
 {
-    CHECK(c->location != NULL);
-    for (unsigned i = c->location->nfilters; i-- > 0;) {
-        const struct tg_filter *f = c->location->filters[i];
+    CHECK(c->filters != NULL);
+    for (unsigned i = c->filters->n; i-- > 0;) {
+        const struct tg_filter *f = c->filters->at[i];
 
         if (has_entered(c, i) && f->on_response != NULL)
-            f->on_response(c->request, response, c->location->conf[i], c->state[i]);
+            f->on_response(c->request, response, c->filters->conf[i], c->state[i]);
     }
 }
 
 void tg_chain_done(struct tg_chain *c)
 {
-    if (c->location == NULL)
+    if (c->filters == NULL)
         return;
-    for (unsigned i = c->location->nfilters; i-- > 0;) {
-        const struct tg_filter *f = c->location->filters[i];
+    for (unsigned i = c->filters->n; i-- > 0;) {
+        const struct tg_filter *f = c->filters->at[i];
 
         if (has_entered(c, i) && f->on_done != NULL)
-            f->on_done(c->request, c->location->conf[i], c->state[i]);
+            f->on_done(c->request, c->filters->conf[i], c->state[i]);
     }
-    c->location = NULL;
+    c->filters = NULL;
 }

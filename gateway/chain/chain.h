@@ -6,21 +6,22 @@
 #ifndef TG_CHAIN_H
 #define TG_CHAIN_H
 
-#include "settings/settings.h"
+#include "chain/filter.h"
 
 enum { TG_CHAIN_MAX_TURNS = 64 }; /* calls of one filter that waits and wakes; then it FAILs */
 
 struct tg_chain {
-    const struct tg_location *location; /* NULL before begin and after done */
+    const struct tg_filter_list *filters; /* NULL before begin and after done */
     struct tg_request *request;
-    unsigned at;                 /* index into location->filters of the filter to call next */
+    unsigned at;                 /* index of the filter to call next */
     uint32_t entered;            /* filters whose on_request ran, one bit each by position */
     unsigned turns;              /* of the current filter */
     void *state[TG_MAX_FILTERS]; /* by position; in the request's arena */
 };
 
-/* Starts at the first filter of a location. Allocates states from the request's arena. */
-void tg_chain_begin(struct tg_chain *c, const struct tg_location *location,
+/* Starts at the first filter of a list, which outlives the walk. Allocates states from the
+ * request's arena. */
+void tg_chain_begin(struct tg_chain *c, const struct tg_filter_list *filters,
                     struct tg_request *request);
 
 /*

@@ -141,10 +141,21 @@ struct event_base *tg_request_loop(const struct tg_request *r);
 /* Sets (or, with an empty value, removes) a field of the forwarded request. Strings are copied. */
 void tg_request_set_field(struct tg_request *r, struct tg_str name, struct tg_str value);
 
-/* --- the table of known filters (filters/table.c) and modules --- */
+/* --- the filters a process knows: built-in ones and modules --- */
 
-/* Built-in filters, NULL-terminated. */
-extern const struct tg_filter *const tg_builtin_filters[];
+enum { TG_MAX_FILTERS = 32 }; /* that one process can know */
+
+/* The filters of a location in the order of the configuration, and the configuration of each. */
+struct tg_filter_list {
+    const struct tg_filter *at[TG_MAX_FILTERS];
+    void *conf[TG_MAX_FILTERS]; /* set when the filter is loaded */
+    unsigned n;
+    unsigned nhead; /* of them, those before the first that needs the body */
+};
+
+/* Makes the built-in filters known, a list that ends with NULL (filters/table.h). Once in a
+ * process, before the first configuration is loaded. */
+void tg_filter_register(const struct tg_filter *const *builtin);
 
 /* Number of known filters, and the i-th: built-in ones first, then loaded modules. */
 unsigned tg_filter_count(void);

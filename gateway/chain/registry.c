@@ -1,6 +1,7 @@
-/* The filters a process knows: those of filters/table.c, then modules. */
+/* The filters a process knows: those of filters/table.c, then known. */
+#include "chain/filter.h"
+
 #include "base/check.h"
-#include "settings/settings.h"
 
 #include <dlfcn.h>
 
@@ -10,29 +11,27 @@
 static struct {
     const struct tg_filter *filters[TG_MAX_FILTERS];
     unsigned count;
-} modules;
+} known;
 
-static unsigned count_builtin(void)
+void tg_filter_register(const struct tg_filter *const *builtin)
 {
-    unsigned n = 0;
-
-    while (tg_builtin_filters[n] != NULL)
-        n++;
-    CHECK(n <= TG_MAX_FILTERS);
-    return n;
+    CHECK(known.count == 0);
+    while (builtin[known.count] != NULL) {
+        CHECK(known.count < TG_MAX_FILTERS);
+        known.filters[known.count] = builtin[known.count];
+        known.count++;
+    }
 }
 
 unsigned tg_filter_count(void)
 {
-    return count_builtin() + modules.count;
+    return known.count;
 }
 
 const struct tg_filter *tg_filter_at(unsigned i)
 {
-    unsigned builtin = count_builtin();
-
-    CHECK(i < builtin + modules.count);
-    return i < builtin ? tg_builtin_filters[i] : modules.filters[i - builtin];
+    CHECK(i < known.count);
+    return known.filters[i];
 }
 
 int tg_filter_index(struct tg_str name)
@@ -48,8 +47,8 @@ int tg_filter_index(struct tg_str name)
 /* The same object loads again at each reload: dlopen() then gives the same address. */
 static bool is_loaded(const struct tg_filter *f)
 {
-    for (unsigned i = 0; i < modules.count; i++)
-        if (modules.filters[i] == f)
+    for (unsigned i = 0; i < known.count; i++)
+        if (known.filters[i] == f)
             return true;
     return false;
 }
@@ -87,7 +86,7 @@ const char *tg_filter_load_module(struct tg_arena *arena, const char *path)
         dlclose(handle);
         return why;
     }
-    CHECK(modules.count < TG_MAX_FILTERS);
-    modules.filters[modules.count++] = f;
+    CHECK(known.count < TG_MAX_FILTERS);
+    known.filters[known.count++] = f;
     return NULL;
 }

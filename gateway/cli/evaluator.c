@@ -64,8 +64,8 @@ static void add_filters(struct tg_buf *b, const struct tg_location *l)
     bool there = false;
 
     tg_buf_puts(b, "filters ");
-    for (unsigned i = 0; i < l->nfilters; i++) {
-        const struct tg_filter *f = l->filters[i];
+    for (unsigned i = 0; i < l->filters.n; i++) {
+        const struct tg_filter *f = l->filters.at[i];
 
         there = there || strcmp(f->name, "policy") == 0;
         if (!there && (f->traits & TG_SIGNS) != 0) {
@@ -101,12 +101,12 @@ static const struct tg_location *without_judges(struct tg_evaluator *e,
 {
     struct tg_location *l = tg_arena_alloc(&e->settings->arena, sizeof(*l));
 
-    CHECK(base->nfilters <= TG_MAX_FILTERS);
+    CHECK(base->filters.n <= TG_MAX_FILTERS);
     *l = *base;
-    l->nfilters = 0;
-    while (l->nfilters < base->nfilters &&
-           (base->filters[l->nfilters]->traits & TG_JUDGES_BODY) == 0)
-        l->nfilters++;
+    l->filters.n = 0;
+    while (l->filters.n < base->filters.n &&
+           (base->filters.at[l->filters.n]->traits & TG_JUDGES_BODY) == 0)
+        l->filters.n++;
     return l;
 }
 
@@ -116,7 +116,7 @@ apply_options(struct tg_evaluator *e, const struct tg_location *base, struct tg_
     struct tg_buf text = {0};
     const struct tg_location *l = base;
 
-    CHECK(base->nfilters > 0);
+    CHECK(base->filters.n > 0);
     write_overrides(e, base, &text);
     if (text.n > 0)
         l = tg_settings_derive(e->settings, base, tg_buf_str(&text), problems);
@@ -153,7 +153,7 @@ static const struct tg_location *route(const struct tg_evaluator *e, struct tg_r
     for (const struct tg_server_conf *s = e->settings->servers; s != NULL; s = s->next) {
         const struct tg_location *l = s->listens != NULL ? tg_settings_route(s, r, &why) : NULL;
 
-        if (l != NULL && l->nfilters > 0)
+        if (l != NULL && l->filters.n > 0)
             return l;
         if (l != NULL && server == NULL)
             server = s;
@@ -262,7 +262,7 @@ struct tg_evaluator *tg_evaluator_new(const struct tg_eval_options *options, boo
     tg_arena_init(&e->arena);
     start_request(e, name_of(e, "-", TG_STR("")), TG_STR(""));
     base = route(e, &e->result.request);
-    fits = base == NULL || base->nfilters == 0 || judge_of(e, base, problems) != NULL;
+    fits = base == NULL || base->filters.n == 0 || judge_of(e, base, problems) != NULL;
     if (fits)
         return e;
     tg_evaluator_end(e);
@@ -393,7 +393,7 @@ static const struct tg_evaluation *run(struct tg_evaluator *e, const struct tg_l
         e->result.request.error = TG_E_BODY_TOO_LARGE;
         return denied(e);
     }
-    tg_chain_begin(&chain, l, &e->result.request);
+    tg_chain_begin(&chain, &l->filters, &e->result.request);
     v = judge(e, &chain);
     tg_chain_done(&chain);
     e->result.changes = e->result.request.doc != NULL ? e->result.request.doc->changes : NULL;
@@ -428,7 +428,7 @@ const struct tg_evaluation *tg_eval_body(struct tg_evaluator *e, const char *fil
     begin(e, file, body);
     start_request(e, name_of(e, file, body), body);
     base = route(e, r);
-    if (base == NULL || base->nfilters == 0)
+    if (base == NULL || base->filters.n == 0)
         return cannot(e, tg_arena_printf(&e->arena, "no location of %s has filters for PUT %.*s",
                                          e->settings->file, TG_STR_ARG(r->path)));
     l = judge_of(e, base, &e->problems);

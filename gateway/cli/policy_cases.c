@@ -281,7 +281,7 @@ static enum tg_decision judge(struct run *run, const struct tg_location *before)
     struct tg_request *r = run->request;
     enum tg_verdict verdict;
 
-    tg_chain_begin(&chain, before, r);
+    tg_chain_begin(&chain, &before->filters, r);
     verdict = tg_chain_run(&chain);
     tg_chain_done(&chain);
     if (verdict != TG_NEXT) {
@@ -316,7 +316,7 @@ static void run_case(struct tg_case_file *f, struct tg_case *t, const struct tg_
 
 void tg_case_file_run(struct tg_case_file *f, const struct tg_location *before)
 {
-    CHECK(f->set != NULL && before->nfilters > 0);
+    CHECK(f->set != NULL && before->filters.n > 0);
     for (struct tg_case *t = f->cases; t != NULL; t = t->next)
         run_case(f, t, before);
 }

@@ -60,8 +60,8 @@ static bool route(struct tg_exchange *x)
         tg_exchange_end(x, TG_E_BAD_REQUEST, "a signed request's Host is none of the upstream's");
         return false;
     }
-    x->streamed = x->location->nhead_filters == x->location->nfilters;
-    if (x->location->nfilters > 0)
+    x->streamed = x->location->filters.nhead == x->location->filters.n;
+    if (x->location->filters.n > 0)
         r->target = judged_target(x);
     return true;
 }
@@ -133,7 +133,7 @@ static void collect(struct tg_exchange *x);
 static void pass(struct tg_exchange *x)
 {
     send_continue(x);
-    if (x->chain.at < x->location->nfilters) {
+    if (x->chain.at < x->location->filters.n) {
         collect(x);
         return;
     }
@@ -145,7 +145,7 @@ static void pass(struct tg_exchange *x)
 void tg_exchange_run_chain(struct tg_exchange *x)
 {
     uint64_t started = tg_clock_mono_now();
-    bool head = x->chain.at < x->location->nhead_filters;
+    bool head = x->chain.at < x->location->filters.nhead;
     enum tg_verdict verdict = head ? tg_chain_run_head(&x->chain) : tg_chain_run(&x->chain);
 
     x->filter_us += tg_clock_mono_now() - started;
@@ -184,9 +184,9 @@ void tg_exchange_start(struct tg_exchange *x)
     x->request.bodyless = is_bodyless(x);
     if (!route(x) || !tg_exchange_acquire(x) || !tg_exchange_max_forwards(x) || !body_allowed(x))
         return;
-    if (x->location->nfilters > 0)
-        tg_chain_begin(&x->chain, x->location, &x->request);
-    if (x->location->nhead_filters > 0)
+    if (x->location->filters.n > 0)
+        tg_chain_begin(&x->chain, &x->location->filters, &x->request);
+    if (x->location->filters.nhead > 0)
         filter(x);
     else
         pass(x);

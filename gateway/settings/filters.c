@@ -13,8 +13,8 @@ static bool has(const struct tg_filter *f, unsigned trait)
 static const struct tg_filter *with_trait(const struct tg_location *l, unsigned end, unsigned trait)
 {
     for (unsigned i = 0; i < end; i++)
-        if (has(l->filters[i], trait))
-            return l->filters[i];
+        if (has(l->filters.at[i], trait))
+            return l->filters.at[i];
     return NULL;
 }
 
@@ -30,8 +30,8 @@ static const char *giver(void)
 static bool check_order(struct tg_conf *c, const struct tg_conf_item *item,
                         const struct tg_location *l)
 {
-    for (unsigned i = 0; i < l->nfilters; i++) {
-        const struct tg_filter *f = l->filters[i];
+    for (unsigned i = 0; i < l->filters.n; i++) {
+        const struct tg_filter *f = l->filters.at[i];
         const struct tg_filter *judge = with_trait(l, i, TG_JUDGES_BODY);
 
         if (has(f, TG_NEEDS_DOCUMENT) && with_trait(l, i, TG_GIVES_DOCUMENT) == NULL)
@@ -41,7 +41,7 @@ static bool check_order(struct tg_conf *c, const struct tg_conf_item *item,
             tg_conf_error(c, item,
                           "filter \"%s\" changes the body, put it before \"%s\", which judges it",
                           f->name, judge->name);
-        else if (has(f, TG_SIGNS) && i + 1 < l->nfilters)
+        else if (has(f, TG_SIGNS) && i + 1 < l->filters.n)
             tg_conf_error(c, item, "filter \"%s\" signs the request, put it last", f->name);
         else
             continue;
@@ -71,14 +71,14 @@ static bool take_filter(struct tg_conf *c, const struct tg_conf_item *item, stru
 
     if (index < 0)
         return unknown_filter(c, item, name);
-    for (unsigned i = 0; i < l->nfilters; i++) {
-        if (l->filters[i] == tg_filter_at((unsigned)index)) {
+    for (unsigned i = 0; i < l->filters.n; i++) {
+        if (l->filters.at[i] == tg_filter_at((unsigned)index)) {
             tg_conf_error(c, item, "filter \"%s\" stands twice, name it once", name.p);
             return false;
         }
     }
-    CHECK(l->nfilters < TG_MAX_FILTERS);
-    l->filters[l->nfilters++] = tg_filter_at((unsigned)index);
+    CHECK(l->filters.n < TG_MAX_FILTERS);
+    l->filters.at[l->filters.n++] = tg_filter_at((unsigned)index);
     return true;
 }
 
@@ -87,7 +87,7 @@ static unsigned count_head(const struct tg_location *l)
 {
     unsigned n = 0;
 
-    while (n < l->nfilters && !tg_filter_needs_body(l->filters[n]))
+    while (n < l->filters.n && !tg_filter_needs_body(l->filters.at[n]))
         n++;
     return n;
 }
@@ -99,10 +99,10 @@ bool tg_set_filters(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     bool ok = true;
 
     (void)d;
-    l->nfilters = 0;
+    l->filters.n = 0;
     for (unsigned i = 1; i < item->nargs; i++)
         ok = take_filter(c, item, item->args[i], l) && ok;
-    l->nhead_filters = count_head(l);
+    l->filters.nhead = count_head(l);
     return ok && check_order(c, item, l);
 }
 
@@ -154,8 +154,8 @@ unsigned tg_filters_tables(const struct tg_location *l, struct tg_conf_table *ou
 
 static bool uses(const struct tg_location *l, const struct tg_filter *f)
 {
-    for (unsigned i = 0; i < l->nfilters; i++)
-        if (l->filters[i] == f)
+    for (unsigned i = 0; i < l->filters.n; i++)
+        if (l->filters.at[i] == f)
             return true;
     return false;
 }
@@ -179,12 +179,12 @@ void tg_filters_load(struct tg_conf *c, const struct tg_conf_item *item, struct 
     for (const struct tg_conf_item *child = item->children; child != NULL; child = child->next)
         warn_unused(c, child, l);
     CHECK(l->nloaded == 0);
-    while (l->nloaded < l->nfilters) {
+    while (l->nloaded < l->filters.n) {
         unsigned i = l->nloaded++;
-        const struct tg_filter *f = l->filters[i];
+        const struct tg_filter *f = l->filters.at[i];
         void *conf = l->filter_conf[tg_filter_index(tg_str_of(f->name))];
 
-        l->conf[i] = conf;
+        l->filters.conf[i] = conf;
         if (f->on_load != NULL)
             CHECK(f->on_load(c, item, conf) || c->errors > 0);
     }
@@ -192,11 +192,11 @@ void tg_filters_load(struct tg_conf *c, const struct tg_conf_item *item, struct 
 
 void tg_filters_unload(struct tg_location *l)
 {
-    CHECK(l->nloaded <= l->nfilters);
+    CHECK(l->nloaded <= l->filters.n);
     while (l->nloaded > 0) {
-        const struct tg_filter *f = l->filters[--l->nloaded];
+        const struct tg_filter *f = l->filters.at[--l->nloaded];
 
         if (f->on_unload != NULL)
-            f->on_unload(l->conf[l->nloaded]);
+            f->on_unload(l->filters.conf[l->nloaded]);
     }
 }

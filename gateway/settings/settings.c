@@ -164,8 +164,8 @@ void tg_settings_end(struct tg_settings *s)
 /* What the filters of a location loaded beside the configuration. */
 static void dump_loaded(const struct tg_location *l, struct tg_buf *out)
 {
-    for (unsigned i = 0; i < l->nfilters; i++) {
-        const struct tg_filter *f = l->filters[i];
+    for (unsigned i = 0; i < l->filters.n; i++) {
+        const struct tg_filter *f = l->filters.at[i];
 
         if (f->on_dump == NULL)
             continue;
@@ -221,8 +221,8 @@ void tg_settings_reference(struct tg_buf *out)
                      "as `conf.d/*.conf`.\n\n");
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
         tg_conf_reference(sections[i].title, sections[i].rows, out);
-    for (unsigned i = 0; tg_builtin_filters[i] != NULL; i++)
-        write_filter(tg_builtin_filters[i], out);
+    for (unsigned i = 0; i < tg_filter_count(); i++)
+        write_filter(tg_filter_at(i), out);
     CHECK(out->n > 1 && out->p[out->n - 1] == '\n');
     out->n--; /* the empty line behind the last row */
 }

@@ -16,7 +16,6 @@
 
 enum {
     TG_MAX_ORIGINS = 64,          /* servers of one upstream */
-    TG_MAX_FILTERS = 32,          /* that one process can know: built in and loaded */
     TG_JUDGED_BODY_MAX = 1 << 20, /* bytes of a body that filters judge where
                                      client_max_body_size is 0 */
 };
@@ -96,12 +95,9 @@ struct tg_location {
     int config_name;
     const char *file;
     unsigned line;
-    const struct tg_filter *filters[TG_MAX_FILTERS]; /* in the order written */
-    unsigned nfilters;
-    unsigned nhead_filters;            /* of them, those before the first that needs the body */
+    struct tg_filter_list filters;
     unsigned nloaded;                  /* filters whose on_load ran, for tg_settings_end() */
     void *filter_conf[TG_MAX_FILTERS]; /* by tg_filter_index(), for every known filter */
-    void *conf[TG_MAX_FILTERS];        /* of filters[i]; set when it is loaded */
     struct tg_upstream_conf *upstream;
     const struct tg_conf_item *proxy_pass; /* where the upstream is named */
     int64_t client_max_body_size;
@@ -222,7 +218,7 @@ void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out);
 /* True when filters of a location judge bodies: what goes there is guarded. */
 static inline bool tg_location_judges(const struct tg_location *l)
 {
-    return l->nfilters > l->nhead_filters;
+    return l->filters.n > l->filters.nhead;
 }
 
 /* True when a signed request for this upstream may name `host` (as sent): one of `accept_host`, or

@@ -12,6 +12,7 @@
 #include "http/response_head.h"
 #include "http/target.h"
 #include "settings/settings.h"
+#include "table.h"
 #include "json/verify.h"
 
 #include <stdio.h>
@@ -203,7 +204,7 @@ static void prepare_changed(struct bench *b)
     prepare_record(b);
     location = tg_settings_route(b->settings->servers, &b->request, &why);
     CHECK(location != NULL);
-    tg_chain_begin(&b->walk, location, &b->request);
+    tg_chain_begin(&b->walk, &location->filters, &b->request);
     CHECK(tg_chain_run(&b->walk) == TG_NEXT);
     CHECK(b->request.doc->nchanges == 3 && b->request.report.violations == 0);
     CHECK(tg_request_forwarded_body(&b->request).n > b->example.n);
@@ -316,7 +317,7 @@ static void chain(struct bench *b)
     start_request(b, &b->arena);
     location = tg_settings_route(b->settings->servers, &b->request, &why);
     CHECK(location != NULL);
-    tg_chain_begin(&walk, location, &b->request);
+    tg_chain_begin(&walk, &location->filters, &b->request);
     CHECK(tg_chain_run(&walk) == TG_NEXT);
     CHECK(tg_request_forwarded_body(&b->request).n > b->example.n);
     tg_chain_done(&walk);
@@ -400,6 +401,7 @@ int main(int argc, char **argv)
 {
     if (argc == 1)
         return list();
+    tg_filter_register(tg_builtin_filters);
     for (size_t i = 0; argc == 3 && i < sizeof(operations) / sizeof(*operations); i++) {
         if (strcmp(operations[i].name, argv[1]) != 0)
             continue;

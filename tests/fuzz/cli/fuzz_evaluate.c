@@ -4,8 +4,10 @@
  * is exact JSON.
  */
 #include "chain/chain.h"
+#include "settings/settings.h"
 
 #include "base/check.h"
+#include "table.h"
 
 #include <stdio.h>
 
@@ -55,7 +57,7 @@ static enum tg_verdict run(struct tg_request *r, struct tg_arena *arena,
     r->request_id = TG_STR("0");
     r->body = body;
     (void)tg_request_identify(r);
-    tg_chain_begin(&chain, location, r);
+    tg_chain_begin(&chain, &location->filters, r);
     verdict = tg_chain_run(&chain);
     tg_chain_done(&chain);
     return verdict;
@@ -83,6 +85,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
+    tg_filter_register(tg_builtin_filters);
     settings = load();
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "http/target.h"
 #include "process/worker.h"
 #include "settings/settings.h"
+#include "table.h"
 #include "upstream/upstream.h"
 
 #include <arpa/inet.h>
@@ -368,6 +369,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
     (void)argc, (void)argv;
     signal(SIGPIPE, SIG_IGN);
+    tg_filter_register(tg_builtin_filters);
     CHECK(tg_log_open("/dev/null"));
     tg_log_level(TG_LOG_EMERG);
     for (unsigned i = 0; i < MAX_PEERS; i++)

@@ -137,7 +137,7 @@ static bool is_other_method(const struct tg_server_conf *s, const struct tg_requ
     unsigned n;
 
     for (const struct tg_location *l = s->locations; l != NULL; l = l->next)
-        if (l->nfilters > 0 && r->odd_path == NULL && !tg_str_ieq(l->method, r->method) &&
+        if (l->filters.n > 0 && r->odd_path == NULL && !tg_str_ieq(l->method, r->method) &&
             tg_target_match(&l->prepared, r->path, values, TG_TARGET_PARAMETERS, &n))
             return true;
     return false;
@@ -170,7 +170,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         r.path = t.path;
         r.odd_path = t.odd;
         l = tg_settings_route(settings->servers, &r, &no);
-        CHECK(l == NULL || l->nfilters > 0 || is_other_method(settings->servers, &r));
+        CHECK(l == NULL || l->filters.n > 0 || is_other_method(settings->servers, &r));
     }
     tg_buf_end(&target);
     tg_arena_end(&arena);

@@ -414,9 +414,6 @@ static const struct tg_filter objects = {
 static const struct tg_filter breaks = {
     .abi = TG_FILTER_ABI, .name = "breaks", .on_request = on_break};
 
-/* Stands in for filters/table.c. */
-const struct tg_filter *const tg_builtin_filters[] = {&next, &waits, &objects, &breaks, NULL};
-
 static void chains_are_walked(void **state)
 {
     static const struct {
@@ -437,18 +434,18 @@ static void chains_are_walked(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         unsigned calls = rows[i].calls;
-        struct tg_location location = {.nfilters = 0};
+        struct tg_filter_list filters = {.n = 0};
         struct noted n = {.request = request_with(NULL, 0)};
         struct tg_chain chain = {0};
         enum tg_verdict verdict;
 
-        while (location.nfilters < 4 && rows[i].filters[location.nfilters] != NULL) {
-            location.filters[location.nfilters] = rows[i].filters[location.nfilters];
-            location.conf[location.nfilters] = &calls;
-            location.nfilters++;
+        while (filters.n < 4 && rows[i].filters[filters.n] != NULL) {
+            filters.at[filters.n] = rows[i].filters[filters.n];
+            filters.conf[filters.n] = &calls;
+            filters.n++;
         }
         tg_chain_done(&chain); /* harmless before it began */
-        tg_chain_begin(&chain, &location, &n.request);
+        tg_chain_begin(&chain, &filters, &n.request);
         do {
             verdict = tg_chain_run(&chain);
         } while (verdict == TG_WAIT);
@@ -463,14 +460,14 @@ static void chains_are_walked(void **state)
 static void a_chain_settles_or_fails(void **state)
 {
     unsigned never = UINT_MAX;
-    struct tg_location location = {.filters = {&waits}, .nfilters = 1};
+    struct tg_filter_list filters = {.at = {&waits}, .n = 1};
     struct noted n = {.request = request_with(NULL, 0)};
     struct tg_chain chain;
     unsigned turns = 0;
 
     (void)state;
-    location.conf[0] = &never;
-    tg_chain_begin(&chain, &location, &n.request);
+    filters.conf[0] = &never;
+    tg_chain_begin(&chain, &filters, &n.request);
     while (tg_chain_run(&chain) == TG_WAIT) {
         assert_string_equal(n.request.waiting, "waiting for a test");
         assert_string_equal(n.notes, "w");

@@ -1,5 +1,6 @@
 /* The filter to copy, and the way to test one without a socket. */
 #include "chain/chain.h"
+#include "settings/settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 extern const struct tg_filter tg_filter_json;
 
 /* Stands in for filters/table.c. */
-const struct tg_filter *const tg_builtin_filters[] = {&tg_filter_json, &tg_module_filter, NULL};
+static const struct tg_filter *const builtin[] = {&tg_filter_json, &tg_module_filter, NULL};
 
 #define CONF                                                                                       \
     "upstream a { server 127.0.0.1:1; tls off; }\n"                                                \
@@ -53,7 +54,7 @@ static void configs_need_a_description(void **state)
         r.fields = &type;
         r.nfields = 1;
         r.body = tg_str_of(rows[i].body);
-        tg_chain_begin(&chain, settings->servers->locations, &r);
+        tg_chain_begin(&chain, &settings->servers->locations->filters, &r);
         assert_int_equal(tg_chain_run(&chain), rows[i].verdict);
         tg_chain_done(&chain);
         assert_int_equal(r.report.violations, rows[i].verdict == TG_REPLY);
@@ -68,5 +69,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(configs_need_a_description)};
 
+    tg_filter_register(builtin);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

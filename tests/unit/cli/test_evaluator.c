@@ -75,7 +75,7 @@ FILTER(break, 0);
 FILTER(pass, TG_CHANGES_BODY);
 
 /* Instead of filters/table.c. */
-const struct tg_filter *const tg_builtin_filters[] = {
+static const struct tg_filter *const builtin[] = {
     &filter_wait, &filter_fail, &filter_refuse, &filter_break, &filter_pass, NULL,
 };
 
@@ -288,5 +288,6 @@ int main(void)
         cmocka_unit_test(test_names),    cmocka_unit_test(test_legal_names),
     };
 
+    tg_filter_register(builtin);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

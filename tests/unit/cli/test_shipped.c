@@ -1,6 +1,7 @@
 /* What is shipped in conf/ fits the program it is shipped with: the real filters, the real tables.
  */
 #include "settings/settings.h"
+#include "table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,5 +59,6 @@ int main(void)
         cmocka_unit_test(the_configuration_loads),
     };
 
+    tg_filter_register(tg_builtin_filters);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

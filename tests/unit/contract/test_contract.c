@@ -6,6 +6,8 @@
  * stays accepted, and what the document says of itself is what its text says.
  */
 #include "chain/chain.h"
+#include "settings/settings.h"
+#include "table.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -94,7 +96,7 @@ static enum tg_verdict run(const struct row *row, const struct tg_settings *sett
     r->project_id = text_of(row, "project_id");
     r->config_name = text_of(row, "config_name");
     (void)tg_request_identify(r);
-    tg_chain_begin(&chain, settings->servers->locations, r);
+    tg_chain_begin(&chain, &settings->servers->locations->filters, r);
     verdict = tg_chain_run(&chain);
     tg_chain_done(&chain);
     return verdict;
@@ -316,5 +318,6 @@ int main(void)
         cmocka_unit_test(every_file_is_read),
     };
 
+    tg_filter_register(tg_builtin_filters);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,6 +138,8 @@ static void revision_is_of_the_text(void **state)
     bench_end(&b);
 }
 
+extern const struct tg_filter tg_filter_policy;
+
 /* The filter's configuration of one location with a `policies` line for one file. */
 struct location {
     struct tg_policy_conf conf;
@@ -147,17 +149,15 @@ struct location {
 
 static bool load_location(struct tg_conf *c, struct location *l, const char *glob)
 {
-    const struct tg_filter *f = tg_filter_at((unsigned)tg_filter_index(TG_STR("policy")));
-
     *l = (struct location){.args = {TG_STR("policies"), tg_str_of(glob)}};
     l->item = (struct tg_conf_item){.file = "x.conf", .line = 1, .args = l->args, .nargs = 2};
     l->conf.item = &l->item;
-    return f->on_load(c, &l->item, &l->conf);
+    return tg_filter_policy.on_load(c, &l->item, &l->conf);
 }
 
 static void unload_location(struct location *l)
 {
-    tg_filter_at((unsigned)tg_filter_index(TG_STR("policy")))->on_unload(&l->conf);
+    tg_filter_policy.on_unload(&l->conf);
 }
 
 /* Locations that name the same files have one set, and one complaint about it. */

@@ -119,8 +119,8 @@ static const struct tg_filter sign = {.abi = TG_FILTER_ABI,
                                       .on_request = pass};
 
 /* Stands in for filters/table.c. */
-const struct tg_filter *const tg_builtin_filters[] = {&json,   &normalize, &validate,
-                                                      &policy, &sign,      NULL};
+static const struct tg_filter *const builtin[] = {&json,   &normalize, &validate,
+                                                  &policy, &sign,      NULL};
 
 /* --- files --- */
 
@@ -266,13 +266,13 @@ static void blocks_inherit(void **state)
     assert_false(l->via);
     text_is(p->files, "outer");
     assert_int_equal(j->max_depth, 20);
-    assert_int_equal(l->nfilters, 5);
+    assert_int_equal(l->filters.n, 5);
     assert_int_equal(policies_loaded, 1);
     l = l->next->next;
     assert_int_equal(l->client_max_body_size, 512 << 10);
     assert_int_equal(l->forwarded, TG_FORWARDED_XFF);
     assert_true(l->via);
-    assert_int_equal(l->nfilters, 0);
+    assert_int_equal(l->filters.n, 0);
     assert_ptr_equal(l->upstream, s->upstreams->next);
     tg_settings_end(s);
 }
@@ -404,5 +404,6 @@ int main(void)
         cmocka_unit_test(a_file_that_is_not_there),
     };
 
+    tg_filter_register(builtin);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
