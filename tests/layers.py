@@ -15,15 +15,7 @@ import subprocess
 import sys
 
 # What still points up. The lists may only shrink: an exception that is not needed is a mistake.
-EXCEPTIONS = {
-    "includes": {
-        "gateway/net/tls.h settings/settings.h",
-    },
-    "circles": {
-    },
-    "calls": {
-    },
-}
+EXCEPTIONS = {"includes": set(), "circles": set(), "calls": set()}
 
 
 def order(top):

@@ -104,11 +104,11 @@ void tg_admin_certs(const struct tg_settings *settings, struct tg_buf *out)
     tg_json_begin(out, '{');
     tg_json_member_begin(out, "certificates", '[');
     for (const struct tg_server_conf *s = settings->servers; s != NULL; s = s->next)
-        for (const struct tg_path *p = s->tls_certificates; p != NULL; p = p->next)
+        for (const struct tg_tls_file *p = s->tls_conf.certificates; p != NULL; p = p->next)
             add_cert(out, "server", p->path);
     for (const struct tg_upstream_conf *u = settings->upstreams; u != NULL; u = u->next)
-        if (u->tls_cert.n > 0)
-            add_cert(out, "upstream", u->tls_cert);
+        if (u->tls_conf.certificate.n > 0)
+            add_cert(out, "upstream", u->tls_conf.certificate);
     tg_json_end(out, ']');
     tg_json_end(out, '}');
     tg_buf_putc(out, '\n');

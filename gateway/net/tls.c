@@ -164,24 +164,24 @@ bool tg_tls_load_crl(SSL_CTX *ctx, const char *file)
 }
 
 /* NULL, or what is wrong with the files of an upstream. */
-static const char *load_files(SSL_CTX *ctx, const struct tg_upstream_conf *conf,
+static const char *load_files(SSL_CTX *ctx, const struct tg_tls_client_conf *conf,
                               struct tg_arena *arena)
 {
     const char *directive = "tls_ca", *file = "the system's CA files", *wanted = TG_TLS_CERTIFICATE;
-    bool ok = conf->tls_ca.n == 0 ? SSL_CTX_set_default_verify_paths(ctx) == 1
-                                  : SSL_CTX_load_verify_file(ctx, conf->tls_ca.p) == 1;
+    bool ok = conf->ca.n == 0 ? SSL_CTX_set_default_verify_paths(ctx) == 1
+                              : SSL_CTX_load_verify_file(ctx, conf->ca.p) == 1;
 
-    if (conf->tls_ca.n > 0)
-        file = conf->tls_ca.p;
-    if (ok && conf->tls_crl.n > 0) {
+    if (conf->ca.n > 0)
+        file = conf->ca.p;
+    if (ok && conf->crl.n > 0) {
         directive = "tls_crl";
         wanted = TG_TLS_CRL;
-        file = conf->tls_crl.p;
+        file = conf->crl.p;
         ok = tg_tls_load_crl(ctx, file);
     }
-    if (ok && conf->tls_cert.n > 0) {
-        return tg_tls_use_pair(ctx, conf->tls_cert.p,
-                               conf->tls_key.n > 0 ? conf->tls_key.p : conf->tls_cert.p, arena);
+    if (ok && conf->certificate.n > 0) {
+        return tg_tls_use_pair(ctx, conf->certificate.p,
+                               conf->key.n > 0 ? conf->key.p : conf->certificate.p, arena);
     }
     if (ok)
         return NULL;
@@ -200,7 +200,7 @@ static SSL_CTX *new_client_ctx(void)
     return ctx;
 }
 
-struct tg_tls_context *tg_tls_context_new(const struct tg_upstream_conf *conf,
+struct tg_tls_context *tg_tls_context_new(const struct tg_tls_client_conf *conf,
                                           struct tg_arena *arena, const char **why)
 {
     struct tg_tls_context *c = calloc(1, sizeof(*c));
@@ -209,7 +209,7 @@ struct tg_tls_context *tg_tls_context_new(const struct tg_upstream_conf *conf,
     ERR_clear_error();
     c->magic = CONTEXT_MAGIC;
     c->ctx = new_client_ctx();
-    c->verify = conf->tls_verify;
+    c->verify = conf->verify;
     SSL_CTX_set_verify(c->ctx, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, tg_tls_on_verify);
     *why = load_files(c->ctx, conf, arena);
     if (*why == NULL)

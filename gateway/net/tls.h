@@ -6,14 +6,47 @@
 #ifndef TG_NET_TLS_H
 #define TG_NET_TLS_H
 
+#include "base/arena.h"
 #include "net/ticket_keys.h"
-#include "settings/settings.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct tg_tls_context;
 struct tg_tls_server;
 struct tg_tls;
+
+/* TLS to an upstream as it is configured. Names of files end with a NUL. */
+struct tg_tls_client_conf {
+    bool verify;
+    struct tg_str ca;          /* file; empty: the system's */
+    struct tg_str crl;         /* file; empty: none */
+    struct tg_str certificate; /* file of our own; empty: none */
+    struct tg_str key;         /* file of its key; empty: in the same file */
+    struct tg_str name;        /* for SNI and the check; empty: the host of the upstream server */
+};
+
+/* A list of files. */
+struct tg_tls_file {
+    struct tg_str path; /* NUL-terminated */
+    struct tg_tls_file *next;
+};
+
+enum tg_tls_verify_client { TG_VERIFY_OFF = 1, TG_VERIFY_ON, TG_VERIFY_OPTIONAL };
+
+/* Bits of `protocols`. */
+enum { TG_TLS_1_2 = 1, TG_TLS_1_3 = 2 };
+
+/* TLS from clients as it is configured. */
+struct tg_tls_server_conf {
+    struct tg_tls_file *certificates; /* chains; the first is for clients that name nobody */
+    struct tg_tls_file *keys;         /* as many, in the same order */
+    struct tg_tls_file *staples;      /* OCSP responses */
+    struct tg_str client_ca;          /* file */
+    struct tg_str client_crl;         /* file of revoked clients' certificates; empty: none */
+    int protocols;                    /* bits TG_TLS_1_2 ... */
+    int verify_client;                /* enum tg_tls_verify_client */
+};
 
 /* The version of OpenSSL that runs, e.g. "3.0.15". */
 const char *tg_tls_openssl(void);
@@ -33,7 +66,7 @@ enum tg_io {
  * in *why (in the arena), `"FILE" as its DIRECTIVE: REASON`, when a file cannot be used. End it
  * with tg_tls_context_end().
  */
-struct tg_tls_context *tg_tls_context_new(const struct tg_upstream_conf *conf,
+struct tg_tls_context *tg_tls_context_new(const struct tg_tls_client_conf *conf,
                                           struct tg_arena *arena, const char **why);
 void tg_tls_context_end(struct tg_tls_context *c);
 
@@ -52,7 +85,8 @@ struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str na
  * used. `warn` is called for what is no error yet (an expired certificate). End it with
  * tg_tls_server_end().
  */
-struct tg_tls_server *tg_tls_server_new(const struct tg_server_conf *conf, struct tg_arena *arena,
+struct tg_tls_server *tg_tls_server_new(const struct tg_tls_server_conf *conf,
+                                        struct tg_arena *arena,
                                         void (*warn)(void *arg, const char *text), void *arg,
                                         const char **why);
 void tg_tls_server_end(struct tg_tls_server *s);

@@ -245,7 +245,7 @@ void tg_tls_server_tickets(struct tg_tls_server *s, struct tg_ticket_keys *t)
 
 /* A ticket is worth something only where it was given out: with the same certificates, trust and
  * demands (RFC 8446 section 4.2.11: the rest is ours to check). */
-static void bind_sessions(const struct tg_tls_server *s, const struct tg_server_conf *conf)
+static void bind_sessions(const struct tg_tls_server *s, const struct tg_tls_server_conf *conf)
 {
     unsigned char id[TG_SHA256], print[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *md = EVP_MD_CTX_new();
@@ -293,7 +293,7 @@ static const char *cannot_use(const char *directive, struct tg_str file, const c
 }
 
 /* NULL, or the sentence about a file that cannot be used. */
-static const char *trust_clients(SSL_CTX *ctx, const struct tg_server_conf *conf,
+static const char *trust_clients(SSL_CTX *ctx, const struct tg_tls_server_conf *conf,
                                  struct tg_arena *arena)
 {
     STACK_OF(X509_NAME) * names;
@@ -305,18 +305,18 @@ static const char *trust_clients(SSL_CTX *ctx, const struct tg_server_conf *conf
                            ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
                            : SSL_VERIFY_PEER,
                        tg_tls_on_verify);
-    if (SSL_CTX_load_verify_file(ctx, conf->tls_client_ca.p) != 1)
-        return cannot_use("tls_client_ca", conf->tls_client_ca, TG_TLS_CERTIFICATE, arena);
-    names = SSL_load_client_CA_file(conf->tls_client_ca.p);
+    if (SSL_CTX_load_verify_file(ctx, conf->client_ca.p) != 1)
+        return cannot_use("tls_client_ca", conf->client_ca, TG_TLS_CERTIFICATE, arena);
+    names = SSL_load_client_CA_file(conf->client_ca.p);
     if (names == NULL)
-        return cannot_use("tls_client_ca", conf->tls_client_ca, TG_TLS_CERTIFICATE, arena);
+        return cannot_use("tls_client_ca", conf->client_ca, TG_TLS_CERTIFICATE, arena);
     SSL_CTX_set_client_CA_list(ctx, names); /* takes it over */
-    if (conf->crl.n == 0 || tg_tls_load_crl(ctx, conf->crl.p))
+    if (conf->client_crl.n == 0 || tg_tls_load_crl(ctx, conf->client_crl.p))
         return NULL;
-    return cannot_use("tls_client_crl", conf->crl, TG_TLS_CRL, arena);
+    return cannot_use("tls_client_crl", conf->client_crl, TG_TLS_CRL, arena);
 }
 
-static SSL_CTX *new_ctx(struct tg_tls_server *s, const struct tg_server_conf *conf)
+static SSL_CTX *new_ctx(struct tg_tls_server *s, const struct tg_tls_server_conf *conf)
 {
     SSL_CTX *ctx = tg_tls_new_ctx(TLS_server_method());
 
@@ -328,7 +328,7 @@ static SSL_CTX *new_ctx(struct tg_tls_server *s, const struct tg_server_conf *co
                                  SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(ctx, on_protocols, NULL);
-    set_versions(ctx, conf->tls_protocols);
+    set_versions(ctx, conf->protocols);
     return ctx;
 }
 
@@ -347,13 +347,13 @@ static void look_at_dates(X509 *leaf, struct tg_arena *arena, const char *file,
                   .p);
 }
 
-static const char *load(struct tg_tls_server *s, const struct tg_server_conf *conf,
+static const char *load(struct tg_tls_server *s, const struct tg_tls_server_conf *conf,
                         struct tg_arena *arena, void (*warn)(void *arg, const char *text),
                         void *arg)
 {
-    const struct tg_path *key = conf->tls_keys;
+    const struct tg_tls_file *key = conf->keys;
 
-    for (const struct tg_path *c = conf->tls_certificates; c != NULL;
+    for (const struct tg_tls_file *c = conf->certificates; c != NULL;
          c = c->next, key = key->next) {
         struct pair *pair = &s->pairs[s->npairs++];
         const char *why;
@@ -410,13 +410,13 @@ static const char *staple(struct tg_tls_server *s, const char *file, struct tg_a
         .p;
 }
 
-static const char *load_staples(struct tg_tls_server *s, const struct tg_server_conf *conf,
+static const char *load_staples(struct tg_tls_server *s, const struct tg_tls_server_conf *conf,
                                 struct tg_arena *arena, void (*warn)(void *arg, const char *text),
                                 void *arg)
 {
     const char *why = NULL;
 
-    for (const struct tg_path *p = conf->staples; p != NULL && why == NULL; p = p->next)
+    for (const struct tg_tls_file *p = conf->staples; p != NULL && why == NULL; p = p->next)
         why = staple(s, p->path.p, arena, warn, arg);
     for (unsigned i = 0; conf->staples != NULL && i < s->npairs; i++)
         CHECK(SSL_CTX_set_tlsext_status_cb(s->pairs[i].ctx, on_status) == 1 &&
@@ -424,7 +424,8 @@ static const char *load_staples(struct tg_tls_server *s, const struct tg_server_
     return why;
 }
 
-struct tg_tls_server *tg_tls_server_new(const struct tg_server_conf *conf, struct tg_arena *arena,
+struct tg_tls_server *tg_tls_server_new(const struct tg_tls_server_conf *conf,
+                                        struct tg_arena *arena,
                                         void (*warn)(void *arg, const char *text), void *arg,
                                         const char **why)
 {
@@ -432,7 +433,7 @@ struct tg_tls_server *tg_tls_server_new(const struct tg_server_conf *conf, struc
     unsigned n = 0;
 
     CHECK(s != NULL);
-    for (const struct tg_path *c = conf->tls_certificates; c != NULL; c = c->next)
+    for (const struct tg_tls_file *c = conf->certificates; c != NULL; c = c->next)
         n++;
     CHECK(n > 0);
     s->magic = SERVER_MAGIC;

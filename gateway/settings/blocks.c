@@ -58,7 +58,7 @@ static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct 
 {
     const char *why = "";
 
-    u->tls_context = tg_tls_context_new(u, c->arena, &why);
+    u->tls_context = tg_tls_context_new(&u->tls_conf, c->arena, &why);
     if (u->tls_context == NULL)
         tg_conf_error(c, item, "upstream \"%s\": cannot use %s", u->name.p, why);
     return u->tls_context != NULL;
@@ -76,7 +76,7 @@ static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
     for (struct tg_upstream_server *o = u->origins; o != NULL; o = o->next)
         if (o->port == 0)
             o->port = u->tls ? 443 : 80;
-    if (u->tls && !u->tls_verify)
+    if (u->tls && !u->tls_conf.verify)
         tg_conf_warn(c, item, "upstream \"%s\" is not verified, anyone can pose as it", u->name.p);
     if (!u->tls)
         tg_warn_without_tls(c, item->children, "beside \"tls off\"");

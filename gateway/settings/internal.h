@@ -55,7 +55,8 @@ tg_conf_setter tg_set_host; /* a host name or address with or without port, into
 
 /* --- TLS of a server (tls.c) --- */
 
-tg_conf_setter tg_set_path_list; /* FILE, appends to a list of struct tg_path at the row's offset */
+tg_conf_setter
+    tg_set_tls_file; /* FILE, appends to a list of struct tg_tls_file at the row's offset */
 tg_conf_setter tg_set_protocols; /* TLSv1.2 and TLSv1.3, bits into an int */
 
 /* Checks the TLS directives of a whole server block against each other and, unless `offline`, loads

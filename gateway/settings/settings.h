@@ -9,10 +9,13 @@
 #include "chain/filter.h"
 #include "config/conf.h"
 #include "http/target.h"
+#include "net/tls.h"
 #include "shm/limits.h"
 
 #include <sys/socket.h>
 #include <sys/types.h>
+
+struct tg_audit_conf;
 
 enum {
     TG_MAX_ORIGINS = 64,          /* servers of one upstream */
@@ -34,12 +37,6 @@ struct tg_listen {
     struct tg_listen *next;
 };
 
-/* A list of files. */
-struct tg_path {
-    struct tg_str path; /* NUL-terminated */
-    struct tg_path *next;
-};
-
 /* One `server HOST:PORT` of an upstream. */
 struct tg_upstream_server {
     const char *text;     /* as written: "host:port" or "host" */
@@ -59,12 +56,7 @@ struct tg_upstream_conf {
     struct tg_upstream_server *origins;
     unsigned norigins;
     bool tls;
-    bool tls_verify;
-    struct tg_str tls_ca;   /* file; empty: the system's */
-    struct tg_str tls_crl;  /* file; empty: none */
-    struct tg_str tls_cert; /* file of our own certificate; empty: none */
-    struct tg_str tls_key;  /* its key; empty: in the same file */
-    struct tg_str tls_name; /* name for SNI and the check; empty: the origin's host */
+    struct tg_tls_client_conf tls_conf;
     struct tg_str host; /* Host to send; empty: the origin's host (and port if not the default) */
     const struct tg_conf_item *accept_host; /* its arguments are the names that a signed request may
                                                have in Host; NULL: those of `host` and `server` */
@@ -74,11 +66,11 @@ struct tg_upstream_conf {
     int64_t connect_timeout; /* name resolution, TCP and TLS together */
     int64_t send_timeout;
     int64_t read_timeout;
-    int64_t max_connections; /* per worker; 0: no limit */
-    int64_t max_pending;     /* requests that wait for one of them */
-    int64_t max_retries;     /* requests that are tried again at one time */
-    int64_t resolve_valid;   /* how long a resolved address is used again */
-    void *tls_context;       /* struct tg_tls_context *, made at load */
+    int64_t max_connections;            /* per worker; 0: no limit */
+    int64_t max_pending;                /* requests that wait for one of them */
+    int64_t max_retries;                /* requests that are tried again at one time */
+    int64_t resolve_valid;              /* how long a resolved address is used again */
+    struct tg_tls_context *tls_context; /* made at load */
     struct tg_upstream_conf *next;
 };
 
@@ -109,11 +101,6 @@ struct tg_location {
     struct tg_location *next; /* in the order written */
 };
 
-enum tg_verify_client { TG_VERIFY_OFF = 1, TG_VERIFY_ON, TG_VERIFY_OPTIONAL };
-
-/* Bits of tls_protocols. */
-enum { TG_TLS_1_2 = 1, TG_TLS_1_3 = 2 };
-
 struct tg_server_conf {
     struct tg_listen *listens;
     struct tg_location *locations;
@@ -126,14 +113,8 @@ struct tg_server_conf {
     int64_t keepalive_timeout;
     int64_t keepalive_requests;
     int64_t lingering_timeout;
-    struct tg_path *tls_certificates; /* chains; the first is for clients that name nobody */
-    struct tg_path *tls_keys;         /* as many, in the same order */
-    struct tg_path *staples;          /* OCSP responses */
-    struct tg_str tls_client_ca;      /* file */
-    struct tg_str crl;                /* file of revoked clients' certificates; empty: none */
-    int tls_protocols;                /* bits TG_TLS_1_2 ... */
-    int verify_client;                /* enum tg_verify_client */
-    void *tls_server;                 /* struct tg_tls_server *, made at load; NULL: no TLS */
+    struct tg_tls_server_conf tls_conf;
+    struct tg_tls_server *tls_server; /* made at load; NULL: no TLS */
     struct tg_limit_rule limit_conn;  /* `most` 0: none */
     struct tg_server_conf *next;
 };
@@ -160,9 +141,8 @@ struct tg_settings {
     gid_t gid;
     bool sandbox;
     int64_t tls_ticket_rotation;
-    void
-        *tickets; /* struct tg_ticket_keys *, set by the master before workers start; may be NULL */
-    void *audit_conf;                /* struct tg_audit_conf *, see audit.h */
+    struct tg_ticket_keys *tickets; /* set by the master before workers start; may be NULL */
+    struct tg_audit_conf *audit_conf;
     struct tg_listen *admin_listens; /* admin { listen ... } */
     struct tg_upstream_conf *upstreams;
     struct tg_server_conf *servers;

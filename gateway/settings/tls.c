@@ -5,11 +5,11 @@
 
 static const char *const protocol_words[] = {"TLSv1.2", "TLSv1.3", NULL};
 
-bool tg_set_path_list(struct tg_conf *c, const struct tg_conf_item *item, void *target,
-                      const struct tg_directive *d)
+bool tg_set_tls_file(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                     const struct tg_directive *d)
 {
-    struct tg_path **last = (struct tg_path **)(void *)((char *)target + d->offset);
-    struct tg_path *path = tg_arena_zalloc(c->arena, 1, sizeof(*path));
+    struct tg_tls_file **last = (struct tg_tls_file **)(void *)((char *)target + d->offset);
+    struct tg_tls_file *path = tg_arena_zalloc(c->arena, 1, sizeof(*path));
 
     path->path = tg_conf_path(c, item->args[1]);
     while (*last != NULL)
@@ -34,7 +34,7 @@ bool tg_set_protocols(struct tg_conf *c, const struct tg_conf_item *item, void *
     return true;
 }
 
-static unsigned count(const struct tg_path *list)
+static unsigned count(const struct tg_tls_file *list)
 {
     unsigned n = 0;
 
@@ -52,25 +52,25 @@ void tg_warn_without_tls(struct tg_conf *c, const struct tg_conf_item *items, co
 
 /* What does not go together, as a sentence; NULL when all does. A server `listens` with TLS, or
  * without (`plain`), or both ways. */
-static const char *contradiction(const struct tg_server_conf *server, bool listens, bool plain)
+static const char *contradiction(const struct tg_tls_server_conf *tls, bool listens, bool plain)
 {
-    unsigned certificates = count(server->tls_certificates);
+    unsigned certificates = count(tls->certificates);
 
-    if (certificates != count(server->tls_keys))
+    if (certificates != count(tls->keys))
         return "has not as many \"tls_certificate_key\" as \"tls_certificate\"";
     if (listens && certificates == 0)
         return "has a \"listen\" with \"tls\", but no \"tls_certificate\"";
     if (!listens && certificates > 0)
         return "has a \"tls_certificate\", but no \"listen\" with \"tls\"";
-    if (!listens && server->staples != NULL)
+    if (!listens && tls->staples != NULL)
         return "has a \"tls_stapling_file\", but no \"listen\" with \"tls\"";
-    if (!listens && server->verify_client != TG_VERIFY_OFF)
+    if (!listens && tls->verify_client != TG_VERIFY_OFF)
         return "has \"tls_verify_client\", but no \"listen\" with \"tls\"";
-    if (plain && server->verify_client == TG_VERIFY_ON)
+    if (plain && tls->verify_client == TG_VERIFY_ON)
         return "has \"tls_verify_client on\", and a \"listen\" without \"tls\" where nobody would "
                "be "
                "asked for a certificate";
-    if (listens && server->verify_client != TG_VERIFY_OFF && server->tls_client_ca.n == 0)
+    if (listens && tls->verify_client != TG_VERIFY_OFF && tls->client_ca.n == 0)
         return "has \"tls_verify_client\", but no \"tls_client_ca\"";
     return NULL;
 }
@@ -99,7 +99,7 @@ bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
         listens |= l->tls;
         plain |= !l->tls;
     }
-    why = contradiction(server, listens, plain);
+    why = contradiction(&server->tls_conf, listens, plain);
     if (why != NULL) {
         tg_conf_error(c, item, "\"server\" %s", why);
         return false;
@@ -108,7 +108,7 @@ bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
         tg_warn_without_tls(c, item->children, "without a \"listen\" with \"tls\"");
     if (!listens || offline)
         return true;
-    server->tls_server = tg_tls_server_new(server, c->arena, warn, &place, &why);
+    server->tls_server = tg_tls_server_new(&server->tls_conf, c->arena, warn, &place, &why);
     if (server->tls_server == NULL)
         tg_conf_error(c, item, "%s", why);
     return server->tls_server != NULL;

@@ -146,7 +146,7 @@ static void connected(struct tg_upstream_conn *p)
     }
     p->state = TG_UPSTREAM_CONN_HANDSHAKE;
     p->wire.tls = tg_tls_connect(conf->tls_context, p->wire.fd,
-                                 conf->tls_name.n > 0 ? conf->tls_name : p->origin->host);
+                                 conf->tls_conf.name.n > 0 ? conf->tls_conf.name : p->origin->host);
     tg_tls_spare_buffers(p->wire.tls, p->upstream->nopen);
     handshake(p);
 }

@@ -230,8 +230,8 @@ static void every_directive_arrives(void **state)
     text_is(o->next->next->host, "2001:db8::1");
     assert_int_equal(o->next->next->port, 443);
     assert_int_equal(o->next->next->next->port, 444);
-    assert_true(u->tls && !u->tls_verify);
-    text_is(u->tls_name, "api.example.com");
+    assert_true(u->tls && !u->tls_conf.verify);
+    text_is(u->tls_conf.name, "api.example.com");
     text_is(u->host, "api.example.com:444");
     assert_int_equal(u->keepalive, 0);
     assert_int_equal(u->keepalive_timeout, 120000000);
@@ -288,7 +288,7 @@ static void defaults_hold(void **state)
     assert_int_equal(s->worker_processes, 0);
     assert_int_equal(s->worker_connections, 1024);
     assert_int_equal(s->error_log_level, TG_LOG_NOTICE);
-    assert_true(u->tls && u->tls_verify);
+    assert_true(u->tls && u->tls_conf.verify);
     assert_non_null(u->tls_context);
     assert_int_equal(u->keepalive_timeout, 60000000);
     assert_int_equal(u->send_timeout, 60000000);
