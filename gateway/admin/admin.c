@@ -1,4 +1,5 @@
 #include "admin/admin.h"
+#include "admin/metrics.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -123,7 +124,7 @@ static void get_ready(struct tg_admin *a, struct evhttp_request *request)
 {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
     struct tg_buf text = {0};
-    bool good = tg_stats_ready(a->stats, &text);
+    bool good = tg_metrics_ready(a->stats, &text);
 
     if (query == NULL || strncmp(query, "verbose", 7) != 0) {
         tg_buf_end(&text);
@@ -136,7 +137,7 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
 {
     struct tg_buf text = {0};
 
-    tg_stats_metrics(a->stats, &text);
+    tg_metrics_text(a->stats, &text);
     tg_limits_metrics(a->limits, &text);
     tg_admin_filter_metrics(a->settings, &text);
     answer_buf(a, request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
@@ -146,7 +147,7 @@ static void get_status(struct tg_admin *a, struct evhttp_request *request)
 {
     struct tg_buf text = {0};
 
-    tg_stats_status(a->stats, &text);
+    tg_metrics_status(a->stats, &text);
     answer_buf(a, request, 200, JSON, &text);
 }
 

@@ -1,15 +1,14 @@
 /* What the counters look like to who asks: Prometheus text, JSON, readiness. */
+#include "admin/metrics.h"
+
 #include "admin/admin.h"
+#include "base/check.h"
+#include "base/clock.h"
 #include "base/json_writer.h"
 #include "base/prometheus.h"
 
-#include "base/check.h"
-#include "base/clock.h"
-
 #include <stddef.h>
 #include <stdlib.h>
-
-enum { BEAT_LATE_US = 15000000 }; /* a worker that turned no loop for so long hangs */
 
 static void single(struct tg_buf *out, const char *name, const char *type, const char *help,
                    uint64_t value)
@@ -228,7 +227,7 @@ static void process(const struct tg_stats *s, const struct tg_stats_slot *sum, s
            sum->counts.bytes_out);
 }
 
-void tg_stats_metrics(const struct tg_stats *s, struct tg_buf *out)
+void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
 {
     struct tg_stats_slot *sum = malloc(sizeof(*sum));
 
@@ -303,7 +302,7 @@ static void add_totals(const struct tg_stats_counts *c, struct tg_buf *out)
     tg_json_end(out, '}');
 }
 
-void tg_stats_status(const struct tg_stats *s, struct tg_buf *out)
+void tg_metrics_status(const struct tg_stats *s, struct tg_buf *out)
 {
     struct tg_stats_slot *sum = malloc(sizeof(*sum));
 
@@ -337,20 +336,6 @@ static bool check(struct tg_buf *out, const char *what, bool good, const char *w
     return good;
 }
 
-bool tg_stats_turning(const struct tg_stats *s, uint64_t late)
-{
-    uint64_t now = tg_clock_mono_now();
-
-    for (unsigned i = 0; i < TG_STATS_SLOTS; i++) {
-        const struct tg_stats_slot *p = &s->slot[i];
-        uint64_t beat = p->beat;
-
-        if (p->pid > 0 && !p->old && now > beat + (late > BEAT_LATE_US ? late : BEAT_LATE_US))
-            return false;
-    }
-    return true;
-}
-
 /* The first trouble of an audit log, or "". */
 static const char *audit_trouble(const struct tg_stats *s)
 {
@@ -360,7 +345,7 @@ static const char *audit_trouble(const struct tg_stats *s)
     return "";
 }
 
-bool tg_stats_ready(const struct tg_stats *s, struct tg_buf *out)
+bool tg_metrics_ready(const struct tg_stats *s, struct tg_buf *out)
 {
     const char *trouble = audit_trouble(s);
     bool good = check(out, "serving", !s->draining, "the gateway is shutting down");

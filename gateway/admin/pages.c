@@ -1,5 +1,6 @@
 /* Pages that tell of what was loaded: what filters have to tell, and certificates. */
 #include "admin/admin.h"
+#include "admin/metrics.h"
 
 #include "base/check.h"
 #include "base/clock.h"

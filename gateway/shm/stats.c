@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { BEAT_LATE_US = 15000000 }; /* a worker that turned no loop for so long hangs */
+
 const uint64_t tg_stats_bounds[TG_STATS_BUCKETS - 1] = {5000,    10000,   25000,   50000,   75000,
                                                         100000,  250000,  500000,  750000,  1000000,
                                                         2500000, 5000000, 7500000, 10000000};
@@ -282,4 +284,18 @@ void tg_stats_sum(const struct tg_stats *s, struct tg_stats_slot *out)
         if (before % 2 == 0 && before == __atomic_load_n(&s->folding, __ATOMIC_ACQUIRE))
             return;
     }
+}
+
+bool tg_stats_turning(const struct tg_stats *s, uint64_t late)
+{
+    uint64_t now = tg_clock_mono_now();
+
+    for (unsigned i = 0; i < TG_STATS_SLOTS; i++) {
+        const struct tg_stats_slot *p = &s->slot[i];
+        uint64_t beat = p->beat;
+
+        if (p->pid > 0 && !p->old && now > beat + (late > BEAT_LATE_US ? late : BEAT_LATE_US))
+            return false;
+    }
+    return true;
 }

@@ -160,18 +160,8 @@ bool tg_stats_answered(const struct tg_stats *s, uint64_t before, struct tg_stat
  */
 void tg_stats_sum(const struct tg_stats *s, struct tg_stats_slot *out);
 
-/* The sum as Prometheus text (version 0.0.4), and as JSON with a line for each process. */
-void tg_stats_metrics(const struct tg_stats *s, struct tg_buf *out);
-void tg_stats_status(const struct tg_stats *s, struct tg_buf *out);
-
 /* True when every worker in force has turned its event loop within `late` microseconds, or within
  * 15 seconds when that is more. */
 bool tg_stats_turning(const struct tg_stats *s, uint64_t late);
-
-/*
- * True when requests can be served: at least one current worker is ready, all of them turn their
- * loop, no audit log is in trouble, the gateway does not end. Appends one line per check.
- */
-bool tg_stats_ready(const struct tg_stats *s, struct tg_buf *out);
 
 #endif

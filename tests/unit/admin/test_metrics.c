@@ -1,5 +1,5 @@
 /* Counters: what one exchange adds, what becomes of them when a process ends, how they are told. */
-#include "shm/stats.h"
+#include "admin/metrics.h"
 
 #include "base/clock.h"
 
@@ -72,7 +72,7 @@ static void one_exchange(void **state)
     f->record.end = TG_E_UPSTREAM_CONNECT;
     f->record.status = 502;
     tg_stats_exchange(slot, 0, &f->record);
-    tg_stats_metrics(f->s, &text);
+    tg_metrics_text(f->s, &text);
     contains(&text, "trainguard_http_requests_total{route=\"/v1/{a}\\\"\\\\\",decision=\"allow\","
                     "status_class=\"2xx\"} 1\n");
     contains(&text, "{route=\"other\",decision=\"error\",status_class=\"5xx\"} 1\n");
@@ -107,7 +107,7 @@ static void names_and_their_end(void **state)
         &(struct tg_finding){.severity = TG_VIOLATION, .rule = "type", .error = TG_E_INVALID});
     for (unsigned i = 0; i < 3; i++)
         tg_stats_exchange(slot, 0, &f->record);
-    tg_stats_metrics(f->s, &text);
+    tg_metrics_text(f->s, &text);
     contains(&text, "trainguard_policy_results_total{policy=\"gpu\",rule=\"cap\",result=\"warn\","
                     "mode=\"dryrun\"} 3\n");
     contains(&text, "trainguard_violations_total{rule=\"type\"} 3\n");
@@ -136,7 +136,7 @@ static void long_names(void **state)
         &f->request.report,
         &(struct tg_finding){.severity = TG_VIOLATION, .rule = too_long, .error = TG_E_INVALID});
     tg_stats_exchange(slot, 0, &f->record);
-    tg_stats_metrics(f->s, &text);
+    tg_metrics_text(f->s, &text);
     for (char last = 'a'; last < 'c'; last++) {
         longest[63] = last;
         snprintf(line, sizeof(line),
@@ -212,7 +212,7 @@ static void long_routes_have_no_name(void **state)
 static bool ready(struct fixture *f, const char *line)
 {
     struct tg_buf text = {0};
-    bool good = tg_stats_ready(f->s, &text);
+    bool good = tg_metrics_ready(f->s, &text);
 
     contains(&text, line);
     tg_buf_end(&text);
