@@ -1,5 +1,6 @@
 /* What the counters look like to who asks: Prometheus text, JSON, readiness. */
 #include "admin/metrics.h"
+#include "base/json_writer.h"
 
 #include "admin/admin.h"
 #include "base/check.h"
