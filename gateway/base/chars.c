@@ -4,7 +4,8 @@
 #define TOKEN TG_CHAR_TOKEN
 #define TEXT  TG_CHAR_TEXT
 #define URI   TG_CHAR_TARGET
-#define PLAIN (TG_CHAR_TOKEN | TG_CHAR_TEXT | TG_CHAR_TARGET | TG_CHAR_HOST)
+#define HOST  TG_CHAR_HOST
+#define PLAIN (TOKEN | TEXT | URI | HOST | TG_CHAR_UNRESERVED)
 #define NAME  (PLAIN | TG_CHAR_NAME | TG_CHAR_ID)
 #define HEX   (NAME | TG_CHAR_HEX)
 
@@ -12,20 +13,23 @@
 const uint16_t tg_chars[256] = {
     ['\t'] = TEXT,
     [' '] = TEXT,
-    ['!'] = TOKEN | TEXT | URI,
+    ['!'] = TOKEN | TEXT | URI | HOST,
     ['"'] = TEXT,
     ['#'] = TOKEN | TEXT,
-    ['$' ... '\''] = TOKEN | TEXT | URI, /* $ % & ' */
-    ['(' ... ')'] = TEXT | URI,
-    ['*' ... '+'] = TOKEN | TEXT | URI,
-    [','] = TEXT | URI,
+    ['$'] = TOKEN | TEXT | URI | HOST,
+    ['%'] = TOKEN | TEXT | URI,
+    ['&' ... '\''] = TOKEN | TEXT | URI | HOST,
+    ['(' ... ')'] = TEXT | URI | HOST,
+    ['*' ... '+'] = TOKEN | TEXT | URI | HOST,
+    [','] = TEXT | URI | HOST,
     ['-'] = NAME,
     ['.'] = PLAIN | TG_CHAR_ID,
     ['/'] = TEXT | URI,
     ['0' ... '9'] = HEX | TG_CHAR_LOWER_HEX | TG_CHAR_DIGIT,
-    [':' ... ';'] = TEXT | URI,
+    [':'] = TEXT | URI,
+    [';'] = TEXT | URI | HOST,
     ['<'] = TEXT,
-    ['='] = TEXT | URI,
+    ['='] = TEXT | URI | HOST,
     ['>'] = TEXT,
     ['?' ... '@'] = TEXT | URI,
     ['A' ... 'F'] = HEX | TG_CHAR_UPPER,

@@ -9,8 +9,7 @@ enum {
     TG_CHAR_TOKEN = 1 << 0,      /* tchar, RFC 9110 section 5.6.2 */
     TG_CHAR_TEXT = 1 << 1,       /* field values and reason phrases: VCHAR, obs-text, SP, HTAB */
     TG_CHAR_TARGET = 1 << 2,     /* pchar, "/" and "?" of RFC 3986 section 3.3, "%" included */
-    TG_CHAR_HOST = 1 << 3,       /* names and IPv4 addresses: letters, digits, "-", ".", "_", "~" */
-    TG_CHAR_UNRESERVED = 1 << 3, /* RFC 3986 section 2.3: the same set */
+    TG_CHAR_UNRESERVED = 1 << 3, /* RFC 3986 section 2.3: letters, digits, "-", ".", "_", "~" */
     TG_CHAR_HEX = 1 << 4,        /* HEXDIG of RFC 5234, in either case */
     TG_CHAR_LOWER_HEX = 1 << 5,  /* digits and "a" to "f", as digests are written here */
     TG_CHAR_NAME = 1 << 6,       /* of a project, config or rule: letters, digits, "-", "_" */
@@ -18,6 +17,7 @@ enum {
     TG_CHAR_DIGIT = 1 << 8,
     TG_CHAR_UPPER = 1 << 9,
     TG_CHAR_LOWER = 1 << 10,
+    TG_CHAR_HOST = 1 << 11, /* reg-name, RFC 3986 section 3.2.2: unreserved and sub-delims */
     TG_CHAR_LETTER = TG_CHAR_UPPER | TG_CHAR_LOWER,
     TG_CHAR_ALPHANUMERIC = TG_CHAR_LETTER | TG_CHAR_DIGIT
 };

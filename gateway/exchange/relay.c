@@ -3,6 +3,7 @@
 #include "exchange/internal.h"
 #include "http/fields.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 enum { MAX_INTERIM = 16, MAX_PIECES = 4 };
@@ -36,7 +37,10 @@ static void add_fields(const struct tg_response_head *in, struct tg_buf *b,
             facts->json = is_json(f->value);
         else if (f->name.n == 16 && tg_str_ieq(f->name, TG_STR("Content-Encoding")))
             facts->encoded = true;
-        tg_fields_add(b, f->name, f->value);
+        if (f->name.n == 14 && tg_str_ieq(f->name, TG_STR("Content-Length")))
+            tg_buf_printf(b, "Content-Length: %" PRIu64 "\r\n", in->length);
+        else
+            tg_fields_add(b, f->name, f->value);
     }
 }
 

@@ -6,7 +6,8 @@
 #include "http/fields.h"
 
 enum {
-    MAX_DIGITS = 15, /* so that a size is below 2^60 */
+    MAX_SIZE_BITS = 60, /* of a chunk's size */
+    MAX_DIGITS = 64,    /* leading zeros included */
     MAX_EXTENSION = 256,
     MAX_EXTENSIONS = 8192, /* of one body: no megabytes of them around one-byte chunks */
     MAX_TRAILERS = 8192,
@@ -14,6 +15,7 @@ enum {
 
 enum {
     SIZE = 1,
+    SIZE_BLANK, /* between the size and its first extension */
     EXTENSION,
     SIZE_LF,
     DATA,
@@ -33,22 +35,44 @@ void tg_chunked_init(struct tg_chunked *c)
     *c = (struct tg_chunked){.state = SIZE};
 }
 
-/* chunk-size, RFC 9112 section 7.1: digits only, none of the blanks some servers pad with. */
+static bool is_blank(char ch)
+{
+    return ch == ' ' || ch == '\t';
+}
+
+/* chunk-size, RFC 9112 section 7.1: digits only; the blanks some servers pad with are taken where
+ * an extension follows (BWS, section 7.1.1). */
 static const char *step_size(struct tg_chunked *c, char ch)
 {
     int digit = tg_hex_value(ch);
 
     if (digit >= 0) {
-        if (++c->digits > MAX_DIGITS)
+        if (++c->digits > MAX_DIGITS || c->left >> (MAX_SIZE_BITS - 4) != 0)
             return "chunk size too long";
         c->left = c->left * 16 + (unsigned)digit;
         return NULL;
     }
-    if (c->digits == 0 || (ch != ';' && ch != '\r'))
+    if (c->digits == 0 || (ch != ';' && ch != '\r' && !is_blank(ch)))
         return "malformed chunk size";
     c->line = 0;
-    c->state = ch == '\r' ? SIZE_LF : EXTENSION;
+    c->state = ch == '\r' ? SIZE_LF : ch == ';' ? EXTENSION : SIZE_BLANK;
     return NULL;
+}
+
+static const char *count_extension(struct tg_chunked *c)
+{
+    return ++c->line > MAX_EXTENSION || ++c->extensions > MAX_EXTENSIONS
+               ? "chunk extensions too long"
+               : NULL;
+}
+
+static const char *step_size_blank(struct tg_chunked *c, char ch)
+{
+    if (ch == ';')
+        c->state = EXTENSION;
+    else if (!is_blank(ch))
+        return "malformed chunk size";
+    return count_extension(c);
 }
 
 /* chunk-ext, section 7.1.1: read over, but bounded. */
@@ -60,9 +84,7 @@ static const char *step_extension(struct tg_chunked *c, char ch)
     }
     if (!tg_char_is(ch, TG_CHAR_TEXT))
         return "control character in a chunk extension";
-    if (++c->line > MAX_EXTENSION || ++c->extensions > MAX_EXTENSIONS)
-        return "chunk extensions too long";
-    return NULL;
+    return count_extension(c);
 }
 
 static const char *step_size_lf(struct tg_chunked *c, char ch)
@@ -133,9 +155,11 @@ static const char *step_last_lf(struct tg_chunked *c, char ch)
 
 /* One byte each; NULL or what is wrong with it. DATA is not read by bytes. */
 static const char *(*const steps[DONE])(struct tg_chunked *c, char ch) = {
-    [SIZE] = step_size,       [EXTENSION] = step_extension, [SIZE_LF] = step_size_lf,
-    [DATA_CR] = step_data_cr, [DATA_LF] = step_data_lf,     [LINE] = step_line,
-    [NAME] = step_name,       [VALUE] = step_value,         [LINE_LF] = step_line_lf,
+    [SIZE] = step_size,           [SIZE_BLANK] = step_size_blank,
+    [EXTENSION] = step_extension, [SIZE_LF] = step_size_lf,
+    [DATA_CR] = step_data_cr,     [DATA_LF] = step_data_lf,
+    [LINE] = step_line,           [NAME] = step_name,
+    [VALUE] = step_value,         [LINE_LF] = step_line_lf,
     [LAST_LF] = step_last_lf,
 };
 

@@ -6,7 +6,7 @@
 
 struct tg_chunked {
     unsigned state;    /* private */
-    unsigned digits;   /* of the size line */
+    unsigned digits;   /* of the size line, leading zeros included */
     uint64_t left;     /* bytes of the current chunk's data still to come */
     size_t line;       /* bytes of the current extension */
     size_t extensions; /* bytes of all extensions, bounded */

@@ -300,6 +300,8 @@ bool tg_fields_length(struct tg_str value, uint64_t *length)
 {
     uint64_t n;
 
+    while (value.n > 1 && value.p[0] == '0')
+        value = tg_str_skip(value, 1);
     if (!tg_str_u64(value, &n) || n > INT64_MAX)
         return false;
     *length = n;

@@ -75,9 +75,9 @@ const char *tg_fields_framing(const struct tg_field *fields, unsigned nfields,
 bool tg_fields_next(struct tg_str *list, struct tg_str *element);
 
 /*
- * Reads a Content-Length value: digits without sign, list or leading zeros, at most INT64_MAX so
- * that it fits a file offset (RFC 9110 section 8.6). Returns false, and leaves *length alone, for
- * anything else.
+ * Reads a Content-Length value: digits without sign or list, at most INT64_MAX so that it fits a
+ * file offset (RFC 9110 section 8.6). Leading zeros are digits: whoever forwards the field writes
+ * *length anew. Returns false, and leaves *length alone, for anything else.
  */
 bool tg_fields_length(struct tg_str value, uint64_t *length);
 

@@ -92,8 +92,8 @@ static bool read_method(struct tg_str method, struct tg_request_head *head, stru
     return true;
 }
 
-/* RFC 9110 section 4.2.1: an http URI has a host; "[" and "]" hold an IPv6 address. Forms that are
- * legal but name no real host (percent-encoding, sub-delims, IPvFuture, zones) are refused. */
+/* RFC 9110 section 4.2.1: an http URI has a host; "[" and "]" hold an IPv6 address. Forms whose
+ * meaning depends on the reader (percent-encoding, IPvFuture, zones) are refused. */
 static bool host_valid(struct tg_str host)
 {
     unsigned char ignored[16];

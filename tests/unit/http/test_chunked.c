@@ -13,7 +13,8 @@
     {                                                                                              \
         s, sizeof(s) - 1                                                                           \
     }
-#define END "0\r\n\r\n"
+#define END     "0\r\n\r\n"
+#define ZEROS64 "0000000000000000000000000000000000000000000000000000000000000000"
 
 static const struct chunk_case {
     struct tg_str in;
@@ -42,7 +43,14 @@ static const struct chunk_case {
     {RAW("1;a\rb\r\nx\r\n" END), TG_PARSE_BAD, NULL, 0},
     {RAW("1;a\0\r\nx\r\n" END), TG_PARSE_BAD, NULL, 0},
     {RAW("1;\x7f\r\nx\r\n" END), TG_PARSE_BAD, NULL, 0},
-    {RAW("1 ;a\r\nx\r\n" END), TG_PARSE_BAD, NULL, 0},
+    {RAW("1 ;a\r\nx\r\n" END), TG_PARSE_DONE, "x", 0},
+    {RAW("1\t \t;a\r\nx\r\n" END), TG_PARSE_DONE, "x", 0},
+    {RAW("1 ; a = b ;\tc\t=\t\"d\"\r\nx\r\n" END), TG_PARSE_DONE, "x", 0},
+    {RAW("0 ; a\r\n\r\n"), TG_PARSE_DONE, "", 0},
+    {RAW("1 a\r\nx\r\n" END), TG_PARSE_BAD, NULL, 0},
+    {RAW("1 2;a\r\nx\r\n" END), TG_PARSE_BAD, NULL, 0},
+    {RAW("1 \n;a\r\nx\r\n" END), TG_PARSE_BAD, NULL, 0},
+    {RAW(" ;a\r\nx\r\n" END), TG_PARSE_BAD, NULL, 0},
     /* trailers */
     {RAW("0\r\nA: b\r\n\r\n"), TG_PARSE_DONE, "", 0},
     {RAW("0\r\nA:\r\nB: c d\te\r\n\r\n"), TG_PARSE_DONE, "", 0},
@@ -62,10 +70,15 @@ static const struct chunk_case {
     {RAW("0\r\nX" END), TG_PARSE_BAD, NULL, 0},
     /* sizes */
     {RAW("fffffffffffffff\r\nx"), TG_PARSE_MORE, "x", 0},
-    {RAW("0fffffffffffffff\r\nx"), TG_PARSE_BAD, NULL, 0},
+    {RAW("0fffffffffffffff\r\nx"), TG_PARSE_MORE, "x", 0},
     {RAW("ffffffffffffffff\r\nx"), TG_PARSE_BAD, NULL, 0},
     {RAW("10000000000000001\r\nx\r\n" END), TG_PARSE_BAD, NULL, 0},
-    {RAW("0000000000000000\r\n\r\n"), TG_PARSE_BAD, NULL, 0},
+    {RAW("0000000000000000\r\n\r\n"), TG_PARSE_DONE, "", 0},
+    {RAW("00000000000000005\r\nhello\r\n" END), TG_PARSE_DONE, "hello", 0},
+    {RAW("1000000000000000\r\nx"), TG_PARSE_BAD, NULL, 0},
+    {RAW("01000000000000000\r\nx"), TG_PARSE_BAD, NULL, 0},
+    {RAW(ZEROS64 "\r\n\r\n"), TG_PARSE_DONE, "", 0},
+    {RAW(ZEROS64 "0\r\n\r\n"), TG_PARSE_BAD, NULL, 0},
     {RAW("+5\r\nhello\r\n" END), TG_PARSE_BAD, NULL, 0},
     {RAW("-5\r\nhello\r\n" END), TG_PARSE_BAD, NULL, 0},
     {RAW("-0\r\n\r\n"), TG_PARSE_BAD, NULL, 0},
@@ -223,8 +236,8 @@ static void both_sides_of_each_limit(void **state)
     assert_int_equal(stretched("0\r\nA:", 'x', 8188, "\r\n\r\n"), TG_PARSE_DONE);
     assert_int_equal(stretched("0\r\nA:", 'x', 8189, "\r\n\r\n"), TG_PARSE_BAD);
     assert_int_equal(stretched("0\r\n", 'A', 9000, ""), TG_PARSE_BAD);
-    assert_int_equal(stretched("", '0', 15, "\r\n\r\n"), TG_PARSE_DONE);
-    assert_int_equal(stretched("", '0', 16, "\r\n\r\n"), TG_PARSE_BAD);
+    assert_int_equal(stretched("", '0', 64, "\r\n\r\n"), TG_PARSE_DONE);
+    assert_int_equal(stretched("", '0', 65, "\r\n\r\n"), TG_PARSE_BAD);
 }
 
 /* Extensions are bounded over the whole body: 64 chunks of 128 bytes of them, and one byte more. */
