@@ -85,3 +85,26 @@ bool tg_clock_seconds(const struct tg_clock_parts *parts, int64_t *seconds)
     *seconds = got;
     return true;
 }
+
+/* No strftime(): its names depend on the locale. */
+const char *tg_clock_date(struct tg_clock_date *date, int64_t us)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t second = clamp(us) / 1000000;
+    struct tm t;
+
+    if (date->text[0] != '\0' && date->second == second)
+        return date->text;
+    CHECK(gmtime_r(&second, &t) != NULL);
+    memcpy(date->text, "Sun, 00 Jan 0000 00:00:00 GMT", TG_CLOCK_DATE);
+    memcpy(date->text, days + (size_t)t.tm_wday * 3, 3);
+    digits(date->text + 5, (unsigned)t.tm_mday, 2);
+    memcpy(date->text + 8, months + (size_t)t.tm_mon * 3, 3);
+    digits(date->text + 12, (unsigned)t.tm_year + 1900, 4);
+    digits(date->text + 17, (unsigned)t.tm_hour, 2);
+    digits(date->text + 20, (unsigned)t.tm_min, 2);
+    digits(date->text + 23, (unsigned)t.tm_sec, 2);
+    date->second = second;
+    return date->text;
+}

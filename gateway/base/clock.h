@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TG_CLOCK_TEXT = 28 }; /* bytes of "2026-01-02T03:04:05.678901Z" with its NUL */
+enum {
+    TG_CLOCK_TEXT = 28, /* bytes of "2026-01-02T03:04:05.678901Z" with its NUL */
+    TG_CLOCK_DATE = 30, /* bytes of "Fri, 02 Jan 2026 03:04:05 GMT" with its NUL */
+};
 
 /* Microseconds of the monotonic clock, read now. */
 uint64_t tg_clock_mono_now(void);
@@ -29,5 +32,16 @@ struct tg_clock_parts {
 /* They as seconds since 1970 UTC. False, and *seconds left alone, when there is no such time (a
  * 30th of February, an hour 24, a second 60). */
 bool tg_clock_seconds(const struct tg_clock_parts *parts, int64_t *seconds);
+
+/* The text of one second, made again only when another second is asked for. Zeroed to begin with.
+ */
+struct tg_clock_date {
+    int64_t second;
+    char text[TG_CLOCK_DATE];
+};
+
+/* The wall time `us` as the value of a Date field (IMF-fixdate, RFC 9110 section 5.6.7). Times
+ * before 1970 or after 9999 become the nearest that can be told. Valid until the next call. */
+const char *tg_clock_date(struct tg_clock_date *date, int64_t us);
 
 #endif

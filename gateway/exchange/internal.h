@@ -230,4 +230,7 @@ void tg_reply_options(struct tg_exchange *x);
  * X-Trainguard-Normalized (contract section 5). */
 void tg_reply_notes(const struct tg_exchange *x, struct tg_buf *out);
 
+/* Appends the Date of an answer that has none yet (RFC 9110 section 6.6.1). */
+void tg_reply_date(const struct tg_exchange *x, struct tg_buf *out);
+
 #endif

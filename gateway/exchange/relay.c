@@ -19,6 +19,7 @@ static bool is_json(struct tg_str type)
 
 struct head_facts {
     bool has_request_id;
+    bool has_date;
     bool encoded; /* Content-Encoding: the body is not text to look into */
     bool json;
 };
@@ -33,6 +34,8 @@ static void add_fields(const struct tg_response_head *in, struct tg_buf *b,
             continue;
         if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("X-Request-Id")))
             facts->has_request_id = true;
+        else if (f->name.n == 4 && tg_str_ieq(f->name, TG_STR("Date")))
+            facts->has_date = true;
         else if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("Content-Type")))
             facts->json = is_json(f->value);
         else if (f->name.n == 16 && tg_str_ieq(f->name, TG_STR("Content-Encoding")))
@@ -69,6 +72,8 @@ static struct tg_str build_head(struct tg_exchange *x, const struct tg_response_
     tg_buf_add(b, in->reason);
     tg_buf_puts(b, "\r\n");
     add_fields(in, b, &facts);
+    if (!facts.has_date)
+        tg_reply_date(x, b);
     if (!facts.has_request_id)
         tg_fields_add(b, TG_STR("X-Request-Id"), x->request.request_id);
     tg_reply_notes(x, b);

@@ -125,10 +125,34 @@ static void add_connection(const struct tg_exchange *x, struct tg_buf *b, bool k
     tg_buf_puts(b, "\r\n");
 }
 
+void tg_reply_date(const struct tg_exchange *x, struct tg_buf *b)
+{
+    struct tg_loop *loop = x->all->loop;
+
+    tg_buf_puts(b, "Date: ");
+    tg_buf_puts(b, tg_clock_date(&loop->date, tg_loop_wall(loop)));
+    tg_buf_puts(b, "\r\n");
+}
+
+/* RFC 9209: tells this answer from the service's own. The details are the word of the record and
+ * what the body says. */
+static void add_proxy_status(const struct tg_exchange *x, struct tg_buf *b)
+{
+    const struct tg_error_info *info = tg_error_info(x->end);
+
+    tg_buf_printf(b, "Proxy-Status: trainguard; error=%s; details=\"%s: %s", info->type, info->word,
+                  info->message);
+    tg_buf_puts(b, x->request.error_detail.n > 0 ? ": " : "");
+    add_start(b, x->request.error_detail);
+    tg_buf_puts(b, "\"\r\n");
+}
+
 static void add_head(const struct tg_exchange *x, struct tg_buf *b, size_t length)
 {
     tg_buf_printf(b, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
                   x->status, tg_reason_phrase(x->status), length);
+    tg_reply_date(x, b);
+    add_proxy_status(x, b);
     tg_fields_add(b, TG_STR("X-Request-Id"), x->request.request_id);
     if (x->end == TG_E_METHOD)
         add_allow(x, b);
@@ -146,6 +170,8 @@ void tg_reply_options(struct tg_exchange *x)
     CHECK(x->conn != NULL && !x->response_started);
     b->n = 0;
     tg_buf_puts(b, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+    tg_reply_date(x, b);
+    tg_buf_puts(b, "Proxy-Status: trainguard; error=proxy_internal_response\r\n");
     tg_fields_add(b, TG_STR("X-Request-Id"), x->request.request_id);
     add_allow(x, b);
     add_connection(x, b, x->keep_alive && x->body_complete);

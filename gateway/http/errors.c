@@ -4,8 +4,8 @@
 #include "base/check.h"
 
 static const struct tg_error_info table[] = {
-#define X(id, word, status, code, level, en, zh)                                                   \
-    [TG_E_##id] = {word, status, code, TG_LOG_##level, en, zh},
+#define X(id, word, status, code, type, level, en, zh)                                             \
+    [TG_E_##id] = {word, status, code, type, TG_LOG_##level, en, zh},
     TG_ERRORS(X)
 #undef X
 };

@@ -7,93 +7,95 @@
 
 #include "base/log.h"
 
-/* id, word, status, API code, log level, English, Chinese */
+/* id, word, status, API code, error type of RFC 9209 section 2.3, log level, English, Chinese */
 #define TG_ERRORS(X)                                                                               \
-    X(DONE, "done", 0, "", DEBUG, "answered", "已应答")                                            \
-    X(BAD_REQUEST, "bad_request", 400, "ModelArts.4105", INFO,                                     \
+    X(DONE, "done", 0, "", "", DEBUG, "answered", "已应答")                                        \
+    X(BAD_REQUEST, "bad_request", 400, "ModelArts.4105", "http_request_error", INFO,               \
       "the request is not valid HTTP/1.1", "请求不符合 HTTP/1.1 规范")                             \
-    X(URI_TOO_LONG, "uri_too_long", 414, "ModelArts.4104", INFO, "the request target is too long", \
-      "请求地址过长")                                                                              \
-    X(HEAD_TOO_LARGE, "head_too_large", 431, "ModelArts.4104", INFO,                               \
+    X(URI_TOO_LONG, "uri_too_long", 414, "ModelArts.4104", "http_request_error", INFO,             \
+      "the request target is too long", "请求地址过长")                                            \
+    X(HEAD_TOO_LARGE, "head_too_large", 431, "ModelArts.4104", "http_request_error", INFO,         \
       "the request header fields are too large", "请求头过大")                                     \
-    X(HEAD_TIMEOUT, "head_timeout", 408, "ModelArts.4105", INFO,                                   \
+    X(HEAD_TIMEOUT, "head_timeout", 408, "ModelArts.4105", "http_request_error", INFO,             \
       "the request header did not arrive in time", "接收请求头超时")                               \
-    X(BODY_TIMEOUT, "body_timeout", 408, "ModelArts.4105", INFO,                                   \
+    X(BODY_TIMEOUT, "body_timeout", 408, "ModelArts.4105", "http_request_error", INFO,             \
       "the request body did not arrive in time", "接收请求体超时")                                 \
-    X(EXPECTATION, "expectation", 417, "ModelArts.4105", INFO, "the expectation cannot be met",    \
-      "无法满足 Expect 要求")                                                                      \
-    X(NOT_IMPLEMENTED, "not_implemented", 501, "ModelArts.2803", INFO,                             \
+    X(EXPECTATION, "expectation", 417, "ModelArts.4105", "http_request_error", INFO,               \
+      "the expectation cannot be met", "无法满足 Expect 要求")                                     \
+    X(NOT_IMPLEMENTED, "not_implemented", 501, "ModelArts.2803", "http_request_error", INFO,       \
       "the method or transfer coding is not supported", "不支持该方法或传输编码")                  \
-    X(VERSION, "version", 505, "ModelArts.4105", INFO, "the HTTP version is not supported",        \
-      "不支持该 HTTP 版本")                                                                        \
-    X(NOT_FOUND, "not_found", 404, "ModelArts.0015", INFO, "no route for this path",               \
-      "请求的路径不存在")                                                                          \
-    X(METHOD, "method", 405, "ModelArts.2803", INFO, "the method is not allowed for this path",    \
-      "该路径不支持此方法")                                                                        \
-    X(BODY_TOO_LARGE, "body_too_large", 413, "ModelArts.4104", INFO,                               \
+    X(VERSION, "version", 505, "ModelArts.4105", "http_request_error", INFO,                       \
+      "the HTTP version is not supported", "不支持该 HTTP 版本")                                   \
+    X(NOT_FOUND, "not_found", 404, "ModelArts.0015", "destination_not_found", INFO,                \
+      "no route for this path", "请求的路径不存在")                                                \
+    X(METHOD, "method", 405, "ModelArts.2803", "http_request_denied", INFO,                        \
+      "the method is not allowed for this path", "该路径不支持此方法")                             \
+    X(BODY_TOO_LARGE, "body_too_large", 413, "ModelArts.4104", "http_request_error", INFO,         \
       "the request body is too large", "请求体过大")                                               \
-    X(LENGTH_REQUIRED, "length_required", 411, "ModelArts.4105", INFO,                             \
+    X(LENGTH_REQUIRED, "length_required", 411, "ModelArts.4105", "http_request_error", INFO,       \
       "the request needs a body with a length", "请求缺少长度")                                    \
-    X(MEDIA_TYPE, "media_type", 415, "ModelArts.4105", INFO,                                       \
+    X(MEDIA_TYPE, "media_type", 415, "ModelArts.4105", "http_request_error", INFO,                 \
       "the Content-Type must be application/json", "Content-Type 必须是 application/json")         \
-    X(ENCODING, "encoding", 415, "ModelArts.4105", INFO,                                           \
+    X(ENCODING, "encoding", 415, "ModelArts.4105", "http_request_error", INFO,                     \
       "the body must have no Content-Encoding: send it as it is",                                  \
       "请求体不能使用 Content-Encoding, 请直接发送")                                               \
-    X(NOT_JSON, "not_json", 400, "ModelArts.4105", INFO, "the request body is not valid JSON",     \
-      "请求体不是合法的 JSON")                                                                     \
-    X(MISSING, "missing", 400, "ModelArts.0104", INFO, "a required member is missing",             \
-      "缺少必填参数")                                                                              \
-    X(INVALID, "invalid", 400, "ModelArts.0107", INFO, "a member is invalid", "参数不合法")        \
-    X(OBS_PATH, "obs_path", 400, "ModelArts.0404", INFO, "an OBS path is invalid",                 \
-      "OBS 路径不合法")                                                                            \
-    X(POLICY, "policy", 403, "ModelArts.0105", INFO, "denied by the organisation's policy",        \
-      "组织策略不允许")                                                                            \
-    X(SIGNED_CHANGE, "signed_change", 400, "ModelArts.0107", INFO,                                 \
+    X(NOT_JSON, "not_json", 400, "ModelArts.4105", "http_request_error", INFO,                     \
+      "the request body is not valid JSON", "请求体不是合法的 JSON")                               \
+    X(MISSING, "missing", 400, "ModelArts.0104", "http_request_error", INFO,                       \
+      "a required member is missing", "缺少必填参数")                                              \
+    X(INVALID, "invalid", 400, "ModelArts.0107", "http_request_error", INFO,                       \
+      "a member is invalid", "参数不合法")                                                         \
+    X(OBS_PATH, "obs_path", 400, "ModelArts.0404", "http_request_error", INFO,                     \
+      "an OBS path is invalid", "OBS 路径不合法")                                                  \
+    X(POLICY, "policy", 403, "ModelArts.0105", "http_request_denied", INFO,                        \
+      "denied by the organisation's policy", "组织策略不允许")                                     \
+    X(SIGNED_CHANGE, "signed_change", 400, "ModelArts.0107", "http_request_error", INFO,           \
       "the request is signed and needs changes, which its signature forbids",                      \
       "请求已签名, 但请求体需要修改")                                                              \
-    X(SIGNED_REFUSED, "signed_refused", 401, "ModelArts.0105", INFO,                               \
+    X(SIGNED_REFUSED, "signed_refused", 401, "ModelArts.0105", "http_request_denied", INFO,        \
       "signed requests are not accepted here", "此处不接受签名请求")                               \
-    X(LIMITED, "limited", 429, "ModelArts.0114", INFO, "too many requests", "请求过多")            \
-    X(UPSTREAM_RESOLVE, "upstream_resolve", 502, "ModelArts.4302", ERROR,                          \
+    X(LIMITED, "limited", 429, "ModelArts.0114", "http_request_denied", INFO, "too many requests", \
+      "请求过多")                                                                                  \
+    X(UPSTREAM_RESOLVE, "upstream_resolve", 502, "ModelArts.4302", "dns_error", ERROR,             \
       "the name of the upstream could not be resolved", "无法解析上游域名")                        \
-    X(UPSTREAM_CONNECT, "upstream_connect", 502, "ModelArts.4302", ERROR,                          \
+    X(UPSTREAM_CONNECT, "upstream_connect", 502, "ModelArts.4302", "connection_refused", ERROR,    \
       "the upstream refused the connection", "上游拒绝连接")                                       \
-    X(UPSTREAM_TLS, "upstream_tls", 502, "ModelArts.4302", ERROR,                                  \
+    X(UPSTREAM_TLS, "upstream_tls", 502, "ModelArts.4302", "tls_protocol_error", ERROR,            \
       "no trusted TLS connection to the upstream", "与上游的 TLS 连接不可信")                      \
-    X(UPSTREAM_CLOSED, "upstream_closed", 502, "ModelArts.4302", ERROR,                            \
+    X(UPSTREAM_CLOSED, "upstream_closed", 502, "ModelArts.4302", "connection_terminated", ERROR,   \
       "the upstream closed the connection before its answer was complete",                         \
       "上游在应答完成前断开连接")                                                                  \
-    X(UPSTREAM_NONSENSE, "upstream_nonsense", 502, "ModelArts.4302", ERROR,                        \
+    X(UPSTREAM_NONSENSE, "upstream_nonsense", 502, "ModelArts.4302", "http_protocol_error", ERROR, \
       "the upstream's answer is not valid HTTP", "上游应答不是合法的 HTTP")                        \
-    X(CONNECT_TIMEOUT, "connect_timeout", 504, "ModelArts.4503", ERROR,                            \
+    X(CONNECT_TIMEOUT, "connect_timeout", 504, "ModelArts.4503", "connection_timeout", ERROR,      \
       "the upstream could not be reached in time", "连接上游超时")                                 \
-    X(SEND_TIMEOUT, "send_timeout", 504, "ModelArts.4503", ERROR,                                  \
+    X(SEND_TIMEOUT, "send_timeout", 504, "ModelArts.4503", "connection_write_timeout", ERROR,      \
       "the upstream did not take the request in time", "向上游发送请求超时")                       \
-    X(READ_TIMEOUT, "read_timeout", 504, "ModelArts.4503", ERROR,                                  \
+    X(READ_TIMEOUT, "read_timeout", 504, "ModelArts.4503", "connection_read_timeout", ERROR,       \
       "the upstream did not answer in time", "等待上游应答超时")                                   \
-    X(DRAINING, "draining", 503, "ModelArts.4700", INFO, "the gateway is shutting down",           \
-      "网关正在停止")                                                                              \
-    X(OVERLOADED, "overloaded", 503, "ModelArts.4700", WARN, "the gateway is overloaded",          \
-      "网关过载")                                                                                  \
-    X(AUDIT, "audit", 503, "ModelArts.4700", ERROR, "the audit log cannot be written",             \
-      "无法写入审计日志")                                                                          \
-    X(FILTER_TIMEOUT, "filter_timeout", 504, "ModelArts.4503", ERROR,                              \
+    X(DRAINING, "draining", 503, "ModelArts.4700", "proxy_internal_response", INFO,                \
+      "the gateway is shutting down", "网关正在停止")                                              \
+    X(OVERLOADED, "overloaded", 503, "ModelArts.4700", "connection_limit_reached", WARN,           \
+      "the gateway is overloaded", "网关过载")                                                     \
+    X(AUDIT, "audit", 503, "ModelArts.4700", "proxy_internal_error", ERROR,                        \
+      "the audit log cannot be written", "无法写入审计日志")                                       \
+    X(FILTER_TIMEOUT, "filter_timeout", 504, "ModelArts.4503", "proxy_internal_error", ERROR,      \
       "a filter did not decide in time", "过滤器超时")                                             \
-    X(INTERNAL, "internal", 500, "ModelArts.4302", ERROR, "internal error of the gateway",         \
-      "网关内部错误")                                                                              \
-    X(CLIENT_GONE, "client_gone", 0, "", INFO, "the client closed the connection",                 \
+    X(INTERNAL, "internal", 500, "ModelArts.4302", "proxy_internal_error", ERROR,                  \
+      "internal error of the gateway", "网关内部错误")                                             \
+    X(CLIENT_GONE, "client_gone", 0, "", "", INFO, "the client closed the connection",             \
       "客户端断开连接")                                                                            \
-    X(CLIENT_TIMEOUT, "client_timeout", 0, "", INFO, "the client did not take the answer in time", \
-      "客户端接收应答超时")                                                                        \
-    X(PLAIN_HTTP, "plain_http", 400, "ModelArts.4105", INFO,                                       \
+    X(CLIENT_TIMEOUT, "client_timeout", 0, "", "", INFO,                                           \
+      "the client did not take the answer in time", "客户端接收应答超时")                          \
+    X(PLAIN_HTTP, "plain_http", 400, "ModelArts.4105", "http_request_error", INFO,                 \
       "plain HTTP was sent to a port that speaks TLS: ask with https",                             \
       "向 TLS 端口发送了明文 HTTP: 请使用 https")                                                  \
-    X(CLIENT_TLS, "client_tls", 0, "", INFO, "no TLS connection with the client",                  \
+    X(CLIENT_TLS, "client_tls", 0, "", "", INFO, "no TLS connection with the client",              \
       "未能与客户端建立 TLS 连接")                                                                 \
-    X(PROXY_HEADER, "proxy_header", 0, "", INFO, "no valid PROXY header", "缺少有效的 PROXY 头")
+    X(PROXY_HEADER, "proxy_header", 0, "", "", INFO, "no valid PROXY header", "缺少有效的 PROXY 头")
 
 enum tg_error {
-#define X(id, word, status, code, level, en, zh) TG_E_##id,
+#define X(id, word, status, code, type, level, en, zh) TG_E_##id,
     TG_ERRORS(X)
 #undef X
         TG_E_COUNT
@@ -103,6 +105,7 @@ struct tg_error_info {
     const char *word; /* stable: audit field `end`, metrics label, `trainguard explain` */
     int status;       /* 0: no answer can be sent */
     const char *code; /* ModelArts.NNNN */
+    const char *type; /* `error` of Proxy-Status (RFC 9209); "" without a status */
     enum tg_log_level level;
     const char *message;
     const char *message_zh;

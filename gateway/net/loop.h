@@ -15,8 +15,9 @@ enum { TG_SCRATCH = 65536 };
 
 struct tg_loop {
     struct event_base *base;
-    uint64_t now;  /* of this turn, monotonic microseconds; 0: not read yet */
-    int64_t wall;  /* of this turn, wall clock; 0: not read yet */
+    uint64_t now;              /* of this turn, monotonic microseconds; 0: not read yet */
+    int64_t wall;              /* of this turn, wall clock; 0: not read yet */
+    struct tg_clock_date date; /* the text of this second, for answers */
     bool draining; /* nothing new begins: connections and requests that are there come to an end */
     char scratch[TG_SCRATCH]; /* the one read buffer: valid until the next read of any socket */
 };
