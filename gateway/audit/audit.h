@@ -20,7 +20,7 @@ struct tg_audit_record {
     int status;               /* sent to the client; 0 when none was */
     int upstream_status;      /* 0: no answer came */
     struct tg_str upstream_address;
-    struct tg_str upstream_error_code; /* from the body of an answer with is_success: false */
+    struct tg_str upstream_error_code; /* `error_code` of the answer's body */
     bool upstream_failed;              /* is_success: false was seen */
     uint64_t bytes_in;                 /* request body, decoded */
     uint64_t bytes_out;                /* response body */

@@ -30,7 +30,7 @@ static bool refused(struct tg_exchange *x, const struct tg_limit_rule *rule, str
         tg_log(TG_LOG_NOTICE, "limit", "%s would refuse \"%.*s\", request %.*s", names[rule->kind],
                TG_STR_ARG(key), TG_STR_ARG(x->request.request_id));
     else
-        tg_exchange_end(x, TG_E_LIMITED, names[rule->kind]);
+        tg_exchange_end(x, TG_E_LIMITED, rule->text);
     return rule->dry_run;
 }
 

@@ -6,6 +6,7 @@
 #include "http/target.h"
 
 #include <event2/buffer.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum {
@@ -58,15 +59,32 @@ void tg_exchange_deadline(struct tg_exchange *x, int64_t us)
     tg_timer_set(&x->timer, tg_loop_now(x->all->loop), us);
 }
 
-/* What a passed deadline means, by phase. */
+/* Who waited for one of the connections that are open already is told so: no server was slow. */
+static void pending_too_late(struct tg_exchange *x)
+{
+    const struct tg_upstream_conf *conf = x->location->upstream;
+    struct tg_str why =
+        tg_arena_printf(&x->arena, "waited %" PRId64 " ms for one of %" PRId64 " connections",
+                        conf->connect_timeout / 1000, (int64_t)conf->max_connections);
+
+    x->request.error = TG_E_CONNECT_TIMEOUT;
+    x->request.error_detail = why;
+    tg_exchange_end(x, TG_E_CONNECT_TIMEOUT, why.p);
+}
+
 static void connect_too_late(struct tg_exchange *x)
 {
     char why[TG_UPSTREAM_WORDS];
 
+    if (x->peer != NULL && x->peer->state == TG_UPSTREAM_CONN_PENDING) {
+        pending_too_late(x);
+        return;
+    }
     tg_upstream_conn_awaited(x->peer, why);
     tg_exchange_end(x, TG_E_CONNECT_TIMEOUT, tg_arena_dup(&x->arena, tg_str_of(why)).p);
 }
 
+/* What a passed deadline means, by phase. */
 static void on_deadline(void *owner)
 {
     struct tg_exchange *x = owner;
@@ -193,8 +211,7 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
         .status = x->status,
         .upstream_status = x->upstream_status,
         .upstream_address = x->upstream_address,
-        .upstream_error_code =
-            x->outcome.failed ? tg_str_of(x->outcome.error_code) : (struct tg_str){NULL, 0},
+        .upstream_error_code = tg_str_of(x->outcome.error_code),
         .upstream_failed = x->outcome.failed,
         .bytes_in = x->body_bytes,
         .bytes_out = x->bytes_out,

@@ -82,7 +82,7 @@ static void add_host(const struct tg_exchange *x, struct tg_buf *b)
     }
 }
 
-/* The value of an earlier proxy's field with ours behind it (RFC 7239 section 4, 5.2). */
+/* The value of an earlier proxy's field, with our own to follow (RFC 7239 section 4). */
 static void add_chain(const struct tg_exchange *x, struct tg_buf *b, struct tg_str name)
 {
     const struct tg_request *r = &x->request;
@@ -96,9 +96,11 @@ static void add_chain(const struct tg_exchange *x, struct tg_buf *b, struct tg_s
         }
 }
 
+/* A client at a unix socket has no address: "unknown" (RFC 7239 section 6.2). */
 static void add_forwarded(const struct tg_exchange *x, struct tg_buf *b)
 {
-    struct tg_str address = x->request.client_address;
+    bool is_unix = tg_str_starts(x->request.client_address, TG_STR("unix:"));
+    struct tg_str address = is_unix ? TG_STR("unknown") : x->request.client_address;
 
     if (x->location->forwarded == TG_FORWARDED_XFF) {
         add_chain(x, b, TG_STR("X-Forwarded-For"));

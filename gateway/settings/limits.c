@@ -11,6 +11,23 @@ static const char *const keys[] = {
     NULL,
 };
 
+/* The rule as its refusals name it. */
+static const char *text_of(struct tg_conf *c, const struct tg_conf_item *item)
+{
+    struct tg_buf text = {0};
+    struct tg_str copy;
+
+    for (unsigned i = 0; i < item->nargs; i++) {
+        if (tg_str_eq(item->args[i], TG_STR("dry_run")))
+            continue;
+        tg_buf_puts(&text, i > 0 ? " " : "");
+        tg_buf_add(&text, item->args[i]);
+    }
+    copy = tg_arena_dup(c->arena, tg_buf_str(&text));
+    tg_buf_end(&text);
+    return copy.p;
+}
+
 /* Where a rule stands tells it from others, also across a reload. */
 static uint64_t place(const struct tg_conf_item *item)
 {
@@ -93,7 +110,8 @@ bool tg_set_limit(struct tg_conf *c, const struct tg_conf_item *item, void *targ
     bool rate = tg_str_eq(item->args[0], TG_STR("limit_req"));
     struct tg_limit_rule rule = {.kind = rate ? TG_LIMIT_REQ : TG_LIMIT_IN_FLIGHT,
                                  .id = place(item),
-                                 .place = place_text(c, item)};
+                                 .place = place_text(c, item),
+                                 .text = text_of(c, item)};
 
     (void)d;
     if (!tg_conf_word(c, item, item->args[1], keys, &rule.key))
@@ -117,6 +135,7 @@ bool tg_set_limit_conn(struct tg_conf *c, const struct tg_conf_item *item, void 
     s->limit_conn = (struct tg_limit_rule){.kind = TG_LIMIT_CONN,
                                            .key = TG_LIMIT_BY_ADDRESS,
                                            .id = place(item),
-                                           .place = place_text(c, item)};
+                                           .place = place_text(c, item),
+                                           .text = text_of(c, item)};
     return take_most(c, item, 1, &s->limit_conn);
 }

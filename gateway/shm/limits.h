@@ -34,6 +34,7 @@ struct tg_limit_rule {
     bool dry_run;      /* counts and logs, but lets pass */
     uint64_t id;       /* of its place in the configuration, not 0: rules do not share entries */
     const char *place; /* that place, for metrics: "FILE:LINE", cut to TG_LIMIT_NAME - 1 bytes */
+    const char *text;  /* as it stands in the configuration, without dry_run */
 };
 
 struct tg_limits;

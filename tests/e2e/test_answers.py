@@ -1,7 +1,21 @@
 """The fields of answers: what the gateway writes into its own, and what it adds to relayed ones."""
 
-from client import ask, request
-from origin import again, read
+import email.utils
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+import audit
+from client import Client, ask, check_refusal, request
+from gateway import LOCATIONS
+from origin import again, answer, close, read
+from wire import Wire
+
+CONFIG = "/v1/p/training-job-configs/c"
+JSON = "Content-Type: application/json"
 
 
 def relayed(gateway, origin, head, body=b"", method="GET"):
@@ -19,3 +33,145 @@ def test_length_is_canonical(gateway, origin):
     assert behind.requests[0].get("Content-Length") == "3"
     assert relayed(gateway, origin, b"HTTP/1.1 200 OK\r\nContent-Length: 0070\r\n\r\n",
                    method="HEAD").get("Content-Length") == "70"
+
+
+def close_to_now(value):
+    """True when a Date is one, and of this minute."""
+    then = email.utils.parsedate_to_datetime(value)
+    assert value == email.utils.format_datetime(then, usegmt=True)
+    return abs(then.timestamp() - time.time()) < 60
+
+
+def test_date(gateway, origin):
+    """Every answer has one Date: the gateway's own, a relayed one without, and one that has it."""
+    old = "Sun, 06 Nov 1994 08:49:37 GMT"
+    behind = origin([read, answer(b"a"), read, answer(b"b", "200 OK", f"dAte: {old}"), again])
+    guard = gateway(behind, locations="location GET / { proxy_pass modelarts; }")
+    with Client(guard.port) as client:
+        client.send(request() * 2)
+        assert close_to_now(client.final().get("Date"))
+        assert client.final().get("Date") == old
+        client.send(request("DELETE", "/"))
+        assert close_to_now(client.final().get("Date"))
+        client.send(request("OPTIONS", "/", None, "Max-Forwards: 0"))
+        assert close_to_now(client.final().get("Date"))
+        client.send(b"nonsense\r\n\r\n")
+        assert close_to_now(client.final().get("Date"))
+
+
+STATUS = re.compile(r'trainguard; error=([a-z_]+); details="((?:[ !#-\[\]-~]|\\["\\])+)"')
+
+
+def proxy_status(answer_):
+    """Error type and details of the Proxy-Status of an answer, by the grammar of RFC 9209."""
+    match = STATUS.fullmatch(answer_.get("Proxy-Status"))
+    assert match, answer_.fields
+    return match[1], match[2]
+
+
+def test_proxy_status(gateway, origin):
+    """The gateway's own answers say so, with the record's word and an error type of RFC 9209; what
+    the service answers says nothing."""
+    behind = origin([read, answer(b"{}", "404 Not Found"), read, b"nonsense\r\n\r\n"],
+                    [read, close])
+    guard = gateway(behind, expect=["the upstream"],
+                    locations=LOCATIONS.replace("location /", "location GET /"))
+    rows = [
+        (request("PATCH", "/x"), 405, "http_request_denied", "method: "),
+        (b"GET /a\"b\\ HTTP/1.1\r\nHost: h\r\n\r\n", 400, "http_request_error", "bad_request: "),
+        (request("PUT", CONFIG, b"{", JSON), 400, "http_request_error", "not_json: "),
+        (request(), 502, "http_protocol_error", "upstream_nonsense: "),
+        (request(), 502, "connection_terminated", "upstream_closed: "),
+    ]
+    assert ask(guard.port, request()).get("Proxy-Status") is None
+    for data, status, error, details in rows:
+        told = ask(guard.port, data)
+        assert told.status == status
+        found = proxy_status(told)
+        assert found[0] == error and found[1].startswith(details), found
+
+
+def test_own_options(gateway, origin):
+    """An OPTIONS that ends at the gateway is told from one the service answers."""
+    guard = gateway(origin())
+    told = ask(guard.port, request("OPTIONS", "/", None, "Max-Forwards: 0"))
+    assert told.get("Proxy-Status") == "trainguard; error=proxy_internal_response"
+    assert ask(guard.port, request("OPTIONS", "/")).get("Proxy-Status") is None
+
+
+@pytest.mark.parametrize("rule, status", [
+    ("limit_req address rate=1/m", 429), ("limit_in_flight address 1", 429)])
+def test_which_limit(gateway, origin, rule, status):
+    """A 429 names the limit as it is configured, in the body, in Proxy-Status and in the record."""
+    go = threading.Event()
+    behind = origin([read, lambda *_: go.wait(20), answer(), again])
+    guard = gateway(behind, locations="location / { %s; proxy_pass modelarts; }" % rule)
+    with Client(guard.port) as client:
+        client.send(request())
+        behind.wait(lambda: behind.requests)
+        refused = ask(guard.port, request())
+        go.set()
+        assert client.final().status == 200
+    assert check_refusal(refused, status, "ModelArts.0114")["error_message"] == (
+        f"too many requests: {rule}")
+    assert proxy_status(refused) == ("http_request_denied", f"limited: too many requests: {rule}")
+    assert int(refused.get("Retry-After")) >= 1
+    record = audit.wait(guard.directory / "audit.jsonl", 2)[0]
+    assert (record["end"], record["end_detail"]) == ("limited", rule)
+
+
+def test_which_connection_limit(gateway, origin):
+    """The same of the limit on connections."""
+    guard = gateway(origin(), server="limit_conn 1;")
+    with Client(guard.port) as client:
+        client.send(request())
+        assert client.final().status == 200
+        assert proxy_status(ask(guard.port, request()))[1].endswith(": limit_conn 1")
+
+
+def test_wait_for_a_connection(gateway, origin):
+    """Who waited for one of max_connections is told so, in the body, the log and the record."""
+    words = "waited 300 ms for one of 1 connections"
+    go = threading.Event()
+    behind = origin([read, lambda *_: go.wait(20), answer(), again])
+    guard = gateway(behind, upstream="max_connections 1; connect_timeout 300ms;",
+                    expect=[f"could not be reached in time: {words}"])
+    with Client(guard.port) as client:
+        client.send(request())
+        behind.wait(lambda: behind.requests)
+        late = ask(guard.port, request())
+        go.set()
+        assert client.final().status == 200
+    assert words in check_refusal(late, 504, "ModelArts.4503")["error_message"]
+    guard.wait_log(words)
+    record = audit.wait(guard.directory / "audit.jsonl", 2)[0]
+    assert (record["end"], record["end_detail"]) == ("connect_timeout", words)
+
+
+@pytest.mark.parametrize("word, name, earlier, value", [
+    ("forwarded", "Forwarded", None, "for=unknown"),
+    ("forwarded", "Forwarded", "for=192.0.2.1", "for=192.0.2.1, for=unknown"),
+    ("x-forwarded-for", "X-Forwarded-For", None, "unknown")])
+def test_forwarded_from_a_unix_socket(gateway, origin, word, name, earlier, value):
+    """A client without an address is `unknown` (RFC 7239 section 6.2)."""
+    behind = origin()
+    guard = gateway(behind, server="listen unix:client.sock;",
+                    locations="location / { forwarded %s; proxy_pass modelarts; }" % word)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(guard.directory / "client.sock"))
+        wire = Wire(sock)
+        sock.sendall(request("GET", "/x", None, *([f"{name}: {earlier}"] if earlier else [])))
+        assert wire.response("GET").status == 200
+    assert behind.requests[0].get(name) == value
+
+
+@pytest.mark.parametrize("status, body, code", [
+    ("401 Unauthorized", b'{"error_msg":"x","error_code":"APIG.0301"}', "APIG.0301"),
+    ("400 Bad Request", b'{"is_success":false,"error_code":"ModelArts.0104"}', "ModelArts.0104"),
+    ("200 OK", b'{"is_success":true}', None)])
+def test_error_code_of_the_api_gateway(gateway, origin, status, body, code):
+    """An error_code is recorded also where no is_success stands beside it."""
+    guard = gateway(origin([read, answer(body, status, JSON), again]))
+    assert ask(guard.port, request()).body == body
+    record = audit.wait(guard.directory / "audit.jsonl", 1)[0]
+    assert record.get("upstream.error_code") == code
