@@ -83,6 +83,21 @@ static bool of_upstream(enum tg_error e)
     return e >= TG_E_UPSTREAM_RESOLVE && e <= TG_E_READ_TIMEOUT;
 }
 
+static void outcomes(const struct tg_stats_counts *c, struct tg_buf *out)
+{
+    static const char *const words[TG_STATS_OUTCOMES] = {[TG_STATS_SUCCESS] = "success",
+                                                         [TG_STATS_FAILURE] = "failure",
+                                                         [TG_STATS_UNKNOWN] = "unknown"};
+
+    tg_prometheus_family(
+        out, "upstream_outcomes_total", "counter",
+        "Answers of the upstream by what they say: status and is_success. Unknown: a "
+        "coded body on a route with filters.");
+    for (unsigned i = 0; i < TG_STATS_OUTCOMES; i++)
+        tg_buf_printf(out, "trainguard_upstream_outcomes_total{outcome=\"%s\"} %lu\n", words[i],
+                      c->outcomes[i]);
+}
+
 static void ends(const struct tg_stats_counts *c, struct tg_buf *out)
 {
     tg_prometheus_family(out, "http_request_ends_total", "counter", "Requests by why they ended.");
@@ -237,6 +252,7 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
     process(s, sum, out);
     requests(s, &sum->counts, out);
     ends(&sum->counts, out);
+    outcomes(&sum->counts, out);
     tg_prometheus_family(out, "filters_duration_seconds", "histogram", "Time spent in filters.");
     histogram(out, "filters_duration_seconds", TG_STR(""), &sum->counts.filters);
     tg_prometheus_family(out, "upstream_response_duration_seconds", "histogram",

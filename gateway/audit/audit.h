@@ -22,6 +22,7 @@ struct tg_audit_record {
     struct tg_str upstream_address;
     struct tg_str upstream_error_code; /* `error_code` of the answer's body */
     bool upstream_failed;              /* is_success: false was seen */
+    bool outcome_unknown;              /* the answer's body could not be looked into */
     uint64_t bytes_in;                 /* request body, decoded */
     uint64_t bytes_out;                /* response body */
     uint64_t duration_us;              /* whole exchange */

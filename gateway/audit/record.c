@@ -462,6 +462,8 @@ static void add_upstream(struct tg_buf *out, const struct tg_audit_record *a)
     add_text(out, TG_STR(",\"upstream.address\":"), a->upstream_address);
     if (a->upstream_failed)
         tg_buf_add(out, TG_STR(",\"upstream.failed\":true"));
+    if (a->outcome_unknown)
+        tg_buf_add(out, TG_STR(",\"upstream.outcome\":\"unknown\""));
     if (is_code(a->upstream_error_code))
         add_text(out, TG_STR(",\"upstream.error_code\":"), a->upstream_error_code);
     else

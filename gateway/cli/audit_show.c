@@ -199,6 +199,7 @@ static void add_text(struct show *s, const struct tg_doc *doc)
     add_member(s, doc, " end=", TG_STR("end"));
     add_member(s, doc, " detail=", TG_STR("end_detail"));
     add_member(s, doc, " upstream=", TG_STR("upstream.status_code"));
+    add_member(s, doc, " outcome=", TG_STR("upstream.outcome"));
     add_member(s, doc, " code=", TG_STR("upstream.error_code"));
     add_member(s, doc, " us=", TG_STR("duration_us"));
     add_member(s, doc, " id=", TG_STR("request_id"));

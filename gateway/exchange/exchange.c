@@ -213,6 +213,7 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
         .upstream_address = x->upstream_address,
         .upstream_error_code = tg_str_of(x->outcome.error_code),
         .upstream_failed = x->outcome.failed,
+        .outcome_unknown = x->outcome_unknown,
         .bytes_in = x->body_bytes,
         .bytes_out = x->bytes_out,
         .duration_us = tg_loop_now(x->all->loop) - x->started,

@@ -1,6 +1,7 @@
 /* The request on its way to the upstream: connection, head, body, and when to try again. */
 #include "base/check.h"
 #include "exchange/internal.h"
+#include "http/authorization.h"
 #include "http/fields.h"
 
 #include <event2/buffer.h>
@@ -16,6 +17,29 @@ static bool is_set_by_filter(const struct tg_request *r, struct tg_str name)
         if (tg_str_ieq(s->field.name, name))
             return true;
     return false;
+}
+
+/* True when the client's signature covers a field, or covers nobody knows what. */
+static bool is_signed(const struct tg_request *r, struct tg_str name)
+{
+    struct tg_authorization authorization;
+    struct tg_str signed_name;
+
+    if (r->credentials != TG_CRED_SIGNED)
+        return false;
+    if (tg_authorization_parse(tg_request_field(r, TG_STR("Authorization")), &authorization) !=
+        NULL)
+        return true;
+    while (tg_authorization_next(&authorization.signed_fields, &signed_name))
+        if (tg_str_ieq(signed_name, name))
+            return true;
+    return false;
+}
+
+/* The outcome of what is judged stands in the answer's body: it has to come uncoded. */
+static bool asks_for_identity(const struct tg_exchange *x)
+{
+    return !x->streamed && !is_signed(&x->request, TG_STR("Accept-Encoding"));
 }
 
 /* Fields the gateway writes itself, or that end here. */
@@ -34,8 +58,9 @@ static bool is_ours(const struct tg_exchange *x, struct tg_str name)
     case 14:
         return tg_str_ieq(name, TG_STR("Content-Length"));
     case 15:
-        return x->location->forwarded == TG_FORWARDED_XFF &&
-               tg_str_ieq(name, TG_STR("X-Forwarded-For"));
+        return (x->location->forwarded == TG_FORWARDED_XFF &&
+                tg_str_ieq(name, TG_STR("X-Forwarded-For"))) ||
+               (tg_str_ieq(name, TG_STR("Accept-Encoding")) && asks_for_identity(x));
     default:
         return false;
     }
@@ -143,6 +168,8 @@ static struct iovec build_head(const struct tg_exchange *x)
     tg_buf_puts(b, " HTTP/1.1\r\n");
     add_host(x, b);
     add_client_fields(x, b);
+    if (asks_for_identity(x))
+        tg_buf_puts(b, "Accept-Encoding: identity\r\n");
     tg_fields_add(b, TG_STR("X-Request-Id"), r->request_id);
     add_forwarded(x, b);
     add_framing(x, b);

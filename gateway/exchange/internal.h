@@ -93,6 +93,7 @@ struct tg_exchange {
     size_t scanned;                /* bytes of an answer's incomplete head that were looked at */
     bool peer_keep;                /* the upstream's connection can be used again */
     bool watch_outcome;            /* the body is JSON text */
+    bool outcome_unknown;          /* the body of what was judged is coded: not looked into */
     bool response_seen;            /* bytes of an answer came from the upstream */
     bool response_started;         /* bytes of an answer went, or are bound, to the client */
     bool await_record;             /* none of them goes before a record of it is on disk (strict) */

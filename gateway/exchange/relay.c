@@ -20,7 +20,7 @@ static bool is_json(struct tg_str type)
 struct head_facts {
     bool has_request_id;
     bool has_date;
-    bool encoded; /* Content-Encoding: the body is not text to look into */
+    bool coded; /* Content-Encoding: the body is not text to look into */
     bool json;
 };
 
@@ -39,7 +39,7 @@ static void add_fields(const struct tg_response_head *in, struct tg_buf *b,
         else if (f->name.n == 12 && tg_str_ieq(f->name, TG_STR("Content-Type")))
             facts->json = is_json(f->value);
         else if (f->name.n == 16 && tg_str_ieq(f->name, TG_STR("Content-Encoding")))
-            facts->encoded = true;
+            facts->coded = facts->coded || !tg_str_ieq(f->value, TG_STR("identity"));
         if (f->name.n == 14 && tg_str_ieq(f->name, TG_STR("Content-Length")))
             tg_buf_printf(b, "Content-Length: %" PRIu64 "\r\n", in->length);
         else
@@ -86,7 +86,8 @@ static struct tg_str build_head(struct tg_exchange *x, const struct tg_response_
     else if (x->minor == 0)
         tg_buf_puts(b, "Connection: keep-alive\r\n");
     tg_buf_puts(b, "\r\n");
-    x->watch_outcome = facts.json && !facts.encoded;
+    x->watch_outcome = facts.json && !facts.coded;
+    x->outcome_unknown = facts.coded && !x->streamed && in->framing != TG_FRAMING_NONE;
     return tg_buf_str(b);
 }
 

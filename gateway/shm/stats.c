@@ -145,6 +145,15 @@ static void observe(struct tg_stats_histogram *h, uint64_t us)
     h->sum_us += us;
 }
 
+/* A refusal is one whether its body can be read or not; a success is one that was seen whole. */
+static unsigned outcome_of(const struct tg_audit_record *record)
+{
+    if (record->upstream_failed || record->upstream_status >= 400)
+        return TG_STATS_FAILURE;
+    return record->outcome_unknown || record->end != TG_E_DONE ? TG_STATS_UNKNOWN
+                                                               : TG_STATS_SUCCESS;
+}
+
 void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
                        const struct tg_audit_record *record)
 {
@@ -157,6 +166,8 @@ void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
         class = 0;
     slot->counts.requests[route][tg_audit_decision(record) - 1][class]++;
     slot->counts.ends[record->end]++;
+    if (record->upstream_status > 0)
+        slot->counts.outcomes[outcome_of(record)]++;
     slot->counts.bytes_in += record->bytes_in;
     slot->counts.bytes_out += record->bytes_out;
     observe(&slot->counts.duration[route], record->duration_us);

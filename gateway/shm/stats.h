@@ -25,6 +25,9 @@ enum {
 /* Kinds of limits, as counted. */
 enum tg_stats_limit { TG_LIMIT_REQ = 1, TG_LIMIT_CONN, TG_LIMIT_IN_FLIGHT, TG_LIMIT_KINDS };
 
+/* What an answer of the upstream said, its body included (contract section 5). */
+enum { TG_STATS_SUCCESS, TG_STATS_FAILURE, TG_STATS_UNKNOWN, TG_STATS_OUTCOMES };
+
 /* A histogram: not cumulative, the sum in microseconds. */
 struct tg_stats_histogram {
     uint64_t bucket[TG_STATS_BUCKETS];
@@ -38,6 +41,7 @@ struct tg_stats_counts {
     struct tg_stats_histogram duration[TG_STATS_ROUTES];
     struct tg_stats_histogram filters;
     struct tg_stats_histogram upstream;
+    uint64_t outcomes[TG_STATS_OUTCOMES]; /* of the upstream's answers */
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t accepted;                   /* connections */

@@ -1,6 +1,7 @@
 """The fields of answers: what the gateway writes into its own, and what it adds to relayed ones."""
 
 import email.utils
+import gzip
 import re
 import socket
 import threading
@@ -12,6 +13,7 @@ import audit
 from client import Client, ask, check_refusal, request
 from gateway import LOCATIONS
 from origin import again, answer, close, read
+from test_seed import REPAIRED
 from wire import Wire
 
 CONFIG = "/v1/p/training-job-configs/c"
@@ -175,3 +177,56 @@ def test_error_code_of_the_api_gateway(gateway, origin, status, body, code):
     assert ask(guard.port, request()).body == body
     record = audit.wait(guard.directory / "audit.jsonl", 1)[0]
     assert record.get("upstream.error_code") == code
+
+
+FAILED = b'{"is_success":false,"error_code":"ModelArts.0104"}'
+ACCEPT = "Accept-Encoding: gzip"
+
+
+def signed(*names):
+    """An Authorization that signs those fields (nobody checks it here)."""
+    return ("Authorization: SDK-HMAC-SHA256 Access=AK, SignedHeaders=%s, Signature=%s"
+            % (";".join(names), "0" * 64))
+
+
+@pytest.mark.parametrize("fields, asked", [
+    ([], "identity"),
+    ([ACCEPT], "identity"),
+    ([ACCEPT, "accept-encoding: br"], "identity"),
+    (["X-Sdk-Date: x", signed("host", "x-sdk-date"), ACCEPT], "identity"),
+    (["X-Sdk-Date: x", signed("accept-encoding", "x-sdk-date"), ACCEPT], "gzip")])
+def test_guarded_routes_ask_for_identity(gateway, origin, fields, asked):
+    """Where the answer is looked into it has to come uncoded, unless the field is signed; where
+    bodies only pass through, the client's word goes on."""
+    behind = origin()
+    guard = gateway(behind, locations=LOCATIONS, upstream="accept_host gateway.test;")
+    assert ask(guard.port, request("PUT", CONFIG, REPAIRED, JSON, *fields)).status == 200
+    assert behind.requests[0].get("Accept-Encoding") == asked
+    ask(guard.port, request("GET", "/x", None, ACCEPT))
+    assert behind.requests[1].get("Accept-Encoding") == "gzip"
+
+
+@pytest.mark.parametrize("target, method, coding, status, outcome, counted", [
+    (CONFIG, "PUT", "gzip", "200 OK", "unknown", "unknown"),
+    (CONFIG, "PUT", "identity, gzip", "200 OK", "unknown", "unknown"),
+    (CONFIG, "PUT", "gzip", "400 Bad Request", "unknown", "failure"),
+    (CONFIG, "PUT", "identity", "200 OK", None, "failure"),
+    ("/x", "POST", "gzip", "200 OK", None, "success")])
+def test_coded_answers_are_no_success(gateway, origin, target, method, coding, status, outcome,
+                                      counted):
+    """An answer that comes coded all the same goes on untouched; its outcome is recorded and counted
+    as unknown, never as success."""
+    body = gzip.compress(FAILED) if "gzip" in coding else FAILED
+    behind = origin([read, answer(body, status, JSON, f"Content-Encoding: {coding}"), again])
+    guard = gateway(behind, locations=LOCATIONS, main="admin {\n listen unix:admin.sock;\n}")
+    told = ask(guard.port, request(method, target, REPAIRED, JSON))
+    assert (told.body, told.get("Content-Encoding")) == (body, coding)
+    record = audit.wait(guard.directory / "audit.jsonl", 1)[0]
+    assert record.get("upstream.outcome") == outcome
+    assert record.get("upstream.failed") == (True if coding == "identity" else None)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(guard.directory / "admin.sock"))
+        sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n")
+        text = Wire(sock).response("GET").body.decode()
+    for word in ("success", "failure", "unknown"):
+        assert f'upstream_outcomes_total{{outcome="{word}"}} {int(word == counted)}\n' in text

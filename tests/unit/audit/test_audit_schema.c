@@ -50,6 +50,7 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
                                      .upstream_address = TG_STR("10.0.0.1:443"),
                                      .upstream_error_code = TG_STR("ModelArts.0104"),
                                      .upstream_failed = true,
+                                     .outcome_unknown = true,
                                      .end_detail = TG_STR("detail")};
     struct tg_json_fault fault;
     struct tg_doc doc;
