@@ -23,7 +23,7 @@
 
 enum { EXIT_USAGE = 2 };
 
-static const struct {
+static const struct command {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *help;
@@ -73,10 +73,9 @@ static void usage(void)
 
 static int print_and_end(struct tg_buf *text)
 {
-    bool ok = fwrite(text->p, 1, text->n, stdout) == text->n && fflush(stdout) == 0;
-
+    (void)!fwrite(text->p, 1, text->n, stdout);
     tg_buf_end(text);
-    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+    return EXIT_SUCCESS;
 }
 
 static int print_reference(void)
@@ -181,13 +180,39 @@ static int unknown_command(const char *word)
     return misused();
 }
 
-int main(int argc, char **argv)
+/* NULL: none of that name. */
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+/* `trainguard help`, `trainguard help COMMAND`. */
+static int help(char **words)
+{
+    static char option[] = "--help";
+    const struct command *command;
+
+    if (words[0] == NULL) {
+        usage();
+        return EXIT_SUCCESS;
+    }
+    command = find_command(words[0]);
+    if (command == NULL)
+        return unknown_command(words[0]);
+    return command->run(2, (char *[]){words[0], option, NULL});
+}
+
+static int start(int argc, char **argv)
 {
     static const struct option names[] = {{"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'v'},
                                           {"reference", no_argument, NULL, 'R'},
                                           {0}};
     struct options o = {.file = TG_DEFAULT_CONF, .argv = argv};
+    const struct command *command;
     int c;
 
     if (!tg_inherited_descriptors()) {
@@ -195,9 +220,11 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     tg_filter_register(tg_builtin_filters);
-    for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(*commands); i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return tg_command_end(commands[i].run(argc - 1, argv + 1));
+    if (argc > 1 && strcmp(argv[1], "help") == 0)
+        return help(argv + 2);
+    command = find_command(argc > 1 ? argv[1] : "");
+    if (command != NULL)
+        return command->run(argc - 1, argv + 1);
     while ((c = getopt_long(argc, argv, "+c:p:s:tTvVh", names, NULL)) != -1) {
         switch (c) {
         case 'c':
@@ -217,12 +244,12 @@ int main(int argc, char **argv)
             break;
         case 'v':
         case 'V':
-            return tg_command_end(print_version(c == 'V'));
+            return print_version(c == 'V');
         case 'R':
-            return tg_command_end(print_reference());
+            return print_reference();
         case 'h':
             usage();
-            return tg_command_end(EXIT_SUCCESS);
+            return EXIT_SUCCESS;
         default:
             return misused();
         }
@@ -230,4 +257,9 @@ int main(int argc, char **argv)
     if (optind < argc)
         return unknown_command(argv[optind]);
     return run(&o);
+}
+
+int main(int argc, char **argv)
+{
+    return tg_command_end(start(argc, argv));
 }

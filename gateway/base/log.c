@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,17 +77,6 @@ bool tg_log_wants(enum tg_log_level level)
     return level <= sink.level;
 }
 
-/* Control characters become '?': a value from outside cannot start a line of its own. */
-static void flatten(char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        if (c < 0x20 || c == 0x7f)
-            text[i] = '?';
-    }
-}
-
 void tg_log(enum tg_log_level level, const char *unit, const char *format, ...)
 {
     char line[4096];
@@ -109,7 +99,7 @@ void tg_log(enum tg_log_level level, const char *unit, const char *format, ...)
     va_end(args);
     if (more > 0)
         n = n + (size_t)more < sizeof(line) - 1 ? n + (size_t)more : sizeof(line) - 2;
-    flatten(line, n);
+    tg_utf8_flatten(line, n); /* a value from outside cannot start a line of its own */
     line[n++] = '\n';
     (void)!write(sink.fd, line, n);
     errno = saved;

@@ -101,3 +101,26 @@ size_t tg_utf8_length(struct tg_str s)
         count -= ((unsigned char)s.p[i] & 0xc0) == 0x80;
     return count;
 }
+
+bool tg_utf8_is_hazard(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069) || code == 0x2028 || code == 0x2029 ||
+           code == 0x200e || code == 0x200f || code == 0x061c || code == 0xfeff;
+}
+
+void tg_utf8_flatten(char *text, size_t n)
+{
+    struct tg_str rest = {text, n};
+
+    while (rest.n > 0) {
+        uint32_t code = 0;
+        size_t length = tg_utf8_decode(rest, &code);
+        bool bad = length == 0 || tg_utf8_is_hazard(code);
+
+        length = length == 0 ? 1 : length;
+        if (bad)
+            memset(text + (n - rest.n), '?', length);
+        rest = tg_str_skip(rest, length);
+    }
+}

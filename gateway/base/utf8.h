@@ -20,6 +20,16 @@ size_t tg_utf8_encode(uint32_t code, char out[4]);
  */
 uint32_t tg_utf8_fold(uint32_t code);
 
+/*
+ * True for what a terminal acts on instead of showing it: controls move the cursor and end lines,
+ * overrides show another order than the one that is there (Unicode Standard Annex 9, section 2).
+ */
+bool tg_utf8_is_hazard(uint32_t code);
+
+/* Makes one line of a text that may hold bytes from outside: each byte of a hazard, and each that
+ * is not UTF-8, becomes '?'. */
+void tg_utf8_flatten(char *text, size_t n);
+
 /* The number of code points in valid UTF-8 text (continuation bytes are not counted). */
 size_t tg_utf8_length(struct tg_str s);
 

@@ -2,6 +2,7 @@
 #include "cli/eval.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/eval_output.h"
 #include "cli/inputs.h"
@@ -76,12 +77,10 @@ struct tg_evaluator *tg_eval_start(const struct tg_eval_options *o, bool only_ch
     return e;
 }
 
-bool tg_eval_flush(struct tg_buf *out)
+void tg_eval_flush(struct tg_buf *out)
 {
-    bool ok = fwrite(out->p, 1, out->n, stdout) == out->n && fflush(stdout) == 0;
-
+    (void)!fwrite(out->p, 1, out->n, stdout); /* main() looks whether it went well */
     out->n = 0;
-    return ok;
 }
 
 /* --- the run --- */
@@ -92,7 +91,6 @@ struct eval {
     const struct tg_eval_format *format;
     struct tg_evaluator *evaluator;
     struct tg_eval_run run;
-    bool written; /* so far */
 };
 
 #define EVAL_MAGIC 0x4556414cU
@@ -120,30 +118,32 @@ static void tell_error(const char *file, struct tg_str why)
 
 /* Writes what there is but for its last byte: by it base/json_writer.h sees whether a comma is due.
  */
-static bool flush_most(struct tg_buf *out)
+static void flush_most(struct tg_buf *out)
 {
     char last = out->p[--out->n];
-    bool ok = tg_eval_flush(out);
 
+    tg_eval_flush(out);
     tg_buf_putc(out, last);
-    return ok;
 }
 
 static void on_input(void *context, const struct tg_input *input)
 {
     struct eval *eval = context;
     const struct tg_evaluation *v;
+    uint64_t started = tg_clock_mono_now();
 
     CHECK_MAGIC(eval, EVAL_MAGIC);
     v = input->error != NULL ? tg_eval_unread(eval->evaluator, input->file, input->error)
                              : tg_eval_body(eval->evaluator, input->file, input->body);
     CHECK(v->file == input->file);
+    eval->run.took_us = tg_clock_mono_now() - started;
+    eval->run.total_us += eval->run.took_us;
     count(&eval->run, v);
     eval->format->each(&eval->run, v);
     if (v->result == TG_EVAL_ERROR && v->why.n > 0)
         tell_error(v->file, v->why);
     if (eval->run.out.n >= FLUSH_AT)
-        eval->written = flush_most(&eval->run.out) && eval->written;
+        flush_most(&eval->run.out);
 }
 
 static int status_of(const struct eval *eval)
@@ -152,7 +152,7 @@ static int status_of(const struct eval *eval)
 
     CHECK(n[TG_EVAL_PASS] + n[TG_EVAL_WARN] + n[TG_EVAL_DENY] + n[TG_EVAL_ERROR] ==
           eval->run.bodies);
-    if (n[TG_EVAL_ERROR] > 0 || !eval->written)
+    if (n[TG_EVAL_ERROR] > 0)
         return TG_EXIT_CANNOT;
     if (n[TG_EVAL_DENY] > 0)
         return EXIT_FAILURE;
@@ -172,12 +172,11 @@ static int evaluate(struct eval *eval, char **bodies, int n)
     tg_inputs_each(bodies, n, on_input, eval);
     if (eval->format->end != NULL)
         eval->format->end(run);
-    eval->written = tg_eval_flush(&run->out) && eval->written;
-    if (!eval->written)
-        fputs("trainguard: standard output cannot be written\n", stderr);
+    tg_eval_flush(&run->out);
     tg_evaluator_end(eval->evaluator);
     tg_buf_end(&run->out);
     tg_buf_end(&run->held);
+    tg_buf_end(&run->rules);
     return status_of(eval);
 }
 
@@ -229,7 +228,7 @@ static bool take_options(struct eval *eval, int argc, char **argv, bool *help)
 
 int tg_eval_main(int argc, char **argv)
 {
-    struct eval eval = {.magic = EVAL_MAGIC, .format = &tg_eval_text, .written = true};
+    struct eval eval = {.magic = EVAL_MAGIC, .format = &tg_eval_text};
     bool help = false;
 
     if (!take_options(&eval, argc, argv, &help))

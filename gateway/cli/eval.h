@@ -34,7 +34,8 @@ bool tg_eval_take_option(struct tg_eval_options *o, int option, const char *valu
 /* Makes the evaluator; prints what is wrong and returns NULL when it cannot. */
 struct tg_evaluator *tg_eval_start(const struct tg_eval_options *o, bool only_changes);
 
-/* Writes a buffer to standard output and empties it; false when that failed. */
-bool tg_eval_flush(struct tg_buf *out);
+/* Writes a buffer to standard output and empties it. Whether that went well is looked at when the
+ * command has ended. */
+void tg_eval_flush(struct tg_buf *out);
 
 #endif

@@ -2,9 +2,10 @@
 #include "base/chars.h"
 #include "base/check.h"
 #include "base/json_writer.h"
-#include "base/utf8.h"
 #include "cli/eval_output.h"
+#include "cli/excerpt.h"
 #include "cli/topics.h"
+#include "cli/xml.h"
 
 /* --- what the formats share --- */
 
@@ -210,17 +211,20 @@ static void json_end(struct tg_eval_run *run)
 
 const struct tg_eval_format tg_eval_json = {"json", json_begin, json_each, json_end};
 
-/* --- github: workflow commands; what ends a part of one is escaped --- */
+/* --- github: workflow commands; what ends a part of one is escaped, and what the terminal of a log
+ * would act on is replaced --- */
 
 static void github_escape(struct tg_buf *out, struct tg_str s, const char *also)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
+    while (s.n > 0) {
+        char c = s.p[0];
 
-        if (c == '%' || c == '\r' || c == '\n' || (c != '\0' && strchr(also, c) != NULL))
+        if (c == '%' || c == '\r' || c == '\n' || (c != '\0' && strchr(also, c) != NULL)) {
             tg_buf_printf(out, "%%%02X", (unsigned)(unsigned char)c);
-        else
-            tg_buf_putc(out, c);
+            s = tg_str_skip(s, 1);
+        } else {
+            s = tg_str_skip(s, tg_excerpt_character(out, s));
+        }
     }
 }
 
@@ -247,13 +251,13 @@ static void github_each(struct tg_eval_run *run, const struct tg_evaluation *v)
     for (const struct tg_finding *f = v->request.report.first; f != NULL; f = f->next) {
         text.n = 0;
         tg_eval_sentence(&text, f);
-        github_line(&run->out, f->severity == TG_VIOLATION ? "error" : "warning", v, v->places[n++],
-                    f->rule, tg_buf_str(&text));
+        github_line(&run->out, f->severity == TG_VIOLATION ? "error" : "warning", v,
+                    v->regions[n++], f->rule, tg_buf_str(&text));
     }
     for (const struct tg_change *c = v->changes; c != NULL; c = c->next) {
         text.n = 0;
         tg_eval_change_sentence(&text, c);
-        github_line(&run->out, "notice", v, v->places[n++], c->why, tg_buf_str(&text));
+        github_line(&run->out, "notice", v, v->regions[n++], c->why, tg_buf_str(&text));
     }
     if (v->why.n > 0)
         github_line(&run->out, "error", v, (struct tg_place){0, 0}, tg_eval_word(v->result),
@@ -321,6 +325,23 @@ static void sarif_result(struct tg_eval_run *run, const struct tg_evaluation *v,
     tg_json_end(out, '}');
 }
 
+/* Each rule of a policy that a finding names is described once. */
+static void sarif_policy_rule(struct tg_buf *rules, struct tg_str id)
+{
+    struct tg_buf rule = {0};
+
+    tg_json_begin(&rule, '{');
+    tg_json_member(&rule, "id", id);
+    sarif_text(&rule, "shortDescription", TG_STR("a rule of a policy of the organisation"));
+    tg_json_end(&rule, '}');
+    if (rules->n == 0 || memmem(rules->p, rules->n, rule.p, rule.n) == NULL) {
+        if (rules->n > 0)
+            tg_json_line(rules);
+        tg_buf_add(rules, tg_buf_str(&rule));
+    }
+    tg_buf_end(&rule);
+}
+
 static void sarif_finding(struct tg_eval_run *run, const struct tg_evaluation *v,
                           const struct tg_finding *f, struct tg_place place)
 {
@@ -333,6 +354,8 @@ static void sarif_finding(struct tg_eval_run *run, const struct tg_evaluation *v
     tg_buf_puts(&rule, f->rule);
     sarif_result(run, v, f->severity == TG_VIOLATION ? "error" : "warning", place,
                  tg_buf_str(&rule), tg_buf_str(&text));
+    if (f->policy.n > 0)
+        sarif_policy_rule(&run->rules, tg_buf_str(&rule));
     tg_buf_end(&rule);
     tg_buf_end(&text);
 }
@@ -371,11 +394,11 @@ static void sarif_each(struct tg_eval_run *run, const struct tg_evaluation *v)
 
     CHECK(v->places != NULL || (v->request.report.first == NULL && v->changes == NULL));
     for (const struct tg_finding *f = v->request.report.first; f != NULL; f = f->next)
-        sarif_finding(run, v, f, v->places[n++]);
+        sarif_finding(run, v, f, v->regions[n++]);
     for (const struct tg_change *c = v->changes; c != NULL; c = c->next) {
         text.n = 0;
         tg_eval_change_sentence(&text, c);
-        sarif_result(run, v, "note", v->places[n++], tg_str_of(c->why), tg_buf_str(&text));
+        sarif_result(run, v, "note", v->regions[n++], tg_str_of(c->why), tg_buf_str(&text));
     }
     tg_buf_end(&text);
     if (v->why.n > 0 && v->result == TG_EVAL_ERROR)
@@ -410,8 +433,10 @@ static void sarif_invocation(struct tg_eval_run *run)
     tg_json_end(out, ']');
 }
 
-static void sarif_tool(struct tg_buf *out)
+static void sarif_tool(struct tg_eval_run *run)
 {
+    struct tg_buf *out = &run->out;
+
     tg_json_member_begin(out, "tool", '{');
     tg_json_member_begin(out, "driver", '{');
     tg_json_member(out, "name", TG_STR("trainguard"));
@@ -423,6 +448,9 @@ static void sarif_tool(struct tg_buf *out)
         if (topic.kind != TG_TOPIC_END)
             sarif_rule(out, &topic);
     }
+    if (run->rules.n > 0)
+        tg_json_line(out);
+    tg_buf_add(out, tg_buf_str(&run->rules));
     tg_buf_putc(out, '\n');
     tg_json_end(out, ']');
     tg_json_end(out, '}');
@@ -436,7 +464,7 @@ static void sarif_end(struct tg_eval_run *run)
     tg_buf_putc(out, '\n');
     tg_json_end(out, ']');
     sarif_invocation(run);
-    sarif_tool(out);
+    sarif_tool(run);
     tg_json_end(out, '}');
     tg_json_end(out, ']');
     tg_json_end(out, '}');
@@ -446,24 +474,6 @@ static void sarif_end(struct tg_eval_run *run)
 const struct tg_eval_format tg_eval_sarif = {"sarif", sarif_begin, sarif_each, sarif_end};
 
 /* --- junit --- */
-
-/* Text and attribute values. XML 1.0 section 2.2 has no way to write most controls. */
-static void xml(struct tg_buf *out, struct tg_str s)
-{
-    while (s.n > 0) {
-        uint32_t code = 0xfffd;
-        size_t n = tg_utf8_decode(s, &code);
-
-        if (n == 0 || (code < 0x20 && code != '\t' && code != '\n') || code == 0xfffe ||
-            code == 0xffff)
-            code = 0xfffd;
-        if (code < 0x20 || code == '"' || code == '<' || code == '>' || code == '&')
-            tg_buf_printf(out, "&#%u;", (unsigned)code);
-        else
-            out->n += tg_utf8_encode(code, tg_buf_room(out, 4));
-        s = tg_str_skip(s, n > 0 ? n : 1);
-    }
-}
 
 /* <TAG message="..." type="...">all findings as text</TAG> */
 static void junit_trouble(struct tg_buf *out, const char *tag, const char *type,
@@ -476,12 +486,12 @@ static void junit_trouble(struct tg_buf *out, const char *tag, const char *type,
     tg_buf_printf(out, "<%s type=\"%s\" message=\"", tag, type);
     if (first != NULL)
         tg_eval_sentence(&text, first);
-    xml(out, first != NULL ? tg_buf_str(&text) : v->why);
+    tg_xml_add(out, first != NULL ? tg_buf_str(&text) : v->why);
     tg_buf_puts(out, "\">");
     text.n = 0;
     tg_eval_text_findings(&text, false, v);
     tg_buf_add(&text, v->why);
-    xml(out, tg_buf_str(&text));
+    tg_xml_add(out, tg_buf_str(&text));
     tg_buf_printf(out, "</%s>", tag);
     tg_buf_end(&text);
 }
@@ -493,7 +503,7 @@ static void junit_warnings(struct tg_buf *out, const struct tg_evaluation *v)
     CHECK(v->result == TG_EVAL_WARN);
     tg_eval_text_findings(&text, false, v);
     tg_buf_puts(out, "<system-out>");
-    xml(out, tg_buf_str(&text));
+    tg_xml_add(out, tg_buf_str(&text));
     tg_buf_puts(out, "</system-out>");
     tg_buf_end(&text);
 }
@@ -504,8 +514,10 @@ static void junit_each(struct tg_eval_run *run, const struct tg_evaluation *v)
     struct tg_buf *held = &run->held;
 
     tg_buf_puts(held, "  <testcase classname=\"trainguard.eval\" name=\"");
-    xml(held, tg_str_of(v->file));
-    tg_buf_puts(held, "\">");
+    tg_xml_add(held, tg_str_of(v->file));
+    tg_buf_putc(held, '"');
+    tg_xml_add_time(held, run->took_us);
+    tg_buf_putc(held, '>');
     if (v->result == TG_EVAL_ERROR)
         junit_trouble(held, "error", "not evaluated", v);
     else if (fails(run, v))
@@ -525,8 +537,10 @@ static void junit_end(struct tg_eval_run *run)
     tg_buf_puts(&run->out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     tg_buf_printf(&run->out,
                   "<testsuites>\n <testsuite name=\"trainguard eval\" tests=\"%u\" failures=\"%u\" "
-                  "errors=\"%u\">\n",
+                  "errors=\"%u\"",
                   run->bodies, failures, run->count[TG_EVAL_ERROR]);
+    tg_xml_add_time(&run->out, run->total_us);
+    tg_buf_puts(&run->out, ">\n");
     tg_buf_add(&run->out, tg_buf_str(&run->held));
     tg_buf_puts(&run->out, " </testsuite>\n</testsuites>\n");
 }

@@ -10,11 +10,14 @@
 
 /* One run over many bodies. */
 struct tg_eval_run {
-    struct tg_buf out;  /* to be written */
-    struct tg_buf held; /* what a format keeps back until the end */
+    struct tg_buf out;   /* to be written */
+    struct tg_buf held;  /* what a format keeps back until the end */
+    struct tg_buf rules; /* of policies, that findings named: JSON text (SARIF) */
     bool colour;
     bool fail_on_warn;
     unsigned count[TG_EVAL_ERROR + 1]; /* bodies, by enum tg_eval_result */
+    uint64_t took_us;                  /* the evaluation of the last body */
+    uint64_t total_us;                 /* of all */
     unsigned bodies;
     unsigned violations;
     unsigned warnings;

@@ -328,17 +328,36 @@ static const struct tg_evaluation *denied(struct tg_evaluator *e)
     return v;
 }
 
-/* The places of all findings and changes in one pass over the body. */
-static const struct tg_place *find_places(struct tg_evaluator *e)
+/* Where a finding is shown that has no place of its own: at the innermost value on its way that is
+ * there. */
+static uint32_t nearest_offset(const struct tg_doc *d, const struct tg_finding *f)
 {
-    const struct tg_evaluation *v = &e->result;
+    struct tg_str pointer = f->pointer;
+    uint32_t offset = f->offset;
+
+    while (d != NULL && offset == TG_NONE && pointer.n > 0) {
+        const char *slash = memrchr(pointer.p, '/', pointer.n);
+        uint32_t node;
+
+        CHECK(slash != NULL);
+        pointer.n = (size_t)(slash - pointer.p);
+        node = tg_doc_find(d, pointer);
+        offset = node != TG_NONE ? d->node[node].offset : TG_NONE;
+    }
+    return offset;
+}
+
+/* The places of all findings and changes, each kind in one pass over the body. */
+static void find_places(struct tg_evaluator *e)
+{
+    struct tg_evaluation *v = &e->result;
     unsigned most = 2 * TG_MAX_FINDINGS; /* violations and warnings */
     unsigned n = 0;
     uint32_t *offsets;
     struct tg_place *places;
 
     if (v->request.report.first == NULL && v->changes == NULL)
-        return NULL;
+        return;
     most += v->request.doc != NULL ? v->request.doc->nchanges : 0;
     offsets = tg_arena_alloc(&e->arena, most * sizeof(*offsets));
     for (const struct tg_finding *f = v->request.report.first; f != NULL; f = f->next)
@@ -346,9 +365,16 @@ static const struct tg_place *find_places(struct tg_evaluator *e)
     for (const struct tg_change *c = v->changes; c != NULL; c = c->next)
         offsets[n++] = c->offset;
     CHECK(n <= most);
-    places = tg_arena_alloc(&e->arena, n * sizeof(*places));
+    places = tg_arena_alloc(&e->arena, 2 * n * sizeof(*places));
     tg_doc_places(v->body, offsets, n, places);
-    return places;
+    v->places = places;
+    v->regions = places + n;
+    n = 0;
+    for (const struct tg_finding *f = v->request.report.first; f != NULL; f = f->next)
+        offsets[n++] = nearest_offset(v->request.doc, f);
+    for (const struct tg_change *c = v->changes; c != NULL; c = c->next)
+        n++;
+    tg_doc_places(v->body, offsets, n, places + n);
 }
 
 static const struct tg_evaluation *judge(struct tg_evaluator *e, struct tg_chain *chain)
@@ -397,7 +423,7 @@ static const struct tg_evaluation *run(struct tg_evaluator *e, const struct tg_l
     v = judge(e, &chain);
     tg_chain_done(&chain);
     e->result.changes = e->result.request.doc != NULL ? e->result.request.doc->changes : NULL;
-    e->result.places = find_places(e);
+    find_places(e);
     CHECK(v->result >= TG_EVAL_PASS && v->result <= TG_EVAL_ERROR);
     return v;
 }

@@ -38,6 +38,8 @@ struct tg_evaluation {
     struct tg_str forwarded;         /* what would go upstream; empty for DENY and ERROR */
     const struct tg_change *changes; /* oldest first, or NULL */
     const struct tg_place *places;   /* of the findings, then of the changes; line 0: none */
+    const struct tg_place *regions;  /* the same, but what is missing has the place of the object it
+                                        is missing from */
 };
 
 struct tg_evaluator;

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/utf8.h"
 
+#include <stdio.h>
 #include <wchar.h>
 
 enum { MAX_CHARACTER = 4, REPLACEMENT = 0xfffd };
@@ -23,15 +24,6 @@ static bool is_line_end(char c)
     return c == '\n' || c == '\r';
 }
 
-/* Controls would move the cursor, overrides would show another order than the one that is sent
- * (Unicode Standard Annex 9, section 2). */
-static bool is_hazard(uint32_t code)
-{
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) ||
-           (code >= 0x2066 && code <= 0x2069) || code == 0x2028 || code == 0x2029 ||
-           code == 0x200e || code == 0x200f || code == 0x061c || code == 0xfeff;
-}
-
 /* The character `s` begins with; `s` is not empty. */
 static struct glyph next_glyph(struct tg_str s)
 {
@@ -43,7 +35,7 @@ static struct glyph next_glyph(struct tg_str s)
     if (g.n == 0) {
         g.code = REPLACEMENT;
         g.n = 1;
-    } else if (g.code != '\t' && is_hazard(g.code)) {
+    } else if (g.code != '\t' && tg_utf8_is_hazard(g.code)) {
         g.code = REPLACEMENT;
     }
     CHECK(g.n >= 1 && g.n <= s.n);
@@ -199,4 +191,28 @@ void tg_excerpt(struct tg_buf *out, struct tg_str text, uint32_t offset, unsigne
     pad(out, to > from ? to - from : 1, '^');
     tg_buf_puts(out, style->plain);
     tg_buf_putc(out, '\n');
+}
+
+size_t tg_excerpt_character(struct tg_buf *out, struct tg_str text)
+{
+    struct glyph g = next_glyph(text);
+
+    draw(out, &g);
+    return g.n;
+}
+
+void tg_excerpt_print(struct tg_str lines)
+{
+    struct tg_buf out = {0};
+
+    while (lines.n > 0) {
+        const char *end = memchr(lines.p, '\n', lines.n);
+        size_t n = end != NULL ? (size_t)(end - lines.p) : lines.n;
+
+        tg_excerpt_clean(&out, (struct tg_str){lines.p, n});
+        tg_buf_putc(&out, '\n');
+        lines = tg_str_skip(lines, end != NULL ? n + 1 : n);
+    }
+    fwrite(out.p, 1, out.n, stdout);
+    tg_buf_end(&out);
 }

@@ -38,4 +38,11 @@ void tg_excerpt(struct tg_buf *out, struct tg_str text, uint32_t offset, unsigne
 /* Appends text that is safe to print on one line: as above, tabs and line ends are blanks. */
 void tg_excerpt_clean(struct tg_buf *out, struct tg_str text);
 
+/* Prints lines on standard output, each made safe so. */
+void tg_excerpt_print(struct tg_str lines);
+
+/* Appends the first character of a text that is not empty, made safe so; returns how many bytes it
+ * takes. */
+size_t tg_excerpt_character(struct tg_buf *out, struct tg_str text);
+
 #endif

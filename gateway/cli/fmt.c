@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/eval.h"
 #include "cli/eval_output.h"
+#include "cli/excerpt.h"
 #include "cli/inputs.h"
 
 #include <errno.h>
@@ -132,16 +133,17 @@ static void finish(struct fmt *fmt, const struct tg_evaluation *v)
         break;
     case CHECK_ONLY:
         fmt->denied = fmt->denied || v->changes != NULL;
-        if (v->changes != NULL)
-            tg_buf_printf(&fmt->out, "%s\n", v->file);
+        if (v->changes != NULL) {
+            tg_excerpt_clean(&fmt->out, tg_str_of(v->file));
+            tg_buf_putc(&fmt->out, '\n');
+        }
         break;
     case IN_PLACE:
         if (v->changes != NULL)
             rewrite(fmt, v->file, v->forwarded);
         break;
     }
-    if (!tg_eval_flush(&fmt->out))
-        fmt->failed = true;
+    tg_eval_flush(&fmt->out);
 }
 
 /* What stands in the way is told as `eval` tells it, on standard error. */

@@ -317,6 +317,10 @@ static void run_case(struct tg_case_file *f, struct tg_case *t, const struct tg_
 void tg_case_file_run(struct tg_case_file *f, const struct tg_location *before)
 {
     CHECK(f->set != NULL && before->filters.n > 0);
-    for (struct tg_case *t = f->cases; t != NULL; t = t->next)
+    for (struct tg_case *t = f->cases; t != NULL; t = t->next) {
+        uint64_t started = tg_clock_mono_now();
+
         run_case(f, t, before);
+        t->took_us = tg_clock_mono_now() - started;
+    }
 }

@@ -31,6 +31,7 @@ struct tg_case {
     const char *error; /* why it could not be run, or NULL */
     struct tg_str why; /* why the body was refused before policy saw it, or empty */
     unsigned failed;   /* expectations that were not met */
+    uint64_t took_us;
     struct tg_case *next;
 };
 

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "cli/audit.h"
 #include "cli/commands.h"
+#include "cli/excerpt.h"
 #include "policy/policy.h"
 
 #include <getopt.h>
@@ -68,11 +69,15 @@ static void note(void *context, const struct tg_policy_outcome *o)
 static void print_change(const struct replay *p, const char *what)
 {
     const struct tg_doc *d = &p->doc;
+    struct tg_buf text = {0};
 
-    printf("%s: %.*s/%.*s at %.*s, request %.*s\n", what, TG_STR_ARG(p->request.project_id),
-           TG_STR_ARG(p->request.config_name), TG_STR_ARG(tg_audit_text(d, 0, TG_STR("time"))),
-           TG_STR_ARG(tg_audit_text(d, 0, TG_STR("request_id"))));
-    fwrite(p->rules.p, 1, p->rules.n, stdout);
+    tg_buf_printf(&text, "%s: %.*s/%.*s at %.*s, request %.*s\n", what,
+                  TG_STR_ARG(p->request.project_id), TG_STR_ARG(p->request.config_name),
+                  TG_STR_ARG(tg_audit_text(d, 0, TG_STR("time"))),
+                  TG_STR_ARG(tg_audit_text(d, 0, TG_STR("request_id"))));
+    tg_buf_add(&text, tg_buf_str(&p->rules));
+    tg_excerpt_print(tg_buf_str(&text));
+    tg_buf_end(&text);
 }
 
 static void judge(struct replay *p, uint32_t body, bool was_denied)

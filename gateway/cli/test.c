@@ -1,7 +1,9 @@
 /* `trainguard test`: runs the cases below a folder and says what they came to. */
 #include "base/check.h"
 #include "cli/commands.h"
+#include "cli/excerpt.h"
 #include "cli/policy_cases.h"
+#include "cli/xml.h"
 
 #include <errno.h>
 #include <fts.h>
@@ -35,6 +37,7 @@ struct totals {
     unsigned failed;
     unsigned broken; /* files that could not be used */
     unsigned untested;
+    uint64_t took_us;
 };
 
 /* --- finding the files --- */
@@ -73,18 +76,27 @@ static void print_problems(const struct tg_case_file *f)
                 p->text);
 }
 
-static void print_case(const struct tg_case *t)
+static void add_case(struct tg_buf *out, const struct tg_case *t)
 {
-    printf("%s  %s (%s:%u)\n", t->failed == 0 && t->error == NULL ? "ok  " : "FAIL", t->name.p,
-           t->item->file, t->item->line);
+    tg_buf_printf(out, "%s  %s (%s:%u)\n", t->failed == 0 && t->error == NULL ? "ok  " : "FAIL",
+                  t->name.p, t->item->file, t->item->line);
     if (t->error != NULL)
-        printf("      cannot read the body \"%s\": %s\n", t->body.p, t->error);
+        tg_buf_printf(out, "      cannot read the body \"%s\": %s\n", t->body.p, t->error);
     if (t->failed > 0 && t->why.n > 0)
-        printf("      the body never came to policy: %.*s\n", TG_STR_ARG(t->why));
+        tg_buf_printf(out, "      the body never came to policy: %.*s\n", TG_STR_ARG(t->why));
     for (const struct tg_case_expect *e = t->expects; t->error == NULL && e != NULL; e = e->next)
         if (!tg_str_eq(e->wanted, e->got))
-            printf("      %s: expected %s, got %.*s\n", e->subject.p, e->wanted.p,
-                   TG_STR_ARG(e->got));
+            tg_buf_printf(out, "      %s: expected %s, got %.*s\n", e->subject.p, e->wanted.p,
+                          TG_STR_ARG(e->got));
+}
+
+static void print_case(const struct tg_case *t)
+{
+    struct tg_buf text = {0};
+
+    add_case(&text, t);
+    tg_excerpt_print(tg_buf_str(&text));
+    tg_buf_end(&text);
 }
 
 /* --- coverage: a rule may be in the sets of several files --- */
@@ -138,40 +150,30 @@ static void cover(const struct options *o, struct tg_case_file *first, struct to
 
 /* --- JUnit --- */
 
-static void add_xml(struct tg_buf *out, struct tg_str text)
-{
-    static const char *const names[] = {
-        ['<'] = "&lt;", ['>'] = "&gt;", ['&'] = "&amp;", ['"'] = "&quot;"};
-
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char ch = (unsigned char)text.p[i];
-        const char *name = ch < sizeof(names) / sizeof(*names) ? names[ch] : NULL;
-
-        if (name != NULL)
-            tg_buf_puts(out, name);
-        else
-            tg_buf_putc(out, ch < 0x20 ? ' ' : (char)ch);
-    }
-}
-
 static void junit_case(struct tg_buf *out, const struct tg_case_file *f, const struct tg_case *t)
 {
     tg_buf_puts(out, "  <testcase classname=\"");
-    add_xml(out, tg_str_of(f->name));
+    tg_xml_add(out, tg_str_of(f->name));
     tg_buf_puts(out, "\" name=\"");
-    add_xml(out, t->name);
-    tg_buf_puts(out, "\">\n");
+    tg_xml_add(out, t->name);
+    tg_buf_putc(out, '"');
+    tg_xml_add_time(out, t->took_us);
+    tg_buf_puts(out, ">\n");
     if (t->error != NULL) {
         tg_buf_puts(out, "    <error message=\"");
-        add_xml(out, tg_str_of(t->error));
+        tg_xml_add(out, tg_str_of(t->error));
         tg_buf_puts(out, "\"/>\n");
     }
     for (const struct tg_case_expect *e = t->expects; t->error == NULL && e != NULL; e = e->next) {
         if (tg_str_eq(e->wanted, e->got))
             continue;
         tg_buf_puts(out, "    <failure message=\"");
-        add_xml(out, e->subject);
-        tg_buf_printf(out, ": expected %s, got %.*s\"/>\n", e->wanted.p, TG_STR_ARG(e->got));
+        tg_xml_add(out, e->subject);
+        tg_buf_puts(out, ": expected ");
+        tg_xml_add(out, e->wanted);
+        tg_buf_puts(out, ", got ");
+        tg_xml_add(out, e->got);
+        tg_buf_puts(out, "\"/>\n");
     }
     tg_buf_puts(out, "  </testcase>\n");
 }
@@ -182,8 +184,10 @@ static void print_junit(const struct tg_case_file *first, const struct totals *t
 
     tg_buf_printf(&out,
                   "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"trainguard test\" "
-                  "tests=\"%u\" failures=\"%u\">\n",
+                  "tests=\"%u\" failures=\"%u\"",
                   totals->cases, totals->failed);
+    tg_xml_add_time(&out, totals->took_us);
+    tg_buf_puts(&out, ">\n");
     for (const struct tg_case_file *f = first; f != NULL; f = f->next)
         for (const struct tg_case *t = f->cases; f->set != NULL && t != NULL; t = t->next)
             junit_case(&out, f, t);
@@ -205,6 +209,7 @@ static void run_file(const struct options *o, struct tg_case_file *f,
     tg_case_file_run(f, before);
     for (const struct tg_case *t = f->cases; t != NULL; t = t->next) {
         totals->cases++;
+        totals->took_us += t->took_us;
         totals->failed += t->failed > 0 || t->error != NULL;
         if (!o->junit)
             print_case(t);

@@ -35,24 +35,6 @@ void **tg_conf_shared(struct tg_conf *c, const void *owner)
     return &s->value;
 }
 
-/* Makes one clean line of a text that may hold bytes of the file. */
-static void clean(char *text)
-{
-    struct tg_str rest = tg_str_of(text);
-
-    while (rest.n > 0) {
-        uint32_t code;
-        size_t n = tg_utf8_decode(rest, &code);
-
-        if (n == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0)) {
-            n = n == 0 ? 1 : n;
-            memset(text, '?', n);
-        }
-        text += n;
-        rest = tg_str_skip(rest, n);
-    }
-}
-
 /* Cuts a text that vsnprintf had to end in the middle, at a character's border. */
 static void cut(char text[TG_CONF_MAX_TEXT])
 {
@@ -77,7 +59,7 @@ static void record(struct tg_conf *c, enum tg_conf_problem_level level,
         c->warnings++;
     if (c->errors + c->warnings > TG_CONF_MAX_PROBLEMS)
         return;
-    clean(text);
+    tg_utf8_flatten(text, strlen(text));
     line = at == NULL ? tg_arena_printf(c->arena, "%s%s", text, tail)
                       : tg_arena_printf(c->arena, "%s in %s:%u%s", text, at->file, at->line, tail);
     problem = tg_arena_zalloc(c->arena, 1, sizeof(*problem));

@@ -16,7 +16,9 @@ import pytest
 import sarif_om
 
 from command import BODIES, SEED, evaluate, run
-from gateway import TIMEOUT, binary
+from gateway import TIMEOUT, TOP, binary
+
+POLICIES = TOP / "conf/policies"
 
 GOOD = (b'{"worker_server_num": 1, "spec_id": 7, "app_url": "/usr/app/", '
         b'"boot_file_url": "/usr/app/boot.py", "data_url": "/usr/data/"}')
@@ -260,9 +262,10 @@ def test_terminal_is_safe(tmp_path):
     path.write_bytes(b'{"spec_id": "\xc2\x9b2J\xe2\x80\xae", "\\u001b[2J": 1, "x\x1b[2Jy": 1}')
     for data in (path.read_bytes(), path.read_bytes().replace(b"x\x1b", b"x")):
         path.write_bytes(data)
-        done = run("eval", path)
-        for hazard in ("\x1b", "\x9b", "\u202e"):
-            assert hazard not in done.out + done.err
+        for command in (["eval"], ["eval", "--output", "github"], ["fmt", "--check"]):
+            done = run(*command, path)
+            for hazard in ("\x1b", "\x9b", "\u202e"):
+                assert hazard not in done.out + done.err, command
 
 
 # --- formats for machines ------------------------------------------------------------------------
@@ -381,6 +384,34 @@ def test_sarif(files, names):
         assert place["artifactLocation"]["uri"] == (files / "denied.json").as_uri()
 
 
+def test_places_of_what_is_missing(tmp_path):
+    """Annotations point at the object a member is missing from."""
+    path = tmp_path / "a.json"
+    path.write_bytes(b'\n\n  {"parameter": [\n    {"value": "x"}]}')
+    [found] = run("eval", "--output", "sarif", path).json["runs"]
+    lines = {r["message"]["text"].split(" ")[0]:
+             r["locations"][0]["physicalLocation"]["region"] for r in found["results"]}
+    assert lines["/spec_id"] == {"startLine": 3, "startColumn": 3}
+    assert lines["/parameter/0/label"] == {"startLine": 4, "startColumn": 5}
+    assert f"file={path},line=3,col=3,title=required::/spec_id" in run(
+        "eval", "--output", "github", path).out
+
+
+def test_rules_of_policies_in_sarif(tmp_path):
+    """Each rule a result names is among the driver's rules, once."""
+    policy = tmp_path / "p.conf"
+    policy.write_text('policy p { rule r { at spec_id; max 4; message "\\"}"; } '
+                      "rule s { at worker_server_num; max 0; } }")
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_bytes(GOOD)
+    log = run("eval", "--output", "sarif", "--policy", policy, tmp_path).json
+    jsonschema.Draft7Validator(SARIF).validate(log)
+    [found] = log["runs"]
+    ids = [r["id"] for r in found["tool"]["driver"]["rules"]]
+    assert {r["ruleId"] for r in found["results"]} == {"p/r", "p/s"} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
 def test_sarif_uri(tmp_path):
     """Names become URI references."""
     (tmp_path / "a b%#é?.json").write_bytes(DENIED)
@@ -397,6 +428,8 @@ def test_junit(files, options, failures):
     done = run("eval", "--output", "junit", *options, files)
     [suite] = ET.fromstring(done.raw)
     assert suite.tag == "testsuite"
+    times = [float(c.get("time")) for c in suite]
+    assert min(times) > 0 and abs(sum(times) - float(suite.get("time"))) < 1e-5
     cases = {c.get("name").rsplit("/", 1)[1]: c for c in suite}
     assert len(cases) == int(suite.get("tests")) == 6
     assert len(suite.findall("*/failure")) == int(suite.get("failures")) == failures + 1
@@ -484,12 +517,17 @@ def test_no_permission(stranger):
     assert "3 bodies: 1 passed, 2 not evaluated" in done.out
 
 
-def test_full_disk():
-    """Output that cannot be written is an error, not a pass."""
+@pytest.mark.parametrize("args", [
+    ["eval", "-"], ["eval", "--output", "json", "-"], ["fmt", "-"], ["explain"], ["explain", "range"],
+    ["test", POLICIES], ["-v"], ["-V"], ["-h"], ["help"], ["help", "fmt"], ["--reference"],
+    *([c, "--help"] for c in ("audit", "eval", "explain", "fmt", "replay", "test"))],
+    ids=lambda args: " ".join(str(a) for a in args))
+def test_full_disk(args):
+    """Output that cannot be written is an error, not a pass, of every command."""
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([binary(), "eval", "-"], input=GOOD, stdout=full, timeout=TIMEOUT,
+        done = subprocess.run([binary(), *args], input=GOOD, stdout=full, timeout=TIMEOUT,
                               stderr=subprocess.PIPE, check=False)
-    assert done.returncode == 2 and b"cannot be written" in done.stderr
+    assert done.returncode == 2 and b"could not be written" in done.stderr
 
 
 def test_folders_are_sorted(tmp_path):

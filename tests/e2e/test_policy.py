@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -304,6 +305,18 @@ def test_failing_case(tmp_path):
     assert "p.r: expected pass, got fail" in said and "p.s: it never passes" in said
     status, said = run("test", tmp_path, "--output", "junit")
     assert status == 1 and '<failure message="p.r: expected pass, got fail"/>' in said
+    assert re.search(r'<testcase [^>]* time="\d+\.\d{6}">', said), said
+    assert re.search(r'<testsuite [^>]* time="\d+\.\d{6}">', said), said
+
+
+@pytest.mark.parametrize("output", ["text", "junit"])
+def test_cases_do_not_drive_the_terminal(tmp_path, output):
+    """A name out of a test file is text, whatever is in it."""
+    (tmp_path / "a.conf").write_text("policy p { rule r { at spec_id; max 4; } }")
+    (tmp_path / "a.test.conf").write_text(
+        "case \"\u202e<&\x9b2J\" { body '{\"spec_id\": 5}'; expect p.r pass; }")
+    status, said = run("test", tmp_path, "--output", output)
+    assert status == 1 and not re.search("[\x1b\x9b\u202e]", said), said
 
 
 def test_certificate_in_a_case(tmp_path):

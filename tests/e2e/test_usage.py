@@ -10,6 +10,7 @@ WRONG = [
     (["-c"], "option requires an argument -- 'c'", ""),
     (["evl", "x.json"], 'unknown command "evl", did you mean "eval"?', ""),
     (["start"], 'unknown command "start"', ""),
+    (["help", "evl"], 'unknown command "evl", did you mean "eval"?', ""),
     (["eval"], "no BODY given", "eval"),
     (["eval", "--bogus", "x"], "unrecognized option '--bogus'", "eval"),
     (["eval", "--output", "yaml", "x"], "--output takes text, json, github, sarif or junit", "eval"),
@@ -33,6 +34,13 @@ def test_wrong_usage(args, why, command):
     assert done.code == 2 and done.out == "" and len(told) == 2, done.err
     assert why in told[0]
     assert told[1] == f"`trainguard {command} --help` tells how it is used".replace("  ", " ")
+
+
+def test_help_is_a_word_too():
+    """`help` is what everybody types."""
+    assert run("help").out == run("--help").out
+    for command in ("audit", "eval", "explain", "fmt", "replay", "test"):
+        assert run("help", command).out == run(command, "--help").out != ""
 
 
 def test_version_has_a_long_name():
