@@ -424,6 +424,24 @@ static int64_t sooner(int64_t a, int64_t b)
     return a < 0 ? b : b < 0 ? a : a < b ? a : b;
 }
 
+/* Of all that wait the kernel hands out the lowest number first: reloads that come faster than they
+ * are done would keep the end, and deaths, waiting for ever. */
+static int most_urgent(int got)
+{
+    static const int ends[] = {SIGTERM, SIGINT, SIGQUIT};
+    const struct timespec at_once = {0};
+    sigset_t set;
+    int end;
+
+    if (got != SIGHUP)
+        return got;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+        sigaddset(&set, ends[i]);
+    end = sigtimedwait(&set, NULL, &at_once);
+    return end > 0 ? end : got;
+}
+
 static void run(struct master *m, const sigset_t *signals)
 {
     while (!m->crew.ending || tg_supervisor_count(&m->crew) > 0) {
@@ -432,10 +450,12 @@ static void run(struct master *m, const sigset_t *signals)
         struct timespec timeout = {wait / 1000000, (wait % 1000000) * 1000};
         int got = wait < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &timeout);
 
-        if (got > 0)
-            obey(m, got);
-        else
+        if (got > 0) {
+            reap(m);
+            obey(m, most_urgent(got));
+        } else {
             CHECK(errno == EAGAIN || errno == EINTR);
+        }
     }
 }
 

@@ -123,12 +123,20 @@ static void mark_old(struct tg_supervisor *c)
             slot_of(c, p)->old = p->generation != c->generation || c->resting;
 }
 
+/* A worker that was killed cannot say that it has stopped listening. */
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {0};
+
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0;
+}
+
 /* An old worker that may still take a connection, or NULL. */
 static const struct tg_process *unretired(struct tg_supervisor *c)
 {
     for (struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
         if (p->pid != 0 && p->generation != c->generation && slot_of(c, p) != NULL &&
-            __atomic_load_n(&slot_of(c, p)->ready, __ATOMIC_ACQUIRE))
+            __atomic_load_n(&slot_of(c, p)->ready, __ATOMIC_ACQUIRE) && !has_ended(p->pid))
             return p;
     return NULL;
 }

@@ -194,6 +194,40 @@ def test_a_new_connection_meets_the_new_configuration(origin, gateway):
         assert ask(guard.port, request()).status == 200
 
 
+def at_once(guard, *signals):
+    """Signals that wait for the master when it looks."""
+    guard.process.send_signal(signal.SIGSTOP)
+    for number in signals:
+        guard.process.send_signal(number)
+    guard.process.send_signal(signal.SIGCONT)
+
+
+def test_a_killed_worker_does_not_hold_a_reload_up(origin, gateway):
+    """A worker that was killed cannot say that it has stopped listening: nobody waits for that, and
+    its death is seen although reloads keep coming."""
+    guard = gateway(origin(), expect=KILLED)
+    [worker] = children(guard.process.pid)
+    guard.process.send_signal(signal.SIGSTOP)
+    os.kill(worker, signal.SIGKILL)
+    wait_gone(worker)
+    guard.process.send_signal(signal.SIGHUP)
+    guard.process.send_signal(signal.SIGCONT)
+    guard.wait_log("reloaded")
+    assert not guard.matches("may still take connections")
+    [died] = [i for i, line in enumerate(guard.lines) if "was killed by signal 9" in line]
+    [reloaded] = [i for i, line in enumerate(guard.lines) if "reloaded" in line]
+    assert died < reloaded
+    assert ask(guard.port, request()).status == 200
+
+
+def test_an_end_comes_before_a_reload(origin, gateway):
+    """Reloads that come faster than they are done do not keep the gateway from ending."""
+    guard = gateway(origin())
+    at_once(guard, signal.SIGHUP, signal.SIGTERM)
+    guard.wait(lambda: guard.ended, "the end")
+    assert not guard.matches("reloaded")
+
+
 def test_an_old_worker_that_hangs_does_not_hold_a_reload_up(origin, gateway):
     """It is waited for, not for ever, and named."""
     guard = gateway(origin(), locations=PASS)
