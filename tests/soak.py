@@ -55,11 +55,16 @@ class Soak:
         self.port, self.tls_port = guard.ports
         self.context = ssl.create_default_context(cafile=directory / "ca.pem")
         self.until = time.monotonic() + seconds
+        self.sent = 0  # requests, whole or not
         self.lock = threading.Lock()
         self.counts = collections.Counter()
         self.answered = set()  # ids that had a whole answer
         self.refused = 0  # answers to heads that could not be read
         self.errors = []
+
+    def going(self):
+        """True while clients go on."""
+        return time.monotonic() < self.until
 
     def count(self, what):
         """One more of it."""
@@ -80,8 +85,10 @@ class Soak:
         return client
 
 
-def message(rng):
+def message(soak, rng):
     """A whole request with an id of its own, and its method."""
+    with soak.lock:
+        soak.sent += 1
     name = f"soak-{rng.getrandbits(64):016x}"
     kind = rng.randrange(4)
     if kind == 0:
@@ -99,7 +106,7 @@ def good(soak, rng):
     """Some requests over one connection."""
     with soak.connect(rng.random() < 0.4) as client:
         for _ in range(rng.randrange(1, 20)):
-            name, method, data = message(rng)
+            name, method, data = message(soak, rng)
             if not client.send(data):
                 return
             client.final(method)
@@ -109,7 +116,7 @@ def good(soak, rng):
 def pipelined(soak, rng):
     """Requests that do not wait for answers."""
     with soak.connect(rng.random() < 0.4) as client:
-        sent = [message(rng) for _ in range(5)]
+        sent = [message(soak, rng) for _ in range(5)]
         client.send(b"".join(data for _, _, data in sent))
         for name, method, _ in sent:
             client.final(method)
@@ -128,7 +135,7 @@ def bad(soak, rng):
 def slow(soak, rng):
     """A request in small pieces, whole or not."""
     with soak.connect(rng.random() < 0.4) as client:
-        name, method, data = message(rng)
+        name, method, data = message(soak, rng)
         cut = rng.randrange(1, len(data)) if rng.random() < 0.5 else len(data)
         for at in range(0, cut, max(1, cut // 6)):
             client.send(data[at:min(cut, at + max(1, cut // 6))])
@@ -141,7 +148,7 @@ def slow(soak, rng):
 def vanishing(soak, rng):
     """Gone at any moment, in any way."""
     client = soak.connect(rng.random() < 0.4)
-    _name, _method, data = message(rng)
+    _name, _method, data = message(soak, rng)
     client.send(data[:rng.randrange(1, len(data) + 1)])
     if rng.random() < 0.3:
         time.sleep(rng.random() / 20)
@@ -162,7 +169,7 @@ KINDS = [good, good, good, pipelined, bad, slow, vanishing, vanishing, strange]
 def run(soak, seed):
     """One client after the other until the time is up."""
     rng = random.Random(seed)
-    while time.monotonic() < soak.until:
+    while soak.going():
         kind = rng.choice(KINDS)
         try:
             kind(soak, rng)
@@ -183,15 +190,21 @@ def resident(guard):
     return max(int(size) for size in sizes) * 4096
 
 
+def seen_by(*origins):
+    """The ids of all requests that came to an upstream."""
+    return [r.get("X-Request-Id") for origin in origins for r in origin.requests]
+
+
 def named(lines, event):
     """How often each of our ids has a record of that event."""
     return collections.Counter(r["request_id"] for r in lines if r["event"] == event
                                and r["request_id"].startswith("soak-"))
 
 
-def judge_log(path, soak):
+def judge_log(paths, soak):
     """Exactly one record for each answer. Returns the log's records."""
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for path in paths
+             for line in path.read_text(encoding="utf-8").splitlines()]
     ids = named(lines, "outcome")
     unnamed = sum(r["event"] == "outcome" and r["end"] == "bad_request"
                   and r.get("http.response.status_code") == 400 for r in lines)
@@ -200,20 +213,20 @@ def judge_log(path, soak):
     assert not twice, f"{len(twice)} requests with two records, e.g. {twice[:3]}"
     assert not missing, f"{len(missing)} answers without a record, e.g. {list(missing)[:3]}"
     assert unnamed >= soak.refused, f"{soak.refused} refusals, {unnamed} records of them"
-    subprocess.run([binary(), "audit", "verify", path], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([binary(), "audit", "verify", *paths], check=True, stdout=subprocess.DEVNULL)
     return lines
 
 
 def judge_intents(lines, seen):
-    """Exactly one intent for each request of ours that an upstream saw, and an end for each."""
+    """Exactly one intent for each request of ours that an upstream saw. Returns how many there are,
+    and those that have no end."""
     intents = named(lines, "intent")
     twice = [name for name, n in intents.items() if n > 1]
     missing = {name for name in seen if name.startswith("soak-")} - set(intents)
     endless = set(intents) - set(named(lines, "outcome"))
     assert not twice, f"{len(twice)} requests with two intents, e.g. {twice[:3]}"
     assert not missing, f"{len(missing)} requests without an intent, e.g. {list(missing)[:3]}"
-    assert not endless, f"{len(endless)} intents without an end, e.g. {list(endless)[:3]}"
-    return sum(intents.values())
+    return sum(intents.values()), endless
 
 
 def settings(name, mode, directory, well, ill):
@@ -246,9 +259,9 @@ def main(seconds, mode):
                 for thread in threads:
                     thread.join()
                 after = resident(guard)
-            lines = judge_log(pathlib.Path(name) / "audit.jsonl", soak)
-            seen = [r.get("X-Request-Id") for r in well.requests + ill.requests]
-            intents = judge_intents(lines, seen) if mode == "strict" else 0
+            lines = judge_log([pathlib.Path(name) / "audit.jsonl"], soak)
+            intents, endless = judge_intents(lines, seen_by(well, ill)) if mode == "strict" else (0, ())
+            assert not endless, f"{len(endless)} intents without an end, e.g. {list(endless)[:3]}"
     assert not soak.errors, soak.errors
     assert after < before * 1.15 + (2 << 20), f"memory grew from {before} to {after} bytes"
     print(f"audit log in mode {mode}:")
