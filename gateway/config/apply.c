@@ -92,13 +92,24 @@ static void bounds(const struct tg_directive *d, unsigned *min, unsigned *max)
     CHECK(*min <= *max);
 }
 
-/* True when it recorded that the next line's words were taken for arguments. */
-static bool missing_semicolon(struct tg_conf *c, const struct tg_conf_item *item)
+/* True for the name of a directive that may stand beside `d`. */
+static bool may_follow(const struct tg_conf *c, const struct tg_directive *d, struct tg_str name)
+{
+    for (unsigned i = 0; c->known != NULL && c->known[i] != NULL; i++)
+        if (tg_conf_row(c->known[i], name, d->contexts) != NULL)
+            return true;
+    return false;
+}
+
+/* True when it recorded that the words of the next line, or of the next directive on this one, were
+ * taken for arguments. */
+static bool missing_semicolon(struct tg_conf *c, const struct tg_conf_item *item,
+                              const struct tg_directive *d, unsigned min)
 {
     struct tg_conf_item at = *item;
 
     for (unsigned i = 1; i < item->nargs; i++) {
-        if (item->lines[i] == item->lines[i - 1])
+        if (item->lines[i] == item->lines[i - 1] && (i <= min || !may_follow(c, d, item->args[i])))
             continue;
         at.line = item->lines[i - 1];
         tg_conf_error(c, &at, "\";\" is missing behind \"%s\"", item->args[i - 1].p);
@@ -116,7 +127,7 @@ static bool check_count(struct tg_conf *c, const struct tg_conf_item *item,
     bounds(d, &min, &max);
     if (got >= min && got <= max)
         return true;
-    if (got > max && missing_semicolon(c, item))
+    if (got > max && missing_semicolon(c, item, d, min))
         return false;
     if (max == 0)
         tg_conf_error(c, item, "\"%s\" takes no arguments, got %u", d->name, got);

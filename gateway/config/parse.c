@@ -69,6 +69,23 @@ size_t tg_conf_parameter(struct tg_str s)
     return n > 1 && n < s.n && s.p[n] == '}' ? n + 1 : 0;
 }
 
+/* The length of a parameter that is not closed, at the start of a path's segment: "{name" with
+ * another "{" or segment behind it, where a block would have a directive. Else 0. */
+static size_t open_parameter(struct tg_str path, struct tg_str s)
+{
+    size_t n = 1;
+    size_t end;
+
+    if (!tg_str_ends(path, TG_STR("/")) || s.n < 2 || s.p[0] != '{')
+        return 0;
+    while (n < s.n && is_name_byte(s.p[n], n == 1))
+        n++;
+    end = n;
+    while (end < s.n && is_blank(s.p[end]))
+        end++;
+    return n > 1 && end < s.n && (s.p[end] == '{' || s.p[n] == '/') ? n : 0;
+}
+
 /* Where the parser stands, for messages. */
 static struct tg_conf_item here(const struct parser *p)
 {
@@ -151,6 +168,12 @@ static enum token read_bare(struct parser *p)
         if (parameter > 0) {
             tg_buf_add(&p->word, (struct tg_str){s->rest.p, parameter});
             s->rest = tg_str_skip(s->rest, parameter);
+        } else if ((parameter = open_parameter(tg_buf_str(&p->word), s->rest)) > 0) {
+            struct tg_conf_item at = here(p);
+
+            tg_conf_error(p->c, &at, "\"%.*s\" behind \"%.*s\" is never closed by \"}\"",
+                          (int)parameter, s->rest.p, TG_STR_ARG(tg_buf_str(&p->word)));
+            return TOKEN_BAD;
         } else if (is_delimiter(s->rest.p[0])) {
             break;
         } else {

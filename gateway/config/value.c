@@ -70,19 +70,46 @@ static bool read_value(enum tg_conf_kind kind, struct tg_str text, int64_t *out)
            !__builtin_mul_overflow(count, unit->factor, out);
 }
 
+/* The value as it may have been meant: "100MB" is 100m, "10sec" is 10s. Empty: who knows. */
+static void guess_value(enum tg_conf_kind kind, struct tg_str text, int64_t min, int64_t max,
+                        struct tg_buf *out)
+{
+    size_t digits = 0;
+    int64_t value;
+
+    while (digits < text.n && text.p[digits] >= '0' && text.p[digits] <= '9')
+        digits++;
+    for (size_t i = digits; i < text.n; i++)
+        if (!((text.p[i] >= 'a' && text.p[i] <= 'z') || (text.p[i] >= 'A' && text.p[i] <= 'Z')))
+            return;
+    if (read_value(kind, text, &value))
+        return;
+    for (size_t n = text.n; --n > digits;)
+        if (read_value(kind, (struct tg_str){text.p, n}, &value) && value >= min && value <= max) {
+            tg_buf_puts(out, ": did you mean \"");
+            tg_conf_write_value(kind, value, out);
+            tg_buf_puts(out, "\"?");
+            return;
+        }
+}
+
 static bool value_error(struct tg_conf *c, const struct tg_conf_item *item, enum tg_conf_kind kind,
                         struct tg_str text, int64_t min, int64_t max)
 {
     struct tg_buf range = {0};
+    struct tg_buf hint = {0};
 
+    if (text.n > 1)
+        guess_value(kind, text, min, max, &hint);
     tg_buf_puts(&range, max == INT64_MAX ? "of at least " : "between ");
     tg_conf_write_value(kind, min, &range);
     if (max != INT64_MAX) {
         tg_buf_puts(&range, " and ");
         tg_conf_write_value(kind, max, &range);
     }
-    tg_conf_error(c, item, "\"%s\" takes a %s %.*s, got \"%.*s\"", item->args[0].p, nouns[kind],
-                  TG_STR_ARG(tg_buf_str(&range)), TG_STR_ARG(text));
+    tg_conf_error(c, item, "\"%s\" takes a %s %.*s, got \"%.*s\"%.*s", item->args[0].p, nouns[kind],
+                  TG_STR_ARG(tg_buf_str(&range)), TG_STR_ARG(text), TG_STR_ARG(tg_buf_str(&hint)));
+    tg_buf_end(&hint);
     tg_buf_end(&range);
     return false;
 }

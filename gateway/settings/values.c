@@ -262,6 +262,26 @@ bool tg_set_accept_host(struct tg_conf *c, const struct tg_conf_item *item, void
     return true;
 }
 
+/* A name of the DNS: labels of 1 to 63 bytes (RFC 1035 section 2.3.4), one dot at the end for "as
+ * it stands". A last label of digits would make it an IPv4 address, which it is not. */
+static bool is_dns_name(struct tg_str text)
+{
+    size_t label = 0;
+    bool digits = true;
+
+    if (tg_str_ends(text, TG_STR(".")))
+        text.n--;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '.' && label == 0)
+            return false;
+        label = text.p[i] == '.' ? 0 : label + 1;
+        digits = label == 0 || (digits && text.p[i] >= '0' && text.p[i] <= '9');
+        if (label > 63)
+            return false;
+    }
+    return label > 0 && !digits && is_host(text, "");
+}
+
 static bool read_origin(struct tg_str text, struct tg_upstream_server *o)
 {
     unsigned char address[16];
@@ -277,7 +297,7 @@ static bool read_origin(struct tg_str text, struct tg_upstream_server *o)
         return o->literal = tg_address_read(AF_INET6, o->host, address);
     }
     o->literal = tg_address_read(AF_INET, o->host, address);
-    return is_host(o->host, "");
+    return o->literal || is_dns_name(o->host);
 }
 
 /* One "name=value" behind the address. */

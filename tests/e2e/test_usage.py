@@ -62,3 +62,11 @@ def test_a_folder_that_is_not_there(tmp_path):
     """`test` says why it finds nothing."""
     done = run("test", tmp_path / "nowhere")
     assert done.code == 2 and done.err.rstrip().endswith("No such file or directory")
+
+
+def test_a_semicolon_that_is_missing_on_one_line(tmp_path):
+    """The next directive's name among the arguments gives the place away."""
+    policy = tmp_path / "p.conf"
+    policy.write_text('policy p { rule r { at spec_id; max 8 message "8"; } }')
+    done = run("eval", "--policy", policy, "-", data=b"{}")
+    assert done.code == 2 and f'";" is missing behind "8" in {policy}:1' in done.err
