@@ -194,6 +194,10 @@ def test_the_configuration_of_the_cluster_loads(tmp_path):
     for name, text in policies["data"].items():
         (tmp_path / "policies" / name).write_text(text)
     text = configuration["data"]["trainguard.conf"]
+    [keys] = objects()["Secret"]
+    (tmp_path / "audit.key").write_text(keys["stringData"]["audit.key"])
+    assert "/etc/trainguard-keys/audit.key;" in text
+    text = text.replace("/etc/trainguard-keys", str(tmp_path))
     text = text.replace("/etc/trainguard-policies", f"{tmp_path}/policies").replace(
         "/run/trainguard", str(tmp_path))
     (tmp_path / "trainguard.conf").write_text(text)
@@ -245,8 +249,8 @@ def test_the_package():
                  "man5/trainguard.conf.5", "systemd/system/trainguard.service",
                  "completions/trainguard", "logrotate.d/trainguard"):
         assert path in listed, path
-    for link in re.findall(r"\]\((conf/[^)#]+)\)", (TOP / "README.md").read_text(encoding="utf-8")):
-        assert f"usr/share/doc/trainguard/{link}\n" in listed, link
     assert "doc/trainguard/conf/policies/gpu-budget.conf\n" in listed
+    for link in re.findall(r"\]\(([a-z][^):]*)\)", (TOP / "README.md").read_text(encoding="utf-8")):
+        assert f"doc/trainguard/{link}\n" in listed, f"README.md leads to {link}"
     assert "libevent" in run("dpkg-deb", "-f", package, "Depends")
     assert "/etc/trainguard/trainguard.conf" in run("dpkg-deb", "-I", package, "conffiles")
