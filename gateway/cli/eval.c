@@ -1,6 +1,7 @@
 /* `trainguard eval`: bodies through the whole chain, on the command line. */
 #include "cli/eval.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "cli/commands.h"
@@ -22,8 +23,9 @@ static void usage(void)
 {
     fputs(
         "Usage: trainguard eval [OPTION...] BODY...\n\n"
-        "Judges bodies of PUT /v1/{project_id}/training-job-configs/{config_name} as the gateway\n"
-        "does. A BODY is a file, a folder (all its *.json), or - for standard input.\n\n" //
+        "Judges bodies of PUT /v1/{project_id}/training-job-configs/{config_name}, or of another\n"
+        "--location, as the gateway does. A BODY is a file, a folder (all its *.json), or - for "
+        "standard input.\n\n" //
         TG_EVAL_OPTIONS_HELP "  --level LEVEL       lax, documented or strict\n"
         "  --output FORMAT     text (default), json, github, sarif or junit\n"
         "  --fail-on-warn      exit 3 when a body passes with warnings\n"
@@ -44,6 +46,19 @@ static bool take_name(const char **out, const char *option, const char *value)
     return false;
 }
 
+/* "METHOD PATH". */
+static bool take_location(struct tg_eval_options *o, const char *value)
+{
+    struct tg_str text = tg_str_of(value);
+    size_t n = tg_chars_span(text, TG_CHAR_TOKEN);
+
+    o->location = value;
+    if (n > 0 && n + 1 < text.n && text.p[n] == ' ' && text.p[n + 1] == '/')
+        return true;
+    fputs("trainguard: --location takes \"METHOD /PATH\"\n", stderr);
+    return false;
+}
+
 bool tg_eval_take_option(struct tg_eval_options *o, int option, const char *value)
 {
     switch (option) {
@@ -57,6 +72,8 @@ bool tg_eval_take_option(struct tg_eval_options *o, int option, const char *valu
         return take_name(&o->project, "project", value);
     case 'N':
         return take_name(&o->name, "name", value);
+    case 'O':
+        return take_location(o, value);
     case 'L':
         o->level = value;
         return true;

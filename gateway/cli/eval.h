@@ -15,6 +15,7 @@ enum {
 #define TG_EVAL_LONG_OPTIONS                                                                       \
     {"policy", required_argument, NULL, 'P'}, {"project", required_argument, NULL, 'J'},           \
         {"name", required_argument, NULL, 'N'}, {"level", required_argument, NULL, 'L'},           \
+        {"location", required_argument, NULL, 'O'},                                                \
     {                                                                                              \
         "help", no_argument, NULL, 'h'                                                             \
     }
@@ -23,6 +24,8 @@ enum {
 #define TG_EVAL_OPTIONS_HELP                                                                       \
     "  -c FILE             judge by the location of this configuration; without it by the API's\n" \
     "                      contract alone\n"                                                       \
+    "  --location TEXT     the request a body belongs to, as a location writes it:\n"              \
+    "                      'POST /v1/{project_id}/training-jobs' (default: the PUT of a config)\n" \
     "  --policy GLOB       policy files to judge by instead of the configured ones\n"              \
     "  --project ID        project_id of the request\n"                                            \
     "  --name NAME         config_name of the request (default: the body's own, else the "         \

@@ -7,20 +7,24 @@
 
 #include <stdlib.h>
 
+#define JUDGED(location, more)                                                                     \
+    "    location " location                                                                       \
+    " { filters json normalize validate; client_max_body_size 12m; proxy_pass none; " more "}\n"
+
 /* What the API's own rules come to when nobody configured anything. Nothing listens or connects. */
 #define BUILT_IN                                                                                   \
     "upstream none { server 127.0.0.1:9; tls off; }\n"                                             \
     "server {\n"                                                                                   \
-    "    listen 127.0.0.1:0;\n"                                                                    \
-    "    location PUT /v1/{project_id}/training-job-configs/{config_name} {\n"                     \
-    "        filters json normalize validate;\n"                                                   \
-    "        client_max_body_size 12m;\n"                                                          \
-    "        proxy_pass none;\n"                                                                   \
-    "    }\n"                                                                                      \
-    "}\n"
+    "    listen 127.0.0.1:0;\n" JUDGED("PUT /v1/{project_id}/training-job-configs/{config_name}",  \
+                                       "")                                                         \
+        JUDGED("POST /v1/{project_id}/training-job-configs", "")                                   \
+            JUDGED("POST /v1/{project_id}/training-jobs", "config_at /config; ")                   \
+                JUDGED("POST /v1/{project_id}/training-jobs/{job_id}/versions",                    \
+                       "config_at /config; ") "}\n"
 
-#define DEFAULT_PROJECT "project"
-#define DEFAULT_NAME    "config"
+#define DEFAULT_LOCATION "PUT /v1/{project_id}/training-job-configs/{config_name}"
+#define DEFAULT_PROJECT  "project"
+#define DEFAULT_NAME     "config"
 
 /* Enough for whatever the location's own limits will let through. */
 static const struct tg_json_limits name_limits = {TG_JSON_MAX_DEPTH, UINT32_MAX};
@@ -207,6 +211,29 @@ static struct tg_str name_of(struct tg_evaluator *e, const char *file, struct tg
     return strcmp(file, "-") != 0 && tg_eval_is_name(name) ? name : TG_STR(DEFAULT_NAME);
 }
 
+/* The path of a location with values for its parameters. */
+static struct tg_str fill_path(struct tg_evaluator *e, struct tg_str pattern, struct tg_str project,
+                               struct tg_str name)
+{
+    struct tg_buf path = {0};
+    struct tg_str copy;
+
+    while (pattern.n > 0) {
+        struct tg_str parameter = {pattern.p, tg_conf_parameter(pattern)};
+
+        if (tg_str_eq(parameter, TG_STR("{project_id}")))
+            tg_buf_add(&path, project);
+        else if (parameter.n > 0)
+            tg_buf_add(&path, name);
+        else
+            tg_buf_putc(&path, *pattern.p);
+        pattern = tg_str_skip(pattern, parameter.n > 0 ? parameter.n : 1);
+    }
+    copy = tg_arena_dup(&e->arena, tg_buf_str(&path));
+    tg_buf_end(&path);
+    return copy;
+}
+
 static void start_request(struct tg_evaluator *e, struct tg_str name, struct tg_str body)
 {
     static const struct tg_field fields[] = {
@@ -215,13 +242,14 @@ static void start_request(struct tg_evaluator *e, struct tg_str name, struct tg_
     };
     struct tg_request *r = &e->result.request;
     const char *project = e->options.project != NULL ? e->options.project : DEFAULT_PROJECT;
+    struct tg_str location =
+        tg_str_of(e->options.location != NULL ? e->options.location : DEFAULT_LOCATION);
 
     CHECK(tg_eval_is_name(name));
     CHECK(tg_eval_is_name(tg_str_of(project)));
     tg_request_init(r, &e->arena);
-    r->method = TG_STR("PUT");
-    r->target =
-        tg_arena_printf(&e->arena, "/v1/%s/training-job-configs/%.*s", project, TG_STR_ARG(name));
+    r->method = (struct tg_str){location.p, tg_chars_span(location, TG_CHAR_TOKEN)};
+    r->target = fill_path(e, tg_str_skip(location, r->method.n + 1), tg_str_of(project), name);
     r->path = r->target;
     r->fields = fields;
     r->nfields = 1;
@@ -455,8 +483,9 @@ const struct tg_evaluation *tg_eval_body(struct tg_evaluator *e, const char *fil
     start_request(e, name_of(e, file, body), body);
     base = route(e, r);
     if (base == NULL || base->filters.n == 0)
-        return cannot(e, tg_arena_printf(&e->arena, "no location of %s has filters for PUT %.*s",
-                                         e->settings->file, TG_STR_ARG(r->path)));
+        return cannot(e, tg_arena_printf(&e->arena, "no location of %s has filters for %.*s %.*s",
+                                         e->settings->file, TG_STR_ARG(r->method),
+                                         TG_STR_ARG(r->path)));
     l = judge_of(e, base, &e->problems);
     return l != NULL ? run(e, l) : cannot(e, first_line(tg_buf_str(&e->problems)));
 }

@@ -12,11 +12,12 @@ enum { TG_EVAL_MAX_BODY = 12 << 20 }; /* bytes, the API's own limit (contract se
 
 /* What is judged with, as the options of the command line give it. NULL: not given. */
 struct tg_eval_options {
-    const char *conf;    /* -c: configuration file */
-    const char *policy;  /* --policy: policy files instead of the configured ones */
-    const char *project; /* --project */
-    const char *name;    /* --name */
-    const char *level;   /* --level: lax, documented, strict */
+    const char *conf;     /* -c: configuration file */
+    const char *policy;   /* --policy: policy files instead of the configured ones */
+    const char *project;  /* --project */
+    const char *name;     /* --name */
+    const char *level;    /* --level: lax, documented, strict */
+    const char *location; /* --location: METHOD, a blank, a path that may have {name}s */
 };
 
 enum tg_eval_result {
@@ -57,10 +58,10 @@ struct tg_evaluator *tg_evaluator_new(const struct tg_eval_options *options, boo
 void tg_evaluator_end(struct tg_evaluator *e);
 
 /*
- * Evaluates one body as the PUT of a config. `file` names it in the result. Without a name among
- * the options the config is called as the body's own `config_name` says, else as the file without
- * its folder and ".json" where that is a legal name, else "config". Body and file are borrowed and
- * must live as long as the result.
+ * Evaluates one body as that of the location among the options, or the PUT of a config. `file`
+ * names it in the result. Without a name among the options the config is called as the body's own
+ * `config_name` says, else as the file without its folder and ".json" where that is a legal name,
+ * else "config". Body and file are borrowed and must live as long as the result.
  */
 const struct tg_evaluation *tg_eval_body(struct tg_evaluator *e, const char *file,
                                          struct tg_str body);

@@ -268,6 +268,33 @@ def test_terminal_is_safe(tmp_path):
                 assert hazard not in done.out + done.err, command
 
 
+JOB = b'{"job_name": "j", "config": %s}'
+
+
+@pytest.mark.parametrize("location", ["POST /v1/{project_id}/training-jobs",
+                                      "POST /v1/{project_id}/training-jobs/{job_id}/versions"])
+@pytest.mark.parametrize("conf", [True, False], ids=["conf", "contract"])
+def test_bodies_that_hold_a_config(tmp_path, conf, location):
+    """--location says which request a body belongs to: findings point into its config."""
+    body = JOB % GOOD.replace(b'"worker_server_num": 1', b'"worker_server_num": 0')
+    options = []
+    if conf:
+        (tmp_path / "x.conf").write_text(
+            "upstream u { server 127.0.0.1:9; tls off; }\nserver { listen 127.0.0.1:0; location %s "
+            "{ filters json validate; proxy_pass u; config_at /config; } }" % location)
+        options = ["-c", tmp_path / "x.conf"]
+    done = run("eval", *options, "--output", "json", "--location", location, "-", data=body)
+    [found] = [f["pointer"] for f in done.bodies[0]["findings"] if f["severity"] == "violation"]
+    assert (done.code, found) == (1, "/config/worker_server_num")
+    assert run("eval", *options, "--location", location, "-", data=JOB % GOOD).code == 0
+
+
+def test_locations_without_filters(tmp_path):
+    """A location that nobody guards cannot be judged."""
+    done = run("eval", "--location", "DELETE /v1/{project_id}/x", "-", data=GOOD)
+    assert done.code == 2 and "no location of built-in has filters for DELETE /v1/project/x" in done.err
+
+
 # --- formats for machines ------------------------------------------------------------------------
 
 def test_verify(files):

@@ -14,6 +14,8 @@ WRONG = [
     (["eval"], "no BODY given", "eval"),
     (["eval", "--bogus", "x"], "unrecognized option '--bogus'", "eval"),
     (["eval", "--output", "yaml", "x"], "--output takes text, json, github, sarif or junit", "eval"),
+    (["eval", "--location", "POST", "x"], '--location takes "METHOD /PATH"', "eval"),
+    (["eval", "--location", "/x", "x"], '--location takes "METHOD /PATH"', "eval"),
     (["fmt"], "no BODY given", "fmt"),
     (["fmt", "--check", "--patch", "x"], "exclude each other", "fmt"),
     (["explain", "--all"], "it has no options", "explain"),
