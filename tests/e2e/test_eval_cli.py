@@ -411,6 +411,25 @@ def test_sarif(files, names):
         assert place["artifactLocation"]["uri"] == (files / "denied.json").as_uri()
 
 
+def test_sentences_of_changes(tmp_path):
+    """Each kind of change as one annotation, whole."""
+    body = (b'{"worker_server_num": "1",\n"spec_id": 7, "model_id": null,\n"app_url": "/usr/app/",'
+            b' "boot_file_url": "/usr/app/boot.py", "data_url": "/usr/data/",\n'
+            b'"parameter": [{"key": "a", "value": "b"}]}')
+    (tmp_path / "a.json").write_bytes(body)
+    (tmp_path / "x.conf").write_text(
+        "upstream u { server 127.0.0.1:9; tls off; }\nserver { listen 127.0.0.1:0; location PUT "
+        "/v1/{project_id}/training-job-configs/{config_name} { filters json normalize; proxy_pass u; "
+        "normalize drop_nulls on; normalize engine_default on; } }")
+    done = run("eval", "-c", "x.conf", "--output", "github", "a.json", cwd=tmp_path)
+    assert sorted(done.out.splitlines()) == sorted([
+        '::notice file=a.json,line=1,col=23,title=string_to_integer::/worker_server_num: "1" becomes 1',
+        "::notice file=a.json,line=2,col=15,title=drop_nulls::/model_id is removed, it was null",
+        "::notice file=a.json,line=4,col=16,title=key_to_label::/parameter/0/key becomes "
+        "/parameter/0/label",
+        "::notice file=a.json,line=1,col=1,title=engine_default::/engine_id is added: 1"])
+
+
 def test_places_of_what_is_missing(tmp_path):
     """Annotations point at the object a member is missing from."""
     path = tmp_path / "a.json"
@@ -465,6 +484,23 @@ def test_junit(files, options, failures):
     assert "a&<\"'\ufffd.json" in cases
     assert list(cases["good.json"]) == []
     assert cases["warned.json"][0].tag == ("failure" if options else "system-out")
+
+
+@pytest.mark.parametrize("words, why", [
+    ("parameter x", 'cannot set "parameter"'),
+    ("create_time 7", 'cannot set "create_time"'),
+    ('train_url "/bkt/{project}/"', 'knows {project_id} and {config_name}, got "/bkt/{project}/"'),
+    ("engine_id 1.5", 'takes an integer for "engine_id", got "1.5"'),
+    ("engine_id 9223372036854775808", 'takes an integer for "engine_id", got "9223372036854775808"'),
+    ("engine_idd 1", 'unknown member "engine_idd"')])
+def test_defaults_that_cannot_be(tmp_path, words, why):
+    """Each default that could never be added is an error at load."""
+    conf = tmp_path / "x.conf"
+    conf.write_text("upstream u { server 127.0.0.1:9; tls off; }\nserver { listen 127.0.0.1:0; location PUT "
+                    "/v1/{project_id}/training-job-configs/{config_name} { filters json normalize; "
+                    "proxy_pass u;\nnormalize_default %s; } }" % words)
+    done = run("-t", "-c", conf)
+    assert done.code == 1 and f"{why} in {conf}:3" in done.err
 
 
 # --- bad input -----------------------------------------------------------------------------------

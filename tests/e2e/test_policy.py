@@ -319,6 +319,27 @@ def test_cases_do_not_drive_the_terminal(tmp_path, output):
     assert status == 1 and not re.search("[\x1b\x9b\u202e]", said), said
 
 
+def test_headers_and_days_in_a_case(tmp_path):
+    """A case may have header fields, and a day of its own: exceptions end by it."""
+    (tmp_path / "a.conf").write_text(
+        "policy p { match header X-Team vision; rule r { at spec_id; max 4; } } "
+        'exception e { policy p; rule r; match config_name c; expires 2027-01-31; owner o; ticket t; }')
+    cases = [("field", "header X-Team vision; now 2027-02-01;", "fail"),
+             ("case of its name", "header x-team vision; now 2027-02-01;", "fail"),
+             ("other value", "header X-Team audio; now 2027-02-01;", "skip"),
+             ("no such field", "header X-Tea vision; now 2027-02-01;", "fail"),
+             ("last day", "header X-Team vision; now 2027-01-31;", "skip"),
+             ("day after", "header X-Team vision; now 2027-02-01;", "fail")]
+    (tmp_path / "a.test.conf").write_text("".join(
+        f'case "{name}" {{ body \'{{"spec_id": 5}}\'; config_name c; {words} expect p.r {result}; }}'
+        for name, words, result in cases))
+    status, said = run("test", tmp_path)
+    assert status == 0 and f"{len(cases)} cases, 0 failed" in said, said
+    (tmp_path / "a.test.conf").write_text("case x { body '{}'; now 2027-02-30; expect p.r pass; }")
+    status, said = run("test", tmp_path)
+    assert status == 2 and "2027-02-30" in said, said
+
+
 def test_certificate_in_a_case(tmp_path):
     """A case may be about who owns a certificate."""
     (tmp_path / "a.conf").write_text(

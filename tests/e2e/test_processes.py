@@ -220,6 +220,22 @@ def test_a_killed_worker_does_not_hold_a_reload_up(origin, gateway):
     assert ask(guard.port, request()).status == 200
 
 
+def test_workers_on_processors_of_their_own(origin, gateway):
+    """worker_cpu_affinity auto: each worker has one of the processors the gateway may use, in turn."""
+    allowed = sorted(os.sched_getaffinity(0))
+    guard = gateway(origin(), main="worker_cpu_affinity auto;")
+    [one] = children(guard.process.pid)
+    assert os.sched_getaffinity(one) == {allowed[0]}
+    edit(guard, "worker_processes 1", "worker_processes 3")
+    guard.process.send_signal(signal.SIGHUP)
+    guard.wait_log("reloaded")
+    wait_gone(one)
+    workers = set(children(guard.process.pid)) - {one}  # which may not be reaped yet
+    assert sorted(min(os.sched_getaffinity(pid)) for pid in workers) == sorted(
+        allowed[number % len(allowed)] for number in range(3))
+    assert ask(guard.port, request()).status == 200
+
+
 def test_an_end_comes_before_a_reload(origin, gateway):
     """Reloads that come faster than they are done do not keep the gateway from ending."""
     guard = gateway(origin())
