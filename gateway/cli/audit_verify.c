@@ -239,7 +239,9 @@ static void note_previous(struct verify *v, const struct anchor *a,
     if (a->stream.n == 0)
         return;
     p = tg_arena_zalloc(&v->arena, 1, sizeof(*p));
-    *p = (struct previous){a->stream, a->seq, a->chain, *place, NULL};
+    /* the anchor's texts stand in the buffer of the line at hand */
+    *p = (struct previous){tg_arena_dup(&v->arena, a->stream), a->seq,
+                           tg_arena_dup(&v->arena, a->chain), *place, NULL};
     *v->last_previous = p;
     v->last_previous = &p->next;
 }

@@ -97,6 +97,15 @@ def test_an_intact_log_verifies(log):
         0, "7 lines, 1 streams, 0 problems: the log is intact (no key)\n")
 
 
+def test_what_a_start_says_is_kept_however_long_the_log_goes_on(log):
+    """The stream before it is looked up at the end, when the line is not in memory any more."""
+    first = Stream("0-first").records(2000).stop()
+    second = Stream("0-second", previous=first).records(2000).stop()
+    run = audit("verify", write(log, first.lines + second.lines))
+    assert (run.returncode, run.stdout) == (
+        0, "4004 lines, 2 streams, 0 problems: the log is intact (no key)\n")
+
+
 def swap(lines, a, b):
     lines[a], lines[b] = lines[b], lines[a]
 
