@@ -2,8 +2,6 @@
  * The core's directives, one row each. Times are microseconds, sizes bytes; defaults and bounds are
  * nginx's where it has the directive and nothing speaks against it.
  */
-#include "audit/audit.h"
-#include "base/check.h"
 #include "settings/internal.h"
 
 #include <stddef.h>
@@ -588,19 +586,3 @@ const struct tg_directive tg_location_directives[] = {
      .help = "Adds a `Via` field (RFC 9110 section 7.6.3) to forwarded requests."},
     {.name = NULL},
 };
-
-void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_FILTERS + 1])
-{
-    const struct tg_directive *const core[TG_CORE_TABLES] = {
-        tg_main_directives,   tg_admin_directives,    tg_upstream_directives,
-        tg_server_directives, tg_location_directives, tg_audit_directives};
-    unsigned n = 0;
-
-    for (; n < TG_CORE_TABLES; n++)
-        out[n] = core[n];
-    CHECK(tg_filter_count() <= TG_MAX_FILTERS);
-    for (unsigned i = 0; i < tg_filter_count(); i++)
-        if (tg_filter_at(i)->directives != NULL)
-            out[n++] = tg_filter_at(i)->directives;
-    out[n] = NULL;
-}

@@ -186,6 +186,22 @@ void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out)
             dump_loaded(l, out);
 }
 
+void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_FILTERS + 1])
+{
+    const struct tg_directive *const core[TG_CORE_TABLES] = {
+        tg_main_directives,   tg_admin_directives,    tg_upstream_directives,
+        tg_server_directives, tg_location_directives, tg_audit_directives};
+    unsigned n = 0;
+
+    for (; n < TG_CORE_TABLES; n++)
+        out[n] = core[n];
+    CHECK(tg_filter_count() <= TG_MAX_FILTERS);
+    for (unsigned i = 0; i < tg_filter_count(); i++)
+        if (tg_filter_at(i)->directives != NULL)
+            out[n++] = tg_filter_at(i)->directives;
+    out[n] = NULL;
+}
+
 static const struct {
     const char *title;
     const struct tg_directive *rows;
