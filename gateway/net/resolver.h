@@ -9,6 +9,10 @@
 
 #include "net/name_files.h"
 
+/* The files of this machine. */
+#define TG_RESOLV_CONF "/etc/resolv.conf"
+#define TG_HOSTS       "/etc/hosts"
+
 struct event_base;
 struct tg_resolver;
 struct tg_lookup;

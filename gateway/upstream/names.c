@@ -91,7 +91,7 @@ bool tg_upstream_conn_await_addresses(struct tg_upstream_conn *p)
     struct tg_upstream_server_state *home = p->home;
 
     if (home->origin->literal && home->addresses.n == 0)
-        tg_addresses_literal(&home->addresses, home->origin);
+        tg_addresses_literal(&home->addresses, home->origin->host, home->origin->port);
     if (is_fresh(home, tg_loop_now(p->upstream->all->loop)))
         return false;
     p->state = TG_UPSTREAM_CONN_RESOLVING;

@@ -409,7 +409,7 @@ void tg_upstreams_open(struct tg_upstreams *all, struct tg_loop *loop,
                        const struct tg_upstream_conf *conf)
 {
     all->loop = loop;
-    all->resolver = tg_resolver_new(loop->base, "/etc/resolv.conf", "/etc/hosts");
+    all->resolver = tg_resolver_new(loop->base, TG_RESOLV_CONF, TG_HOSTS);
     for (; conf != NULL; conf = conf->next) {
         struct tg_upstream *u = open_one(all, conf);
 

@@ -10,12 +10,12 @@
 #ifndef TG_UPSTREAM_H
 #define TG_UPSTREAM_H
 
+#include "net/addresses.h"
 #include "net/loop.h"
 #include "net/resolver.h"
 #include "net/socket.h"
 #include "net/timer.h"
 #include "settings/settings.h"
-#include "upstream/addresses.h"
 
 struct tg_upstream;
 struct tg_upstream_server_state;

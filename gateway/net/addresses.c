@@ -1,5 +1,5 @@
 /* Addresses of a server, in the order to try them. */
-#include "upstream/addresses.h"
+#include "net/addresses.h"
 
 #include "base/check.h"
 
@@ -30,10 +30,10 @@ static void add_v6(struct tg_addresses *a, struct in6_addr address, uint16_t por
     add(a, &v6, sizeof(v6));
 }
 
-void tg_addresses_literal(struct tg_addresses *a, const struct tg_upstream_server *o)
+void tg_addresses_literal(struct tg_addresses *a, struct tg_str host, uint16_t port)
 {
     struct sockaddr_storage address;
-    socklen_t len = tg_address_make(o->host, o->port, &address);
+    socklen_t len = tg_address_make(host, port, &address);
 
     if (len > 0)
         add(a, &address, len);
