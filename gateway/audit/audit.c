@@ -248,7 +248,7 @@ bool tg_audit_flush(struct tg_audit *a)
     CHECK_MAGIC(a, MAGIC);
     if (a->off || (a->queue.n == 0 && !a->failing))
         return true;
-    if (a->failing && tg_clock_mono_now() < a->retry_at)
+    if (a->failing && !a->sink.arrived && tg_clock_mono_now() < a->retry_at)
         return false;
     if (a->queue.n == 0)
         add_loss(a, 0);
@@ -397,12 +397,13 @@ static void end(struct tg_audit *a)
 }
 
 /* The first line, and with it the proof that lines can be written. */
-static bool begin(struct tg_audit *a, struct tg_str worker, struct tg_arena *arena)
+static bool begin(struct tg_audit *a, struct tg_str worker, struct event_base *base,
+                  struct tg_arena *arena)
 {
     struct tg_audit_line previous;
     bool some;
 
-    tg_sink_init(&a->sink, a->conf);
+    tg_sink_init(&a->sink, a->conf, base);
     if (!tg_sink_open(&a->sink))
         return false;
     some = tg_sink_previous(&a->sink, worker, arena, &previous);
@@ -410,8 +411,8 @@ static bool begin(struct tg_audit *a, struct tg_str worker, struct tg_arena *are
     return tg_audit_flush(a);
 }
 
-struct tg_audit *tg_audit_open(const void *settings, struct tg_str worker, struct tg_arena *arena,
-                               const char **why)
+struct tg_audit *tg_audit_open(const void *settings, struct tg_str worker, struct event_base *base,
+                               struct tg_arena *arena, const char **why)
 {
     const struct tg_audit_conf *conf = settings;
     struct tg_audit *a = calloc(1, sizeof(*a));
@@ -424,7 +425,7 @@ struct tg_audit *tg_audit_open(const void *settings, struct tg_str worker, struc
     tg_redact_init(&a->redact, conf);
     tg_audit_chain_init(&a->chain, conf->key);
     name_stream(a, worker);
-    if (!a->off && !begin(a, worker, arena)) {
+    if (!a->off && !begin(a, worker, base, arena)) {
         *why = tg_arena_dup(arena, tg_str_of(a->sink.why)).p;
         end(a);
         return NULL;
@@ -442,6 +443,14 @@ void tg_audit_reopen(struct tg_audit *a)
         fail(a);
 }
 
+/* A server that has closed the connection shows it only now: there is time for another one. */
+static bool write_last(struct tg_audit *a)
+{
+    if ((a->sink.fd >= 0 || tg_sink_open(&a->sink)) && try_queue(a))
+        return true;
+    return a->sink.fd < 0 && tg_sink_open(&a->sink) && try_queue(a);
+}
+
 void tg_audit_close(struct tg_audit *a)
 {
     if (a == NULL)
@@ -451,7 +460,7 @@ void tg_audit_close(struct tg_audit *a)
         if (a->lost > 0)
             add_loss(a, a->lost);
         add_stop(a);
-        if (!try_queue(a))
+        if (!write_last(a))
             tg_log(TG_LOG_CRIT, "audit", "%llu records and %zu bytes of lines are lost: %s",
                    (unsigned long long)a->lost, a->queue.n, a->sink.why);
     }

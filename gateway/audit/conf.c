@@ -40,7 +40,7 @@ static bool split_host(struct tg_conf *c, const struct tg_conf_item *item, struc
     if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
         host = (struct tg_str){host.p + 1, host.n - 2};
     a->host = tg_arena_dup(c->arena, host);
-    a->port = tg_arena_dup(c->arena, port);
+    a->port = (uint16_t)number;
     return true;
 }
 

@@ -26,8 +26,8 @@ struct tg_audit_conf {
     int target;            /* enum tg_audit_target */
     struct tg_str text;    /* audit_log's first argument as written */
     struct tg_str path;    /* file or unix socket, NUL-terminated */
-    struct tg_str host;    /* syslog over UDP and TCP, NUL-terminated */
-    struct tg_str port;    /* the same */
+    struct tg_str host;    /* syslog over UDP and TCP: an address without brackets, or a name */
+    uint16_t port;         /* the same */
     int mode;              /* enum tg_audit_mode */
     int64_t rotate;        /* bytes after which a file is rotated; 0: never */
     int64_t keep;          /* rotated files that stay */

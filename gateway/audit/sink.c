@@ -7,12 +7,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { LOOK_BACK = 64 << 20, LOOK_PIECE = 1 << 20 }; /* bytes */
 
-void tg_sink_init(struct tg_sink *s, const struct tg_audit_conf *conf)
+void tg_sink_init(struct tg_sink *s, const struct tg_audit_conf *conf, struct event_base *base)
 {
     *s = (struct tg_sink){.conf = conf, .fd = -1, .mend_fd = -1};
     switch (conf->target) {
@@ -20,11 +21,15 @@ void tg_sink_init(struct tg_sink *s, const struct tg_audit_conf *conf)
         s->ops = &tg_sink_file;
         break;
     case TG_AUDIT_SYSLOG_UNIX:
+        s->ops = &tg_sink_unix;
+        break;
     case TG_AUDIT_SYSLOG_UDP:
-        s->ops = &tg_sink_datagram;
+        s->ops = &tg_sink_udp;
+        tg_sink_connector(s, base, SOCK_DGRAM);
         break;
     case TG_AUDIT_SYSLOG_TCP:
         s->ops = &tg_sink_tcp;
+        tg_sink_connector(s, base, SOCK_STREAM);
         break;
     default:
         TG_UNREACHABLE();
@@ -33,6 +38,8 @@ void tg_sink_init(struct tg_sink *s, const struct tg_audit_conf *conf)
 
 void tg_sink_end(struct tg_sink *s)
 {
+    tg_connector_end(s->connector);
+    s->connector = NULL;
     if (s->fd >= 0)
         close(s->fd);
     if (s->mend_fd >= 0)
@@ -50,7 +57,11 @@ bool tg_sink_fail(struct tg_sink *s, const char *what, int error)
 bool tg_sink_open(struct tg_sink *s)
 {
     CHECK(s->fd < 0);
-    return s->ops->open(s);
+    if (s->ops->open(s))
+        return true;
+    if (s->connector != NULL)
+        tg_connector_wait(s->connector);
+    return s->fd >= 0;
 }
 
 enum tg_sink_result tg_sink_write(struct tg_sink *s, struct tg_str lines, size_t *used)
@@ -59,6 +70,7 @@ enum tg_sink_result tg_sink_write(struct tg_sink *s, struct tg_str lines, size_t
 
     CHECK(lines.n > 0);
     *used = 0;
+    s->arrived = false;
     if (s->fd < 0 && !s->ops->open(s))
         return TG_SINK_FAILED;
     result = s->ops->write(s, lines, used);

@@ -7,6 +7,7 @@
 
 #include "audit/conf.h"
 #include "audit/line.h"
+#include "net/connector.h"
 
 #include <sys/types.h>
 
@@ -30,19 +31,23 @@ struct tg_sink {
     int fd;                           /* -1 when it is not open */
     bool regular;                     /* a regular file: appended to, rotated, synced */
     bool fresh;                       /* the file has no line of ours yet */
-    bool torn;         /* the file ends within a line that could not be blanked out */
-    int mend_fd;       /* a regular file again, to blank torn lines out; -1: none */
-    off_t end;         /* where our newest bytes end in it; 0: nowhere yet */
-    bool locked;       /* a pipe we are in the middle of a line of */
-    uint64_t too_long; /* lines left out because the sink takes none that long */
-    char why[256];     /* of the newest failure */
+    bool torn;                      /* the file ends within a line that could not be blanked out */
+    int mend_fd;                    /* a regular file again, to blank torn lines out; -1: none */
+    off_t end;                      /* where our newest bytes end in it; 0: nowhere yet */
+    bool locked;                    /* a pipe we are in the middle of a line of */
+    struct tg_connector *connector; /* to a syslog server over UDP and TCP; NULL: no such sink */
+    bool arrived;                   /* it has brought a new connection that nobody has used yet */
+    uint64_t too_long;              /* lines left out because the sink takes none that long */
+    char why[256];                  /* of the newest failure */
 };
 
-/* Prepares the sink the settings name (not TG_AUDIT_OFF). End it with tg_sink_end(). */
-void tg_sink_init(struct tg_sink *s, const struct tg_audit_conf *conf);
+/* Prepares the sink the settings name (not TG_AUDIT_OFF). Servers are looked up and connected to in
+ * the event loop. End it with tg_sink_end(). */
+void tg_sink_init(struct tg_sink *s, const struct tg_audit_conf *conf, struct event_base *base);
 void tg_sink_end(struct tg_sink *s);
 
-/* Opens it; false with s->why set. */
+/* Opens it, and waits for a connection to the server; false with s->why set. For when nobody is
+ * served. */
 bool tg_sink_open(struct tg_sink *s);
 
 /*
@@ -52,7 +57,11 @@ bool tg_sink_open(struct tg_sink *s);
  */
 enum tg_sink_result tg_sink_write(struct tg_sink *s, struct tg_str lines, size_t *used);
 
-/* Opens the file again under its name. False with s->why set; the old one stays in use then. */
+/*
+ * Opens the file again under its name. False with s->why set; the old one stays in use then. A
+ * server is connected to again without waiting: until that has come about the old connection stays
+ * in use; false when there is none.
+ */
 bool tg_sink_reopen(struct tg_sink *s);
 
 /*
@@ -66,9 +75,13 @@ bool tg_sink_previous(const struct tg_sink *s, struct tg_str worker, struct tg_a
 /* For the implementations: s->why becomes "NAME: what: errno's text"; returns false. */
 bool tg_sink_fail(struct tg_sink *s, const char *what, int error);
 
+/* Makes s->connector, to a server of SOCK_DGRAM or SOCK_STREAM. */
+void tg_sink_connector(struct tg_sink *s, struct event_base *base, int type);
+
 /* The implementations. */
 extern const struct tg_sink_ops tg_sink_file;
-extern const struct tg_sink_ops tg_sink_datagram;
+extern const struct tg_sink_ops tg_sink_unix;
+extern const struct tg_sink_ops tg_sink_udp;
 extern const struct tg_sink_ops tg_sink_tcp;
 
 #endif

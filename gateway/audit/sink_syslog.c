@@ -2,16 +2,17 @@
  * The syslog sinks: each line is the message of one RFC 5424 entry, facility local0, severity
  * informational. UNIX and UDP sockets carry one entry per datagram (RFC 5426); TCP counts octets
  * (RFC 6587 section 3.4.1). A server that takes nothing is waited for a moment, then it is a
- * failure like a full disk. What a server lost after its kernel took it, nobody here can know.
+ * failure like a full disk; so is a connection that is still in the making. What a server lost
+ * after its kernel took it, nobody here can know.
  */
 #include "audit/sink.h"
 
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,92 +20,87 @@
 
 enum {
     PRIORITY = 16 * 8 + 6, /* local0.info */
-    WAIT_MS = 50,          /* for room in the socket */
-    CONNECT_MS = 500,
+    ROOM_US = 50000,       /* for room in the socket */
+    WRITE_US = 200000,     /* for all waits of one write */
 };
 
 /* --- connecting --- */
 
-/* Waits until the socket can be written to; what poll() says about errors shows in the next call.
- */
-static bool wait_writable(int fd, int ms)
-{
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-
-    return poll(&p, 1, ms) == 1;
-}
-
-static int connect_to(const struct sockaddr *address, socklen_t n, int type)
-{
-    int fd = socket(address->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int error = 0;
-    socklen_t size = sizeof(error);
-
-    if (fd < 0)
-        return -1;
-    if (connect(fd, address, n) == 0)
-        return fd;
-    if (errno == EINPROGRESS) {
-        if (!wait_writable(fd, CONNECT_MS))
-            error = ETIMEDOUT;
-        else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-            error = errno;
-        if (error == 0)
-            return fd;
-        errno = error;
-    }
-    error = errno;
-    close(fd);
-    errno = error;
-    return -1;
-}
-
 static bool open_unix(struct tg_sink *s)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd, error;
 
     if (s->conf->path.n >= sizeof(address.sun_path))
         return tg_sink_fail(s, "connect", ENAMETOOLONG);
     memcpy(address.sun_path, s->conf->path.p, s->conf->path.n);
-    s->fd = connect_to((const struct sockaddr *)&address, sizeof(address), SOCK_DGRAM);
-    return s->fd >= 0 || tg_sink_fail(s, "connect", errno);
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
+        s->fd = fd;
+        return true;
+    }
+    error = errno;
+    if (fd >= 0)
+        close(fd);
+    return tg_sink_fail(s, "connect", error);
 }
 
-static bool open_inet(struct tg_sink *s, int type)
+static void on_connected(void *owner, int fd)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = type};
-    struct addrinfo *list;
-    int error = getaddrinfo(s->conf->host.p, s->conf->port.p, &hints, &list);
+    struct tg_sink *s = owner;
 
-    if (error != 0)
-        return tg_sink_fail(s, gai_strerror(error), 0);
-    for (struct addrinfo *a = list; a != NULL && s->fd < 0; a = a->ai_next)
-        s->fd = connect_to(a->ai_addr, a->ai_addrlen, type);
-    freeaddrinfo(list);
-    return s->fd >= 0 || tg_sink_fail(s, "connect", errno);
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = fd;
+    s->arrived = true;
 }
 
-static bool open_datagram(struct tg_sink *s)
+static void on_failed(void *owner, const char *why)
 {
-    return s->conf->target == TG_AUDIT_SYSLOG_UNIX ? open_unix(s) : open_inet(s, SOCK_DGRAM);
+    struct tg_sink *s = owner;
+
+    tg_sink_fail(s, why, 0);
+    if (s->fd >= 0)
+        tg_log(TG_LOG_WARN, "audit", "%s; the connection of before goes on", s->why);
 }
 
-static bool open_tcp(struct tg_sink *s)
+static const struct tg_connector_events connector_events = {on_connected, on_failed};
+
+void tg_sink_connector(struct tg_sink *s, struct event_base *base, int type)
 {
-    return open_inet(s, SOCK_STREAM);
+    s->connector = tg_connector_new(base, type, s->conf->host, s->conf->port, &connector_events, s);
 }
 
+/* What came of it shows later. */
+static bool open_inet(struct tg_sink *s)
+{
+    tg_connector_start(s->connector);
+    return false;
+}
+
+/* A socket file may have moved to another process. */
+static bool reopen_unix(struct tg_sink *s)
+{
+    close(s->fd);
+    s->fd = -1;
+    return open_unix(s);
+}
+
+/* The next connection is begun at once. */
 static void drop_connection(struct tg_sink *s)
 {
     close(s->fd);
     s->fd = -1;
+    if (s->connector != NULL)
+        tg_connector_start(s->connector);
 }
 
-/* A name may have moved to another address, a socket file to another process. */
-static bool reconnect(struct tg_sink *s)
+/* A name may have moved to another address. */
+static bool reopen_inet(struct tg_sink *s)
 {
-    drop_connection(s);
-    return s->ops->open(s);
+    if (!s->arrived)
+        tg_connector_start(s->connector);
+    return true;
 }
 
 /* --- entries --- */
@@ -131,12 +127,21 @@ static struct tg_str first_line(struct tg_str lines)
     return (struct tg_str){lines.p, (size_t)(newline - lines.p)};
 }
 
+/* Waits for room in the socket, but not when the time of the whole write is up. What poll() says
+ * about errors shows in the next call. */
+static bool wait_writable(int fd, uint64_t until)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+    return tg_clock_mono_now() < until && poll(&p, 1, ROOM_US / 1000) == 1;
+}
+
 /* Sends one datagram. 0, or an errno. */
-static int send_one(int fd, struct tg_str entry)
+static int send_one(int fd, struct tg_str entry, uint64_t until)
 {
     if (send(fd, entry.p, entry.n, MSG_NOSIGNAL) >= 0)
         return 0;
-    if (errno == EAGAIN && wait_writable(fd, WAIT_MS) &&
+    if (errno == EAGAIN && wait_writable(fd, until) &&
         send(fd, entry.p, entry.n, MSG_NOSIGNAL) >= 0)
         return 0;
     return errno;
@@ -144,6 +149,7 @@ static int send_one(int fd, struct tg_str entry)
 
 static enum tg_sink_result write_datagrams(struct tg_sink *s, struct tg_str lines, size_t *used)
 {
+    uint64_t until = tg_clock_mono_now() + WRITE_US;
     struct tg_buf entry = {0};
     size_t header;
     int error = 0;
@@ -155,7 +161,7 @@ static enum tg_sink_result write_datagrams(struct tg_sink *s, struct tg_str line
 
         entry.n = header;
         tg_buf_add(&entry, line);
-        error = send_one(s->fd, tg_buf_str(&entry));
+        error = send_one(s->fd, tg_buf_str(&entry), until);
         if (error == EMSGSIZE) {
             s->too_long++;
             error = 0;
@@ -173,12 +179,12 @@ static enum tg_sink_result write_datagrams(struct tg_sink *s, struct tg_str line
 }
 
 /* Sends all of `entry`. 0, or an errno. */
-static int send_all(int fd, struct tg_str entry)
+static int send_all(int fd, struct tg_str entry, uint64_t until)
 {
     while (entry.n > 0) {
         ssize_t n = send(fd, entry.p, entry.n, MSG_NOSIGNAL);
 
-        if (n < 0 && (errno != EAGAIN || !wait_writable(fd, WAIT_MS)))
+        if (n < 0 && (errno != EAGAIN || !wait_writable(fd, until)))
             return errno;
         if (n > 0)
             entry = tg_str_skip(entry, (size_t)n);
@@ -198,6 +204,7 @@ static bool peer_gone(int fd)
  * entry goes out on the next connection. */
 static enum tg_sink_result write_tcp(struct tg_sink *s, struct tg_str lines, size_t *used)
 {
+    uint64_t until = tg_clock_mono_now() + WRITE_US;
     struct tg_buf header = {0};
     struct tg_buf entry = {0};
     int error = peer_gone(s->fd) ? EPIPE : 0;
@@ -211,7 +218,7 @@ static enum tg_sink_result write_tcp(struct tg_sink *s, struct tg_str lines, siz
         tg_buf_putc(&entry, ' ');
         tg_buf_add(&entry, tg_buf_str(&header));
         tg_buf_add(&entry, line);
-        error = send_all(s->fd, tg_buf_str(&entry));
+        error = send_all(s->fd, tg_buf_str(&entry), until);
         if (error == 0)
             *used += line.n + 1;
     }
@@ -224,5 +231,6 @@ static enum tg_sink_result write_tcp(struct tg_sink *s, struct tg_str lines, siz
     return TG_SINK_FAILED;
 }
 
-const struct tg_sink_ops tg_sink_datagram = {open_datagram, write_datagrams, reconnect};
-const struct tg_sink_ops tg_sink_tcp = {open_tcp, write_tcp, reconnect};
+const struct tg_sink_ops tg_sink_unix = {open_unix, write_datagrams, reopen_unix};
+const struct tg_sink_ops tg_sink_udp = {open_inet, write_datagrams, reopen_inet};
+const struct tg_sink_ops tg_sink_tcp = {open_inet, write_tcp, reopen_inet};

@@ -17,7 +17,8 @@ enum {
 static void on_heartbeat(void *owner);
 static void on_drain_timeout(void *owner);
 
-static struct tg_audit *open_audit(const struct tg_settings *settings, unsigned number)
+static struct tg_audit *open_audit(const struct tg_settings *settings, unsigned number,
+                                   struct event_base *base)
 {
     struct tg_arena arena;
     struct tg_audit *audit;
@@ -26,7 +27,7 @@ static struct tg_audit *open_audit(const struct tg_settings *settings, unsigned 
 
     tg_arena_init(&arena);
     snprintf(stream, sizeof(stream), "%u", number);
-    audit = tg_audit_open(settings->audit_conf, tg_str_of(stream), &arena, &why);
+    audit = tg_audit_open(settings->audit_conf, tg_str_of(stream), base, &arena, &why);
     if (audit == NULL)
         tg_log(TG_LOG_EMERG, "audit", "cannot open the audit log: %s", why);
     tg_arena_end(&arena);
@@ -60,16 +61,17 @@ static int64_t heartbeat_interval(const struct tg_settings *s)
 
 struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned number)
 {
-    struct tg_audit *audit = open_audit(settings, number);
-    struct tg_worker *w;
+    struct tg_worker *w = calloc(1, sizeof(*w));
 
-    if (audit == NULL)
-        return NULL;
-    w = calloc(1, sizeof(*w));
     CHECK(w != NULL);
     w->settings = settings;
-    w->audit = audit;
     tg_loop_open(&w->loop);
+    w->audit = open_audit(settings, number, w->loop.base);
+    if (w->audit == NULL) {
+        tg_loop_end(&w->loop);
+        free(w);
+        return NULL;
+    }
     tg_timer_init(&w->heartbeat, w->loop.base, on_heartbeat, w);
     tg_timer_init(&w->drain_timer, w->loop.base, on_drain_timeout, w);
     tg_timer_set(&w->heartbeat, tg_clock_mono_now(), heartbeat_interval(settings));

@@ -164,7 +164,7 @@ static void open_audit(struct bench *b)
                         tg_conf_parse_text(&c, "micro", TG_STR("audit_log /dev/null mode=batch;")),
                         &table, 1));
     CHECK(tg_audit_check(&c, conf));
-    b->audit = tg_audit_open(conf, TG_STR("0"), &b->settled, &why);
+    b->audit = tg_audit_open(conf, TG_STR("0"), NULL, &b->settled, &why);
     CHECK(b->audit != NULL);
 }
 

@@ -1,8 +1,10 @@
 """Names of upstreams: who is asked for their addresses, when, and how long those are used."""
 
+import contextlib
 import os
 import pathlib
 import re
+import select
 import selectors
 import shlex
 import socket
@@ -11,8 +13,8 @@ import threading
 
 import pytest
 
-from client import ask, request
-from gateway import binary
+from client import Client, ask, request
+from gateway import binary, config
 from listener import server_context
 
 PASS = "location / { proxy_pass modelarts; }"
@@ -344,3 +346,109 @@ def test_search_list(etc, names, gateway, origin):
     check_served(guard)
     assert server.names == {"modelarts.corp.test"}
     assert not guard.matches(re.escape("[error]"))
+
+
+# --- the audit log ---
+
+class Syslog(threading.Thread):
+    """A syslog server over TCP that keeps what it gets."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.bytes, self.changed, self.peers = b"", threading.Condition(), []
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                peer = self.listener.accept()[0]
+            except OSError:
+                return
+            self.peers.append(peer)
+            threading.Thread(target=self.keep, args=(peer,), daemon=True).start()
+
+    def keep(self, peer):
+        """What one connection brings."""
+        with peer:
+            while piece := peer.recv(65536):
+                with self.changed:
+                    self.bytes += piece
+                    self.changed.notify_all()
+
+    def wait(self, word):
+        """Waits until it has got a word."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: word.encode() in self.bytes, 20), self.bytes
+
+    def hang_up(self):
+        """Ends the connections; new ones are taken."""
+        for peer in self.peers:
+            with contextlib.suppress(OSError):  # the gateway was first
+                peer.shutdown(socket.SHUT_RDWR)
+        self.peers = []
+
+    def close(self):
+        """Ends it."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.hang_up()
+
+
+@pytest.fixture
+def syslog():
+    """A syslog server that ends with the test."""
+    one = Syslog()
+    yield one
+    one.close()
+
+
+def until(condition):
+    """Waits for what another thread of the test sees; the test's own timeout is the bound."""
+    while not condition():
+        select.select([], [], [], 0.01)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("mode, status", [("batch", 200), ("blocking", 503)])
+def test_syslog_server_by_name(etc, names, syslog, gateway, origin, transport, mode, status):
+    """While nobody tells its address a worker goes on, and refuses what it may not let through;
+    records that waited arrive when somebody does. The name server is asked all the time: it answers
+    only after the client had its answer."""
+    server, behind = names(ttl=0), origin()
+    etc.put("resolv.conf", server.line)
+    guard = gateway(behind, locations=PASS, expect=["log cannot be written"],
+                    audit=f"syslog:{transport}:log.test:{syslog.port} mode={mode}")
+    assert ask(guard.port, request("GET", "/x")).status == 200
+    if transport == "tcp":  # else the kernel tells of the closed port with the next datagram
+        syslog.wait('"outcome"')
+        syslog.hang_up()
+    server.script = {A: DROP, AAAA: DROP}
+    asked = server.asked[A]
+    with Client(guard.port) as first:
+        first.send(request("GET", "/x", None, "X-Request-Id: first"))
+        guard.wait_log("the log cannot be written")
+        until(lambda: server.asked[A] > asked)
+        seen = len(behind.requests)
+        for i in range(3):
+            answer = ask(guard.port, request("GET", "/x", None, f"X-Request-Id: silent-{i}"))
+            assert answer.status == status
+        assert len(behind.requests) - seen == (3 if status == 200 else 0)
+        server.script = {A: ADDRESS, AAAA: EMPTY}
+        assert first.final().status == 200
+    guard.wait_log("the log can be written again")
+    if transport == "tcp":
+        syslog.wait('"first"')
+        syslog.wait('"silent-2"')
+
+
+def test_syslog_server_nobody_knows(etc, names, tmp_path):
+    """The gateway does not start, and says which name it is about."""
+    etc.put("resolv.conf", names(v4=EMPTY).line)
+    (tmp_path / "c.conf").write_text(config(tmp_path, 1, audit="syslog:tcp:log.test:514"))
+    done = subprocess.run([binary(), "-p", f"{tmp_path}/", "-c", tmp_path / "c.conf"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.search(r"cannot open the audit log: syslog:tcp:log\.test:514: log\.test: no name server "
+                     "knows an address of this name", done.stderr), done.stderr

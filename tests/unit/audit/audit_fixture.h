@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/log.h"
 
+#include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 struct fixture {
     struct tg_arena arena;
     struct tg_conf conf;
+    struct event_base *base;
     char folder[64];
     char prefix[80]; /* the folder with a slash */
     char path[96];   /* of the log */
@@ -51,6 +53,8 @@ static inline int fixture_begin(void **state)
     signal(SIGXFSZ, SIG_IGN);
     tg_log_level(TG_LOG_EMERG);
     tg_arena_init(&f->arena);
+    f->base = event_base_new();
+    CHECK(f->base != NULL);
     strcpy(f->folder, "/tmp/tg-audit-XXXXXX");
     CHECK(mkdtemp(f->folder) != NULL);
     snprintf(f->prefix, sizeof(f->prefix), "%s/", f->folder);
@@ -69,6 +73,7 @@ static inline int fixture_end(void **state)
     CHECK(system(command) == 0);
     tg_buf_end(&f->text);
     tg_arena_end(&f->arena);
+    event_base_free(f->base);
     free(f);
     return 0;
 }
@@ -91,7 +96,7 @@ static inline struct tg_audit *fixture_open(struct fixture *f, const struct tg_a
                                             const char *worker)
 {
     const char *why = NULL;
-    struct tg_audit *a = tg_audit_open(conf, tg_str_of(worker), &f->arena, &why);
+    struct tg_audit *a = tg_audit_open(conf, tg_str_of(worker), f->base, &f->arena, &why);
 
     if (a == NULL)
         fail_msg("cannot open: %s", why);
