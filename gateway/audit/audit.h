@@ -38,9 +38,9 @@ struct tg_audit;
  * Opens the log of one worker (`stream` is its own id: "0", "1", ...) and writes the start record,
  * which names the stream before it. `conf` has passed tg_audit_check() and outlives the result. The
  * process must ignore SIGPIPE and SIGXFSZ. On failure returns NULL and fills *why (static or errno
- * text in `arena`). A syslog server is looked up and connected to in the event loop `base`: here
- * and in tg_audit_close() the loop runs until that has succeeded or failed (seconds), in between
- * nothing waits for it.
+ * text in `arena`). A syslog server over UDP or TCP is looked up and connected to in the event loop
+ * `base` (NULL will do for other logs): here and in tg_audit_close() the loop runs until that has
+ * succeeded or failed (seconds), in between nothing waits for it.
  */
 struct tg_audit *tg_audit_open(const void *conf, struct tg_str stream, struct event_base *base,
                                struct tg_arena *arena, const char **why);

@@ -47,11 +47,16 @@ void tg_sink_end(struct tg_sink *s)
     s->fd = s->mend_fd = -1;
 }
 
-bool tg_sink_fail(struct tg_sink *s, const char *what, int error)
+bool tg_sink_fail_why(struct tg_sink *s, const char *what, const char *why)
 {
     snprintf(s->why, sizeof(s->why), "%.*s: %s%s%s", TG_STR_ARG(s->conf->text), what,
-             error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
+             why != NULL ? ": " : "", why != NULL ? why : "");
     return false;
+}
+
+bool tg_sink_fail(struct tg_sink *s, const char *what, int error)
+{
+    return tg_sink_fail_why(s, what, error != 0 ? strerror(error) : NULL);
 }
 
 bool tg_sink_open(struct tg_sink *s)

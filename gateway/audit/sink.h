@@ -75,6 +75,9 @@ bool tg_sink_previous(const struct tg_sink *s, struct tg_str worker, struct tg_a
 /* For the implementations: s->why becomes "NAME: what: errno's text"; returns false. */
 bool tg_sink_fail(struct tg_sink *s, const char *what, int error);
 
+/* The same for a reason in words, which may be NULL. */
+bool tg_sink_fail_why(struct tg_sink *s, const char *what, const char *why);
+
 /* Makes s->connector, to a server of SOCK_DGRAM or SOCK_STREAM. */
 void tg_sink_connector(struct tg_sink *s, struct event_base *base, int type);
 

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,9 +48,15 @@ static void sync_directory(const char *path)
     close(fd);
 }
 
-static int open_path(const char *path)
+/* The process is the user whose log it is by now. -1 with s->why set. */
+static int open_path(struct tg_sink *s)
 {
-    return tg_log_file(path, O_NONBLOCK);
+    const char *why;
+    int fd = tg_output_append(s->conf->path.p, O_NONBLOCK, geteuid(), &why);
+
+    if (fd < 0)
+        tg_sink_fail_why(s, "open", why);
+    return fd;
 }
 
 /* The same file to be read and overwritten, which an O_APPEND descriptor cannot do (pwrite(2),
@@ -88,11 +95,11 @@ static void take(struct tg_sink *s, int fd, const struct stat *st)
 
 static bool open_file(struct tg_sink *s)
 {
-    int fd = open_path(s->conf->path.p);
+    int fd = open_path(s);
     struct stat st;
 
     if (fd < 0)
-        return tg_sink_fail(s, "open", errno);
+        return false;
     if (fstat(fd, &st) != 0) {
         close(fd);
         return tg_sink_fail(s, "fstat", errno);
@@ -109,9 +116,9 @@ static bool reopen_file(struct tg_sink *s)
 
     if (!s->regular)
         return true;
-    fd = open_path(s->conf->path.p);
+    fd = open_path(s);
     if (fd < 0)
-        return tg_sink_fail(s, "open", errno);
+        return false;
     if (fstat(fd, &now) != 0 || fstat(s->fd, &old) != 0) {
         close(fd);
         return tg_sink_fail(s, "fstat", errno);

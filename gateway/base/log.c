@@ -3,13 +3,14 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/output.h"
 #include "base/utf8.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct {
@@ -30,32 +31,9 @@ const char *tg_log_level_name(enum tg_log_level level)
     return names[level];
 }
 
-/* The standard stream a path names: a socket cannot be opened by that name, and a file or pipe of
- * another user may not, but the descriptor can be used. */
-static int duplicate_stream(const char *path)
+bool tg_log_open(const char *path, uid_t user, const char **why)
 {
-    if (strcmp(path, "/dev/stdout") == 0)
-        return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (strcmp(path, "/dev/stderr") == 0)
-        return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-    return -1;
-}
-
-int tg_log_file(const char *path, int flags)
-{
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | flags, 0640);
-    int saved = errno;
-
-    if (fd < 0 && (errno == ENXIO || errno == EACCES)) {
-        fd = duplicate_stream(path);
-        errno = saved;
-    }
-    return fd;
-}
-
-bool tg_log_open(const char *path)
-{
-    int fd = path == NULL ? STDERR_FILENO : tg_log_file(path, 0);
+    int fd = path == NULL ? STDERR_FILENO : tg_output_append(path, 0, user, why);
 
     if (fd < 0)
         return false;
@@ -64,6 +42,14 @@ bool tg_log_open(const char *path)
     sink.fd = fd;
     tg_check_output(fd);
     return true;
+}
+
+bool tg_log_give(uid_t user, gid_t group)
+{
+    struct stat st;
+
+    return sink.fd == STDERR_FILENO || fstat(sink.fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+           fchown(sink.fd, user, group) == 0;
 }
 
 void tg_log_level(enum tg_log_level level)

@@ -10,6 +10,8 @@
 
 #include "base/str.h"
 
+#include <sys/types.h>
+
 enum tg_log_level {
     TG_LOG_EMERG = 1,
     TG_LOG_ALERT,
@@ -25,18 +27,15 @@ enum tg_log_level {
 const char *tg_log_level_name(enum tg_log_level level);
 
 /*
- * Sends lines to a file, which it appends to or makes (NULL: standard error), and closes the one it
- * opened before. False with errno, and nothing changes, when the file cannot be opened. Before the
- * first call: standard error, notice.
+ * Sends lines to a file, which it appends to or makes as tg_output_append() does (NULL: standard
+ * error), and closes the one it opened before. False, with *why set and nothing changed, when the
+ * file cannot be opened. Before the first call: standard error, notice.
  */
-bool tg_log_open(const char *path);
+bool tg_log_open(const char *path, uid_t user, const char **why);
 
-/*
- * Opens a file that lines are appended to, made with mode 0640 when it is not there; `flags` are
- * added to open(2)'s. Where /dev/stdout or /dev/stderr cannot be opened by name (a socket, a file
- * of another user) the result is a duplicate of the descriptor. -1 with errno.
+/* Gives the file that lines go to, if it is a regular one, to a user and group. False with errno.
  */
-int tg_log_file(const char *path, int flags);
+bool tg_log_give(uid_t user, gid_t group);
 
 /* Writes lines of `level` and more severe ones. */
 void tg_log_level(enum tg_log_level level);

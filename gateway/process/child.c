@@ -32,9 +32,10 @@ static void on_quit(evutil_socket_t signal_number, short what, void *arg)
 static void reopen_log(const struct tg_settings *s)
 {
     const char *path = tg_settings_error_log(s);
+    const char *why;
 
-    if (path != NULL && !tg_log_open(path))
-        tg_log(TG_LOG_ERROR, "worker", "cannot reopen %s: %s", path, strerror(errno));
+    if (path != NULL && !tg_log_open(path, tg_settings_user(s), &why))
+        tg_log(TG_LOG_ERROR, "worker", "cannot reopen %s: %s", path, why);
 }
 
 static void on_reopen(evutil_socket_t signal_number, short what, void *arg)

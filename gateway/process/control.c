@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/output.h"
 #include "config/conf.h"
 
 #include <errno.h>
@@ -34,23 +35,21 @@ static char *beside(struct tg_str path, const char *suffix)
 }
 
 /* Writes a file whole, under another name first so that nobody reads half of it, and, when `lock`
- * is asked for, locks it before it gets its name. Returns the descriptor, or -1 with errno. */
-static int write_file(const char *name, struct tg_str text, bool lock)
+ * is asked for, locks it before it gets its name. Returns the descriptor, or -1 and sets *why. */
+static int write_file(const char *name, struct tg_str text, uid_t user, bool lock, const char **why)
 {
     static const struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char *fresh = beside(tg_str_of(name), ".new");
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    int saved;
+    int fd = tg_output_create(fresh, 0644, user, why);
 
     if (fd >= 0 && (write(fd, text.p, text.n) != (ssize_t)text.n ||
                     (lock && fcntl(fd, F_SETLK, &whole) != 0) || rename(fresh, name) != 0)) {
-        saved = errno;
+        *why = strerror(errno);
         close(fd);
-        errno = saved;
         fd = -1;
     }
     if (fd < 0)
-        tg_log(TG_LOG_ERROR, "master", "cannot write %s: %s", name, strerror(errno));
+        tg_log(TG_LOG_ERROR, "master", "cannot write %s: %s", name, *why);
     free(fresh);
     return fd;
 }
@@ -68,11 +67,12 @@ static pid_t owner_of(const char *path)
     return lock.l_pid;
 }
 
-int tg_control_write_pid(struct tg_str path, pid_t old_master, struct tg_buf *problems)
+int tg_control_write_pid(struct tg_str path, uid_t user, pid_t old_master, struct tg_buf *problems)
 {
     char text[16];
     int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
     pid_t owner = owner_of(path.p);
+    const char *why;
     int fd;
 
     if (owner != 0 && owner != old_master) {
@@ -81,9 +81,9 @@ int tg_control_write_pid(struct tg_str path, pid_t old_master, struct tg_buf *pr
                       (int)owner);
         return -1;
     }
-    fd = write_file(path.p, (struct tg_str){text, (size_t)n}, true);
+    fd = write_file(path.p, (struct tg_str){text, (size_t)n}, user, true, &why);
     if (fd < 0)
-        tg_buf_printf(problems, "[emerg] cannot write %s: %s\n", path.p, strerror(errno));
+        tg_buf_printf(problems, "[emerg] cannot write %s: %s\n", path.p, why);
     return fd;
 }
 
@@ -119,8 +119,9 @@ void tg_control_remove_pid(struct tg_str path)
     free(answer);
 }
 
-void tg_control_answer(struct tg_str path, const struct tg_stats *stats)
+void tg_control_answer(struct tg_str path, uid_t user, const struct tg_stats *stats)
 {
+    const char *why;
     struct tg_stats_answer *a = malloc(sizeof(*a));
     struct tg_buf text = {0};
     char *name;
@@ -136,7 +137,7 @@ void tg_control_answer(struct tg_str path, const struct tg_stats *stats)
     for (uint64_t n = 0; n < stats->reload && tg_stats_answered(stats, n, a); n = a->number)
         tg_buf_printf(&text, "%d %lu %s\n%s", (int)getpid(), a->number, a->well ? "done" : "failed",
                       a->text);
-    fd = write_file(name, tg_buf_str(&text), false);
+    fd = write_file(name, tg_buf_str(&text), user, false, &why);
     if (fd >= 0)
         close(fd);
     tg_buf_end(&text);

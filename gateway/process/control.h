@@ -13,9 +13,9 @@
  * Writes the caller's process id to the file at `path`, and locks it (fcntl(2)) as long as the
  * returned descriptor is open and the caller lives: a file that is not locked is left over, and its
  * number another program's. -1, with a line in `problems`, when it cannot be written or is locked
- * by another process than `old_master` (0: none).
+ * by another process than `old_master` (0: none). `user` is tg_output_append()'s.
  */
-int tg_control_write_pid(struct tg_str path, pid_t old_master, struct tg_buf *problems);
+int tg_control_write_pid(struct tg_str path, uid_t user, pid_t old_master, struct tg_buf *problems);
 
 /* Removes the pid file and what stands beside it, if it still names the caller. */
 void tg_control_remove_pid(struct tg_str path);
@@ -26,7 +26,7 @@ void tg_control_remove_pid(struct tg_str path);
  * that had begun before. The file appears whole or not at all. What cannot be written is logged:
  * who waits for it gives up by itself.
  */
-void tg_control_answer(struct tg_str path, const struct tg_stats *stats);
+void tg_control_answer(struct tg_str path, uid_t user, const struct tg_stats *stats);
 
 /*
  * `trainguard -s WORD` (stop, quit, reload, reopen): sends the signal to the master of the

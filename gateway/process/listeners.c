@@ -3,6 +3,7 @@
 #include "base/address.h"
 #include "base/chars.h"
 #include "base/check.h"
+#include "base/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -208,11 +209,47 @@ static bool check_free(const struct tg_listen *l, struct tg_buf *problems)
     return good;
 }
 
+/* Whoever may write a unix socket's folder may put another socket there. */
+static bool check_folders(const struct tg_listen *l, uid_t user, struct tg_buf *problems)
+{
+    for (; l != NULL; l = l->next) {
+        const char *path = ((const struct sockaddr_un *)&l->address)->sun_path, *why;
+
+        if (l->address.ss_family != AF_UNIX)
+            continue;
+        why = tg_output_folder_fault(path, user);
+        if (why != NULL) {
+            tg_buf_printf(problems, "[emerg] cannot listen on unix:%s: %s\n", path, why);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Changes the mode of a socket, and of nothing else that may stand there by now. */
+static bool set_mode(const char *path, mode_t mode)
+{
+    char self[32];
+    struct stat st;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    bool good = fd >= 0 && fstat(fd, &st) == 0;
+    int error;
+
+    errno = good && !S_ISSOCK(st.st_mode) ? ENOTSOCK : errno;
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    good = good && S_ISSOCK(st.st_mode) && chmod(self, mode) == 0;
+    error = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = error;
+    return good;
+}
+
 /* A socket that stays gets the mode the new configuration wants. */
 static void change_mode(struct tg_listener *s, unsigned mode)
 {
     if (s->address.ss_family == AF_UNIX && mode != 0 && mode != s->mode &&
-        chmod(((const struct sockaddr_un *)&s->address)->sun_path, mode) != 0)
+        !set_mode(((const struct sockaddr_un *)&s->address)->sun_path, mode))
         tg_log(TG_LOG_WARN, "listen", "cannot change the mode of %s: %s", s->text, strerror(errno));
     s->mode = mode;
 }
@@ -260,10 +297,13 @@ bool tg_listeners_open(struct tg_listener **sockets, const struct tg_settings *s
                        unsigned workers, struct tg_buf *problems)
 {
     struct tg_listener **added = sockets;
-    bool first = *sockets == NULL, good = true;
+    uid_t user = tg_settings_user(settings);
+    bool first = *sockets == NULL, good = check_folders(settings->admin_listens, user, problems);
 
     CHECK(workers >= 1 && workers <= TG_MAX_WORKERS);
-    if (first)
+    for (struct tg_server_conf *v = settings->servers; v != NULL && good; v = v->next)
+        good = check_folders(v->listens, user, problems);
+    if (first && good)
         good = check_free(settings->admin_listens, problems);
     for (struct tg_server_conf *v = settings->servers; v != NULL && first && good; v = v->next)
         good = check_free(v->listens, problems);

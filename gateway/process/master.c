@@ -50,19 +50,17 @@ struct master {
 /* Workers open it again by its name, as the user they are. */
 static void give_log(const struct tg_settings *s, const char *path)
 {
-    struct stat st;
-
-    if (s->user.n > 0 && geteuid() == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-        chown(path, s->uid, s->gid) != 0)
+    if (s->user.n > 0 && geteuid() == 0 && !tg_log_give(s->uid, s->gid))
         tg_log(TG_LOG_WARN, "master", "cannot give %s to %s: %s", path, s->user.p, strerror(errno));
 }
 
 static bool open_log(const struct tg_settings *s, struct tg_buf *problems)
 {
     const char *path = tg_settings_error_log(s);
+    const char *why;
 
-    if (!tg_log_open(path)) {
-        tg_buf_printf(problems, "[emerg] cannot open %s: %s\n", path, strerror(errno));
+    if (!tg_log_open(path, tg_settings_user(s), &why)) {
+        tg_buf_printf(problems, "[emerg] cannot open %s: %s\n", path, why);
         return false;
     }
     tg_log_level((enum tg_log_level)s->error_log_level);
@@ -169,7 +167,7 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
 static void answer(struct master *m, uint64_t number, bool well, const struct tg_buf *problems)
 {
     tg_stats_set_answer(m->stats, number, well, tg_buf_str(problems));
-    tg_control_answer(m->settings->pid, m->stats);
+    tg_control_answer(m->settings->pid, tg_settings_user(m->settings), m->stats);
     tg_notify("READY=1\nSTATUS=%s", well ? "Serving." : "Serving; the last reload failed.");
 }
 
@@ -203,7 +201,7 @@ static void reload(struct master *m)
     struct tg_settings *fresh;
     uint64_t number = tg_stats_reload(m->stats);
 
-    tg_control_answer(m->settings->pid, m->stats);
+    tg_control_answer(m->settings->pid, tg_settings_user(m->settings), m->stats);
     tg_notify("RELOADING=1\nMONOTONIC_USEC=%lu\nSTATUS=Reloading.", tg_clock_mono_now());
     fresh = tg_trial_read(m->file, m->prefix, &problems);
     if (fresh != NULL)
@@ -475,7 +473,8 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
     good = enforce(m, settings, problems);
     log_problems(tg_buf_str(problems)); /* of a start that goes well: warnings */
     if (good && settings->pid.n > 0) {
-        m->pid_fd = tg_control_write_pid(settings->pid, m->forerunner, problems);
+        m->pid_fd = tg_control_write_pid(settings->pid, tg_settings_user(settings), m->forerunner,
+                                         problems);
         good = m->pid_fd >= 0;
     }
     if (!good) {

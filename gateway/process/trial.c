@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/file.h"
-#include "base/log.h"
+#include "base/output.h"
 #include "process/sandbox.h"
 
 #include <errno.h>
@@ -241,12 +241,13 @@ bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems)
     fd = start_child(&pid);
     if (pid == 0) {
         struct tg_buf words = {0};
+        const char *why;
 
         if (!tg_sandbox_become(s->user.p, s->uid, s->gid))
             tg_buf_printf(&words, "[emerg] cannot become \"%s\": %s\n", s->user.p, strerror(errno));
-        else if (tg_log_file(path, O_NONBLOCK | O_NOCTTY) < 0)
+        else if (tg_output_append(path, O_NONBLOCK | O_NOCTTY, s->uid, &why) < 0)
             tg_buf_printf(&words, "[emerg] \"%s\" cannot open the audit log \"%s\": %s\n",
-                          s->user.p, path, strerror(errno));
+                          s->user.p, path, why);
         write_all(fd, tg_buf_str(&words));
         _exit(words.n == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
     }

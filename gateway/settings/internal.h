@@ -46,9 +46,14 @@ void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_F
 
 tg_conf_setter tg_set_workers;   /* auto | NUMBER, into an int64_t, 0 for auto */
 tg_conf_setter tg_set_error_log; /* FILE [LEVEL], into struct tg_settings */
-tg_conf_setter tg_set_user;      /* NAME [GROUP], looked up, into struct tg_settings */
-tg_conf_setter tg_set_module;    /* FILE; loads it */
-tg_conf_setter tg_set_listen;    /* appends to a list of struct tg_listen at the row's offset */
+
+/* Opens the error log and closes it again, once the user is known: what fails now would fail at the
+ * start. */
+void tg_check_error_log(struct tg_conf *c, const struct tg_settings *s);
+
+tg_conf_setter tg_set_user;   /* NAME [GROUP], looked up, into struct tg_settings */
+tg_conf_setter tg_set_module; /* FILE; loads it */
+tg_conf_setter tg_set_listen; /* appends to a list of struct tg_listen at the row's offset */
 tg_conf_setter tg_set_upstream_server; /* HOST[:PORT], appends to struct tg_upstream_conf */
 tg_conf_setter tg_set_accept_host;     /* NAME[:PORT]..., into struct tg_upstream_conf */
 tg_conf_setter tg_set_host; /* a host name or address with or without port, into a tg_str */

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Modules first: what they bring must be known before the first block is applied. Problems are
  * recorded when the directive itself is applied. */
@@ -125,6 +126,11 @@ const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct
     }
     write_problems(&c, problems);
     return c.errors == 0 ? scope.server->locations : NULL;
+}
+
+uid_t tg_settings_user(const struct tg_settings *s)
+{
+    return s->user.n > 0 ? s->uid : geteuid();
 }
 
 const char *tg_settings_error_log(const struct tg_settings *s)

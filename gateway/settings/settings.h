@@ -133,8 +133,9 @@ struct tg_settings {
     int64_t worker_hang_timeout; /* 0: a loop that stands still is never ended */
     int64_t shutdown_timeout;    /* how long a drain may take */
     bool daemon;
-    struct tg_str error_log; /* file, or "stderr" */
-    int error_log_level;     /* enum tg_log_level */
+    struct tg_str error_log;                 /* file, or "stderr" */
+    int error_log_level;                     /* enum tg_log_level */
+    const struct tg_conf_item *error_log_at; /* where it stands; NULL: nowhere */
     struct tg_str pid;
     struct tg_str user; /* whom workers become; empty: they stay who they are */
     uid_t uid;          /* of user */
@@ -181,6 +182,9 @@ const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct
 
 /* The file of the error log, or NULL: standard error. */
 const char *tg_settings_error_log(const struct tg_settings *s);
+
+/* Whom the gateway's files may belong to besides root: the user workers become, else who we are. */
+uid_t tg_settings_user(const struct tg_settings *s);
 
 /* The folder of a file with its '/', so that what stands beside a configuration is found; on the
  * heap, the caller's. */

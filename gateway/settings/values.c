@@ -2,6 +2,7 @@
 #include "base/address.h"
 #include "base/chars.h"
 #include "base/check.h"
+#include "base/output.h"
 #include "settings/internal.h"
 
 #include <errno.h>
@@ -27,17 +28,18 @@ bool tg_set_workers(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     return tg_conf_number(c, item, item->args[1], d->min, d->max, out);
 }
 
-/* Opened and closed again: what fails now would fail at the start. */
-static bool check_log(struct tg_conf *c, const struct tg_conf_item *item, const char *path)
+void tg_check_error_log(struct tg_conf *c, const struct tg_settings *s)
 {
-    int fd = tg_log_file(path, O_NOCTTY | O_NONBLOCK);
+    const char *path = tg_settings_error_log(s), *why;
+    int fd;
 
-    if (fd < 0) {
-        tg_conf_error(c, item, "cannot open the log \"%s\": %s", path, strerror(errno));
-        return false;
-    }
-    close(fd);
-    return true;
+    if (path == NULL || s->error_log_at == NULL)
+        return;
+    fd = tg_output_append(path, O_NOCTTY | O_NONBLOCK, tg_settings_user(s), &why);
+    if (fd < 0)
+        tg_conf_error(c, s->error_log_at, "cannot open the log \"%s\": %s", path, why);
+    else
+        close(fd);
 }
 
 bool tg_set_error_log(struct tg_conf *c, const struct tg_conf_item *item, void *target,
@@ -49,11 +51,12 @@ bool tg_set_error_log(struct tg_conf *c, const struct tg_conf_item *item, void *
     s->error_log_level = TG_LOG_ERROR;
     if (item->nargs > 2 && !tg_conf_word(c, item, item->args[2], levels, &s->error_log_level))
         return false;
+    s->error_log_at = item;
     s->error_log = item->args[1];
     if (tg_str_eq(s->error_log, TG_STR("stderr")))
         return true;
     s->error_log = tg_conf_path(c, item->args[1]);
-    return check_log(c, item, s->error_log.p);
+    return true;
 }
 
 bool tg_set_user(struct tg_conf *c, const struct tg_conf_item *item, void *target,

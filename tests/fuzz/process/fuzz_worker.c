@@ -363,6 +363,7 @@ static int listen_unix(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     char text[512];
+    const char *why;
     struct tg_buf problems = {0};
     struct tg_conf conf;
     uint16_t port;
@@ -370,7 +371,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc, (void)argv;
     signal(SIGPIPE, SIG_IGN);
     tg_filter_register(tg_builtin_filters);
-    CHECK(tg_log_open("/dev/null"));
+    CHECK(tg_log_open("/dev/null", geteuid(), &why));
     tg_log_level(TG_LOG_EMERG);
     for (unsigned i = 0; i < MAX_PEERS; i++)
         lab.sides[i].fd = -1;
