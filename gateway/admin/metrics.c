@@ -237,6 +237,8 @@ static void process(const struct tg_stats *s, const struct tg_stats_slot *sum, s
     single(out, "http_requests_in_flight", "gauge", "Requests under way.", sum->gauges.exchanges);
     single(out, "upstream_connections", "gauge", "Connections to upstreams that are open.",
            sum->gauges.peers);
+    single(out, "body_memory_bytes", "gauge", "Memory that request bodies take now.",
+           sum->gauges.body_memory);
     single(out, "http_request_body_bytes_total", "counter", "Bytes of request bodies.",
            sum->counts.bytes_in);
     single(out, "http_response_body_bytes_total", "counter", "Bytes of answers' bodies.",

@@ -12,7 +12,8 @@ enum {
 
 struct tg_arena_chunk {
     struct tg_arena_chunk *older;
-    size_t size; /* of data */
+    size_t size;  /* of data */
+    size_t below; /* that of all older ones */
     alignas(max_align_t) char data[];
 };
 
@@ -61,10 +62,16 @@ void tg_arena_reset(struct tg_arena *a)
     } else if (c != NULL) {
         free_chunks(c->older);
         c->older = NULL;
+        c->below = 0;
     }
     tg_arena_init(a);
     if (c != NULL)
         use_chunk(a, c);
+}
+
+size_t tg_arena_used(const struct tg_arena *a)
+{
+    return a->chunk == NULL ? 0 : a->chunk->below + (size_t)(a->at - a->chunk->data);
 }
 
 /* Chunks double, so that a large document costs few of them. */
@@ -81,6 +88,7 @@ void tg_arena_grow(struct tg_arena *a, size_t n)
     CHECK(c != NULL);
     c->older = a->chunk;
     c->size = size;
+    c->below = c->older != NULL ? c->older->below + c->older->size : 0;
     use_chunk(a, c);
 }
 

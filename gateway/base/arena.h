@@ -36,6 +36,9 @@ void tg_arena_wipe(struct tg_arena *a);
 /* Forgets all allocations but keeps the largest chunk (up to 64 KB) for reuse. */
 void tg_arena_reset(struct tg_arena *a);
 
+/* How many bytes its allocations take, what chunks before the newest have left over included. */
+size_t tg_arena_used(const struct tg_arena *a);
+
 enum { TG_ARENA_ALIGN = alignof(max_align_t) };
 
 /* Makes room for `n` bytes; tg_arena_alloc() calls it. */

@@ -174,6 +174,45 @@ void tg_exchange_free(struct tg_exchange *x)
     free(x);
 }
 
+/* Bytes that a body takes; what went upstream and what it was parsed into are part of it. */
+static size_t held_for_body(const struct tg_exchange *x)
+{
+    size_t n;
+
+    if (x->body_bytes == 0)
+        return 0;
+    n = tg_arena_used(&x->arena) - x->arena_before;
+    if (x->body != NULL)
+        n += evbuffer_get_length(x->body);
+    if (x->peer != NULL)
+        n += tg_socket_queued(&x->peer->wire);
+    return n;
+}
+
+static void set_body_memory(struct tg_exchange *x, uint64_t n)
+{
+    struct tg_exchanges *all = x->all;
+
+    CHECK(all->body_memory >= x->body_memory);
+    all->body_memory += n - x->body_memory;
+    x->body_memory = n;
+    if (all->body_memory > all->body_memory_peak)
+        all->body_memory_peak = all->body_memory;
+}
+
+void tg_exchange_count_body(struct tg_exchange *x)
+{
+    set_body_memory(x, held_for_body(x));
+}
+
+static void drop_body(struct tg_exchange *x)
+{
+    if (x->body == NULL)
+        return;
+    evbuffer_free(x->body);
+    x->body = NULL;
+}
+
 static void give_back(struct tg_exchange *x)
 {
     struct tg_exchanges *all = x->all;
@@ -181,13 +220,14 @@ static void give_back(struct tg_exchange *x)
     CHECK(x->conn == NULL && x->peer == NULL && !x->awaits_flush);
     tg_timer_clear(&x->timer);
     tg_buf_end(&x->response_buffer);
-    if (x->body != NULL)
-        evbuffer_free(x->body);
+    drop_body(x);
+    set_body_memory(x, 0);
     free_slot(all, x);
     tg_arena_reset(&x->arena);
     x->magic = 0;
     CHECK(all->live > 0);
     all->live--;
+    CHECK(all->live > 0 || all->body_memory == 0);
     if (all->nfree_list >= MAX_KEPT) {
         tg_exchange_free(x);
         return;
@@ -298,6 +338,8 @@ void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *det
     tg_timer_clear(&x->timer);
     tg_upstream_conn_judge(x->peer, error);
     tg_upstream_conn_end(&x->peer);
+    drop_body(x);
+    tg_exchange_count_body(x);
     x->end = error;
     if (detail != NULL && detail[0] != '\0')
         x->end_detail = tg_arena_dup(&x->arena, tg_str_of(detail));

@@ -241,6 +241,7 @@ static void settle(struct tg_exchange *x)
     const struct tg_upstream_conf *conf = x->location->upstream;
     size_t queued = tg_socket_queued(&x->peer->wire);
 
+    tg_exchange_count_body(x);
     if (x->phase != TG_PHASE_SEND)
         return; /* the answer began early: its deadlines count */
     if (queued > TG_HIGH_WATER && !x->body_complete)

@@ -6,6 +6,7 @@
  *   reply.c         the gateway's own answers, and what it adds to relayed ones
  *   exchange.c      phases, memory, records, the end
  *   admission.c     limits
+ *   body_memory.c   the budget of what bodies take, and who gives way
  *   max_forwards.c  requests that go no further
  *   relay.c         the response towards the client
  *   forward.c       the request towards the upstream
@@ -73,6 +74,8 @@ struct tg_exchange {
     bool body_complete;
     struct evbuffer *body; /* collected, or waiting to be sent; NULL until needed */
     uint64_t body_bytes;   /* received */
+    uint64_t body_memory;  /* what is counted for it in that of all */
+    size_t arena_before;   /* bytes of the arena that are older than the body */
     struct tg_chain chain;
 
     /* towards the upstream */
@@ -138,6 +141,10 @@ void tg_exchange_free(struct tg_exchange *x);
 /* Moves to a phase (CHECKs the table). */
 void tg_exchange_to(struct tg_exchange *x, enum tg_phase phase);
 
+/* Counts what the body takes now, in the sum of all: what is collected or queued, and what was made
+ * of it. */
+void tg_exchange_count_body(struct tg_exchange *x);
+
 /* Sets the phase's deadline, `us` microseconds from now. */
 void tg_exchange_deadline(struct tg_exchange *x, int64_t us);
 
@@ -171,6 +178,15 @@ void tg_exchange_on_gone(void *exchange);
 
 /* Checks the limits of the location and the connection. False: refused, the exchange has ended. */
 bool tg_exchange_acquire(struct tg_exchange *x);
+
+/* --- body_memory.c --- */
+
+/*
+ * True when the body may take `more` bytes than are counted. Beyond worker_body_memory the largest
+ * body that is still being collected gives way, the caller's among them: its exchange ends
+ * (TG_E_OVERLOADED). False: that was the caller's.
+ */
+bool tg_exchange_body_fits(struct tg_exchange *x, size_t more);
 
 /* --- max_forwards.c --- */
 

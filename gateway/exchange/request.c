@@ -149,6 +149,9 @@ void tg_exchange_run_chain(struct tg_exchange *x)
     enum tg_verdict verdict = head ? tg_chain_run_head(&x->chain) : tg_chain_run(&x->chain);
 
     x->filter_us += tg_clock_mono_now() - started;
+    tg_exchange_count_body(x);
+    if ((verdict == TG_NEXT || verdict == TG_WAIT) && !tg_exchange_body_fits(x, 0))
+        return;
     switch (verdict) {
     case TG_NEXT:
         tg_timer_clear(&x->timer);
@@ -194,15 +197,8 @@ void tg_exchange_start(struct tg_exchange *x)
 
 /* --- the body --- */
 
-void tg_exchange_on_body(void *exchange, struct tg_str data)
+static void keep(struct tg_exchange *x, struct tg_str data)
 {
-    struct tg_exchange *x = exchange;
-
-    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
-    CHECK(x->phase != TG_PHASE_END && !x->body_complete);
-    x->body_bytes += data.n;
-    if (!body_allowed(x))
-        return;
     if (!x->streamed && x->framing == TG_FRAMING_LENGTH && data.n == x->length) {
         x->request.body = tg_arena_dup(&x->arena, data); /* all of it: nothing to collect */
         return;
@@ -212,6 +208,21 @@ void tg_exchange_on_body(void *exchange, struct tg_str data)
         CHECK(x->body != NULL);
     }
     CHECK(evbuffer_add(x->body, data.p, data.n) == 0);
+}
+
+void tg_exchange_on_body(void *exchange, struct tg_str data)
+{
+    struct tg_exchange *x = exchange;
+
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    CHECK(x->phase != TG_PHASE_END && !x->body_complete);
+    if (x->body_bytes == 0)
+        x->arena_before = tg_arena_used(&x->arena);
+    x->body_bytes += data.n;
+    if (!body_allowed(x) || !tg_exchange_body_fits(x, data.n))
+        return;
+    keep(x, data);
+    tg_exchange_count_body(x);
 }
 
 /* The collected body in one piece, in the arena: retries and the audit use it until the end. */

@@ -10,7 +10,7 @@
 
 enum {
     HEARTBEAT_US = 1000000,
-    MANY = 256,         /* connections that come or go before free memory is given back */
+    FREED = 1 << 20,    /* bytes that stand free before they are given back */
     TRIM_PAD = 1 << 17, /* bytes that stay at the heap's top for what comes next */
 };
 
@@ -42,6 +42,7 @@ static void compose(struct tg_worker *w)
     w->exchanges.upstreams = &w->upstreams;
     w->exchanges.shared = &w->shared;
     w->exchanges.audit_timeout = w->settings->audit_timeout;
+    w->exchanges.body_memory_most = (uint64_t)w->settings->worker_body_memory;
     w->clients.loop = &w->loop;
     w->clients.shared = &w->shared;
     w->clients.events = &tg_exchange_client_events;
@@ -87,6 +88,7 @@ static void count_turn(struct tg_worker *w)
         .connections = w->clients.live,
         .exchanges = w->exchanges.live,
         .peers = w->upstreams.live,
+        .body_memory = w->exchanges.body_memory,
     };
     const struct tg_stats *stats = w->shared.stats;
 
@@ -100,26 +102,39 @@ static void count_turn(struct tg_worker *w)
                                                        : w->settings->error_log_level));
 }
 
-static unsigned apart(unsigned a, unsigned b)
+/* What bodies took and gave back since the last heartbeat: the kernel had to give it again. */
+static size_t taken_again(struct tg_worker *w)
 {
-    return a > b ? a - b : b - a;
+    struct tg_exchanges *all = &w->exchanges;
+    size_t n = all->body_memory_peak - all->body_memory;
+
+    all->body_memory_peak = all->body_memory;
+    return n;
 }
 
-/* A burst of connections leaves holes of some 20 KB each, what their handshakes took; the allocator
- * returns only what is free at the top of the heap. When the burst is over, and not for a few:
- * looking for pages takes milliseconds. */
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Large bodies leave holes in the heap, and so does a burst of connections with their handshakes;
+ * the allocator returns only what is free at the top of the heap. What has stood free for a
+ * heartbeat goes, and not for a little: looking for pages takes milliseconds. */
 static void give_memory_back(struct tg_worker *w)
 {
-    unsigned open = w->clients.live + w->upstreams.live;
-    bool at_rest = apart(open, w->open_before) < MANY;
+    size_t now = mallinfo2().fordblks;
+    size_t stood = least(now, w->free_before);
+    size_t again = least(now, taken_again(w));
 
-    w->open_before = open;
-    if (!at_rest || apart(open, w->settled) < MANY)
+    w->free_before = now;
+    w->free_kept = least(w->free_kept, now - again);
+    if (stood < w->free_kept + FREED)
         return;
     tg_clients_trim();
     malloc_trim(TRIM_PAD);
-    w->settled = open;
-    tg_log(TG_LOG_DEBUG, "worker", "free memory given back with %u connections", open);
+    w->free_kept = mallinfo2().fordblks;
+    tg_log(TG_LOG_DEBUG, "worker", "free memory given back with %u connections",
+           w->clients.live + w->upstreams.live);
 }
 
 static void on_heartbeat(void *owner)
@@ -188,11 +203,12 @@ void tg_worker_drain(struct tg_worker *w)
 
 static void report_live(const struct tg_worker *w)
 {
-    bool clean = w->clients.live == 0 && w->exchanges.live == 0 && w->upstreams.live == 0;
+    bool clean = w->clients.live == 0 && w->exchanges.live == 0 && w->upstreams.live == 0 &&
+                 w->exchanges.body_memory == 0;
 
     tg_log(clean ? TG_LOG_NOTICE : TG_LOG_ERROR, "worker",
-           "live objects: connections %u, exchanges %u, peers %u", w->clients.live,
-           w->exchanges.live, w->upstreams.live);
+           "live objects: connections %u, exchanges %u, peers %u, body memory %lu", w->clients.live,
+           w->exchanges.live, w->upstreams.live, w->exchanges.body_memory);
 }
 
 void tg_worker_end(struct tg_worker *w)

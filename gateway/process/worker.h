@@ -17,8 +17,8 @@ struct tg_worker {
     struct tg_upstreams upstreams;
     struct tg_exchanges exchanges;
     struct tg_shared shared;
-    unsigned open_before;        /* connections of both sides at the last heartbeat */
-    unsigned settled;            /* the same when free memory was last given back */
+    size_t free_before;          /* bytes free in the heap at the last heartbeat */
+    size_t free_kept;            /* those of them that the kernel has back already, at most */
     uint32_t log_level;          /* the one of the shared map it has obeyed last */
     struct tg_timer heartbeat;   /* turns the loop of an idle worker */
     struct tg_timer drain_timer; /* how long a drain may take */

@@ -51,6 +51,16 @@ const struct tg_directive tg_main_directives[] = {
      .help = "How many client connections one worker holds open at once. When they are all in use, "
              "those that linger or are beyond `limit_conn` are closed, then the oldest that have "
              "sent part of a request, then idle ones; else new ones wait in the kernel's queue."},
+    {.name = "worker_body_memory",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_SIZE,
+     RANGE(0, INT64_C(1) << 40),
+     MAIN(worker_body_memory),
+     .fallback = "256m",
+     .help =
+         "How much memory the request bodies of one worker may take together: what is "
+         "collected, what filters made of it, what waits to be sent. Beyond it the largest body "
+         "that is still being collected is answered 503; 0: no limit."},
     {.name = "worker_cpu_affinity",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_ENUM,

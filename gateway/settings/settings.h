@@ -128,6 +128,7 @@ struct tg_settings {
     bool offline;                    /* read by tg_settings_offline() */
     int64_t worker_processes;        /* 0: auto */
     int64_t worker_connections;
+    int64_t worker_body_memory;  /* bytes; 0: any */
     int worker_cpu_affinity;     /* enum tg_affinity */
     int64_t audit_timeout;       /* how long an answer waits for its record (blocking) */
     int64_t worker_hang_timeout; /* 0: a loop that stands still is never ended */

@@ -60,6 +60,7 @@ struct tg_stats_gauges {
     uint64_t connections;
     uint64_t exchanges;
     uint64_t peers;
+    uint64_t body_memory;  /* bytes that request bodies take */
     uint64_t audit_queued; /* bytes */
 };
 

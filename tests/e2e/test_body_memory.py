@@ -1,0 +1,148 @@
+"""What request bodies take of a worker's memory: a budget of its own, and what is given back."""
+
+import re
+import threading
+import time
+
+import pytest
+
+import audit
+from client import Client, ask, check_refusal, request
+from gateway import TIMEOUT, sanitized
+from origin import answer, read
+from test_descriptors import ADMIN
+from test_seed import JSON, SEED, put
+
+MB = 1 << 20
+HEAD = ("PUT", "/v1/p/training-job-configs/c", None, JSON, f"Content-Length: {MB}")
+PART = b" " * (MB - 70000)  # of a body of 1 MB
+BUDGET = 4 * MB
+GIVEN_UP = "worker_body_memory is 4194304"
+
+unsanitized = pytest.mark.skipif(sanitized(), reason="a sanitizer has an allocator of its own")
+
+
+def taken(guard):
+    """What the bodies take, as the gateway counts it."""
+    got = ask(guard.ports[0], request("GET", "/metrics")).body.decode()
+    return int(re.search(r"^trainguard_body_memory_bytes (\d+)$", got, re.M)[1])
+
+
+def wait_taken(guard, right):
+    """Waits for the count to be right; a worker tells it at the end of a turn."""
+    end = time.monotonic() + TIMEOUT
+    while not right(now := taken(guard)):
+        assert time.monotonic() < end, now
+    return now
+
+
+def hold(port, n):
+    """Clients that have sent the most of a body each, and keep the rest."""
+    clients = [Client(port) for _ in range(n)]
+    for client in clients:
+        client.send(request(*HEAD), PART)
+    return clients
+
+
+def ends(guard, n):
+    """How the first n requests ended."""
+    return [r["end"] for r in audit.wait(guard.directory / "audit.jsonl", n)]
+
+
+@pytest.mark.parametrize("held", [60])
+def test_incomplete_bodies(gateway, origin, held):
+    """More of them than fit: the largest are told so, others are served, memory is bounded."""
+    behind = origin()
+    guard = gateway(behind, main=f"worker_body_memory 4m; {ADMIN}")
+    assert ask(guard.port, put(SEED)).status == 200
+    before = guard.memory()
+    clients = hold(guard.port, held)
+    assert {*ends(guard, 1 + held - 4)[1:]} == {"overloaded"}
+    assert 2 * MB < taken(guard) <= BUDGET
+    assert ask(guard.port, request()).status == 200
+    assert ask(guard.port, put(SEED)).status == 200
+    assert [r.method for r in behind.requests] == ["PUT", "GET", "PUT"]
+    if not sanitized():
+        assert guard.memory() - before < BUDGET + 4 * MB
+    guard.wait_log(f"the gateway is overloaded: {GIVEN_UP}, while reading the request body")
+    for client in clients:
+        client.sock.close()
+    assert wait_taken(guard, lambda n: n == 0) == 0
+
+
+def test_the_answer(gateway, origin):
+    """503 in the API's shape, with the time to wait; a client that waits for it is not cut off."""
+    guard = gateway(origin(), main="worker_body_memory 512k;")
+    with Client(guard.port) as client:
+        client.send(request(*HEAD), PART)
+        got = client.final()
+    check_refusal(got, 503, "ModelArts.4700")
+    assert got.get("Retry-After") == "1"
+    (record,) = audit.wait(guard.directory / "audit.jsonl", 1)
+    assert (record["end"], record["end_detail"]) == ("overloaded", "worker_body_memory is 524288")
+
+
+def test_the_largest_gives_way(gateway, origin):
+    """A small body that comes last is served: a larger one that does not come to its end pays."""
+    guard = gateway(origin(), main=f"worker_body_memory 1m; {ADMIN}")
+    with Client(guard.port) as large, Client(guard.port) as small:
+        large.send(request(*HEAD), b" " * (MB - 1000))
+        wait_taken(guard, lambda n: n > MB - 10000)
+        small.send(put(SEED))
+        assert small.final().status == 200
+        check_refusal(large.final(), 503, "ModelArts.4700")
+
+
+def test_no_budget(gateway, origin):
+    """0: as many as there are."""
+    guard = gateway(origin(), main=f"worker_body_memory 0; {ADMIN}")
+    clients = hold(guard.port, 8)
+    wait_taken(guard, lambda n: n == 8 * len(PART))
+    for client in clients:
+        client.send(b" " * (MB - len(PART)))
+        check_refusal(client.final(), 400, "ModelArts.4105")
+        client.sock.close()
+    wait_taken(guard, lambda n: n == 0)
+
+
+def test_what_filters_made_counts(gateway, origin):
+    """While the upstream is waited for, a body and what it was parsed into are held."""
+    released = threading.Event()
+    behind = origin([read, lambda *_: released.wait(TIMEOUT), answer()])
+    guard = gateway(behind, main=ADMIN)
+    with Client(guard.port) as client:
+        client.send(put(SEED))
+        assert wait_taken(guard, lambda n: n > 0) > 2 * len(SEED)
+        released.set()
+        assert client.final().status == 200
+        wait_taken(guard, lambda n: n == 0)
+
+
+def test_streamed_bodies(gateway, origin):
+    """They count with what is queued alone, however long they are."""
+    behind = origin()
+    guard = gateway(behind, main=f"worker_body_memory 1m; {ADMIN}")
+    assert ask(guard.port, request("POST", "/x", bytes(8 * MB))).status == 200
+    assert len(behind.requests[0].body) == 8 * MB
+    assert wait_taken(guard, lambda n: n == 0) == 0
+
+
+@unsanitized
+def test_memory_comes_back(gateway, origin):
+    """What large bodies took is the system's again, also below what stays."""
+    guard = gateway(origin(), main=ADMIN, level="debug")
+    assert ask(guard.port, put(SEED)).status == 200
+    before = guard.memory("VmRSS")
+    clients = hold(guard.port, 60)
+    wait_taken(guard, lambda n: n == 60 * len(PART))
+    assert guard.memory("VmRSS") - before > 50 * MB
+    stays = hold(guard.port, 4)
+    for client in clients:
+        client.sock.close()
+    wait_taken(guard, lambda n: n == 4 * len(PART))
+    end = time.monotonic() + TIMEOUT
+    while guard.memory("VmRSS") - before > 8 * MB:
+        assert time.monotonic() < end, guard.memory("VmRSS") - before
+        taken(guard)
+    for client in stays:
+        client.sock.close()
