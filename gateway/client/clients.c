@@ -52,10 +52,7 @@ static bool can_shed(const struct tg_clients *all)
     return first_rank(all, tg_loop_now(all->loop), &most) < TG_RANK_NEVER;
 }
 
-/* Closes a share of the connections of the first rank, those that have waited longest. A sixteenth
- * of the span between the one that has waited longest and the newest goes at once, so that the walk
- * over all connections is not made for each new one. False when there is none. */
-static bool shed(struct tg_clients *all)
+bool tg_clients_shed(struct tg_clients *all)
 {
     static const char *const words[] = {
         [TG_RANK_NEEDLESS] = "needless", [TG_RANK_PARTIAL] = "slow", [TG_RANK_IDLE] = "idle"};
@@ -84,7 +81,7 @@ static void make_room(struct tg_clients *all)
 {
     bool over = all->live > all->most;
 
-    if (tg_clients_has_room(all) || (over ? shed(all) : can_shed(all)))
+    if (tg_clients_has_room(all) || (over ? tg_clients_shed(all) : can_shed(all)))
         return;
     for (struct tg_client_listener *l = all->listeners; l != NULL; l = l->next)
         tg_evhtp_pause(l->evhtp);
@@ -108,7 +105,14 @@ static bool may_accept(void *owner)
     return tg_clients_has_room(l->clients) || can_shed(l->clients);
 }
 
-static const struct tg_evhtp_events events = {on_accept, may_accept};
+static bool made_room(void *owner, int error)
+{
+    const struct tg_client_listener *l = owner;
+
+    return tg_loop_made_room(l->clients->loop, error);
+}
+
+static const struct tg_evhtp_events events = {on_accept, may_accept, made_room};
 
 static void open_listener(struct tg_clients *all, const struct tg_server_conf *server,
                           const struct tg_listen *listen)

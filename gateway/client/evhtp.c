@@ -116,6 +116,8 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 
     (void)listener;
     CHECK_MAGIC(f, EVHTP_MAGIC);
+    if (f->events->made_room(f->owner, error))
+        return;
     tg_evhtp_pause(f);
     tg_log(TG_LOG_ALERT, "front", "accept on %s failed: %s; trying again in %d ms", f->text,
            strerror(error), ACCEPT_PAUSE_MS);

@@ -25,6 +25,8 @@ struct tg_evhtp_events {
                       const struct sockaddr *address);
     /* A pause has passed: false makes another one. */
     bool (*may_accept)(void *owner);
+    /* Accepting failed with `error`: true when it may be tried again at once, false pauses. */
+    bool (*made_room)(void *owner, int error);
 };
 
 /* Listens on `fd` (non-blocking, listening already; libevhtp closes it). `text` is its address for

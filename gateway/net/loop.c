@@ -4,6 +4,8 @@
 #include "base/check.h"
 #include "base/log.h"
 
+#include <errno.h>
+
 /* Its own troubles, such as a call of the kernel that fails. */
 static void on_message(int severity, const char *text)
 {
@@ -34,6 +36,11 @@ void tg_loop_end(struct tg_loop *l)
 {
     event_base_free(l->base);
     l->base = NULL;
+}
+
+bool tg_loop_made_room(const struct tg_loop *l, int error)
+{
+    return (error == EMFILE || error == ENFILE) && l->on_scarce != NULL && l->on_scarce(l->owner);
 }
 
 void tg_loop_turn(struct tg_loop *l)

@@ -18,6 +18,9 @@ struct tg_loop {
     uint64_t now;              /* of this turn, monotonic microseconds; 0: not read yet */
     int64_t wall;              /* of this turn, wall clock; 0: not read yet */
     struct tg_clock_date date; /* the text of this second, for answers */
+    /* no descriptor is left: closes something idle, false: there is nothing (the owner sets it) */
+    bool (*on_scarce)(void *owner);
+    void *owner;
     bool draining; /* nothing new begins: connections and requests that are there come to an end */
     char scratch[TG_SCRATCH]; /* the one read buffer: valid until the next read of any socket */
 };
@@ -36,6 +39,12 @@ void tg_loop_turn(struct tg_loop *l);
 
 /* Runs what is due without waiting for more. */
 void tg_loop_poll(struct tg_loop *l);
+
+/*
+ * A call that makes a descriptor failed with `error`. True when there was none left (EMFILE,
+ * ENFILE) and something idle was closed: the call may be made again at once.
+ */
+bool tg_loop_made_room(const struct tg_loop *l, int error);
 
 /* The monotonic time of this turn in microseconds, read when it is first wanted. */
 static inline uint64_t tg_loop_now(struct tg_loop *l)

@@ -34,9 +34,22 @@ static struct tg_audit *open_audit(const struct tg_settings *settings, unsigned 
     return audit;
 }
 
+/* What is kept for others in case of need: connections to upstreams, then those of clients. */
+static bool on_scarce(void *owner)
+{
+    struct tg_worker *w = owner;
+
+    if (!w->told_scarce)
+        tg_log(TG_LOG_WARN, "worker", "no descriptor is left: idle connections are closed");
+    w->told_scarce = true;
+    return tg_upstreams_shed(&w->upstreams) || tg_clients_shed(&w->clients);
+}
+
 /* Each part is told what it stands on; who is above it, it knows as an owner of callbacks. */
 static void compose(struct tg_worker *w)
 {
+    w->loop.on_scarce = on_scarce;
+    w->loop.owner = w;
     w->exchanges.loop = &w->loop;
     w->exchanges.audit = w->audit;
     w->exchanges.upstreams = &w->upstreams;
@@ -147,6 +160,7 @@ static void on_heartbeat(void *owner)
     /* who is told that we are not ready sends nothing that would make us try again */
     tg_audit_tick(w->audit);
     give_memory_back(w);
+    w->told_scarce = false;
     tg_timer_set(&w->heartbeat, now, heartbeat_interval(w->settings));
 }
 

@@ -234,6 +234,26 @@ static void on_broken(void *owner)
 static const struct tg_socket_events socket_events = {on_readable, on_drained, on_progress,
                                                       on_broken};
 
+/* A socket, in the place of something idle when no descriptor is left. */
+static int make_socket(const struct tg_upstream_conn *p, int family)
+{
+    int fd;
+
+    do
+        fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    while (fd < 0 && tg_loop_made_room(p->upstream->all->loop, errno));
+    return fd;
+}
+
+/* What the worker lacks is not the server's fault. */
+static void no_socket(struct tg_upstream_conn *p, int error)
+{
+    if (error == EMFILE || error == ENFILE)
+        tg_upstream_conn_fail(p, TG_E_OVERLOADED, strerror(error));
+    else
+        address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(error));
+}
+
 static void next_address(struct tg_upstream_conn *p)
 {
     const struct sockaddr_storage *address = &p->addresses->address[p->next];
@@ -245,9 +265,9 @@ static void next_address(struct tg_upstream_conn *p)
     p->next++;
     p->state = TG_UPSTREAM_CONN_CONNECTING;
     tg_address_text(address, p->address);
-    fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    fd = make_socket(p, address->ss_family);
     if (fd < 0) {
-        address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(errno));
+        no_socket(p, errno);
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

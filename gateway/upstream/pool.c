@@ -429,6 +429,31 @@ void tg_upstreams_close_idle(struct tg_upstreams *all)
             }
 }
 
+static struct tg_upstream *with_most_idle(const struct tg_upstreams *all)
+{
+    struct tg_upstream *most = all->first;
+
+    for (struct tg_upstream *u = all->first; u != NULL; u = u->next)
+        if (u->nidle > most->nidle)
+            most = u;
+    return most;
+}
+
+bool tg_upstreams_shed(struct tg_upstreams *all)
+{
+    struct tg_upstream *u = with_most_idle(all);
+    struct tg_upstream_conn *p = NULL;
+
+    for (unsigned i = 0; u != NULL && p == NULL && i < u->conf->norigins; i++)
+        p = u->origins[i].idle;
+    if (p == NULL)
+        return false;
+    while (p->sibling != NULL)
+        p = p->sibling;
+    tg_upstream_conn_end(&p);
+    return true;
+}
+
 void tg_upstreams_end(struct tg_upstreams *all)
 {
     tg_upstreams_close_idle(all);

@@ -92,6 +92,9 @@ void tg_upstreams_end(struct tg_upstreams *all);
 /* Closes idle connections (drain). */
 void tg_upstreams_close_idle(struct tg_upstreams *all);
 
+/* Closes the oldest idle connection of the upstream that has the most. False: none is idle. */
+bool tg_upstreams_shed(struct tg_upstreams *all);
+
 /*
  * Takes a connection for `owner`: one from the pool (unless `fresh`, for a retry), which is BUSY
  * already; else a new one, or a place in the queue: an event tells what becomes of it.

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from client import Client, ask, request
+from client import Client, ask, check_refusal, request
 from gateway import Gateway, config, sanitized
 from test_processes import PASS
 from test_sandbox import closed
@@ -60,6 +60,51 @@ def test_the_limit_is_raised(origin, tmp_path, soft):
         limits = pathlib.Path(f"/proc/{worker}/limits").read_text(encoding="utf-8")
         assert re.search(r"Max open files\s+4096\s+4096", limits)
         assert not guard.matches("worker_connections")
+
+
+def run_out(pid):
+    """No descriptor is left for a process from now on; returns how to give them back."""
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    taken = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    free = min(set(range(len(taken) + 1)) - taken)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, limits[1]))
+    return lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("upstream", ["", "keepalive 0;"])
+def test_idle_connections_give_way(origin, gateway, upstream):
+    """A worker without a descriptor accepts, and goes upstream, in the place of what is idle."""
+    behind = origin()
+    guard = gateway(behind, locations=PASS, upstream=upstream)
+    idle = [Client(guard.port) for _ in range(20)]
+    for client in idle:
+        client.send(request())
+        assert client.final().status == 200
+    time.sleep(0.2)  # who is idle for less is left alone
+    run_out(process(guard, "worker"))
+    for _ in range(10):
+        assert ask(guard.port, request()).status == 200
+    guard.wait_log("no descriptor is left: idle connections are closed")
+    assert len(behind.requests) == 30
+    for client in idle:
+        client.sock.close()
+
+
+def test_nothing_can_give_way(origin, gateway):
+    """No descriptor for the upstream, and nothing is idle: overloaded, which is nobody's fault."""
+    behind = origin()
+    guard = gateway(behind, locations=PASS, upstream="keepalive 0;")
+    with Client(guard.port) as client:
+        client.send(request())
+        assert client.final().status == 200
+        give_back = run_out(process(guard, "worker"))
+        client.send(request())
+        check_refusal(client.final(), 503, "ModelArts.4700")
+        guard.wait_log("the gateway is overloaded: Too many open files, while connecting")
+        give_back()
+        client.send(request())
+        assert client.final().status == 200
+    assert len(behind.requests) == 2
 
 
 @pytest.mark.parametrize("mode", [None, "0600", "0666", "0777"])
