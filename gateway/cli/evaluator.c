@@ -433,9 +433,9 @@ static const struct tg_evaluation *judge(struct tg_evaluator *e, struct tg_chain
 
 static bool too_large(const struct tg_location *l, struct tg_str body)
 {
-    int64_t most = l->client_max_body_size > 0 ? l->client_max_body_size : TG_JUDGED_BODY_MAX;
+    uint64_t most = tg_location_body_most(l);
 
-    return body.n > (uint64_t)most;
+    return most > 0 && body.n > most;
 }
 
 static const struct tg_evaluation *run(struct tg_evaluator *e, const struct tg_location *l)

@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-static void refuse(struct tg_exchange *x)
+static void give_way(struct tg_exchange *x)
 {
     tg_exchange_end(
         x, TG_E_OVERLOADED,
@@ -31,10 +31,12 @@ bool tg_exchange_body_fits(struct tg_exchange *x, size_t more)
 {
     const struct tg_exchanges *all = x->all;
 
+    if (x->body_memory + more == 0)
+        return true; /* whatever others take */
     while (all->body_memory_most > 0 && all->body_memory + more > all->body_memory_most) {
         struct tg_exchange *other = largest(all, x->body_memory + more);
 
-        refuse(other != NULL ? other : x);
+        give_way(other != NULL ? other : x);
         if (other == NULL)
             return false;
     }

@@ -85,10 +85,8 @@ static bool is_bodyless(const struct tg_exchange *x)
 
 static bool body_allowed(struct tg_exchange *x)
 {
-    uint64_t most = (uint64_t)x->location->client_max_body_size;
+    uint64_t most = tg_location_body_most(x->location);
 
-    if (most == 0 && !x->streamed)
-        most = TG_JUDGED_BODY_MAX;
     if (!x->streamed && x->framing == TG_FRAMING_NONE && !x->request.bodyless) {
         tg_exchange_end(x, TG_E_LENGTH_REQUIRED, "");
         return false;

@@ -325,6 +325,20 @@ static void warn_of_unguarded(struct tg_conf *c, const struct tg_server_conf *se
     }
 }
 
+/* A body that is collected takes that much of the budget by itself. */
+static void check_body_memory(struct tg_conf *c, const struct tg_settings *s)
+{
+    for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        for (const struct tg_location *l = v->locations; l != NULL; l = l->next)
+            if (tg_location_judges(l) && s->worker_body_memory > 0 &&
+                tg_location_body_most(l) > (uint64_t)s->worker_body_memory)
+                tg_conf_error(c, &(struct tg_conf_item){.file = l->file, .line = l->line},
+                              "a body for location \"%s\" may have %lu bytes "
+                              "(client_max_body_size), \"worker_body_memory\" is %ld: it is to be "
+                              "as much at least, or 0",
+                              l->pattern.p, tg_location_body_most(l), (long)s->worker_body_memory);
+}
+
 void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
 {
     struct tg_server_conf server = {0};
@@ -344,6 +358,8 @@ void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
         for (struct tg_location *l = v->locations; l != NULL; l = l->next)
             resolve_upstream(c, s, l);
     check_listens(c, s);
+    if (applied)
+        check_body_memory(c, s);
     for (struct tg_server_conf *v = s->servers; v != NULL && applied && !s->offline; v = v->next)
         if (is_guard(v))
             warn_of_unguarded(c, v);

@@ -60,7 +60,8 @@ const struct tg_directive tg_main_directives[] = {
      .help =
          "How much memory the request bodies of one worker may take together: what is "
          "collected, what filters made of it, what waits to be sent. Beyond it the largest body "
-         "that is still being collected is answered 503; 0: no limit."},
+         "that is still being collected is answered 503; 0: no limit. At least as much as "
+         "`client_max_body_size` where filters look into bodies."},
     {.name = "worker_cpu_affinity",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_ENUM,

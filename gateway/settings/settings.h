@@ -206,6 +206,15 @@ static inline bool tg_location_judges(const struct tg_location *l)
     return l->filters.n > l->filters.nhead;
 }
 
+/* The most bytes a request body for a location may have; 0: any. Judged bodies are always bounded.
+ */
+static inline uint64_t tg_location_body_most(const struct tg_location *l)
+{
+    if (l->client_max_body_size == 0 && tg_location_judges(l))
+        return TG_JUDGED_BODY_MAX;
+    return (uint64_t)l->client_max_body_size;
+}
+
 /* True when a signed request for this upstream may name `host` (as sent): one of `accept_host`, or
  * of the upstream's own names; a port that is not named there must be the usual one. */
 bool tg_upstream_conf_accepts_host(const struct tg_upstream_conf *u, struct tg_str host);

@@ -11,6 +11,7 @@ from client import Client, ask, check_refusal, request
 from gateway import TIMEOUT, sanitized
 from origin import answer, read
 from test_descriptors import ADMIN
+from test_limits import preloaded, narrow  # pylint: disable=unused-import
 from test_seed import JSON, SEED, put
 
 MB = 1 << 20
@@ -70,27 +71,21 @@ def test_incomplete_bodies(gateway, origin, held):
     assert wait_taken(guard, lambda n: n == 0) == 0
 
 
-def test_the_answer(gateway, origin):
-    """503 in the API's shape, with the time to wait; a client that waits for it is not cut off."""
-    guard = gateway(origin(), main="worker_body_memory 512k;")
-    with Client(guard.port) as client:
-        client.send(request(*HEAD), PART)
-        got = client.final()
-    check_refusal(got, 503, "ModelArts.4700")
-    assert got.get("Retry-After") == "1"
-    (record,) = audit.wait(guard.directory / "audit.jsonl", 1)
-    assert (record["end"], record["end_detail"]) == ("overloaded", "worker_body_memory is 524288")
-
-
 def test_the_largest_gives_way(gateway, origin):
-    """A small body that comes last is served: a larger one that does not come to its end pays."""
+    """A small body that comes last is served: a larger one that does not come to its end gets the
+    answer, in the API's shape, with the time to wait, and is on record."""
     guard = gateway(origin(), main=f"worker_body_memory 1m; {ADMIN}")
     with Client(guard.port) as large, Client(guard.port) as small:
         large.send(request(*HEAD), b" " * (MB - 1000))
         wait_taken(guard, lambda n: n > MB - 10000)
         small.send(put(SEED))
         assert small.final().status == 200
-        check_refusal(large.final(), 503, "ModelArts.4700")
+        got = large.final()
+    check_refusal(got, 503, "ModelArts.4700")
+    assert got.get("Retry-After") == "1"
+    assert "overloaded: the gateway is overloaded" in got.get("Proxy-Status")
+    refused, = [r for r in audit.wait(guard.directory / "audit.jsonl", 2) if r["end"] != "done"]
+    assert (refused["end"], refused["end_detail"]) == ("overloaded", "worker_body_memory is 1048576")
 
 
 def test_no_budget(gateway, origin):
@@ -125,6 +120,26 @@ def test_streamed_bodies(gateway, origin):
     assert ask(guard.port, request("POST", "/x", bytes(8 * MB))).status == 200
     assert len(behind.requests[0].body) == 8 * MB
     assert wait_taken(guard, lambda n: n == 0) == 0
+
+
+def test_without_a_body(small_buffers, gateway, origin):
+    """What is queued for a slow upstream may go beyond the budget: bodies are refused then, and who
+    has none is served."""
+    # pylint: disable=unused-argument
+    released = threading.Event()
+    waits = iter([True])
+    behind = origin([lambda *_: next(waits, False) and released.wait(TIMEOUT), read, answer()])
+    narrow(behind.sock)
+    guard = gateway(behind, main=f"worker_body_memory 1m; {ADMIN}",
+                    locations="location / { filters json; proxy_pass modelarts; }")
+    with Client(guard.port) as slow:
+        slow.send(request("POST", "/x", b'"%s"' % (b"a" * 900000), JSON))
+        wait_taken(guard, lambda n: n > MB)
+        assert ask(guard.port, request()).status == 200
+        check_refusal(ask(guard.port, request("POST", "/x", b"{}", JSON)), 503, "ModelArts.4700")
+        released.set()
+        assert slow.final().status == 200
+    wait_taken(guard, lambda n: n == 0)
 
 
 @unsanitized

@@ -216,6 +216,7 @@ static void every_directive_arrives(void **state)
     (void)state;
     assert_int_equal(s->worker_processes, 3);
     assert_int_equal(s->worker_connections, 16);
+    assert_int_equal(s->worker_body_memory, INT64_C(2) << 30);
     text_is(s->error_log, "stderr");
     assert_int_equal(s->error_log_level, TG_LOG_DEBUG);
     text_is(s->pid, "./run/trainguard.pid");
