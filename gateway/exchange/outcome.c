@@ -2,7 +2,7 @@
 
 #include "base/chars.h"
 
-enum state { START, BETWEEN, STRING, AFTER_STRING, VALUE, LITERAL, NOT_JSON };
+enum state { START, BETWEEN, STRING, ESCAPE, UNICODE, AFTER_STRING, VALUE, LITERAL, NOT_JSON };
 
 void tg_outcome_init(struct tg_outcome *o)
 {
@@ -47,8 +47,10 @@ static void collect_unicode(struct tg_outcome *o, char c)
     int digit = tg_hex_value(c);
 
     o->unicode = digit >= 0 ? o->unicode << 4 | (unsigned)digit : ~0U;
-    if (--o->digits == 0)
-        collect(o, o->unicode > 0 && o->unicode < 0x80 ? (char)o->unicode : '\x80');
+    if (--o->digits > 0)
+        return;
+    o->state = STRING;
+    collect(o, o->unicode > 0 && o->unicode < 0x80 ? (char)o->unicode : '\x80');
 }
 
 /* The character that stands behind a backslash (RFC 8259 section 7). */
@@ -58,8 +60,9 @@ static void unescape(struct tg_outcome *o, char c)
     static const char controls[] = "\b\f\n\r\t";
     const char *letter = c != '\0' ? strchr(letters, c) : NULL;
 
-    o->escaped = false;
+    o->state = STRING;
     if (c == 'u') {
+        o->state = UNICODE;
         o->digits = 4;
         o->unicode = 0;
     } else {
@@ -70,17 +73,12 @@ static void unescape(struct tg_outcome *o, char c)
 /* Inside a string only its end and escapes matter. */
 static void in_string(struct tg_outcome *o, char c)
 {
-    if (o->digits > 0) {
-        collect_unicode(o, c);
-    } else if (o->escaped) {
-        unescape(o, c);
-    } else if (c == '\\') {
-        o->escaped = true;
-    } else if (c == '"') {
+    if (c == '\\')
+        o->state = ESCAPE;
+    else if (c == '"')
         end_string(o);
-    } else {
+    else
         collect(o, c);
-    }
 }
 
 /* The string before a ':' at the top level is a name. */
@@ -128,14 +126,9 @@ static void between(struct tg_outcome *o, char c)
     }
 }
 
-static void next(struct tg_outcome *o, char c)
+/* What belongs to no string. */
+static void outside(struct tg_outcome *o, char c)
 {
-    bool space = c == ' ' || c == '\t' || c == '\n' || c == '\r';
-
-    if (o->state == STRING) {
-        in_string(o, c);
-        return;
-    }
     if (o->state == LITERAL && tg_char_is(c, TG_CHAR_LOWER)) {
         collect(o, c);
         return;
@@ -145,13 +138,25 @@ static void next(struct tg_outcome *o, char c)
             take_value(o, false);
         o->state = BETWEEN;
     }
-    if (space)
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
         return;
     if (o->state == START && c != '{') {
         o->state = NOT_JSON;
         return;
     }
     between(o, c);
+}
+
+static void next(struct tg_outcome *o, char c)
+{
+    if (o->state == STRING)
+        in_string(o, c);
+    else if (o->state == ESCAPE)
+        unescape(o, c);
+    else if (o->state == UNICODE)
+        collect_unicode(o, c);
+    else
+        outside(o, c);
 }
 
 void tg_outcome_read(struct tg_outcome *o, struct tg_str data)

@@ -14,7 +14,6 @@ struct tg_outcome {
     unsigned state; /* private, as all but the results */
     unsigned depth;
     unsigned n;
-    bool escaped;
     unsigned digits;            /* of an escape \uXXXX that are still to come */
     unsigned unicode;           /* its value so far */
     char text[TG_OUTCOME_TEXT]; /* the string or literal being read */
