@@ -289,11 +289,8 @@ bool tg_contract_reads_alike(struct tg_str a, struct tg_str b)
 
 /* A reader that takes "Spec_Id" for spec_id would take a value that no rule has seen. */
 static void check_spelling_of_name(struct tg_judge *j, uint32_t name,
-                                   const struct tg_contract_member *members,
-                                   const struct tg_contract_member *row)
+                                   const struct tg_contract_member *members)
 {
-    if (row != NULL)
-        return;
     for (; members->name != NULL; members++) {
         if (!tg_contract_reads_alike(tg_doc_string(j->doc, name), tg_str_of(members->name)))
             continue;
@@ -303,22 +300,29 @@ static void check_spelling_of_name(struct tg_judge *j, uint32_t name,
 }
 
 /* The old name of `label` is in no table, but `normalize` and the service know it. */
-static void check_spelling_of_member(struct tg_judge *j, uint32_t name,
-                                     const struct tg_contract_member *members,
-                                     const struct tg_contract_member *row)
+static void check_spelling(struct tg_judge *j, uint32_t name,
+                           const struct tg_contract_member *members,
+                           const struct tg_contract_member *row)
 {
-    struct tg_str text = tg_doc_string(j->doc, name);
+    static const struct tg_str old = {"key", 3};
+    struct tg_str text;
+    bool renamed;
 
-    if (members == tg_contract_config[TG_PARAMETER].members && !tg_str_eq(text, TG_STR("key")) &&
-        tg_contract_reads_alike(text, TG_STR("key")))
+    if (row != NULL)
+        return;
+    text = tg_doc_string(j->doc, name);
+    renamed = members == tg_contract_config[TG_PARAMETER].members;
+    if (renamed && tg_str_eq(text, old))
+        return;
+    if (renamed && tg_contract_reads_alike(text, old))
         tg_judge_say(j, name, "must be written \"label\"", "应写作 \"label\"");
     else
-        check_spelling_of_name(j, name, members, row);
+        check_spelling_of_name(j, name, members);
 }
 
 void tg_check_spelling(struct tg_judge *j)
 {
-    each_member(j, check_spelling_of_member);
+    each_member(j, check_spelling);
 }
 
 /* --- unknown --- */
