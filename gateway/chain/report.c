@@ -9,11 +9,6 @@ const char *const tg_rule_result_words[TG_RULE_ERROR + 1] = {"pass", "fail",  "w
 const char *const tg_decision_words[TG_DECISIONS + 1] = {"allow",   "warn",  "deny",
                                                          "invalid", "error", NULL};
 
-void tg_report_init(struct tg_report *r, struct tg_arena *arena)
-{
-    *r = (struct tg_report){.arena = arena};
-}
-
 void tg_report_add(struct tg_report *r, const struct tg_finding *f)
 {
     struct tg_finding *copy;

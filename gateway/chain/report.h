@@ -92,8 +92,9 @@ struct tg_policy_result {
     struct tg_policy_result *next;
 };
 
+/* Empty: zero but for `arena`. */
 struct tg_report {
-    struct tg_arena *arena; /* borrowed */
+    struct tg_arena *arena; /* borrowed; the texts live in it */
     struct tg_finding *first;
     struct tg_finding *last;
     unsigned violations; /* all, also those not kept */
@@ -104,9 +105,6 @@ struct tg_report {
     struct tg_policy_result *results;
     struct tg_policy_result *last_result;
 };
-
-/* Starts an empty report whose texts live in the arena. */
-void tg_report_init(struct tg_report *r, struct tg_arena *arena);
 
 /* Adds a finding (copied; its strings must live as long as the arena). */
 void tg_report_add(struct tg_report *r, const struct tg_finding *f);

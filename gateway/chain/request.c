@@ -8,8 +8,8 @@
 
 void tg_request_init(struct tg_request *r, struct tg_arena *arena)
 {
-    *r = (struct tg_request){.arena = arena, .credentials = TG_CRED_NONE};
-    tg_report_init(&r->report, arena);
+    *r = (struct tg_request){
+        .arena = arena, .credentials = TG_CRED_NONE, .report = {.arena = arena}};
 }
 
 struct tg_str tg_request_field(const struct tg_request *r, struct tg_str name)

@@ -157,7 +157,7 @@ static void too_many_names(void **state)
 
     for (unsigned i = 0; i < TG_STATS_NAMES + 5; i++) {
         snprintf(rules[i], sizeof(rules[i]), "r%u", i);
-        tg_report_init(&f->request.report, &f->arena);
+        f->request.report = (struct tg_report){.arena = &f->arena};
         tg_report_add(&f->request.report, &(struct tg_finding){.severity = TG_VIOLATION,
                                                                .rule = rules[i],
                                                                .error = TG_E_INVALID});

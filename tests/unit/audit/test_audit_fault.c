@@ -622,7 +622,7 @@ static void a_long_record_of_a_file_is_cut(void **state)
     struct tg_str text;
 
     fill_request(f, &request, &doc);
-    tg_report_init(&request.report, &f->arena);
+    request.report = (struct tg_report){.arena = &f->arena};
     a = fixture_open(f, fixture_conf(f, "audit_log a.jsonl; audit_body full;"), "0");
     tg_audit_outcome(a, &record);
     tg_audit_close(a);
