@@ -217,6 +217,19 @@ def test_a_missing_stream_is_noticed(log):
     assert run.returncode == 1 and "removed: the stream 0-b" in run.stdout
 
 
+def test_a_stream_is_named_long_before_it_is_looked_for(log):
+    """What start records say is judged when all lines have been read, much later."""
+    first = Stream("0-a").records(2000)
+    second = Stream("0-b", previous=first).records(2000).stop()
+    write(log, first.lines + second.lines)
+    run = audit("verify", log)
+    assert run.returncode == 0 and "note: crash: the stream 0-a" in run.stdout, run.stdout
+    write(log, first.lines[:-1] + second.lines)
+    run = audit("verify", log)
+    assert run.returncode == 1
+    assert "truncated: the stream 0-a had 2001 lines when this one began" in run.stdout, run.stdout
+
+
 def test_a_chain_without_the_key_does_not_pass(log, key_file):
     write(log, Stream("0-a").stop().lines)
     run = audit("verify", "--key-file", key_file, log)
@@ -571,7 +584,8 @@ def test_summary_csv_is_one_table(log):
     rows = list(csv.reader(io.StringIO(audit("summary", "--output", "csv", log).stdout)))
     names = rows[0]
     assert names == ["table", "count", "decision", "end", "status", "upstream", "policy", "rule",
-                     "project", "name", "result", "mode", "exception"]
+                     "project", "name", "result", "mode", "exception", "asked_by",
+                     "revision"]
     assert {len(r) for r in rows} == {len(names)}
     project = next(dict(zip(names, r)) for r in rows if r[0] == "projects")
     assert {k: v for k, v in project.items() if v} == {
