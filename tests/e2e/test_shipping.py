@@ -13,6 +13,7 @@ import pytest
 import audit
 from client import Client, request
 from gateway import TOP
+from test_policy import FAMILY, GOOD, JSON, POLICIES
 
 DEPLOY = TOP / "conf" / "deploy"
 FOLDER = "/var/log/trainguard/"
@@ -108,19 +109,86 @@ def test_fluent_bit():
     assert outputs["s3"]["log_key"] == parse["key_name"] and parse["preserve_key"] == "on"
 
 
+def template_types(properties, before=""):
+    """The types a template gives to places, by their dotted names."""
+    found = {}
+    for name, what in properties.items():
+        if "properties" in what:
+            found |= template_types(what["properties"], f"{before}{name}.")
+        else:
+            found[before + name] = what["type"]
+    return found
+
+
+def columns(types, value, place):
+    """The columns a value becomes: (place, type), as Elasticsearch makes them; elements of arrays
+    have the place of the array."""
+    if types.get(place) == "flattened":
+        return
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from columns(types, inner, f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from columns(types, inner, place)
+    else:
+        yield place, types.get(place, {str: "keyword"}.get(type(value), "number"))
+
+
+FORMS = {"date_nanos": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "date": r"\d{4}-\d\d-\d\d",
+         "ip": r"[0-9.]+"}
+
+
 def test_elasticsearch_template():
     """Each place it names is a field, and no field is a part of another one's name."""
     one = json.loads((DEPLOY / "elasticsearch-template.json").read_text(encoding="utf-8"))
-
-    def places(properties, before=""):
-        for name, what in properties.items():
-            if "properties" in what:
-                yield from places(what["properties"], f"{before}{name}.")
-            else:
-                yield before + name
-
-    assert set(places(one["template"]["mappings"]["properties"])) <= fields()
+    mappings = one["template"]["mappings"]
+    known = fields() | {f"{name}.{inner}" for kind in SCHEMA["oneOf"]
+                        for name, what in kind["properties"].items()
+                        for inner in what.get("items", {}).get("properties", {})}
+    assert set(template_types(mappings["properties"])) <= known
     assert not [(a, b) for a in fields() for b in fields() if b.startswith(a + ".")]
+    assert mappings["date_detection"] is False  # a client's text decides about no column's type
+
+
+def test_records_fit_the_template(gateway, origin, tmp_path):
+    """Whatever comes first, no column gets two types, and what has one by name is of that form."""
+    (tmp_path / "policies.conf").write_text(POLICIES)
+    guard = gateway(origin(), locations=FAMILY.replace("policies.conf", "../policies.conf"))
+    values = [1, "b", *["x" * 500] * 900]
+    with Client(guard.port) as client:
+        for name, agent, rates in (("big", "2026-01-01", 1), ("c1", "7", 2), ("c1", "ua", 902)):
+            parameter = [{"label": f"l{i}", "value": v} for i, v in enumerate(values[:rates])]
+            body = json.dumps(GOOD | {"worker_server_num": 8, "parameter": parameter}).encode()
+            client.send(request("PUT", f"/v1/6b37a5f1/training-job-configs/{name}", body, *JSON,
+                                f"User-Agent: {agent}"))
+            assert client.final().status == {"big": 200, "c1": 403}[name]
+    guard.stop()
+    one = json.loads((DEPLOY / "elasticsearch-template.json").read_text(encoding="utf-8"))
+    types, seen = template_types(one["template"]["mappings"]["properties"]), {}
+    records = audit.records(guard.directory / "audit.jsonl", None)
+    for record in records:
+        for place, kind in columns(types, record, ""):
+            assert seen.setdefault(place, kind) == kind, place
+        for place, values in (("time", [record["time"]]), ("client.address", [
+                record.get("client.address", "127.0.0.1")]), ("exceptions.last_day", [
+                    e["last_day"] for e in record.get("exceptions", [])])):
+            assert all(re.fullmatch(FORMS[types[place]], v) for v in values), (place, values)
+    assert {"instance", "exceptions.owner", "violations.rule", "configuration.revision"} <= set(seen)
+
+
+def test_lines_are_not_too_long():
+    """Of every shipper's longest line a record, at most 256 KB, is the half at most."""
+    least, units = 512 << 10, {"": 1, "k": 1 << 10, "m": 1 << 20}
+    vector, filebeat = read_yaml("vector.yaml"), read_yaml("filebeat.yml")
+    tail = next(s for kind, s in read_sections("fluent-bit.conf") if kind == "INPUT")
+    text = (DEPLOY / "rsyslog.conf").read_text(encoding="utf-8")
+    sizes = [str(vector["sources"]["audit_lines"]["max_line_bytes"]), tail["buffer_max_size"],
+             str(filebeat["filebeat.inputs"][0]["message_max_bytes"]),
+             re.search(r'maxMessageSize="(\w+)"', text)[1]]
+    for size in sizes:
+        number, unit = re.fullmatch(r"(\d+)([km]?)", size.lower()).groups()
+        assert int(number) * units[unit] >= least, size
 
 
 # --- syslog ---
@@ -165,6 +233,7 @@ def test_rsyslog(rsyslog, gateway, origin):
                 client.send(request("GET", "/x", None, f"X-Request-Id: {number}-{i}",
                                     f"User-Agent: {'u' * (i * 700)} \"\\ #012 %msg%"))
                 assert client.final().status == 200
+                audit.wait(copy, len(expected))  # datagrams that nobody fetches are dropped
         guard.stop()
     audit.wait(copy, len(places), "stop")
     assert set(audit.ids(copy)) == expected and max(audit.ids(copy).values()) == 1
