@@ -117,6 +117,11 @@ static void dump(const void *conf, struct tg_buf *out)
                       tg_policy_exception_holds(e) ? "" : ", has expired");
 }
 
+static struct tg_str revision(const void *conf)
+{
+    return tg_policy_set_of(conf)->revision;
+}
+
 const struct tg_policy_set *tg_policy_set_of(const void *conf)
 {
     const struct tg_policy_shared *s = ((const struct tg_policy_conf *)conf)->shared;
@@ -138,4 +143,5 @@ const struct tg_filter tg_filter_policy = {
     .on_dump = dump,
     .on_status = tg_policy_status,
     .on_metrics = tg_policy_metrics,
+    .on_revision = revision,
 };

@@ -101,6 +101,29 @@ static void add_start(struct tg_audit *a, const struct tg_audit_line *previous)
     end_line(a, start);
 }
 
+static const char *const asker_words[] = {[TG_AUDIT_ASKED_START] = "start",
+                                          [TG_AUDIT_ASKED_SIGNAL] = "signal",
+                                          [TG_AUDIT_ASKED_ADMIN] = "admin",
+                                          [TG_AUDIT_ASKED_UPGRADE] = "upgrade"};
+
+static void add_configuration(struct tg_audit *a, const struct tg_audit_configuration *c)
+{
+    size_t start = begin_line(a, tg_clock_wall_now(), "configuration");
+    struct tg_buf *out = &a->queue;
+
+    CHECK(c->asked_by >= TG_AUDIT_ASKED_START && c->asked_by <= TG_AUDIT_ASKED_UPGRADE);
+    add_name(out, ",\"asked_by\":", tg_str_of(asker_words[c->asked_by]));
+    add_name(out, ",\"result\":", c->why.n > 0 ? TG_STR("failed") : TG_STR("done"));
+    if (c->why.n > 0)
+        add_name(out, ",\"why\":", c->why);
+    if (c->revision.n > 0)
+        add_name(out, ",\"configuration.revision\":", c->revision);
+    for (unsigned i = 0; i < c->nloaded; i++)
+        add_name(out, i == 0 ? ",\"policy.revisions\":[" : ",", c->loaded[i]);
+    tg_buf_puts(out, c->nloaded > 0 ? "]" : "");
+    end_line(a, start);
+}
+
 static void add_stop(struct tg_audit *a)
 {
     size_t start = begin_line(a, tg_clock_wall_now(), "stop");
@@ -328,6 +351,13 @@ void tg_audit_answer(struct tg_audit *a, const struct tg_audit_record *r)
 void tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *r)
 {
     record(a, r, "outcome", false);
+}
+
+void tg_audit_configuration(struct tg_audit *a, const struct tg_audit_configuration *c)
+{
+    CHECK_MAGIC(a, MAGIC);
+    if (!a->off)
+        add_configuration(a, c);
 }
 
 void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct tg_buf *out)

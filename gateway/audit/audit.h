@@ -31,6 +31,23 @@ struct tg_audit_record {
     uint64_t upstream_us;              /* request sent to response head */
 };
 
+/* Who wanted a configuration in force. */
+enum tg_audit_asker {
+    TG_AUDIT_ASKED_START = 1, /* whoever started the program */
+    TG_AUDIT_ASKED_SIGNAL,
+    TG_AUDIT_ASKED_ADMIN,  /* a client of the admin listeners */
+    TG_AUDIT_ASKED_UPGRADE /* the program before this one */
+};
+
+/* A configuration that came into force, or did not. */
+struct tg_audit_configuration {
+    enum tg_audit_asker asked_by;
+    struct tg_str revision;      /* hex SHA-256 of its files; empty: not known */
+    const struct tg_str *loaded; /* revisions of the policies, when it is in force */
+    unsigned nloaded;
+    struct tg_str why; /* it is not in force; empty: it is */
+};
+
 struct event_base;
 struct tg_audit;
 
@@ -88,6 +105,10 @@ bool tg_audit_flush(struct tg_audit *a);
 /* Flushes, then opens the file again under its name (USR1). No line is lost: what is queued goes to
  * the old file, or to the new one when the old one takes nothing more. */
 void tg_audit_reopen(struct tg_audit *a);
+
+/* Queues the line `configuration`: of the one in force behind the start record, later of those that
+ * did not come into force. */
+void tg_audit_configuration(struct tg_audit *a, const struct tg_audit_configuration *c);
 
 struct tg_audit_counts {
     uint64_t events;        /* intents, answers and outcomes told to the log */

@@ -11,7 +11,7 @@ struct tg_audit_line {
     struct tg_str time;
     struct tg_str stream;
     uint64_t seq;
-    struct tg_str event; /* start, stop, continue, dropped, resume, intent, answer, outcome */
+    struct tg_str event; /* what kind of line: start, outcome, ... */
     struct tg_str text;  /* what the chain hashes */
     struct tg_str chain; /* 64 hex digits */
 };

@@ -89,6 +89,10 @@ struct tg_filter {
     /* Appends metrics about what was loaded, as Prometheus text (base/prometheus.h), for the
      * configurations of all locations that use the filter; also when none does. May be NULL. */
     void (*on_metrics)(const void *const *confs, unsigned nconfs, struct tg_buf *out);
+
+    /* The revision of what was loaded beside the configuration (hex SHA-256), which lives as long
+     * as `conf`: the audit log names it when a configuration comes into force. May be NULL. */
+    struct tg_str (*on_revision)(const void *conf);
 };
 
 /* True when a filter runs once the body has been collected, false when it runs on the head. */

@@ -56,6 +56,17 @@ static void add_member(struct show *s, const struct tg_doc *doc, const char *lab
     add_safe(s, value);
 }
 
+/* The texts of an array, with commas between. */
+static void add_list(struct show *s, const struct tg_doc *doc, const char *label,
+                     struct tg_str name)
+{
+    for (uint32_t e = tg_audit_list(doc, name); e != TG_NONE; e = tg_doc_next(doc, e)) {
+        tg_buf_puts(&s->out, label);
+        add_safe(s, tg_doc_string(doc, e));
+        label = ",";
+    }
+}
+
 static enum colour decision_colour(struct tg_str decision)
 {
     static const struct {
@@ -205,6 +216,11 @@ static void add_text(struct show *s, const struct tg_doc *doc)
     add_member(s, doc, " id=", TG_STR("request_id"));
     add_member(s, doc, " version=", TG_STR("version"));
     add_member(s, doc, " mode=", TG_STR("mode"));
+    add_member(s, doc, " asked-by=", TG_STR("asked_by"));
+    add_member(s, doc, " result=", TG_STR("result"));
+    add_member(s, doc, " why=", TG_STR("why"));
+    add_member(s, doc, " revision=", TG_STR("configuration.revision"));
+    add_list(s, doc, " policies=", TG_STR("policy.revisions"));
     add_member(s, doc, " previous=", TG_STR("previous.stream"));
     add_member(s, doc, " records=", TG_STR("records"));
     add_member(s, doc, " count=", TG_STR("count"));

@@ -25,6 +25,7 @@ enum table {
     DRYRUNS,
     DRYRUN_PROJECTS,
     EXCEPTIONS,
+    CONFIGURATIONS,
     TABLES
 };
 
@@ -43,6 +44,7 @@ static const struct {
     [DRYRUN_PROJECTS] = {"would be refused if dry runs were enforced, by project",
                          "policy rule project"},
     [EXCEPTIONS] = {"exceptions used", "exception"},
+    [CONFIGURATIONS] = {"configurations", "asked_by result revision"},
 };
 
 struct row {
@@ -228,6 +230,19 @@ static void count_record(struct summary *s, const struct tg_doc *doc)
     count_exceptions(s, doc);
 }
 
+/* Each worker has a line of the configuration it serves by. */
+static void count_line(struct summary *s, const struct tg_doc *doc)
+{
+    static const char *const configuration[] = {"asked_by", "result", "configuration.revision",
+                                                NULL};
+    struct tg_str event = tg_audit_text(doc, 0, TG_STR("event"));
+
+    if (tg_str_eq(event, TG_STR("outcome")))
+        count_record(s, doc);
+    else if (tg_str_eq(event, TG_STR("configuration")))
+        count_members(s, CONFIGURATIONS, doc, 0, configuration);
+}
+
 static bool on_line(void *context, struct tg_str line, const struct tg_audit_place *place)
 {
     struct summary *s = context;
@@ -240,9 +255,8 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
         fprintf(stderr, "trainguard audit: %s:%llu: not a record\n", place->file,
                 (unsigned long long)place->number);
         s->bad = true;
-    } else if (tg_str_eq(tg_audit_text(&doc, 0, TG_STR("event")), TG_STR("outcome")) &&
-               tg_audit_passes(&s->options->filter, &doc)) {
-        count_record(s, &doc);
+    } else if (tg_audit_passes(&s->options->filter, &doc)) {
+        count_line(s, &doc);
     }
     return true;
 }
@@ -395,9 +409,9 @@ static void add_json(const struct summary *s, struct tg_buf *out)
 }
 
 /* The names of the columns of all tables, each once. */
-static const char *const csv_columns[] = {"decision", "end",  "status",   "upstream",
-                                          "policy",   "rule", "project",  "name",
-                                          "result",   "mode", "exception"};
+static const char *const csv_columns[] = {"decision",  "end",      "status",  "upstream", "policy",
+                                          "rule",      "project",  "name",    "result",   "mode",
+                                          "exception", "asked_by", "revision"};
 
 /* The value a row has in a column; empty when its table has no such column. */
 static struct tg_str cell_of(const struct row *row, const char *column)

@@ -193,8 +193,36 @@ static void log_problems(struct tg_str rest)
     }
 }
 
+/* The first error of some problems, without its level. */
+static struct tg_str first_error(struct tg_str problems)
+{
+    const struct tg_str level = TG_STR("[emerg] ");
+
+    while (problems.n > 0) {
+        const char *end = memchr(problems.p, '\n', problems.n);
+        struct tg_str line = {problems.p, (size_t)(end - problems.p)};
+
+        if (tg_str_starts(line, level))
+            return tg_str_skip(line, level.n);
+        problems = tg_str_skip(problems, line.n + 1);
+    }
+    return TG_STR("the error log says why");
+}
+
+/* For the audit log. `fresh` is NULL when it could not be read. */
+static void refuse(struct master *m, enum tg_audit_asker asker, const struct tg_settings *fresh,
+                   const struct tg_buf *problems)
+{
+    char revision[TG_SHA256_HEX + 1];
+
+    if (fresh == NULL)
+        tg_settings_revision(m->file, m->prefix, revision);
+    tg_stats_refuse(m->stats, asker, tg_str_of(fresh != NULL ? fresh->revision : revision),
+                    first_error(tg_buf_str(problems)));
+}
+
 /* All or nothing: the old configuration goes on until everything of the new one serves. */
-static void reload(struct master *m)
+static void reload(struct master *m, enum tg_audit_asker asker)
 {
     struct tg_buf problems = {0};
     struct tg_settings *stale = m->settings;
@@ -204,8 +232,10 @@ static void reload(struct master *m)
     tg_control_answer(m->settings->pid, tg_settings_user(m->settings), m->stats);
     tg_notify("RELOADING=1\nMONOTONIC_USEC=%lu\nSTATUS=Reloading.", tg_clock_mono_now());
     fresh = tg_trial_read(m->file, m->prefix, &problems);
-    if (fresh != NULL)
+    if (fresh != NULL) {
+        fresh->asked_by = asker;
         tg_ticket_keys_renew(&m->tickets, fresh->tls_ticket_rotation, tg_clock_mono_now());
+    }
     if (fresh != NULL && enforce(m, fresh, &problems)) {
         log_problems(tg_buf_str(&problems)); /* warnings */
         tg_listeners_close_unwanted(&m->sockets);
@@ -217,6 +247,7 @@ static void reload(struct master *m)
             restore_sockets(m);
         log_problems(tg_buf_str(&problems));
         tg_log(TG_LOG_ERROR, "master", "reload failed: the old configuration goes on");
+        refuse(m, asker, fresh, &problems);
         answer(m, number, false, &problems);
         tg_settings_end(fresh);
     }
@@ -284,10 +315,15 @@ static void take_over(const struct master *m)
 
 static void heir_ended(struct master *m, int status)
 {
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    char why[64];
+
     m->heir = 0;
-    if (!m->crew.ending)
-        tg_log(TG_LOG_ERROR, "master", "upgrade failed with status %d: the old program goes on",
-               WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    if (m->crew.ending)
+        return;
+    tg_log(TG_LOG_ERROR, "master", "upgrade failed with status %d: the old program goes on", code);
+    snprintf(why, sizeof(why), "the new program ended with status %d", code);
+    tg_stats_refuse(m->stats, TG_AUDIT_ASKED_UPGRADE, TG_STR(""), tg_str_of(why));
 }
 
 /* --- signals --- */
@@ -330,7 +366,8 @@ static void take_orders(struct master *m)
     while (read(m->orders[0], &order, 1) == 1)
         switch (order) {
         case TG_ORDER_RELOAD:
-            obey(m, SIGHUP);
+            if (!m->crew.ending)
+                reload(m, TG_AUDIT_ASKED_ADMIN);
             break;
         case TG_ORDER_DRAIN:
             obey(m, SIGQUIT);
@@ -362,7 +399,7 @@ static void obey(struct master *m, int signal_number)
         reap(m);
         break;
     case SIGHUP:
-        reload(m);
+        reload(m, TG_AUDIT_ASKED_SIGNAL);
         break;
     case SIGQUIT:
     case SIGTERM:
@@ -468,6 +505,8 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
     m->forerunner = old_master();
     open_orders(m);
     m->settings = settings;
+    if (m->forerunner != 0)
+        settings->asked_by = TG_AUDIT_ASKED_UPGRADE;
     if (!tg_listeners_import(&m->sockets))
         tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_LISTENERS_VARIABLE);
     good = enforce(m, settings, problems);

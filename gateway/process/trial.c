@@ -4,20 +4,16 @@
 #include "audit/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/crypto.h"
-#include "base/file.h"
 #include "base/output.h"
 #include "process/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,98 +22,6 @@ enum {
     TRIAL_MS = 60000, /* how long a child may take */
     BLOCK = 65536
 };
-
-/* --- a digest of all that is read --- */
-
-struct digest {
-    unsigned char bytes[TG_SHA256];
-};
-
-static void add_text(struct digest *d, struct tg_str text)
-{
-    struct digest part;
-
-    tg_sha256(text, part.bytes);
-    tg_hash_sha256((struct tg_str[]){{(char *)d->bytes, sizeof(d->bytes)},
-                                     {(char *)part.bytes, sizeof(part.bytes)}},
-                   2, d->bytes);
-}
-
-/* A file that is too large to be read whole counts by what tells one version from another. */
-static void add_file(struct digest *d, const char *name)
-{
-    struct tg_file file = {{NULL, 0}, 0, 0};
-    struct tg_arena arena;
-    struct stat st;
-
-    if (stat(name, &st) != 0 || !S_ISREG(st.st_mode))
-        return;
-    tg_arena_init(&arena);
-    if (tg_file_read(&arena, name, &file) == NULL)
-        add_text(d, file.text);
-    else
-        add_text(d,
-                 tg_arena_printf(&arena, "%lu %lu %ld %ld.%09ld %ld.%09ld", (long)st.st_dev,
-                                 (long)st.st_ino, (long)st.st_size, (long)st.st_mtim.tv_sec,
-                                 st.st_mtim.tv_nsec, (long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec));
-    tg_arena_end(&arena);
-}
-
-/* An argument may name files, whatever its directive takes: a word that does not costs a look. */
-static void add_files(struct digest *d, struct tg_conf *c, struct tg_str argument)
-{
-    glob_t found;
-
-    if (argument.n == 0 || glob(tg_conf_path(c, argument).p, 0, NULL, &found) != 0)
-        return;
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        add_file(d, found.gl_pathv[i]);
-    globfree(&found);
-}
-
-/* Logs are written to all the time, and read by nobody here. */
-static bool names_inputs(const struct tg_conf_item *item)
-{
-    static const char *const outputs[] = {"audit_log", "error_log", "pid"};
-
-    for (size_t i = 0; i < sizeof(outputs) / sizeof(*outputs); i++)
-        if (tg_str_eq(item->args[0], tg_str_of(outputs[i])))
-            return false;
-    return true;
-}
-
-static void add_items(struct digest *d, struct tg_conf *c, const struct tg_conf_item *item)
-{
-    for (; item != NULL; item = item->next) {
-        for (unsigned i = 0; i < item->nargs; i++) {
-            add_text(d, item->args[i]);
-            if (i > 0 && names_inputs(item))
-                add_files(d, c, item->args[i]);
-        }
-        add_text(d, item->block ? TG_STR("{") : TG_STR(";"));
-        add_items(d, c, item->children);
-    }
-    add_text(d, TG_STR("}"));
-}
-
-/* Reads texts alone: nothing in them is run, or understood. */
-static struct digest digest(const char *file, const char *prefix)
-{
-    struct digest d = {{0}};
-    struct tg_arena arena;
-    struct tg_conf c;
-
-    tg_arena_init(&arena);
-    tg_conf_init(&c, &arena, prefix);
-    add_items(&d, &c, tg_conf_parse(&c, file));
-    tg_arena_end(&arena);
-    return d;
-}
-
-static bool same(const struct digest *a, const struct digest *b)
-{
-    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
-}
 
 /* --- a child --- */
 
@@ -209,17 +113,18 @@ struct tg_settings *tg_trial_read(const char *file, const char *prefix, struct t
     size_t before = problems->n;
 
     for (unsigned i = 0; i < TRIES; i++) {
-        struct digest tried = digest(file, prefix), now;
+        char tried[TG_SHA256_HEX + 1], now[TG_SHA256_HEX + 1];
         struct tg_settings *s;
 
+        tg_settings_revision(file, prefix, tried);
         if (!try_read(file, prefix, problems))
             return NULL;
-        now = digest(file, prefix);
-        if (!same(&tried, &now))
+        tg_settings_revision(file, prefix, now);
+        if (strcmp(tried, now) != 0)
             continue;
         s = tg_settings_read(file, prefix, problems);
-        now = digest(file, prefix);
-        if (s == NULL || same(&tried, &now))
+        tg_settings_revision(file, prefix, now);
+        if (s == NULL || strcmp(tried, now) == 0)
             return s;
         tg_settings_end(s);
         problems->n = before;

@@ -17,6 +17,17 @@ enum {
 static void on_heartbeat(void *owner);
 static void on_drain_timeout(void *owner);
 
+/* The second line of the stream: what this worker serves by. */
+static void record_settings(struct tg_audit *audit, const struct tg_settings *s,
+                            struct tg_arena *arena)
+{
+    struct tg_audit_configuration c = {.asked_by = s->asked_by, .revision = tg_str_of(s->revision)};
+
+    c.loaded = tg_settings_loaded(s, arena, &c.nloaded);
+    tg_audit_configuration(audit, &c);
+    (void)tg_audit_flush(audit);
+}
+
 static struct tg_audit *open_audit(const struct tg_settings *settings, unsigned number,
                                    struct event_base *base)
 {
@@ -28,7 +39,9 @@ static struct tg_audit *open_audit(const struct tg_settings *settings, unsigned 
     tg_arena_init(&arena);
     snprintf(stream, sizeof(stream), "%u", number);
     audit = tg_audit_open(settings->audit_conf, tg_str_of(stream), base, &arena, &why);
-    if (audit == NULL)
+    if (audit != NULL)
+        record_settings(audit, settings, &arena);
+    else
         tg_log(TG_LOG_EMERG, "audit", "cannot open the audit log: %s", why);
     tg_arena_end(&arena);
     return audit;
@@ -115,6 +128,21 @@ static void count_turn(struct tg_worker *w)
                                                        : w->settings->error_log_level));
 }
 
+/* What the master could not put in force is recorded by whichever worker in force sees it first. */
+static void record_refusals(struct tg_worker *w)
+{
+    struct tg_stats_refusal r;
+
+    if (w->shared.slot == NULL || w->loop.draining)
+        return;
+    while (tg_stats_take_refusal(w->shared.stats, &r))
+        tg_audit_configuration(
+            w->audit, &(struct tg_audit_configuration){.asked_by = (enum tg_audit_asker)r.asked_by,
+                                                       .revision = tg_str_of(r.revision),
+                                                       .why = tg_str_of(r.why)});
+    (void)tg_audit_flush(w->audit);
+}
+
 /* What bodies took and gave back since the last heartbeat: the kernel had to give it again. */
 static size_t taken_again(struct tg_worker *w)
 {
@@ -159,6 +187,7 @@ static void on_heartbeat(void *owner)
         w->shared.slot->beat = now;
     /* who is told that we are not ready sends nothing that would make us try again */
     tg_audit_tick(w->audit);
+    record_refusals(w);
     give_memory_back(w);
     w->told_scarce = false;
     tg_timer_set(&w->heartbeat, now, heartbeat_interval(w->settings));

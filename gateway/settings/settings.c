@@ -43,6 +43,7 @@ static struct tg_settings *read_settings(const char *file, struct tg_str text, c
     tg_conf_init(&c, &s->arena, tg_arena_dup(&s->arena, tg_str_of(prefix)).p);
     s->file = tg_arena_dup(&s->arena, tg_str_of(file)).p;
     s->offline = offline;
+    s->asked_by = TG_AUDIT_ASKED_START;
     s->audit_conf = tg_arena_zalloc(&s->arena, 1, tg_audit_conf_size());
     s->tree = text.p != NULL ? tg_conf_parse_text(&c, file, text) : tg_conf_parse(&c, file);
     if (c.errors == 0) {
@@ -61,7 +62,14 @@ static struct tg_settings *read_settings(const char *file, struct tg_str text, c
 
 struct tg_settings *tg_settings_read(const char *file, const char *prefix, struct tg_buf *problems)
 {
-    return read_settings(file, (struct tg_str){NULL, 0}, prefix, false, problems);
+    char revision[TG_SHA256_HEX + 1];
+    struct tg_settings *s;
+
+    tg_settings_revision(file, prefix, revision);
+    s = read_settings(file, (struct tg_str){NULL, 0}, prefix, false, problems);
+    if (s != NULL)
+        memcpy(s->revision, revision, sizeof(revision));
+    return s;
 }
 
 struct tg_settings *tg_settings_offline(const char *file, struct tg_str text, const char *prefix,

@@ -5,6 +5,8 @@
 #ifndef TG_SETTINGS_H
 #define TG_SETTINGS_H
 
+#include "audit/audit.h"
+#include "base/crypto.h"
 #include "base/log.h"
 #include "chain/filter.h"
 #include "config/conf.h"
@@ -124,9 +126,11 @@ enum tg_affinity { TG_AFFINITY_OFF = 1, TG_AFFINITY_AUTO };
 struct tg_settings {
     struct tg_arena arena; /* everything below lives in it */
     const char *file;
-    const struct tg_conf_item *tree; /* for -T */
-    bool offline;                    /* read by tg_settings_offline() */
-    int64_t worker_processes;        /* 0: auto */
+    const struct tg_conf_item *tree;  /* for -T */
+    bool offline;                     /* read by tg_settings_offline() */
+    char revision[TG_SHA256_HEX + 1]; /* tg_settings_revision() before it was read; "" offline */
+    enum tg_audit_asker asked_by;     /* who wanted it in force; of a reload set by the master */
+    int64_t worker_processes;         /* 0: auto */
     int64_t worker_connections;
     int64_t worker_body_memory;  /* bytes; 0: any */
     int worker_cpu_affinity;     /* enum tg_affinity */
@@ -157,6 +161,20 @@ struct tg_settings {
  * caller ends the result with tg_settings_end().
  */
 struct tg_settings *tg_settings_load(const char *file, const char *prefix);
+
+/*
+ * The revision of a configuration as it stands in its files: hex SHA-256 over its words, in order,
+ * and the bytes of all regular files its arguments name but logs and the pid file; of one too large
+ * to be read, over its identity and times. Nothing is understood or run. What cannot be read does
+ * not count.
+ */
+void tg_settings_revision(const char *file, const char *prefix, char out[TG_SHA256_HEX + 1]);
+
+/*
+ * The revisions of what filters loaded beside the configuration, each once, in the order of the
+ * locations. They lie in `arena`, or live as long as the settings.
+ */
+struct tg_str *tg_settings_loaded(const struct tg_settings *s, struct tg_arena *arena, unsigned *n);
 
 /* The same, with the problems appended to `problems` instead, one line each: "[emerg] ...\n" or
  * "[warn] ...\n". With warnings alone the result is there. */

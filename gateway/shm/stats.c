@@ -240,6 +240,55 @@ bool tg_stats_answered(const struct tg_stats *s, uint64_t before, struct tg_stat
     return false;
 }
 
+/* --- configurations that did not come into force --- */
+
+static void copy_text(char *to, size_t size, struct tg_str text)
+{
+    size_t n = text.n < size ? text.n : size - 1;
+
+    if (n > 0)
+        memcpy(to, text.p, n);
+    to[n] = '\0';
+}
+
+void tg_stats_refuse(struct tg_stats *s, enum tg_audit_asker asked_by, struct tg_str revision,
+                     struct tg_str why)
+{
+    uint64_t number = s->refusals + 1;
+    struct tg_stats_refusal *r = &s->refusal[number % TG_STATS_REFUSALS];
+
+    CHECK(why.n > 0);
+    __atomic_store_n(&r->number, 0, __ATOMIC_SEQ_CST);
+    r->asked_by = asked_by;
+    copy_text(r->revision, sizeof(r->revision), revision);
+    copy_text(r->why, sizeof(r->why), why);
+    __atomic_store_n(&r->number, number, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&s->refusals, number, __ATOMIC_SEQ_CST);
+}
+
+/* False when it has been overwritten. */
+static bool copy_refusal(const struct tg_stats *s, uint64_t number, struct tg_stats_refusal *out)
+{
+    const struct tg_stats_refusal *r = &s->refusal[number % TG_STATS_REFUSALS];
+
+    *out = *r;
+    out->revision[TG_SHA256_HEX] = out->why[TG_STATS_WHY - 1] = '\0';
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return out->number == number && __atomic_load_n(&r->number, __ATOMIC_SEQ_CST) == number;
+}
+
+bool tg_stats_take_refusal(struct tg_stats *s, struct tg_stats_refusal *out)
+{
+    uint64_t taken = __atomic_load_n(&s->refusals_taken, __ATOMIC_SEQ_CST);
+
+    while (taken < __atomic_load_n(&s->refusals, __ATOMIC_SEQ_CST))
+        if (__atomic_compare_exchange_n(&s->refusals_taken, &taken, taken + 1, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
+            copy_refusal(s, ++taken, out))
+            return true;
+    return false;
+}
+
 /* --- adding up --- */
 
 static void add_words(uint64_t *to, const uint64_t *from, size_t bytes)

@@ -19,7 +19,9 @@ enum {
     TG_STATS_NAME_TEXT = 160,  /* policy and rule have 64 bytes each; longer: names_lost */
     TG_STATS_TROUBLE = 160,
     TG_STATS_ANSWER = 8192, /* text of a reload */
-    TG_STATS_ANSWERS = 4    /* of so many reloads the answers stand */
+    TG_STATS_ANSWERS = 4,   /* of so many reloads the answers stand */
+    TG_STATS_REFUSALS = 8,  /* so many wait for a worker that records them; older ones are lost */
+    TG_STATS_WHY = 256
 };
 
 /* Kinds of limits, as counted. */
@@ -96,6 +98,14 @@ struct tg_stats_answer {
     char text[TG_STATS_ANSWER];
 };
 
+/* A configuration that did not come into force. */
+struct tg_stats_refusal {
+    uint64_t number;   /* from 1; 0: it is being written */
+    uint32_t asked_by; /* enum tg_audit_asker */
+    char revision[TG_SHA256_HEX + 1];
+    char why[TG_STATS_WHY];
+};
+
 /* The map. */
 struct tg_stats {
     int64_t started; /* wall clock */
@@ -110,7 +120,10 @@ struct tg_stats {
     uint32_t draining;   /* the whole gateway ends */
     uint32_t last_reload_well;
     struct tg_stats_answer answer[TG_STATS_ANSWERS]; /* of reload N: N % TG_STATS_ANSWERS */
-    uint64_t folding;                                /* odd while a slot is folded into the past */
+    uint64_t refusals;       /* configurations that did not come into force */
+    uint64_t refusals_taken; /* of them recorded */
+    struct tg_stats_refusal refusal[TG_STATS_REFUSALS]; /* number N: N % TG_STATS_REFUSALS */
+    uint64_t folding; /* odd while a slot is folded into the past */
     struct tg_stats_slot past;
     struct tg_stats_slot slot[TG_STATS_SLOTS];
 };
@@ -151,6 +164,14 @@ uint64_t tg_stats_reload(struct tg_stats *s);
 /* Notes what happened with a reload (`text` is cut to what fits), for who waits for it. The master
  * only. */
 void tg_stats_set_answer(struct tg_stats *s, uint64_t number, bool well, struct tg_str text);
+
+/* Notes a configuration that did not come into force, for a worker to record; both texts are cut to
+ * what fits. The master only. */
+void tg_stats_refuse(struct tg_stats *s, enum tg_audit_asker asked_by, struct tg_str revision,
+                     struct tg_str why);
+
+/* Takes the oldest of those that no worker has taken yet; false when there is none. */
+bool tg_stats_take_refusal(struct tg_stats *s, struct tg_stats_refusal *out);
 
 /*
  * Copies the answer of the first reload that began when s->reload was greater than `before`, so of

@@ -271,16 +271,49 @@ static void answers(void **state)
     assert_false(tg_stats_answered(f->s, 1 + TG_STATS_ANSWERS, &got));
 }
 
+/* Each is taken once, in their order; of too many the newest. */
+static void refusals(void **state)
+{
+    struct fixture *f = *state;
+    static char why[2 * TG_STATS_WHY];
+    struct tg_stats_refusal got;
+
+    assert_false(tg_stats_take_refusal(f->s, &got));
+    memset(why, 'x', sizeof(why));
+    tg_stats_refuse(f->s, TG_AUDIT_ASKED_ADMIN, TG_STR("abc"), (struct tg_str){why, sizeof(why)});
+    tg_stats_refuse(f->s, TG_AUDIT_ASKED_UPGRADE, TG_STR(""), TG_STR("w"));
+    assert_true(tg_stats_take_refusal(f->s, &got));
+    assert_int_equal(got.asked_by, TG_AUDIT_ASKED_ADMIN);
+    assert_string_equal(got.revision, "abc");
+    assert_int_equal(strlen(got.why), TG_STATS_WHY - 1);
+    assert_true(tg_stats_take_refusal(f->s, &got));
+    assert_int_equal(got.asked_by, TG_AUDIT_ASKED_UPGRADE);
+    assert_string_equal(got.revision, "");
+    assert_string_equal(got.why, "w");
+    assert_false(tg_stats_take_refusal(f->s, &got));
+    for (unsigned i = 0; i < TG_STATS_REFUSALS + 2; i++)
+        tg_stats_refuse(f->s, TG_AUDIT_ASKED_SIGNAL, TG_STR(""), TG_STR("w"));
+    for (unsigned i = 0; i < TG_STATS_REFUSALS; i++)
+        assert_true(tg_stats_take_refusal(f->s, &got));
+    assert_false(tg_stats_take_refusal(f->s, &got));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(one_exchange),        TEST(nobody_counts_without_a_slot),
-        TEST(names_and_their_end), TEST(long_names),
-        TEST(too_many_names),      TEST(nothing_is_lost_with_a_process),
-        TEST(routes_are_bounded),  TEST(long_routes_have_no_name),
-        TEST(readiness),           TEST(answers),
+        TEST(one_exchange),
+        TEST(nobody_counts_without_a_slot),
+        TEST(names_and_their_end),
+        TEST(long_names),
+        TEST(too_many_names),
+        TEST(nothing_is_lost_with_a_process),
+        TEST(routes_are_bounded),
+        TEST(long_routes_have_no_name),
+        TEST(readiness),
+        TEST(answers),
+        TEST(refusals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

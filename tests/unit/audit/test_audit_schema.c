@@ -95,6 +95,18 @@ static void record_greeting(struct fixture *f, struct tg_audit *a)
     tg_audit_outcome(a, &record);
 }
 
+static void record_configurations(struct tg_audit *a)
+{
+    static const char hex[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const struct tg_str loaded[] = {TG_STR(hex)};
+    struct tg_audit_configuration c = {.revision = TG_STR(hex), .loaded = loaded, .nloaded = 1};
+
+    for (c.asked_by = TG_AUDIT_ASKED_START; c.asked_by <= TG_AUDIT_ASKED_UPGRADE; c.asked_by++)
+        tg_audit_configuration(a, &c);
+    tg_audit_configuration(a, &(struct tg_audit_configuration){.asked_by = TG_AUDIT_ASKED_SIGNAL,
+                                                               .why = TG_STR("why")});
+}
+
 static void wait_until_ready(struct tg_audit *a)
 {
     while (!tg_audit_ready(a))
@@ -138,6 +150,7 @@ static void every_kind_of_line_is_valid(void **state)
     snprintf(script, sizeof(script), "%scheck.py", f->prefix);
     assert_int_equal(mkdir(folder, 0700), 0);
     a = fixture_open(f, fixture_conf(f, "audit_log logs/a mode=strict; audit_body full;"), "0");
+    record_configurations(a);
     record_everything(f, a);
     record_greeting(f, a);
     make_trouble(f, a, folder);

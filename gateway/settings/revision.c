@@ -1,0 +1,138 @@
+/* The revision of a configuration: a digest of its files and of all files it names. */
+#include "settings/settings.h"
+
+#include "base/file.h"
+
+#include <glob.h>
+#include <sys/stat.h>
+
+struct digest {
+    unsigned char bytes[TG_SHA256];
+};
+
+static void add_text(struct digest *d, struct tg_str text)
+{
+    struct digest part;
+
+    tg_sha256(text, part.bytes);
+    tg_hash_sha256((struct tg_str[]){{(char *)d->bytes, sizeof(d->bytes)},
+                                     {(char *)part.bytes, sizeof(part.bytes)}},
+                   2, d->bytes);
+}
+
+/* A file that is too large to be read whole counts by what tells one version from another. */
+static void add_file(struct digest *d, const char *name)
+{
+    struct tg_file file = {{NULL, 0}, 0, 0};
+    struct tg_arena arena;
+    struct stat st;
+
+    if (stat(name, &st) != 0 || !S_ISREG(st.st_mode))
+        return;
+    tg_arena_init(&arena);
+    if (tg_file_read(&arena, name, &file) == NULL)
+        add_text(d, file.text);
+    else
+        add_text(d,
+                 tg_arena_printf(&arena, "%lu %lu %ld %ld.%09ld %ld.%09ld", (long)st.st_dev,
+                                 (long)st.st_ino, (long)st.st_size, (long)st.st_mtim.tv_sec,
+                                 st.st_mtim.tv_nsec, (long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec));
+    tg_arena_end(&arena);
+}
+
+/* An argument may name files, whatever its directive takes: a word that does not costs a look. */
+static void add_files(struct digest *d, struct tg_conf *c, struct tg_str argument)
+{
+    glob_t found;
+
+    if (argument.n == 0 || glob(tg_conf_path(c, argument).p, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        add_file(d, found.gl_pathv[i]);
+    globfree(&found);
+}
+
+/* Logs are written to all the time, and read by nobody here. */
+static bool names_inputs(const struct tg_conf_item *item)
+{
+    static const char *const outputs[] = {"audit_log", "error_log", "pid"};
+
+    for (size_t i = 0; i < sizeof(outputs) / sizeof(*outputs); i++)
+        if (tg_str_eq(item->args[0], tg_str_of(outputs[i])))
+            return false;
+    return true;
+}
+
+static void add_items(struct digest *d, struct tg_conf *c, const struct tg_conf_item *item)
+{
+    for (; item != NULL; item = item->next) {
+        for (unsigned i = 0; i < item->nargs; i++) {
+            add_text(d, item->args[i]);
+            if (i > 0 && names_inputs(item))
+                add_files(d, c, item->args[i]);
+        }
+        add_text(d, item->block ? TG_STR("{") : TG_STR(";"));
+        add_items(d, c, item->children);
+    }
+    add_text(d, TG_STR("}"));
+}
+
+/* Reads texts alone: nothing in them is run, or understood. */
+void tg_settings_revision(const char *file, const char *prefix, char out[TG_SHA256_HEX + 1])
+{
+    struct digest d = {{0}};
+    struct tg_arena arena;
+    struct tg_conf c;
+
+    tg_arena_init(&arena);
+    tg_conf_init(&c, &arena, prefix);
+    add_items(&d, &c, tg_conf_parse(&c, file));
+    tg_arena_end(&arena);
+    tg_hex(d.bytes, sizeof(d.bytes), out);
+    out[TG_SHA256_HEX] = '\0';
+}
+
+/* --- what was loaded beside it --- */
+
+static bool is_among(struct tg_str text, const struct tg_str *list, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (tg_str_eq(list[i], text))
+            return true;
+    return false;
+}
+
+static unsigned count_filters(const struct tg_settings *s)
+{
+    unsigned n = 0;
+
+    for (const struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        for (const struct tg_location *l = v->locations; l != NULL; l = l->next)
+            n += l->filters.n;
+    return n;
+}
+
+/* Adds those of a location that are not there yet; returns how many there are now. */
+static unsigned add_location(const struct tg_location *l, struct tg_str *list, unsigned n)
+{
+    for (unsigned i = 0; i < l->filters.n; i++) {
+        struct tg_str revision = {NULL, 0};
+
+        if (l->filters.at[i]->on_revision != NULL)
+            revision = l->filters.at[i]->on_revision(l->filters.conf[i]);
+        if (revision.n > 0 && !is_among(revision, list, n))
+            list[n++] = revision;
+    }
+    return n;
+}
+
+struct tg_str *tg_settings_loaded(const struct tg_settings *s, struct tg_arena *arena, unsigned *n)
+{
+    struct tg_str *list = tg_arena_zalloc(arena, count_filters(s) + 1, sizeof(*list));
+
+    *n = 0;
+    for (const struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        for (const struct tg_location *l = v->locations; l != NULL; l = l->next)
+            *n = add_location(l, list, *n);
+    return list;
+}
