@@ -1,9 +1,7 @@
 /* `trainguard replay`: what candidate policies would have done to recorded requests. */
+#include "cli/replay.h"
 #include "base/check.h"
-#include "cli/audit.h"
 #include "cli/commands.h"
-#include "cli/excerpt.h"
-#include "policy/policy.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -15,26 +13,22 @@ struct options {
     struct tg_str globs[MAX_GLOBS];
     unsigned nglobs;
     bool enforce;
+    uint64_t top; /* 0: all */
+    const struct tg_replay_format *format;
+    struct tg_audit_filter filter;
 };
 
 struct replay {
     const struct options *options;
     const struct tg_policy_set *set;
     struct tg_arena arena; /* of the record at hand */
-    unsigned *denied;      /* by rule number: requests it would refuse */
-    uint64_t records;
-    uint64_t unread;
-    uint64_t bodiless;
-    uint64_t others;  /* refused before policy saw them */
-    uint64_t unknown; /* records that lack a subject that policies ask for */
-    uint64_t redacted;
-    uint64_t changed[2][2]; /* [was denied][would be denied] */
+    struct tg_replay_run run;
 
     /* the record at hand */
     struct tg_doc doc;
     struct tg_request request;
-    struct tg_buf rules;
-    bool would_deny;
+    struct tg_replay_refusal *refusals;
+    struct tg_replay_refusal **last;
 };
 
 /* --- judging --- */
@@ -53,31 +47,49 @@ static void note(void *context, const struct tg_policy_outcome *o)
     struct replay *p = context;
     const struct tg_str place = TG_STR("/request.body");
     const struct tg_policy_result *told;
+    struct tg_replay_refusal *f;
 
     if (!refuses(p, o))
         return;
-    p->would_deny = true;
-    p->denied[o->rule->number]++;
     tg_policy_report(&p->request, o);
     told = p->request.report.last_result;
     CHECK(tg_str_starts(told->pointer, place));
-    tg_buf_printf(&p->rules, "    %s.%s: %.*s %.*s\n", o->policy->name.p, o->rule->name.p,
-                  TG_STR_ARG(tg_str_skip(told->pointer, place.n)),
-                  TG_STR_ARG(tg_result_text(&p->request.report, told)));
+    f = tg_arena_zalloc(&p->arena, 1, sizeof(*f));
+    *f = (struct tg_replay_refusal){o->policy, o->rule, tg_str_skip(told->pointer, place.n),
+                                    tg_result_text(&p->request.report, told), NULL};
+    *p->last = f;
+    p->last = &f->next;
 }
 
-static void print_change(const struct replay *p, const char *what)
+/* What the format is told of the record at hand. */
+static void tell_change(struct replay *p)
 {
-    const struct tg_doc *d = &p->doc;
-    struct tg_buf text = {0};
+    const struct tg_replay_change change = {
+        .denied = p->refusals != NULL,
+        .time = tg_audit_text(&p->doc, 0, TG_STR("time")),
+        .request_id = tg_audit_text(&p->doc, 0, TG_STR("request_id")),
+        .project_id = p->request.project_id,
+        .config_name = p->request.config_name,
+        .refusals = p->refusals,
+    };
 
-    tg_buf_printf(&text, "%s: %.*s/%.*s at %.*s, request %.*s\n", what,
-                  TG_STR_ARG(p->request.project_id), TG_STR_ARG(p->request.config_name),
-                  TG_STR_ARG(tg_audit_text(d, 0, TG_STR("time"))),
-                  TG_STR_ARG(tg_audit_text(d, 0, TG_STR("request_id"))));
-    tg_buf_add(&text, tg_buf_str(&p->rules));
-    tg_excerpt_print(tg_buf_str(&text));
-    tg_buf_end(&text);
+    if (!p->run.quiet)
+        p->options->format->change(&p->run, &change);
+}
+
+/* Counts a request that was judged, and its refusals by their rules. */
+static void count(struct replay *p, bool was_denied)
+{
+    static const enum tg_replay_count what[2][2] = {{TG_REPLAY_PASSES, TG_REPLAY_NEWLY_DENIED},
+                                                    {TG_REPLAY_NEWLY_PASSES, TG_REPLAY_DENIED}};
+
+    p->run.count[what[was_denied][p->refusals != NULL]]++;
+    for (const struct tg_replay_refusal *f = p->refusals; f != NULL; f = f->next) {
+        struct tg_replay_rule *r = &p->run.rules[f->rule->number];
+
+        r->refused++;
+        r->newly += !was_denied;
+    }
 }
 
 static void judge(struct replay *p, uint32_t body, bool was_denied)
@@ -92,13 +104,13 @@ static void judge(struct replay *p, uint32_t body, bool was_denied)
     r->client_address = tg_audit_text(&p->doc, 0, TG_STR("client.address"));
     r->principal = tg_audit_text(&p->doc, 0, TG_STR("principal"));
     r->tls_principal = tg_audit_text(&p->doc, 0, TG_STR("tls.principal"));
-    p->rules.n = 0;
-    p->would_deny = false;
+    p->refusals = NULL;
+    p->last = &p->refusals;
     tg_policy_eval(p->set, r, note, p);
-    p->unknown += r->report.nunknown > 0;
-    p->changed[was_denied][p->would_deny]++;
-    if (was_denied != p->would_deny)
-        print_change(p, p->would_deny ? "newly denied" : "newly passes");
+    p->run.count[TG_REPLAY_UNKNOWN] += r->report.nunknown > 0;
+    count(p, was_denied);
+    if (was_denied != (p->refusals != NULL))
+        tell_change(p);
 }
 
 /* --- records --- */
@@ -118,17 +130,29 @@ static void take_record(struct replay *p)
     uint32_t full = tg_doc_member(d, 0, TG_STR("request.body_full"));
     bool denied = tg_str_eq(decision, TG_STR("deny"));
 
-    if (!tg_str_eq(tg_audit_text(d, 0, TG_STR("event")), TG_STR("outcome")))
+    if (!tg_str_eq(tg_audit_text(d, 0, TG_STR("event")), TG_STR("outcome")) ||
+        !tg_audit_passes(&p->options->filter, d))
         return;
-    p->records++;
+    p->run.count[TG_REPLAY_RECORDS]++;
     if (tg_str_eq(decision, TG_STR("invalid"))) {
-        p->others++;
+        p->run.count[TG_REPLAY_INVALID]++;
     } else if (body == TG_NONE || full == TG_NONE || tg_doc_type(d, body) != TG_OBJECT) {
-        p->bodiless++;
+        p->run.count[TG_REPLAY_BODILESS]++;
     } else {
-        p->redacted += holds_redacted(d, body);
+        p->run.count[TG_REPLAY_REDACTED] += holds_redacted(d, body);
         judge(p, body, denied);
     }
+}
+
+/* Writes all but the last `kept` bytes; false when standard output takes nothing more. */
+static bool write_out(struct tg_buf *out, size_t kept)
+{
+    size_t n = out->n > kept ? out->n - kept : 0;
+    bool good = fwrite(out->p, 1, n, stdout) == n;
+
+    memmove(out->p, out->p + n, out->n - n);
+    out->n -= n;
+    return good;
 }
 
 static bool take_line(void *context, struct tg_str line, const struct tg_audit_place *place)
@@ -142,74 +166,125 @@ static bool take_line(void *context, struct tg_str line, const struct tg_audit_p
     if (tg_audit_parse(&p->doc, &p->arena, line))
         take_record(p);
     else
-        p->unread++;
-    return true;
+        p->run.count[TG_REPLAY_UNREAD]++;
+    return p->run.out.n == 0 || write_out(&p->run.out, 1); /* by it the JSON writer sets commas */
 }
 
-/* --- the end --- */
+/* --- the rules --- */
 
-static void print_count(uint64_t n, const char *what)
+/* The one that refuses most first; else as they stand in the files. */
+static int compare_rules(const void *left, const void *right)
 {
-    if (n > 0)
-        printf("%8llu %s\n", (unsigned long long)n, what);
+    const struct tg_replay_rule *a = left, *b = right;
+
+    if (a->refused != b->refused)
+        return a->refused > b->refused ? -1 : 1;
+    return (a->rule->number > b->rule->number) - (a->rule->number < b->rule->number);
 }
 
-static void print_rules(const struct replay *p)
+static void list_rules(struct replay *p)
 {
+    p->run.nrules = p->set->nrules;
+    p->run.rules = calloc(p->run.nrules, sizeof(*p->run.rules));
+    CHECK(p->run.rules != NULL);
     for (const struct tg_policy *y = p->set->policies; y != NULL; y = y->next)
         for (const struct tg_policy_rule *r = y->rules; r != NULL; r = r->next)
-            if (p->denied[r->number] > 0)
-                printf("%8u refused by %s.%s\n", p->denied[r->number], y->name.p, r->name.p);
+            p->run.rules[r->number] = (struct tg_replay_rule){.policy = y, .rule = r};
 }
 
-static void print_summary(const struct replay *p)
+static void sort_rules(struct replay *p)
 {
-    printf("%llu records\n", (unsigned long long)p->records);
-    print_count(p->changed[0][1], "newly denied");
-    print_count(p->changed[1][0], "newly pass");
-    print_count(p->changed[1][1], "denied as before");
-    print_count(p->changed[0][0], "pass as before");
-    print_count(p->others, "were invalid and never reached policy");
-    print_count(p->bodiless, "could not be replayed: they have no full body (audit_body full)");
-    print_count(p->unknown, "lack a subject that policies ask for, rules were left on");
-    print_count(p->redacted, "have redacted values, rules on those may judge otherwise");
-    print_count(p->unread, "lines are no records");
-    print_rules(p);
+    qsort(p->run.rules, p->run.nrules, sizeof(*p->run.rules), compare_rules);
+    if (p->options->top > 0 && p->options->top < p->run.nrules)
+        p->run.nrules = (unsigned)p->options->top;
 }
+
+/* --- the command --- */
 
 static void usage(void)
 {
-    fputs("Usage: trainguard replay --policy PATTERN [--enforce] AUDIT...\n\n"
+    fputs("Usage: trainguard replay --policy PATTERN [--enforce] [--project ID] [--since TIME]\n"
+          "                         [--output text|json|junit] [--quiet] [--top N] AUDIT...\n\n"
           "Judges the requests of audit logs by candidate policies, as of now.\n\n"
           "  --policy PATTERN  the candidate's files (may be repeated)\n"
           "  --enforce         every rule as if its mode were `deny`\n"
+          "  --project ID      only requests of this project\n"
+          "  --since TIME      only those at or after it: 2026-01-31, 2026-01-31T12:00 (UTC),\n"
+          "                    2026-01-31T20:00+08:00, or 90m, 12h, 7d, 4w ago\n"
+          "  --output FORMAT   text (default), json, or junit: a case per rule of the candidate,\n"
+          "                    which fails when it would newly deny requests\n"
+          "  --quiet           only the sums, no request by itself\n"
+          "  --top N           only the N rules that would refuse most\n"
           "  -h, --help        print this and exit\n\n"
           "Only records with a whole body (audit_body full) can be replayed; the rest is counted.\n"
           "Headers are not on record: a policy that matches one applies, an exception that does "
           "not.\n"
-          "Exit status: 0 nothing is newly denied, 1 something is, 2 files cannot be read.\n",
+          "Exit status: 0 nothing is newly denied, 1 something is, 2 files cannot be read, or\n"
+          "wrong usage.\n",
           stdout);
 }
 
+static const char *set_format(struct options *o, const char *word)
+{
+    for (o->format = tg_replay_formats; o->format->name != NULL; o->format++)
+        if (strcmp(o->format->name, word) == 0)
+            return NULL;
+    return "--output takes text, json or junit";
+}
+
+/* NULL, or what is wrong with it. */
+static const char *set_option(struct replay *p, struct options *o, int option)
+{
+    switch (option) {
+    case 'p':
+        if (o->nglobs == MAX_GLOBS)
+            return "too many --policy";
+        o->globs[o->nglobs++] = tg_str_of(optarg);
+        return NULL;
+    case 'e':
+        o->enforce = true;
+        return NULL;
+    case 'P':
+        o->filter.project = tg_str_of(optarg);
+        return NULL;
+    case 's':
+        return tg_audit_bound(&o->filter.since, tg_str_of(optarg)) ? NULL : "--since takes a time";
+    case 'o':
+        return set_format(o, optarg);
+    case 'q':
+        p->run.quiet = true;
+        return NULL;
+    default:
+        CHECK(option == 't');
+        return tg_str_u64(tg_str_of(optarg), &o->top) && o->top > 0 ? NULL
+                                                                    : "--top takes a number from 1";
+    }
+}
+
 /* Negative when the command is to go on, else its exit status. */
-static int read_options(int argc, char **argv, struct options *o)
+static int read_options(int argc, char **argv, struct replay *p, struct options *o)
 {
     static const struct option names[] = {{"policy", required_argument, NULL, 'p'},
                                           {"enforce", no_argument, NULL, 'e'},
+                                          {"project", required_argument, NULL, 'P'},
+                                          {"since", required_argument, NULL, 's'},
+                                          {"output", required_argument, NULL, 'o'},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {"top", required_argument, NULL, 't'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+        const char *wrong;
+
         if (c == 'h') {
             usage();
             return SAME;
         }
-        if (c == '?' || (c == 'p' && o->nglobs == MAX_GLOBS))
-            return tg_command_misused("replay", c == '?' ? NULL : "too many --policy");
-        if (c == 'p')
-            o->globs[o->nglobs++] = tg_str_of(optarg);
-        o->enforce = o->enforce || c == 'e';
+        wrong = c == '?' ? NULL : set_option(p, o, c);
+        if (c == '?' || wrong != NULL)
+            return tg_command_misused("replay", wrong);
     }
     if (o->nglobs == 0)
         return tg_command_misused("replay", "no --policy given");
@@ -219,29 +294,35 @@ static int read_options(int argc, char **argv, struct options *o)
 static int run(struct replay *p, char **files, int nfiles)
 {
     const struct tg_audit_reading reading = {.on_line = take_line, .context = p};
+    const struct tg_replay_format *format = p->options->format;
     bool read;
 
     tg_arena_init(&p->arena);
-    p->denied = calloc(p->set->nrules, sizeof(*p->denied));
-    CHECK(p->denied != NULL);
+    list_rules(p);
+    if (format->begin != NULL)
+        format->begin(&p->run);
     read = tg_audit_read(files, nfiles, false, &reading);
-    print_summary(p);
-    free(p->denied);
-    tg_buf_end(&p->rules);
+    sort_rules(p);
+    format->end(&p->run);
+    (void)write_out(&p->run.out, 0);
+    for (unsigned i = 0; i < p->set->nrules; i++)
+        tg_buf_end(&p->run.rules[i].judged);
+    free(p->run.rules);
+    tg_buf_end(&p->run.out);
     tg_arena_end(&p->arena);
     if (!read)
         return CANNOT_RUN;
-    return p->changed[0][1] > 0 ? NEWLY_DENIED : SAME;
+    return p->run.count[TG_REPLAY_NEWLY_DENIED] > 0 ? NEWLY_DENIED : SAME;
 }
 
 int tg_replay_main(int argc, char **argv)
 {
-    struct options o = {0};
+    struct options o = {.format = tg_replay_formats};
     struct replay p = {.options = &o};
     struct tg_arena arena;
     struct tg_conf conf;
     struct tg_policy_set *set;
-    int status = read_options(argc, argv, &o);
+    int status = read_options(argc, argv, &p, &o);
 
     if (status >= 0)
         return status;
