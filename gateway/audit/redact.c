@@ -2,7 +2,6 @@
 #include "audit/redact.h"
 
 #include "base/check.h"
-#include "contract/contract.h"
 
 enum { SHOWN_HEX = 32 }; /* digits of a redacted value: 128 bits */
 
@@ -13,6 +12,9 @@ void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf)
     r->hash = tg_hash_new((struct tg_str){(const char *)conf->salt, sizeof(conf->salt)});
     r->callers = tg_token_cache_new();
     tg_names_init(&r->names, conf);
+    for (unsigned i = 0; i < TG_CONFIG_ROWS; i++)
+        r->config_facts[i] =
+            (uint8_t)tg_names_look(&r->names, tg_str_of(tg_contract_config[i].name));
 }
 
 void tg_redact_end(struct tg_redact *r)
@@ -90,6 +92,14 @@ static struct tg_redact_place outermost(const struct tg_redact *r, const struct 
     };
 }
 
+/* True when what stands at a place is told, a container by its members. */
+static bool tells(const struct tg_redact *r, const struct tg_redact_place *place, bool container)
+{
+    if (place->hidden || r->conf->body == TG_AUDIT_BODY_FULL)
+        return !place->hidden;
+    return container ? place->members != NULL || place->around : place->harmless;
+}
+
 /* The place of a member's value. `facts` are those of its name. */
 static struct tg_redact_place member_place(struct tg_redact *r, const struct tg_request *q,
                                            const struct tg_redact_place *object, uint32_t name,
@@ -97,22 +107,20 @@ static struct tg_redact_place member_place(struct tg_redact *r, const struct tg_
 {
     const struct tg_doc *doc = q->doc;
     uint32_t value = tg_doc_value(doc, name);
-    struct tg_redact_place place = {.hidden = object->hidden ||
-                                              name_hides(r, doc, tg_doc_parent(doc, name), facts)};
+    struct tg_redact_place place = {.hidden = object->hidden};
     const struct tg_contract_member *row;
 
     if (object->members != NULL) {
         row = tg_contract_row(doc, object->members, name);
-        if (row == NULL)
-            return place;
-        place.members = row->members;
-        place.harmless = (row->flags & TG_CONTRACT_HARMLESS) != 0;
-        place.omitted = (row->flags & TG_CONTRACT_OMIT) != 0;
+        place.members = row != NULL ? row->members : NULL;
+        place.harmless = row != NULL && (row->flags & TG_CONTRACT_HARMLESS) != 0;
     } else if (object->around) {
         place.around = value != q->config && holds_config(q, value);
         place.members = value == q->config ? config_members(q) : NULL;
         place.harmless = names_job(tg_doc_string(doc, name));
     }
+    if (!place.hidden && (tells(r, &place, true) || tells(r, &place, false)))
+        place.hidden = name_hides(r, doc, tg_doc_parent(doc, name), facts);
     return place;
 }
 
@@ -121,18 +129,10 @@ static struct tg_redact_place element_place(const struct tg_request *q,
 {
     struct tg_redact_place place = *array;
 
-    place.harmless = place.omitted = false;
+    place.harmless = false;
     if (place.around && element == q->config)
         place = (struct tg_redact_place){.members = config_members(q), .hidden = array->hidden};
     return place;
-}
-
-/* True when what stands at a place is told, a container by its members. */
-static bool tells(const struct tg_redact *r, const struct tg_redact_place *place, bool container)
-{
-    if (place->hidden || r->conf->body == TG_AUDIT_BODY_FULL)
-        return !place->hidden;
-    return container ? place->members != NULL || place->around : place->harmless;
 }
 
 /* The nodes around one, from the outside in, and the node itself; names are none of them. */
@@ -316,6 +316,25 @@ static inline void add_value(struct tg_redact *r, struct tg_buf *out, const stru
         tg_buf_add(out, tg_doc_text(q->doc, node));
 }
 
+/* The facts of a member's name; those of the config's members are ready. */
+static unsigned facts_of(struct tg_redact *r, const struct tg_redact_place *object,
+                         const struct tg_contract_member *row, struct tg_str name)
+{
+    if (row != NULL && object->members == tg_contract_config)
+        return r->config_facts[row - tg_contract_config];
+    return tg_names_look(&r->names, name);
+}
+
+/* True when the value of a member is told as it stands, without a look at what is around: so are
+ * most. `row` is the member's in the contract, or NULL. */
+static bool tells_at_once(const struct tg_redact *r, const struct tg_redact_place *object,
+                          const struct tg_contract_member *row, unsigned facts)
+{
+    return !object->hidden && (facts & (TG_NAME_MATCHES | TG_NAME_NAMES | TG_NAME_VALUE)) == 0 &&
+           (r->conf->body == TG_AUDIT_BODY_FULL ||
+            (row != NULL && (row->flags & TG_CONTRACT_HARMLESS) != 0));
+}
+
 static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
                         const struct tg_redact_place *object, uint32_t node)
 {
@@ -323,15 +342,25 @@ static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg
     bool brief = r->conf->body == TG_AUDIT_BODY_METADATA;
 
     for (uint32_t m = tg_doc_first(doc, node); m != TG_NONE; m = tg_doc_next(doc, m)) {
-        struct tg_str name = tg_doc_string(doc, m);
-        unsigned facts = tg_names_look(&r->names, name);
-        struct tg_redact_place place = member_place(r, q, object, m, facts);
+        const struct tg_contract_member *row =
+            object->members != NULL ? tg_contract_row(doc, object->members, m) : NULL;
+        uint32_t value = tg_doc_value(doc, m);
+        struct tg_redact_place place;
+        struct tg_str name;
+        unsigned facts;
 
-        CHECK(tg_doc_value(doc, m) != TG_NONE);
-        if (brief && place.omitted)
+        CHECK(value != TG_NONE);
+        if (brief && row != NULL && (row->flags & TG_CONTRACT_OMIT) != 0)
             continue;
+        name = tg_doc_string(doc, m);
+        facts = facts_of(r, object, row, name);
         add_name(out, name, (facts & TG_NAME_IS_PLAIN) != 0);
-        add_value(r, out, q, &place, tg_doc_value(doc, m));
+        if (tells_at_once(r, object, row, facts) && !is_container(doc, value)) {
+            tg_buf_add(out, tg_doc_text(doc, value));
+            continue;
+        }
+        place = member_place(r, q, object, m, facts);
+        add_value(r, out, q, &place, value);
     }
 }
 

@@ -15,14 +15,14 @@
 #include "audit/names.h"
 #include "audit/token_cache.h"
 #include "chain/request.h"
-
-struct tg_contract_member;
+#include "contract/contract.h"
 
 struct tg_redact {
-    const struct tg_audit_conf *conf; /* borrowed */
-    struct tg_hash *hash;             /* keyed by the salt; owned */
-    struct tg_token_cache *callers;   /* tokens under that key; owned */
-    struct tg_names names;            /* of members, as judged by the settings */
+    const struct tg_audit_conf *conf;     /* borrowed */
+    struct tg_hash *hash;                 /* keyed by the salt; owned */
+    struct tg_token_cache *callers;       /* tokens under that key; owned */
+    struct tg_names names;                /* of members, as judged by the settings */
+    uint8_t config_facts[TG_CONFIG_ROWS]; /* of the config's members, by their numbers */
 };
 
 /* Makes the rules of checked settings ready. End it with tg_redact_end(). */
@@ -43,7 +43,6 @@ struct tg_redact_place {
     const struct tg_contract_member *members; /* of an object here; NULL: none that is known */
     bool hidden;                              /* by a name, or by the level */
     bool harmless;                            /* level metadata tells a scalar here */
-    bool omitted;                             /* level metadata leaves the member out */
     bool around;                              /* the config stands somewhere below */
 };
 

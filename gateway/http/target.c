@@ -443,12 +443,20 @@ static bool hides_query(struct tg_str s)
            ((s.p[0] == '3' && (s.p[1] | 0x20) == 'f') || (s.p[0] == '2' && s.p[1] == '3'));
 }
 
+/* What stands before the first such character, or all. */
+static struct tg_str before(struct tg_str s, char c)
+{
+    const char *end = s.n > 0 ? memchr(s.p, c, s.n) : NULL;
+
+    return (struct tg_str){s.p, end != NULL ? (size_t)(end - s.p) : s.n};
+}
+
 struct tg_str tg_target_shown(struct tg_str target)
 {
-    size_t n = 0;
+    struct tg_str shown = before(before(target, '?'), '#');
+    size_t n = before(shown, '%').n;
 
-    while (n < target.n && target.p[n] != '?' && target.p[n] != '#' &&
-           !(target.p[n] == '%' && hides_query(tg_str_skip(target, n))))
-        n++;
-    return (struct tg_str){target.p, n};
+    while (n < shown.n && !hides_query(tg_str_skip(shown, n)))
+        n += 1 + before(tg_str_skip(shown, n + 1), '%').n;
+    return (struct tg_str){shown.p, n};
 }
