@@ -41,7 +41,9 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
                                       .rule = TG_STR("rule"),
                                       .result = TG_RULE_SKIP,
                                       .mode = TG_STR("deny"),
-                                      .exception = TG_STR("EXC-1")};
+                                      .exception = TG_STR("EXC-1"),
+                                      .pointer = TG_STR("/spec_id"),
+                                      .message = {.before = TG_STR("message")}};
     struct tg_request r;
     struct tg_audit_record record = {.time = 1790000000000000,
                                      .request = &r,
