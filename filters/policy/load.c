@@ -6,8 +6,6 @@
 #include "contract/contract.h"
 #include "policy/internal.h"
 
-#include <time.h>
-
 #define DAY INT64_C(86400000000) /* microseconds */
 
 enum { SOON_DAYS = 14 };
@@ -96,30 +94,6 @@ bool tg_set_waived_rules(struct tg_conf *c, const struct tg_conf_item *item, voi
     return true;
 }
 
-bool tg_policy_read_day(struct tg_str s, int64_t *seconds)
-{
-    static const unsigned char at[] = {0, 1, 2, 3, 5, 6, 8, 9};
-    struct tm t = {0};
-    struct tm back;
-    int n[8];
-    time_t time;
-
-    if (s.n != 10 || s.p[4] != '-' || s.p[7] != '-')
-        return false;
-    for (size_t i = 0; i < sizeof(at); i++) {
-        n[i] = s.p[at[i]] - '0';
-        if (n[i] < 0 || n[i] > 9)
-            return false;
-    }
-    t.tm_year = n[0] * 1000 + n[1] * 100 + n[2] * 10 + n[3] - 1900;
-    t.tm_mon = n[4] * 10 + n[5] - 1;
-    t.tm_mday = n[6] * 10 + n[7];
-    back = t;
-    time = timegm(&back);
-    *seconds = (int64_t)time;
-    return time >= 0 && back.tm_mon == t.tm_mon && back.tm_mday == t.tm_mday;
-}
-
 bool tg_set_expires(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                     const struct tg_directive *d)
 {
@@ -127,7 +101,7 @@ bool tg_set_expires(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     int64_t seconds;
 
     (void)d;
-    if (!tg_policy_read_day(item->args[1], &seconds)) {
+    if (!tg_clock_day(item->args[1], &seconds)) {
         tg_conf_error(c, item, "\"expires\" takes a day as YYYY-MM-DD, got \"%s\"",
                       item->args[1].p);
         return false;

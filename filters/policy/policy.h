@@ -312,10 +312,6 @@ struct tg_policy_set *tg_policy_load(struct tg_conf *c, const struct tg_conf_ite
 /* Frees what does not live in the arena. NULL is fine. */
 void tg_policy_end(struct tg_policy_set *set);
 
-/* Reads YYYY-MM-DD into the seconds since 1970 at which it begins in UTC; false when it is anything
- * else, no day of the calendar, or before 1970. */
-bool tg_policy_read_day(struct tg_str s, int64_t *seconds);
-
 /* True until the end of its last day. */
 bool tg_policy_exception_holds(const struct tg_policy_exception *e);
 

@@ -15,6 +15,13 @@ void tg_buf_end(struct tg_buf *b)
     *b = (struct tg_buf){0};
 }
 
+void tg_buf_wipe(struct tg_buf *b)
+{
+    if (b->p != NULL)
+        explicit_bzero(b->p, b->cap);
+    b->n = 0;
+}
+
 void tg_buf_grow(struct tg_buf *b, size_t n)
 {
     size_t cap = b->cap < 256 ? 256 : b->cap * 2;

@@ -16,6 +16,9 @@ struct tg_buf {
 /* Frees the memory; the buffer is empty and usable again. */
 void tg_buf_end(struct tg_buf *b);
 
+/* Empties the buffer and overwrites what it held; for secrets, before tg_buf_end(). */
+void tg_buf_wipe(struct tg_buf *b);
+
 /* Makes the buffer larger, so that `n` more bytes fit; tg_buf_room() calls it. */
 void tg_buf_grow(struct tg_buf *b, size_t n);
 

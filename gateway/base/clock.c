@@ -108,3 +108,27 @@ const char *tg_clock_date(struct tg_clock_date *date, int64_t us)
     date->second = second;
     return date->text;
 }
+
+static bool read_digits(struct tg_str text, size_t at, size_t n, int *out)
+{
+    *out = 0;
+    for (size_t i = at; i < at + n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return false;
+        *out = *out * 10 + (text.p[i] - '0');
+    }
+    return true;
+}
+
+bool tg_clock_day(struct tg_str text, int64_t *seconds)
+{
+    struct tg_clock_parts day = {.hour = 0};
+    int64_t got;
+
+    if (text.n != 10 || text.p[4] != '-' || text.p[7] != '-' ||
+        !read_digits(text, 0, 4, &day.year) || !read_digits(text, 5, 2, &day.month) ||
+        !read_digits(text, 8, 2, &day.day) || !tg_clock_seconds(&day, &got) || got < 0)
+        return false;
+    *seconds = got;
+    return true;
+}

@@ -2,8 +2,7 @@
 #ifndef TG_BASE_CLOCK_H
 #define TG_BASE_CLOCK_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "base/str.h"
 
 enum {
     TG_CLOCK_TEXT = 28, /* bytes of "2026-01-02T03:04:05.678901Z" with its NUL */
@@ -43,5 +42,9 @@ struct tg_clock_date {
 /* The wall time `us` as the value of a Date field (IMF-fixdate, RFC 9110 section 5.6.7). Times
  * before 1970 or after 9999 become the nearest that can be told. Valid until the next call. */
 const char *tg_clock_date(struct tg_clock_date *date, int64_t us);
+
+/* Reads a day as YYYY-MM-DD: its first second since 1970 UTC, not negative. False, and *seconds
+ * left alone, for anything else. */
+bool tg_clock_day(struct tg_str text, int64_t *seconds);
 
 #endif

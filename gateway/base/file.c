@@ -30,7 +30,7 @@ static const char *read_all(struct tg_arena *arena, int fd, struct tg_file *out)
             break; /* it became shorter */
         n += (size_t)got;
     }
-    *out = (struct tg_file){{text, n}, st.st_dev, st.st_ino};
+    *out = (struct tg_file){{text, n}, st.st_dev, st.st_ino, st.st_mode, st.st_uid, st.st_gid};
     return NULL;
 }
 
@@ -45,4 +45,29 @@ const char *tg_file_read(struct tg_arena *arena, const char *name, struct tg_fil
     why = read_all(arena, fd, out);
     close(fd);
     return why;
+}
+
+static bool is_of_group(gid_t group)
+{
+    gid_t groups[256];
+    int n = getgroups(256, groups);
+
+    for (int i = 0; i < n; i++)
+        if (groups[i] == group)
+            return true;
+    return getegid() == group;
+}
+
+const char *tg_file_why_not_private(const struct tg_file *file)
+{
+    if (file->owner != 0 && file->owner != geteuid())
+        return "it belongs to another user than root and the gateway's";
+    if ((file->mode & (S_IWGRP | S_IWOTH)) != 0)
+        return "others than its owner can write it, make it mode 0400 or 0440";
+    if ((file->mode & S_IROTH) != 0)
+        return "everybody can read it, make it mode 0400 or 0440 (Kubernetes: defaultMode 0440 "
+               "with an fsGroup)";
+    if ((file->mode & S_IRGRP) != 0 && !is_of_group(file->group))
+        return "a group the gateway is not in can read it, make it mode 0400";
+    return NULL;
 }

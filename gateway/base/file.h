@@ -12,6 +12,9 @@ struct tg_file {
     struct tg_str text; /* in the arena */
     dev_t dev;          /* which file it is, by whatever name */
     ino_t ino;
+    mode_t mode;
+    uid_t owner;
+    gid_t group;
 };
 
 /*
@@ -19,5 +22,13 @@ struct tg_file {
  * of a sentence: "it is a directory", strerror()'s text. Does not wait for the writer of a FIFO.
  */
 const char *tg_file_read(struct tg_arena *arena, const char *name, struct tg_file *out);
+
+/*
+ * Why a file that was read is no place for secrets, as the second half of a sentence; NULL: it is
+ * one. It must belong to root or to the process's user, be writable by its owner alone and not
+ * readable by others; a group may read it only if the process is of that group, as Kubernetes
+ * mounts secrets with an fsGroup.
+ */
+const char *tg_file_why_not_private(const struct tg_file *file);
 
 #endif

@@ -45,7 +45,7 @@ static bool set_now(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     int64_t seconds;
 
     (void)d;
-    if (!tg_policy_read_day(item->args[1], &seconds)) {
+    if (!tg_clock_day(item->args[1], &seconds)) {
         tg_conf_error(c, item, "\"now\" takes a day as YYYY-MM-DD, got \"%s\"", item->args[1].p);
         return false;
     }

@@ -429,7 +429,7 @@ static void read_file(struct parser *p, const char *name, const struct tg_conf_i
                       const struct tg_conf_item ***tail)
 {
     struct source s = {.name = name, .line = 1, .includer = p->source};
-    struct tg_file file = {{NULL, 0}, 0, 0};
+    struct tg_file file = {.text = {NULL, 0}};
     const char *why = tg_file_read(p->c->arena, name, &file);
 
     s.rest = file.text;

@@ -23,7 +23,7 @@ static void add_text(struct digest *d, struct tg_str text)
 /* A file that is too large to be read whole counts by what tells one version from another. */
 static void add_file(struct digest *d, const char *name)
 {
-    struct tg_file file = {{NULL, 0}, 0, 0};
+    struct tg_file file = {.text = {NULL, 0}};
     struct tg_arena arena;
     struct stat st;
 
