@@ -6,7 +6,9 @@
     X(json)                                                                                        \
     X(normalize)                                                                                   \
     X(validate)                                                                                    \
-    X(policy)
+    X(policy)                                                                                      \
+    X(verify)                                                                                      \
+    X(sign)
 
 #define X(name) extern const struct tg_filter tg_filter_##name;
 TG_FILTERS(X)

@@ -7,16 +7,12 @@
 
 #include "base/check.h"
 
-enum { PRESERVE = 1, REFUSE };
-
 struct normalize_conf {
     uint8_t choice[TG_NORMAL_STEPS]; /* 0: as the table says, else 1 on, 2 off */
     const struct tg_normal_default *defaults;
     unsigned ndefaults;
-    int aksk;
 };
 
-static const char *const aksk_words[] = {"preserve", "refuse", NULL};
 static const char *const flag_words[] = {"on", "off", NULL};
 static const char own_row[] = "normalize_default"; /* a step without a switch */
 
@@ -136,16 +132,6 @@ static const struct tg_directive directives[] = {
              "{config_name} in the value are those of the request's path; where the path has none "
              "of that name, nothing is added.",
      .set = set_default},
-    {.name = "aksk",
-     .contexts = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
-     .kind = TG_CONF_ENUM,
-     .offset = offsetof(struct normalize_conf, aksk),
-     .words = aksk_words,
-     .fallback = "preserve",
-     .syntax = "preserve | refuse",
-     .help = "What becomes of requests that are signed with AK and SK. preserve: forwarded as they "
-             "are, refused when they need a change, which would break the signature. refuse: none "
-             "is accepted."},
     {.name = NULL},
 };
 
@@ -197,7 +183,7 @@ static void report_change(struct tg_request *r, const struct tg_change *change)
 /* A violation for each change, which says how the client would have to send it. */
 static void forbid_changes(struct tg_request *r)
 {
-    if (!covers_body(r))
+    if (!covers_body(r) || r->aksk == TG_AKSK_RESIGN)
         return;
     for (const struct tg_change *c = r->doc->changes; c != NULL; c = c->next)
         report_change(r, c);
@@ -220,7 +206,7 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
     CHECK(r->doc != NULL);
     n.defaults = c->defaults;
     n.ndefaults = c->ndefaults;
-    if (c->aksk == REFUSE && r->credentials == TG_CRED_SIGNED)
+    if (r->aksk == TG_AKSK_REFUSE && r->credentials == TG_CRED_SIGNED)
         return tg_reply(r, TG_E_SIGNED_REFUSED, NULL, NULL);
     if (tg_doc_type(r->doc, r->config) != TG_OBJECT)
         return TG_NEXT; /* left to the rules */

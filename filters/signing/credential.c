@@ -39,7 +39,7 @@ struct shared {
     struct entry entry[TG_CREDENTIALS];
 };
 
-struct tg_credentials {
+struct tg_credential_map {
     uint32_t magic;
     int fd;
     struct shared *shared;
@@ -71,7 +71,7 @@ static struct shared *map(int fd, int protection)
     return p;
 }
 
-struct tg_credentials *tg_credentials_new(void)
+struct tg_credential_map *tg_credential_map_new(void)
 {
     int fd = memfd_create("trainguard-credentials", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     struct shared *shared = NULL;
@@ -90,13 +90,13 @@ struct tg_credentials *tg_credentials_new(void)
         errno = saved;
         return NULL;
     }
-    struct tg_credentials *c = calloc(1, sizeof(*c));
+    struct tg_credential_map *c = calloc(1, sizeof(*c));
     CHECK(c != NULL);
-    *c = (struct tg_credentials){.magic = CREDENTIALS_MAGIC, .fd = fd, .shared = shared};
+    *c = (struct tg_credential_map){.magic = CREDENTIALS_MAGIC, .fd = fd, .shared = shared};
     return c;
 }
 
-void tg_credentials_end(struct tg_credentials *c)
+void tg_credential_map_end(struct tg_credential_map *c)
 {
     if (c == NULL)
         return;
@@ -107,7 +107,7 @@ void tg_credentials_end(struct tg_credentials *c)
     free(c);
 }
 
-bool tg_credentials_read_only(struct tg_credentials *c)
+bool tg_credential_map_read_only(struct tg_credential_map *c)
 {
     CHECK(c->magic == CREDENTIALS_MAGIC);
     if (c->read_only)
@@ -121,21 +121,21 @@ bool tg_credentials_read_only(struct tg_credentials *c)
     return true;
 }
 
-int tg_credentials_count(const struct tg_credentials *c)
+int tg_credential_map_count(const struct tg_credential_map *c)
 {
     CHECK(c->magic == CREDENTIALS_MAGIC);
     return atomic_load_explicit(&c->shared->count, memory_order_acquire);
 }
 
-static struct entry *entry_of(const struct tg_credentials *c, int number)
+static struct entry *entry_of(const struct tg_credential_map *c, int number)
 {
     CHECK(c->magic == CREDENTIALS_MAGIC && number >= 0 && number < TG_CREDENTIALS);
     return &c->shared->entry[number];
 }
 
-int tg_credentials_number(struct tg_credentials *c, struct tg_str name)
+int tg_credential_map_number(struct tg_credential_map *c, struct tg_str name)
 {
-    int n = tg_credentials_count(c);
+    int n = tg_credential_map_count(c);
 
     for (int i = 0; i < n; i++)
         if (tg_str_eq(tg_str_of(c->shared->entry[i].name), name))
@@ -151,7 +151,7 @@ int tg_credentials_number(struct tg_credentials *c, struct tg_str name)
 /* --- writing: one process, the keeper --- */
 
 /* The version to come, as a copy of the one in force. */
-static struct version *begin_change(struct tg_credentials *c, int number)
+static struct version *begin_change(struct tg_credential_map *c, int number)
 {
     struct entry *e = entry_of(c, number);
     unsigned generation = atomic_load_explicit(&e->generation, memory_order_relaxed);
@@ -163,13 +163,13 @@ static struct version *begin_change(struct tg_credentials *c, int number)
     return next;
 }
 
-static void end_change(struct tg_credentials *c, int number)
+static void end_change(struct tg_credential_map *c, int number)
 {
     atomic_fetch_add_explicit(&entry_of(c, number)->generation, 1, memory_order_release);
 }
 
-void tg_credentials_publish(struct tg_credentials *c, int number, const struct tg_credential *key,
-                            int64_t now)
+void tg_credential_map_publish(struct tg_credential_map *c, int number,
+                               const struct tg_credential *key, int64_t now)
 {
     struct version *v = begin_change(c, number);
 
@@ -183,7 +183,8 @@ void tg_credentials_publish(struct tg_credentials *c, int number, const struct t
     end_change(c, number);
 }
 
-void tg_credentials_failed(struct tg_credentials *c, int number, struct tg_str error, bool due)
+void tg_credential_map_failed(struct tg_credential_map *c, int number, struct tg_str error,
+                              bool due)
 {
     struct version *v = begin_change(c, number);
     size_t n = error.n < TG_CREDENTIAL_ERROR - 1 ? error.n : TG_CREDENTIAL_ERROR - 1;
@@ -195,7 +196,7 @@ void tg_credentials_failed(struct tg_credentials *c, int number, struct tg_str e
     end_change(c, number);
 }
 
-void tg_credentials_wipe_old(struct tg_credentials *c, int number)
+void tg_credential_map_wipe_old(struct tg_credential_map *c, int number)
 {
     struct entry *e = entry_of(c, number);
     unsigned generation = atomic_load_explicit(&e->generation, memory_order_relaxed);
@@ -208,7 +209,7 @@ void tg_credentials_wipe_old(struct tg_credentials *c, int number)
 
 /* Takes one consistent copy: no other version came into force meanwhile, so nobody wrote this one.
  */
-static void copy(const struct tg_credentials *c, int number, struct version *out)
+static void copy(const struct tg_credential_map *c, int number, struct version *out)
 {
     struct entry *e = entry_of(c, number);
     unsigned before, after;
@@ -230,8 +231,8 @@ static enum tg_credential_state state_at(const struct version *v, int64_t now)
     return v->due ? TG_CREDENTIAL_STALE : TG_CREDENTIAL_FRESH;
 }
 
-bool tg_credentials_read(const struct tg_credentials *c, int number, int64_t now,
-                         struct tg_credential *out)
+bool tg_credential_map_read(const struct tg_credential_map *c, int number, int64_t now,
+                            struct tg_credential *out)
 {
     struct version v;
 
@@ -244,8 +245,8 @@ bool tg_credentials_read(const struct tg_credentials *c, int number, int64_t now
     return good;
 }
 
-void tg_credentials_status(const struct tg_credentials *c, int number, int64_t now,
-                           struct tg_credential_status *out)
+void tg_credential_map_status(const struct tg_credential_map *c, int number, int64_t now,
+                              struct tg_credential_status *out)
 {
     struct version v;
 

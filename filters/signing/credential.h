@@ -2,7 +2,7 @@
  * The gateway's own keys, as the process that fetches them hands them to the workers that sign with
  * them: one shared map, written by the keeper alone and read by workers without locks, files or
  * sockets. The map is a sealed memory file: once a process has given up writing (see
- * tg_credentials_read_only()) it cannot get it back.
+ * tg_credential_map_read_only()) it cannot get it back.
  */
 #ifndef TG_SIGNING_CREDENTIAL_H
 #define TG_SIGNING_CREDENTIAL_H
@@ -17,6 +17,24 @@ enum {
     TG_CREDENTIAL_TOKEN = 8192 + 1, /* of a security token */
     TG_CREDENTIAL_PROJECT = 65,     /* of a project's id */
     TG_CREDENTIAL_ERROR = 64,       /* of the word for the last failure */
+};
+
+/* --- where keys come from --- */
+
+enum tg_source_kind {
+    TG_SOURCE_FILE = 1, /* JSON as the metadata service answers, or the SDKs' INI */
+    TG_SOURCE_ENV,      /* HUAWEICLOUD_SDK_AK, ..._SK, ..._SECURITY_TOKEN, ..._PROJECT_ID */
+    TG_SOURCE_METADATA, /* the agency of the machine */
+    TG_SOURCE_IDTOKEN,  /* a workload's ID token, exchanged at IAM */
+};
+
+/* As configured; strings end with a NUL and live as long as the source. */
+struct tg_source_conf {
+    enum tg_source_kind kind;
+    struct tg_str path;    /* FILE: of the file; IDTOKEN: of the ID token */
+    struct tg_str section; /* FILE: of an INI file */
+    struct tg_str base;    /* METADATA, IDTOKEN: "http://169.254.169.254", without closing slash */
+    struct tg_str idp;     /* IDTOKEN: the identity provider's name */
 };
 
 /* What a key is worth now. */
@@ -51,50 +69,51 @@ struct tg_credential_status {
     char error[TG_CREDENTIAL_ERROR]; /* of the last refresh; "" when it was good */
 };
 
-struct tg_credentials;
+struct tg_credential_map;
 
 /* Makes the map; the caller can write it. NULL and errno when the kernel gives none. */
-struct tg_credentials *tg_credentials_new(void);
+struct tg_credential_map *tg_credential_map_new(void);
 
 /* Unmaps it. NULL is fine. */
-void tg_credentials_end(struct tg_credentials *c);
+void tg_credential_map_end(struct tg_credential_map *c);
 
 /* Gives writing up in this process, for good. False and errno when the kernel refuses. */
-bool tg_credentials_read_only(struct tg_credentials *c);
+bool tg_credential_map_read_only(struct tg_credential_map *c);
 
 /*
  * The number of the credential `name`, given on first sight; -1 when there are TG_CREDENTIALS
  * others or the name is too long. A name keeps its number and its key for the life of the map. For
  * the process that starts the others, before it does.
  */
-int tg_credentials_number(struct tg_credentials *c, struct tg_str name);
+int tg_credential_map_number(struct tg_credential_map *c, struct tg_str name);
 
 /* --- the keeper --- */
 
 /* A new key came at `now` (seconds since 1970 UTC): it is the one in force from now on. */
-void tg_credentials_publish(struct tg_credentials *c, int number, const struct tg_credential *key,
-                            int64_t now);
+void tg_credential_map_publish(struct tg_credential_map *c, int number,
+                               const struct tg_credential *key, int64_t now);
 
 /* A refresh failed; the key that is there stays. `error` is a short word without secrets, cut to
  * what fits. `due`: the key should have been renewed by now, so it counts as stale. */
-void tg_credentials_failed(struct tg_credentials *c, int number, struct tg_str error, bool due);
+void tg_credential_map_failed(struct tg_credential_map *c, int number, struct tg_str error,
+                              bool due);
 
 /* Wipes the key that was in force before the last change, and what a writer that died left: to be
  * called when no worker can still be copying it, a minute later. */
-void tg_credentials_wipe_old(struct tg_credentials *c, int number);
+void tg_credential_map_wipe_old(struct tg_credential_map *c, int number);
 
 /* --- workers, admin --- */
 
 /* Copies the key in force; false when there is none that holds at `now` (seconds since 1970 UTC).
  */
-bool tg_credentials_read(const struct tg_credentials *c, int number, int64_t now,
-                         struct tg_credential *out);
+bool tg_credential_map_read(const struct tg_credential_map *c, int number, int64_t now,
+                            struct tg_credential *out);
 
 /* What is known about a key at `now`. */
-void tg_credentials_status(const struct tg_credentials *c, int number, int64_t now,
-                           struct tg_credential_status *out);
+void tg_credential_map_status(const struct tg_credential_map *c, int number, int64_t now,
+                              struct tg_credential_status *out);
 
 /* How many names have a number. */
-int tg_credentials_count(const struct tg_credentials *c);
+int tg_credential_map_count(const struct tg_credential_map *c);
 
 #endif

@@ -122,6 +122,17 @@ void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
         tg_redact_token(redact, out, told_token(r));
 }
 
+/* How the caller was proved, and under whose signature the request went on. */
+static void add_signing(struct tg_buf *out, const struct tg_request *r)
+{
+    if (r->aksk != TG_AKSK_RESIGN)
+        return;
+    tg_buf_puts(out, r->auth_verified ? ",\"auth.verified\":true" : ",\"auth.verified\":false");
+    add_text(out, TG_STR(",\"auth.key_id\":"), r->access_key);
+    add_text(out, TG_STR(",\"auth.form\":"), tg_str_of(r->auth_form));
+    add_text(out, TG_STR(",\"signed.key_id\":"), r->signed_key_id);
+}
+
 static void add_request(struct tg_buf *out, const struct tg_audit_record *a, enum tg_audit_cut cut)
 {
     const struct tg_request *r = a->request;
@@ -139,6 +150,7 @@ static void add_request(struct tg_buf *out, const struct tg_audit_record *a, enu
              shortened(tg_request_field(r, TG_STR("User-Agent")), cut));
     add_text(out, TG_STR(",\"principal\":"), r->principal);
     add_text(out, TG_STR(",\"tls.principal\":"), r->tls_principal);
+    add_signing(out, r);
 }
 
 /* --- decision --- */

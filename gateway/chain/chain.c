@@ -75,6 +75,26 @@ static bool has_entered(const struct tg_chain *c, unsigned i)
     return (c->entered & UINT32_C(1) << i) != 0;
 }
 
+bool tg_chain_wants_forward(const struct tg_chain *c)
+{
+    for (unsigned i = 0; c->filters != NULL && i < c->filters->n; i++)
+        if (has_entered(c, i) && c->filters->at[i]->on_forward != NULL)
+            return true;
+    return false;
+}
+
+bool tg_chain_forward(struct tg_chain *c, struct tg_str host, struct tg_buf *out)
+{
+    for (unsigned i = 0; c->filters != NULL && i < c->filters->n; i++) {
+        const struct tg_filter *f = c->filters->at[i];
+
+        if (has_entered(c, i) && f->on_forward != NULL &&
+            !f->on_forward(c->request, host, out, c->filters->conf[i], c->state[i]))
+            return false;
+    }
+    return true;
+}
+
 bool tg_chain_wants_response(const struct tg_chain *c)
 {
     for (unsigned i = 0; c->filters != NULL && i < c->filters->n; i++)

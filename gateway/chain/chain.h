@@ -39,6 +39,13 @@ enum tg_verdict tg_chain_run_head(struct tg_chain *c);
 /* The answer has come in full: tells the filters entered, in reverse order. */
 void tg_chain_response(struct tg_chain *c, const struct tg_response *response);
 
+/* True when a filter entered has an on_forward. */
+bool tg_chain_wants_forward(const struct tg_chain *c);
+
+/* Lets the filters entered append fields to the head that goes upstream (on_forward). False when
+ * one refused; the request then says why. */
+bool tg_chain_forward(struct tg_chain *c, struct tg_str host, struct tg_buf *out);
+
 /* True when one of the filters entered wants to be told. */
 bool tg_chain_wants_response(const struct tg_chain *c);
 

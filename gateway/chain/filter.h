@@ -70,6 +70,12 @@ struct tg_filter {
      * after tg_resume() when it returned TG_WAIT. */
     enum tg_verdict (*on_request)(struct tg_request *r, const void *conf, void *state);
 
+    /* The request's head goes upstream, now, and again when it is tried again: appends field lines
+     * to `out`, behind the Host field whose value is `host`. False refuses the request, behind
+     * tg_reply() or tg_fail(). May be NULL. */
+    bool (*on_forward)(struct tg_request *r, struct tg_str host, struct tg_buf *out,
+                       const void *conf, void *state);
+
     /* The upstream has answered in full, after on_request and before on_done; the last filter of
      * the location is the first one called. Not when the answer was the gateway's own or was cut
      * off. May be NULL. */

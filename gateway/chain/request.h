@@ -10,6 +10,10 @@
 #include "json/document.h"
 
 struct tg_host;
+struct tg_signing_conf;
+
+/* What becomes of requests that are signed with AK and SK (directive `aksk`). */
+enum tg_aksk { TG_AKSK_PRESERVE = 1, TG_AKSK_REFUSE, TG_AKSK_RESIGN };
 
 /* A field a filter wants in the forwarded request; an empty value means: leave it out. */
 struct tg_set_field {
@@ -29,6 +33,7 @@ enum tg_credentials {
 struct tg_request {
     struct tg_arena *arena;
     struct tg_str method;
+    struct tg_str raw_target;      /* path and query as the client sent them */
     struct tg_str target;          /* path and query as they go upstream */
     struct tg_str path;            /* normalised, without query (target.h) */
     const char *odd_path;          /* what in it servers read in different ways, or NULL */
@@ -47,6 +52,14 @@ struct tg_request {
     struct tg_str principal;  /* who calls, as the audit log has it: the AK of a signed request,
                                  else "hmac-sha256:..." of the token; empty: no credentials */
 
+    /* signatures; set by the location, then by the filters `verify` and `sign` */
+    enum tg_aksk aksk;
+    const struct tg_signing_conf *signing; /* NULL: the location has none */
+    bool auth_verified;                    /* the principal was proved, not only claimed */
+    const char *auth_form;                 /* how the signature departs from the documented form */
+    bool resigned;                         /* goes on under a signature of the gateway's */
+    struct tg_str signed_key_id;           /* whose, once it went */
+
     bool bodyless;      /* has no body and, by its method, needs none */
     struct tg_str body; /* as the client sent it, transfer coding removed */
     struct tg_doc *doc; /* made by the json filter; NULL before */
@@ -58,6 +71,7 @@ struct tg_request {
 
     /* What a filter that returns TG_REPLY or TG_FAIL leaves (tg_reply(), tg_fail()). */
     enum tg_error error;
+    unsigned retry_after;       /* seconds the client is told to wait; 0: the usual */
     struct tg_str error_detail; /* English, may be empty: then the table's text */
     struct tg_str error_detail_zh;
 

@@ -10,10 +10,22 @@ static const struct {
     unsigned context;
     const char *name;
 } contexts[] = {
-    {TG_IN_MAIN, "main"},     {TG_IN_ADMIN, "admin"},         {TG_IN_UPSTREAM, "upstream"},
-    {TG_IN_SERVER, "server"}, {TG_IN_LOCATION, "location"},   {TG_IN_POLICY_FILE, "policy file"},
-    {TG_IN_POLICY, "policy"}, {TG_IN_RULE, "rule"},           {TG_IN_EXCEPTION, "exception"},
-    {TG_IN_ANY_OF, "any_of"}, {TG_IN_TEST_FILE, "test file"}, {TG_IN_CASE, "case"},
+    {TG_IN_MAIN, "main"},
+    {TG_IN_ADMIN, "admin"},
+    {TG_IN_UPSTREAM, "upstream"},
+    {TG_IN_SERVER, "server"},
+    {TG_IN_LOCATION, "location"},
+    {TG_IN_POLICY_FILE, "policy file"},
+    {TG_IN_POLICY, "policy"},
+    {TG_IN_RULE, "rule"},
+    {TG_IN_EXCEPTION, "exception"},
+    {TG_IN_ANY_OF, "any_of"},
+    {TG_IN_TEST_FILE, "test file"},
+    {TG_IN_CASE, "case"},
+    {TG_IN_KEY_FILE, "key file"},
+    {TG_IN_KEY, "key"},
+    {TG_IN_CLIENT_KEYS, "client_keys"},
+    {TG_IN_CREDENTIAL, "credential"},
 };
 
 enum { CONTEXTS = sizeof(contexts) / sizeof(contexts[0]) };

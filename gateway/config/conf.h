@@ -159,6 +159,10 @@ enum tg_conf_context {
     TG_IN_ANY_OF = 1 << 9,
     TG_IN_TEST_FILE = 1 << 10,
     TG_IN_CASE = 1 << 11,
+    TG_IN_KEY_FILE = 1 << 12,
+    TG_IN_KEY = 1 << 13,
+    TG_IN_CLIENT_KEYS = 1 << 14,
+    TG_IN_CREDENTIAL = 1 << 15,
 };
 
 struct tg_directive {

@@ -36,7 +36,7 @@ static bool refused(struct tg_exchange *x, const struct tg_limit_rule *rule, str
 
 static void set_retry(struct tg_exchange *x, uint64_t wait)
 {
-    x->retry_after = (unsigned)((wait + 999999) / 1000000);
+    x->request.retry_after = (unsigned)((wait + 999999) / 1000000);
 }
 
 static bool admit_conn(struct tg_exchange *x)

@@ -82,29 +82,34 @@ static void add_client_fields(const struct tg_exchange *x, struct tg_buf *b)
             tg_fields_add(b, s->field.name, s->field.value);
 }
 
-/* A signature covers the Host it was made for (contract section 6); else the upstream's own. */
-static void add_host(const struct tg_exchange *x, struct tg_buf *b)
+/* A signature of the client's covers the Host it was made for (contract section 6); else the
+ * upstream's own. Returns the value, which lies in `b`. */
+static struct tg_str add_host(const struct tg_exchange *x, struct tg_buf *b)
 {
     const struct tg_upstream_conf *conf = x->location->upstream;
     const struct tg_upstream_server *origin = x->peer->origin;
     uint16_t usual = conf->tls ? 443 : 80;
 
-    if (x->request.credentials == TG_CRED_SIGNED && x->host.n > 0) {
-        tg_fields_add(b, TG_STR("Host"), x->host);
+    tg_buf_puts(b, "Host: ");
+    size_t from = b->n;
+    if (x->request.credentials == TG_CRED_SIGNED && !x->request.resigned && x->host.n > 0) {
+        tg_buf_add(b, x->host);
     } else if (conf->host.n > 0) {
-        tg_fields_add(b, TG_STR("Host"), conf->host);
+        tg_buf_add(b, conf->host);
     } else {
         bool v6 = origin->literal && memchr(origin->host.p, ':', origin->host.n) != NULL;
 
-        tg_buf_puts(b, v6 ? "Host: [" : "Host: ");
+        tg_buf_puts(b, v6 ? "[" : "");
         tg_buf_add(b, origin->host);
         tg_buf_puts(b, v6 ? "]" : "");
         if (origin->port != usual) {
             tg_buf_putc(b, ':');
             tg_buf_u64(b, origin->port);
         }
-        tg_buf_puts(b, "\r\n");
     }
+    size_t n = b->n - from;
+    tg_buf_puts(b, "\r\n");
+    return (struct tg_str){b->p + from, n};
 }
 
 /* The value of an earlier proxy's field, with our own to follow (RFC 7239 section 4). */
@@ -156,7 +161,16 @@ static void add_framing(const struct tg_exchange *x, struct tg_buf *b)
     tg_buf_puts(b, "\r\n");
 }
 
-static struct iovec build_head(const struct tg_exchange *x)
+/* What filters append, in the buffer that grows: the value of Host is copied first. False: one of
+ * them refused. */
+static bool add_filters_fields(struct tg_exchange *x, struct tg_buf *b, struct tg_str host)
+{
+    if (!tg_chain_wants_forward(&x->chain))
+        return true;
+    return tg_chain_forward(&x->chain, tg_arena_dup(&x->arena, host), b);
+}
+
+static bool build_head(struct tg_exchange *x)
 {
     const struct tg_request *r = &x->request;
     struct tg_buf *b = &x->all->head;
@@ -166,7 +180,8 @@ static struct iovec build_head(const struct tg_exchange *x)
     tg_buf_putc(b, ' ');
     tg_buf_add(b, r->target);
     tg_buf_puts(b, " HTTP/1.1\r\n");
-    add_host(x, b);
+    if (!add_filters_fields(x, b, add_host(x, b)))
+        return false;
     add_client_fields(x, b);
     if (asks_for_identity(x))
         tg_buf_puts(b, "Accept-Encoding: identity\r\n");
@@ -174,7 +189,7 @@ static struct iovec build_head(const struct tg_exchange *x)
     add_forwarded(x, b);
     add_framing(x, b);
     tg_buf_puts(b, "\r\n");
-    return (struct iovec){b->p, b->n};
+    return true;
 }
 
 /* --- the body --- */
@@ -219,8 +234,8 @@ static bool write_request(struct tg_exchange *x)
     size_t taken = 0;
     int n = 0;
 
-    if (!x->head_sent)
-        iov[n++] = build_head(x);
+    if (!x->head_sent) /* send_more() has just built it */
+        iov[n++] = piece(x->all->head.p, x->all->head.n);
     x->head_sent = true;
     if (!x->streamed && x->forwarded.n > 0)
         iov[n++] = piece(x->forwarded.p, x->forwarded.n);
@@ -265,6 +280,10 @@ static void send_more(struct tg_exchange *x)
         return; /* tg_exchange_on_read_done() comes: head and body then go in one write, and an
                  * answer that is read when it fails does not overwrite bytes that are being handed
                  * out */
+    if (!x->head_sent && !build_head(x)) {
+        tg_exchange_end(x, x->request.error, "");
+        return;
+    }
     do {
         if (!write_request(x)) {
             write_failed(x);

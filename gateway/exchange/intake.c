@@ -96,6 +96,7 @@ static struct tg_field *copy_head(struct tg_exchange *x, const struct tg_request
     r->target = head->target.n == 1 && head->target.p[0] == '*'
                     ? TG_STR("*")
                     : moved_if_inside(head->target, raw, to);
+    r->raw_target = r->target;
     x->host = moved_if_inside(head->authority, raw, to);
     x->framing = head->framing;
     x->length = head->length;

@@ -111,7 +111,6 @@ struct tg_exchange {
     unsigned traces;         /* traceparent fields */
     int held[TG_MAX_LIMITS]; /* limits that get something back at the end */
     unsigned nheld;
-    unsigned retry_after; /* seconds the client is told to wait; 0: the usual */
 
     /* the end */
     enum tg_error end;

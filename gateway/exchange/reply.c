@@ -156,9 +156,11 @@ static void add_head(const struct tg_exchange *x, struct tg_buf *b, size_t lengt
     tg_fields_add(b, TG_STR("X-Request-Id"), x->request.request_id);
     if (x->end == TG_E_METHOD)
         add_allow(x, b);
-    if (x->status == 429 || x->status == 503)
+    if (x->status == 401 && x->location != NULL && x->location->aksk == TG_AKSK_RESIGN)
+        tg_buf_puts(b, "WWW-Authenticate: SDK-HMAC-SHA256\r\n");
+    if (x->status == 429 || x->status == 503 || x->request.retry_after > 0)
         tg_buf_printf(b, "Retry-After: %u\r\n",
-                      x->retry_after > 0 ? x->retry_after : RETRY_AFTER_S);
+                      x->request.retry_after > 0 ? x->request.retry_after : RETRY_AFTER_S);
     tg_reply_notes(x, b);
     add_connection(x, b, x->after == TG_AFTER_KEEP);
 }

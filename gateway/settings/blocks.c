@@ -355,8 +355,10 @@ void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
     tg_filters_defaults(c, &location);
     applied = apply_inside(c, TG_IN_MAIN, s->tree, &scope, core, 4);
     for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
-        for (struct tg_location *l = v->locations; l != NULL; l = l->next)
+        for (struct tg_location *l = v->locations; l != NULL; l = l->next) {
             resolve_upstream(c, s, l);
+            tg_signing_resolve(c, s, l);
+        }
     check_listens(c, s);
     if (applied)
         check_body_memory(c, s);

@@ -33,6 +33,22 @@ static const char *const affinity_words[] = {
 };
 
 const struct tg_directive tg_main_directives[] = {
+    {.name = "client_keys",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .block = true,
+     .repeat = true,
+     .set = tg_set_client_keys,
+     .syntax = "NAME { ... }",
+     .help = "Keys that clients sign with, for `aksk resign NAME`."},
+    {.name = "credential",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .block = true,
+     .repeat = true,
+     .set = tg_set_credential,
+     .syntax = "NAME { ... }",
+     .help = "A key of the gateway's own, for `sign NAME`."},
     {.name = "worker_processes",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_CUSTOM,
@@ -566,6 +582,24 @@ const struct tg_directive tg_location_directives[] = {
      .fallback = "off",
      .help = "Tells the upstream the client's address, in `X-Forwarded-For` or in `Forwarded` "
              "(RFC 7239)."},
+    {.name = "aksk",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_aksk,
+     .min_args = 1,
+     .max_args = 2,
+     .fallback = "preserve",
+     .syntax = "preserve | refuse | resign KEYS",
+     .help = "What becomes of requests that are signed with AK and SK. preserve: forwarded as they "
+             "are, refused when they need a change, which would break the signature. refuse: none "
+             "is accepted. resign: only requests signed with one of the `client_keys` are "
+             "accepted, and signed anew with the key of `sign` after the changes."},
+    {.name = "sign",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_sign,
+     .syntax = "CREDENTIAL",
+     .help = "The gateway's own key that the filter `sign` signs with."},
     {.name = "limit_req",
      .contexts = LOCATIONS,
      .kind = TG_CONF_CUSTOM,

@@ -33,7 +33,7 @@ extern const struct tg_directive tg_server_directives[];
 extern const struct tg_directive tg_location_directives[];
 
 /* The core's tables, the audit log's among them. */
-enum { TG_CORE_TABLES = 6 };
+enum { TG_CORE_TABLES = 8 };
 
 /* What does the job of nginx's directives that have another name here (nginx_hints.c). */
 extern const struct tg_conf_hint tg_nginx_directives[];
@@ -76,6 +76,23 @@ void tg_warn_without_tls(struct tg_conf *c, const struct tg_conf_item *items, co
 
 tg_conf_setter tg_set_limit;      /* limit_req, limit_in_flight, into struct tg_location */
 tg_conf_setter tg_set_limit_conn; /* NUMBER [dry_run], into struct tg_server_conf */
+
+/* --- signatures (signing.c) --- */
+
+extern const struct tg_directive tg_client_keys_directives[];
+extern const struct tg_directive tg_credential_directives[];
+
+tg_conf_setter tg_set_client_keys;
+tg_conf_setter tg_set_credential;
+tg_conf_setter tg_set_aksk;
+tg_conf_setter tg_set_sign;
+
+/* What the names in a location mean, once all blocks are known; checks what belongs together.
+ * Records problems. */
+void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, struct tg_location *l);
+
+/* Ends what the blocks hold. */
+void tg_signing_end(struct tg_settings *s);
 
 /* --- setters of blocks (blocks.c) --- */
 

@@ -168,6 +168,7 @@ void tg_settings_end(struct tg_settings *s)
         tg_tls_server_end(v->tls_server);
     for (struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
         tg_tls_context_end(u->tls_context);
+    tg_signing_end(s);
     arena = s->arena;
     free(s);
     tg_arena_end(&arena);
@@ -204,7 +205,8 @@ void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_F
 {
     const struct tg_directive *const core[TG_CORE_TABLES] = {
         tg_main_directives,   tg_admin_directives,    tg_upstream_directives,
-        tg_server_directives, tg_location_directives, tg_audit_directives};
+        tg_server_directives, tg_location_directives, tg_audit_directives, tg_client_keys_directives,
+        tg_credential_directives};
     unsigned n = 0;
 
     for (; n < TG_CORE_TABLES; n++)
@@ -220,9 +222,14 @@ static const struct {
     const char *title;
     const struct tg_directive *rows;
 } sections[] = {
-    {"Process", tg_main_directives},    {"Admin", tg_admin_directives},
-    {"Audit log", tg_audit_directives}, {"Upstreams", tg_upstream_directives},
-    {"Servers", tg_server_directives},  {"Locations", tg_location_directives},
+    {"Process", tg_main_directives},
+    {"Admin", tg_admin_directives},
+    {"Audit log", tg_audit_directives},
+    {"Upstreams", tg_upstream_directives},
+    {"Servers", tg_server_directives},
+    {"Locations", tg_location_directives},
+    {"Client keys", tg_client_keys_directives},
+    {"Credentials", tg_credential_directives},
 };
 
 static void write_filter(const struct tg_filter *f, struct tg_buf *out)

@@ -13,6 +13,7 @@
 #include "http/target.h"
 #include "net/tls.h"
 #include "shm/limits.h"
+#include "signing/signing.h"
 
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -78,6 +79,29 @@ struct tg_upstream_conf {
 
 enum tg_forwarded { TG_FORWARDED_OFF = 1, TG_FORWARDED_XFF, TG_FORWARDED_RFC7239 };
 
+/* client_keys NAME { } */
+struct tg_client_keys_conf {
+    struct tg_str name;
+    const struct tg_conf_item *item;
+    struct tg_str file;
+    int64_t clock_skew;
+    int forms; /* 1: those of the SDKs too, 2: the documented one alone */
+    bool unsigned_payload;
+    struct tg_client_keys *keys; /* owned; NULL when read offline */
+    struct tg_signing_locks *locks;
+    struct tg_client_keys_conf *next;
+};
+
+/* credential NAME { } */
+struct tg_credential_conf {
+    struct tg_str name;
+    const struct tg_conf_item *item;
+    struct tg_source_conf source;
+    struct tg_str project_id;
+    int number; /* in the map */
+    struct tg_credential_conf *next;
+};
+
 /* location [METHOD] PATTERN { } */
 struct tg_location {
     struct tg_str method; /* empty: any */
@@ -97,6 +121,10 @@ struct tg_location {
     int64_t client_max_body_size;
     int forwarded; /* enum tg_forwarded */
     bool via;
+    int aksk;                             /* enum tg_aksk */
+    struct tg_signing_conf signing;       /* all zero where nothing is verified or signed */
+    const struct tg_conf_item *aksk_keys; /* where `aksk resign` names the keys, or NULL */
+    const struct tg_conf_item *sign;      /* where the credential is named, or NULL */
     struct tg_limit_rule limits[TG_MAX_LIMITS];
     unsigned nlimits;
     unsigned stats_route;     /* its number in the counters, given by the master */
@@ -151,6 +179,9 @@ struct tg_settings {
     struct tg_audit_conf *audit_conf;
     struct tg_listen *admin_listens; /* admin { listen ... } */
     struct tg_upstream_conf *upstreams;
+    struct tg_client_keys_conf *client_keys;
+    struct tg_credential_conf *credentials;
+    struct tg_credential_map *credential_map; /* their keys; NULL without `credential` */
     struct tg_server_conf *servers;
 };
 

@@ -23,84 +23,84 @@ static struct tg_credential key(char letter, int64_t expires_at)
     return k;
 }
 
-static const char *state_of(struct tg_credentials *c, int number, int64_t now)
+static const char *state_of(struct tg_credential_map *c, int number, int64_t now)
 {
     struct tg_credential_status status;
 
-    tg_credentials_status(c, number, now, &status);
+    tg_credential_map_status(c, number, now, &status);
     return tg_credential_state_text(status.state);
 }
 
 static void names_have_numbers(void **state)
 {
-    struct tg_credentials *c = tg_credentials_new();
+    struct tg_credential_map *c = tg_credential_map_new();
     char name[TG_CREDENTIAL_NAME + 1];
 
     (void)state;
     assert_non_null(c);
     memset(name, 'n', sizeof(name));
-    assert_int_equal(tg_credentials_number(c, (struct tg_str){name, TG_CREDENTIAL_NAME}), -1);
-    assert_int_equal(tg_credentials_number(c, (struct tg_str){name, TG_CREDENTIAL_NAME - 1}), 0);
+    assert_int_equal(tg_credential_map_number(c, (struct tg_str){name, TG_CREDENTIAL_NAME}), -1);
+    assert_int_equal(tg_credential_map_number(c, (struct tg_str){name, TG_CREDENTIAL_NAME - 1}), 0);
     for (int i = 1; i < TG_CREDENTIALS; i++) {
         int n = snprintf(name, sizeof(name), "c%d", i);
-        assert_int_equal(tg_credentials_number(c, (struct tg_str){name, (size_t)n}), i);
+        assert_int_equal(tg_credential_map_number(c, (struct tg_str){name, (size_t)n}), i);
     }
-    assert_int_equal(tg_credentials_number(c, TG_STR("one more")), -1);
-    assert_int_equal(tg_credentials_number(c, TG_STR("c3")), 3);
-    assert_int_equal(tg_credentials_count(c), TG_CREDENTIALS);
-    tg_credentials_end(c);
+    assert_int_equal(tg_credential_map_number(c, TG_STR("one more")), -1);
+    assert_int_equal(tg_credential_map_number(c, TG_STR("c3")), 3);
+    assert_int_equal(tg_credential_map_count(c), TG_CREDENTIALS);
+    tg_credential_map_end(c);
 }
 
 static void states_follow_the_key(void **state)
 {
-    struct tg_credentials *c = tg_credentials_new();
-    int n = tg_credentials_number(c, TG_STR("cloud"));
+    struct tg_credential_map *c = tg_credential_map_new();
+    int n = tg_credential_map_number(c, TG_STR("cloud"));
     struct tg_credential a = key('a', 1000), b = key('b', 0), got;
     struct tg_credential_status status;
 
     (void)state;
     assert_string_equal(state_of(c, n, 1), "none");
-    assert_false(tg_credentials_read(c, n, 1, &got));
-    tg_credentials_failed(c, n, TG_STR("connect"), true);
+    assert_false(tg_credential_map_read(c, n, 1, &got));
+    tg_credential_map_failed(c, n, TG_STR("connect"), true);
     assert_string_equal(state_of(c, n, 1), "none");
-    tg_credentials_publish(c, n, &a, 10);
+    tg_credential_map_publish(c, n, &a, 10);
     assert_string_equal(state_of(c, n, 999), "fresh");
-    tg_credentials_failed(c, n, TG_STR("status 503"), false);
+    tg_credential_map_failed(c, n, TG_STR("status 503"), false);
     assert_string_equal(state_of(c, n, 999), "fresh");
-    tg_credentials_failed(c, n, TG_STR("status 503"), true);
+    tg_credential_map_failed(c, n, TG_STR("status 503"), true);
     assert_string_equal(state_of(c, n, 999), "stale");
-    assert_true(tg_credentials_read(c, n, 999, &got));
+    assert_true(tg_credential_map_read(c, n, 999, &got));
     assert_memory_equal(&got, &a, sizeof(got));
     assert_string_equal(state_of(c, n, 1000), "expired");
-    assert_false(tg_credentials_read(c, n, 1000, &got));
-    tg_credentials_publish(c, n, &b, 1001);
-    assert_true(tg_credentials_read(c, n, INT64_MAX, &got));
-    tg_credentials_status(c, n, 1001, &status);
+    assert_false(tg_credential_map_read(c, n, 1000, &got));
+    tg_credential_map_publish(c, n, &b, 1001);
+    assert_true(tg_credential_map_read(c, n, INT64_MAX, &got));
+    tg_credential_map_status(c, n, 1001, &status);
     assert_string_equal(status.name, "cloud");
     assert_string_equal(status.error, "");
     assert_string_equal(status.access_key, b.access_key);
     assert_int_equal(status.refreshed_at, 1001);
     assert_int_equal(status.refreshes[0], 3);
     assert_int_equal(status.refreshes[1], 2);
-    tg_credentials_end(c);
+    tg_credential_map_end(c);
 }
 
 static void long_errors_are_cut(void **state)
 {
-    struct tg_credentials *c = tg_credentials_new();
-    int n = tg_credentials_number(c, TG_STR("cloud"));
+    struct tg_credential_map *c = tg_credential_map_new();
+    int n = tg_credential_map_number(c, TG_STR("cloud"));
     struct tg_credential_status status;
     char text[TG_CREDENTIAL_ERROR];
 
     (void)state;
     memset(text, 'e', sizeof(text));
     for (size_t length = TG_CREDENTIAL_ERROR - 2; length <= TG_CREDENTIAL_ERROR; length++) {
-        tg_credentials_failed(c, n, (struct tg_str){text, length}, false);
-        tg_credentials_status(c, n, 1, &status);
+        tg_credential_map_failed(c, n, (struct tg_str){text, length}, false);
+        tg_credential_map_status(c, n, 1, &status);
         size_t kept = length < TG_CREDENTIAL_ERROR ? length : TG_CREDENTIAL_ERROR - 1;
         assert_int_equal(strlen(status.error), kept);
     }
-    tg_credentials_end(c);
+    tg_credential_map_end(c);
 }
 
 /* True when one set of a key, secret and token is in the copy. */
@@ -114,47 +114,47 @@ static bool is_whole(const struct tg_credential *got)
 
 static void copies_are_never_of_two_keys(void **state)
 {
-    struct tg_credentials *c = tg_credentials_new();
-    int n = tg_credentials_number(c, TG_STR("cloud"));
+    struct tg_credential_map *c = tg_credential_map_new();
+    int n = tg_credential_map_number(c, TG_STR("cloud"));
     struct tg_credential a = key('a', 'a'), b = key('b', 'b'), got;
     int status;
 
     (void)state;
-    tg_credentials_publish(c, n, &a, 1);
+    tg_credential_map_publish(c, n, &a, 1);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        bool good = tg_credentials_read_only(c);
+        bool good = tg_credential_map_read_only(c);
         for (int i = 0; i < 20000 && good; i++)
-            good = tg_credentials_read(c, n, 1, &got) && is_whole(&got);
+            good = tg_credential_map_read(c, n, 1, &got) && is_whole(&got);
         _exit(good ? 0 : 1);
     }
     for (int i = 0; waitpid(child, &status, WNOHANG) == 0; i++)
-        tg_credentials_publish(c, n, i % 2 ? &a : &b, 1);
+        tg_credential_map_publish(c, n, i % 2 ? &a : &b, 1);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    tg_credentials_end(c);
+    tg_credential_map_end(c);
 }
 
 static void old_keys_are_wiped(void **state)
 {
-    struct tg_credentials *c = tg_credentials_new();
-    int n = tg_credentials_number(c, TG_STR("cloud"));
+    struct tg_credential_map *c = tg_credential_map_new();
+    int n = tg_credential_map_number(c, TG_STR("cloud"));
     struct tg_credential a = key('a', 0), b = key('b', 0), got;
 
     (void)state;
-    tg_credentials_publish(c, n, &a, 1);
-    tg_credentials_publish(c, n, &b, 2);
-    tg_credentials_wipe_old(c, n);
-    assert_true(tg_credentials_read(c, n, 3, &got));
+    tg_credential_map_publish(c, n, &a, 1);
+    tg_credential_map_publish(c, n, &b, 2);
+    tg_credential_map_wipe_old(c, n);
+    assert_true(tg_credential_map_read(c, n, 3, &got));
     assert_memory_equal(&got, &b, sizeof(got));
-    tg_credentials_end(c);
+    tg_credential_map_end(c);
 }
 
 /* A process that gave writing up dies when it tries, also when it asks the kernel for it again. */
 static void readers_cannot_write(void **state)
 {
-    struct tg_credentials *c = tg_credentials_new();
-    int n = tg_credentials_number(c, TG_STR("cloud"));
+    struct tg_credential_map *c = tg_credential_map_new();
+    int n = tg_credential_map_number(c, TG_STR("cloud"));
     struct tg_credential a = key('a', 0);
     int status;
 
@@ -167,7 +167,7 @@ static void readers_cannot_write(void **state)
         unsigned long from = 0, to = 0;
         bool writable = false;
 
-        if (!tg_credentials_read_only(c) || !tg_credentials_read_only(c))
+        if (!tg_credential_map_read_only(c) || !tg_credential_map_read_only(c))
             _exit(2);
         maps = fopen("/proc/self/maps", "r");
         while (maps != NULL && fgets(line, sizeof(line), maps) != NULL)
@@ -182,8 +182,8 @@ static void readers_cannot_write(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
-    tg_credentials_publish(c, n, &a, 1);
-    tg_credentials_end(c);
+    tg_credential_map_publish(c, n, &a, 1);
+    tg_credential_map_end(c);
 }
 
 int main(void)

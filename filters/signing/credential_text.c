@@ -1,5 +1,5 @@
 /* Reads credentials from JSON and INI texts. */
-#include "keeper/credential_text.h"
+#include "signing/credential_text.h"
 
 #include "base/arena.h"
 #include "base/clock.h"

@@ -1,5 +1,5 @@
 /* Credentials as texts: what is read, and the words for what is not. */
-#include "keeper/credential_text.h"
+#include "signing/credential_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,10 +1,10 @@
 /* The sources of the gateway's own keys. */
-#include "keeper/source.h"
+#include "signing/source.h"
 
 #include "base/check.h"
 #include "base/crypto.h"
 #include "base/file.h"
-#include "keeper/credential_text.h"
+#include "signing/credential_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,27 +40,20 @@ struct tg_source *tg_source_new(const struct tg_source_conf *conf)
     return s;
 }
 
-static void wipe_buf(struct tg_buf *b)
-{
-    if (b->p != NULL)
-        tg_wipe(b->p, b->cap);
-    b->n = 0;
-}
-
 void tg_source_end(struct tg_source *s)
 {
     if (s == NULL)
         return;
-    wipe_buf(&s->token);
+    tg_buf_wipe(&s->token);
     tg_buf_end(&s->token);
     free(s);
 }
 
 void tg_source_request_end(struct tg_source_request *r)
 {
-    wipe_buf(&r->url);
-    wipe_buf(&r->fields);
-    wipe_buf(&r->body);
+    tg_buf_wipe(&r->url);
+    tg_buf_wipe(&r->fields);
+    tg_buf_wipe(&r->body);
     tg_buf_end(&r->url);
     tg_buf_end(&r->fields);
     tg_buf_end(&r->body);
@@ -106,9 +99,9 @@ static void ask(struct tg_source *s, enum phase phase, const char *method, const
     struct tg_source_request *r = s->request;
 
     s->phase = phase;
-    wipe_buf(&r->url);
-    wipe_buf(&r->fields);
-    wipe_buf(&r->body);
+    tg_buf_wipe(&r->url);
+    tg_buf_wipe(&r->fields);
+    tg_buf_wipe(&r->body);
     r->method = method;
     r->timeout_ms = timeout_ms;
     tg_buf_add(&r->url, s->conf->base);
@@ -137,6 +130,8 @@ static enum tg_source_step read_file(struct tg_source *s)
 
     tg_arena_init(&arena);
     if (tg_file_read(&arena, s->conf->path.p, &file) == NULL)
+        why = tg_file_why_not_private(&file);
+    if (why == NULL)
         why = is_json(file.text)
                   ? tg_credential_read_json(file.text, false, s->now, &s->result->key)
                   : tg_credential_read_ini(file.text, s->conf->section, &s->result->key);
@@ -188,7 +183,7 @@ static enum tg_source_step take_metadata_token(struct tg_source *s,
 {
     struct tg_str token = tg_str_trim(a->body);
 
-    wipe_buf(&s->token);
+    tg_buf_wipe(&s->token);
     if (a->status == 404 || a->status == 405 || a->status == 503) { /* an older service */
         s->token_until = s->now + WITHOUT_TOKEN_SECONDS;
         return ask_metadata_key(s);

@@ -1,7 +1,7 @@
 /* Sources of keys: what they ask, and what becomes of every kind of answer; when they ask again. */
-#include "keeper/source.h"
+#include "signing/source.h"
 
-#include "keeper/credential_text.h"
+#include "signing/credential_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

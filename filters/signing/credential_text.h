@@ -3,8 +3,8 @@
  * file), and the SDKs' INI file. Pure. What is wrong is told as a short word that holds nothing of
  * the text.
  */
-#ifndef TG_KEEPER_CREDENTIAL_TEXT_H
-#define TG_KEEPER_CREDENTIAL_TEXT_H
+#ifndef TG_SIGNING_CREDENTIAL_TEXT_H
+#define TG_SIGNING_CREDENTIAL_TEXT_H
 
 #include "signing/credential.h"
 

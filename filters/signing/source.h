@@ -3,27 +3,11 @@
  * next, is told the answer, and ends with a key or with the word for what went wrong. The wire
  * formats are those of the SDKs.
  */
-#ifndef TG_KEEPER_SOURCE_H
-#define TG_KEEPER_SOURCE_H
+#ifndef TG_SIGNING_SOURCE_H
+#define TG_SIGNING_SOURCE_H
 
 #include "base/buf.h"
 #include "signing/credential.h"
-
-enum tg_source_kind {
-    TG_SOURCE_FILE = 1, /* JSON as the metadata service answers, or the SDKs' INI */
-    TG_SOURCE_ENV,      /* HUAWEICLOUD_SDK_AK, ..._SK, ..._SECURITY_TOKEN, ..._PROJECT_ID */
-    TG_SOURCE_METADATA, /* the agency of the machine */
-    TG_SOURCE_IDTOKEN,  /* a workload's ID token, exchanged at IAM */
-};
-
-/* As configured; strings end with a NUL and live as long as the source. */
-struct tg_source_conf {
-    enum tg_source_kind kind;
-    struct tg_str path;    /* FILE: of the file; IDTOKEN: of the ID token */
-    struct tg_str section; /* FILE: of an INI file */
-    struct tg_str base;    /* METADATA, IDTOKEN: "http://169.254.169.254", without closing slash */
-    struct tg_str idp;     /* IDTOKEN: the identity provider's name */
-};
 
 enum { TG_SOURCE_WAIT_MOST = 60 }; /* seconds between tries */
 

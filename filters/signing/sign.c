@@ -1,0 +1,149 @@
+/* `sign`: signs what is forwarded with the gateway's own key, anew for each attempt. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "chain/filter.h"
+#include "signing/signature.h"
+#include "signing/signing.h"
+
+/* One request that is signed. */
+struct sign_state {
+    bool hashed;
+    char payload[TG_SHA256_HEX]; /* of the forwarded body, once for all attempts */
+};
+
+/* What says who called the gateway, or signed for it, is the client's business: none of it goes on.
+ */
+static void drop_client_fields(struct tg_request *r)
+{
+    static const struct tg_str names[] = {
+        TG_STR("Authorization"),     TG_STR("X-Sdk-Date"),       TG_STR("X-Sdk-Content-Sha256"),
+        TG_STR("X-Sdk-Content-Sm3"), TG_STR("X-Security-Token"), TG_STR("X-Auth-Token"),
+        TG_STR("X-Project-Id"),      TG_STR("X-Domain-Id"),      TG_STR("X-Forwarded-Host")};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        tg_request_set_field(r, names[i], TG_STR(""));
+}
+
+/* Path and query go out in their canonical spelling: both sides then agree whatever is decoded. */
+static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *state)
+{
+    struct tg_buf target = {0};
+
+    (void)conf;
+    (void)state;
+    if (r->host == NULL)
+        return TG_NEXT;
+    CHECK(r->signing != NULL && r->signing->credentials != NULL);
+    if (!tg_canonical_target(r->target, &target)) {
+        tg_buf_end(&target);
+        return tg_reply(r, TG_E_BAD_REQUEST, "the query has more than 256 parameters",
+                        "查询参数超过 256 个");
+    }
+    r->target = tg_arena_dup(r->arena, tg_buf_str(&target));
+    tg_buf_end(&target);
+    drop_client_fields(r);
+    r->resigned = true;
+    return TG_NEXT;
+}
+
+/* The fields of one attempt: date, key and token are taken together. */
+struct attempt {
+    struct tg_field field[4];
+    unsigned nfields;
+    struct tg_str signed_fields;
+    char date[TG_SIGNING_DATE];
+};
+
+static void add(struct attempt *a, const char *name, struct tg_str value)
+{
+    a->field[a->nfields++] = (struct tg_field){tg_str_of(name), value};
+}
+
+static void fill(struct attempt *a, const struct tg_request *r, struct tg_str host,
+                 const struct tg_credential *key, int64_t now)
+{
+    struct tg_str project = r->project_id;
+
+    if (project.n == 0)
+        project = r->signing->credential_project;
+    if (project.n == 0)
+        project = tg_str_of(key->project_id);
+    tg_signing_date_write(now, a->date);
+    add(a, "Host", host);
+    add(a, "X-Project-Id", project);
+    add(a, "X-Sdk-Date", (struct tg_str){a->date, TG_SIGNING_DATE});
+    a->signed_fields = TG_STR("host;x-project-id;x-sdk-date");
+    if (key->token[0] == '\0')
+        return;
+    add(a, "X-Security-Token", tg_str_of(key->token));
+    a->signed_fields = TG_STR("host;x-project-id;x-sdk-date;x-security-token");
+}
+
+static void write_fields(const struct attempt *a, const struct tg_credential *key,
+                         struct tg_str signature, struct tg_buf *out)
+{
+    for (unsigned i = 1; i < a->nfields; i++) /* Host is there already */
+        tg_fields_add(out, a->field[i].name, a->field[i].value);
+    tg_buf_puts(out, "Authorization: SDK-HMAC-SHA256 Access=");
+    tg_buf_puts(out, key->access_key);
+    tg_buf_puts(out, ", SignedHeaders=");
+    tg_buf_add(out, a->signed_fields);
+    tg_buf_puts(out, ", Signature=");
+    tg_buf_add(out, signature);
+    tg_buf_puts(out, "\r\n");
+}
+
+static void sign_attempt(struct tg_request *r, const struct attempt *a,
+                         const struct tg_credential *key, struct tg_str payload, struct tg_buf *out)
+{
+    struct tg_signing_request wire = {r->method, r->target, a->field, a->nfields};
+    char signature[TG_AUTHORIZATION_SIGNATURE];
+    struct tg_buf canonical = {0};
+    struct tg_str bad;
+
+    /* on_request has counted the parameters, and the fields are there: it cannot fail */
+    CHECK(tg_canonical_request(&wire, a->signed_fields, payload, 0, &canonical, &bad) ==
+          TG_CANONICAL_OK);
+    tg_signature_make(TG_AUTHORIZATION_SDK, tg_str_of(key->access_key), tg_str_of(key->secret),
+                      (struct tg_str){a->date, TG_SIGNING_DATE}, TG_STR(""), tg_buf_str(&canonical),
+                      signature);
+    tg_buf_wipe(&canonical);
+    tg_buf_end(&canonical);
+    write_fields(a, key, (struct tg_str){signature, sizeof(signature)}, out);
+}
+
+static bool on_forward(struct tg_request *r, struct tg_str host, struct tg_buf *out,
+                       const void *conf, void *state)
+{
+    struct sign_state *s = state;
+    struct attempt a = {.nfields = 0};
+    struct tg_credential key;
+    int64_t now = tg_clock_wall_now() / 1000000;
+
+    (void)conf;
+    if (!tg_credential_map_read(r->signing->credentials, r->signing->credential, now, &key)) {
+        tg_reply(r, TG_E_CREDENTIAL_MISSING, NULL, NULL);
+        return false;
+    }
+    if (!s->hashed) {
+        unsigned char digest[TG_SHA256];
+        tg_sha256(tg_request_forwarded_body(r), digest);
+        tg_hex(digest, TG_SHA256, s->payload);
+        s->hashed = true;
+    }
+    fill(&a, r, host, &key, now);
+    sign_attempt(r, &a, &key, (struct tg_str){s->payload, TG_SHA256_HEX}, out);
+    r->signed_key_id = tg_arena_dup(r->arena, tg_str_of(key.access_key));
+    tg_wipe(&key, sizeof(key));
+    return true;
+}
+
+const struct tg_filter tg_filter_sign = {
+    .abi = TG_FILTER_ABI,
+    .name = "sign",
+    .help = "Signs what is forwarded with the key of the directive `sign` (SDK-HMAC-SHA256).",
+    .traits = TG_SIGNS | TG_NEEDS_BODY,
+    .state_size = sizeof(struct sign_state),
+    .on_request = on_request,
+    .on_forward = on_forward,
+};

@@ -1,0 +1,349 @@
+/* Signatures in the configuration: clients' keys, the gateway's own, and what a location does. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "settings/internal.h"
+#include "signing/source.h"
+
+#include <errno.h>
+
+#define SECOND INT64_C(1000000)
+
+enum { FORMS_SDK = 1, FORMS_EXACT };
+
+static const char *const forms_words[] = {"sdk", "exact", NULL};
+static const char *const aksk_words[] = {"preserve", "refuse", "resign", NULL};
+static const char *const source_words[] = {"file", "env", NULL};
+
+/* --- client_keys --- */
+
+const struct tg_directive tg_client_keys_directives[] = {
+    {.name = "file",
+     .contexts = TG_IN_CLIENT_KEYS,
+     .kind = TG_CONF_PATH,
+     .offset = offsetof(struct tg_client_keys_conf, file),
+     .syntax = "FILE",
+     .help = "The file with the keys, one block for each: `key AK { secret SK; principal NAME; "
+             "projects ID...; not_after YYYY-MM-DD; disabled; }`. It must not be readable by "
+             "others."},
+    {.name = "clock_skew",
+     .contexts = TG_IN_CLIENT_KEYS,
+     .kind = TG_CONF_TIME,
+     .offset = offsetof(struct tg_client_keys_conf, clock_skew),
+     .min = 60 * SECOND,
+     .max = 900 * SECOND,
+     .fallback = "15m",
+     .help = "How far a signature's time may be from the gateway's."},
+    {.name = "signature_forms",
+     .contexts = TG_IN_CLIENT_KEYS,
+     .kind = TG_CONF_ENUM,
+     .offset = offsetof(struct tg_client_keys_conf, forms),
+     .words = forms_words,
+     .fallback = "sdk",
+     .syntax = "sdk | exact",
+     .help = "Whether the ways in which the vendor's SDKs depart from the documented form are "
+             "accepted too."},
+    {.name = "unsigned_payload",
+     .contexts = TG_IN_CLIENT_KEYS,
+     .kind = TG_CONF_FLAG,
+     .offset = offsetof(struct tg_client_keys_conf, unsigned_payload),
+     .fallback = "off",
+     .help = "Whether a signature over UNSIGNED-PAYLOAD, which covers no body, is accepted."},
+    {.name = NULL},
+};
+
+static struct tg_client_keys_conf *find_keys(const struct tg_settings *s, struct tg_str name)
+{
+    struct tg_client_keys_conf *k = s->client_keys;
+
+    while (k != NULL && !tg_str_eq(k->name, name))
+        k = k->next;
+    return k;
+}
+
+static bool load_keys(struct tg_conf *c, struct tg_client_keys_conf *k, bool offline)
+{
+    if (k->file.n == 0) {
+        tg_conf_error(c, k->item, "client_keys \"%s\" has no \"file\"", k->name.p);
+        return false;
+    }
+    if (offline)
+        return true;
+    k->keys = tg_client_keys_load(c, k->item, k->file.p);
+    k->locks = tg_signing_locks_new();
+    return k->keys != NULL;
+}
+
+bool tg_set_client_keys(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                        const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+    struct tg_client_keys_conf *k = tg_arena_zalloc(c->arena, 1, sizeof(*k));
+    const struct tg_conf_table table = {tg_client_keys_directives, k};
+
+    (void)d;
+    if (item->args[1].n == 0 || find_keys(s, item->args[1]) != NULL) {
+        tg_conf_error(c, item, "client_keys need a name of their own, got \"%s\"", item->args[1].p);
+        return false;
+    }
+    k->name = item->args[1];
+    k->item = item;
+    k->next = s->client_keys;
+    s->client_keys = k;
+    tg_conf_defaults(c, TG_IN_CLIENT_KEYS, &table);
+    return tg_conf_apply(c, TG_IN_CLIENT_KEYS, item->children, &table, 1) &&
+           load_keys(c, k, s->offline);
+}
+
+/* --- credential --- */
+
+static bool set_source(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                       const struct tg_directive *d)
+{
+    struct tg_credential_conf *k = target;
+    int kind;
+
+    (void)d;
+    if (!tg_conf_word(c, item, item->args[1], source_words, &kind))
+        return false;
+    k->source.kind = (enum tg_source_kind)kind;
+    if (k->source.kind == TG_SOURCE_FILE && item->nargs < 3) {
+        tg_conf_error(c, item, "\"source file\" takes the file with the key");
+        return false;
+    }
+    if (k->source.kind == TG_SOURCE_ENV && item->nargs > 2) {
+        tg_conf_error(c, item, "\"source env\" takes nothing, got \"%s\"", item->args[2].p);
+        return false;
+    }
+    if (k->source.kind == TG_SOURCE_FILE)
+        k->source.path = tg_conf_path(c, item->args[2]);
+    k->source.section = item->nargs > 3 ? item->args[3] : TG_STR("basic");
+    return true;
+}
+
+const struct tg_directive tg_credential_directives[] = {
+    {.name = "source",
+     .contexts = TG_IN_CREDENTIAL,
+     .kind = TG_CONF_CUSTOM,
+     .set = set_source,
+     .min_args = 1,
+     .max_args = 3,
+     .syntax = "file FILE [SECTION] | env",
+     .help = "Where the key comes from, read at start and at each reload. A file is JSON as the "
+             "metadata service answers (`{\"credential\": {\"access\", \"secret\", "
+             "\"securitytoken\", \"expires_at\"}}`), or an INI file of the SDKs, of which SECTION "
+             "(basic) counts; env: HUAWEICLOUD_SDK_AK, _SK, _SECURITY_TOKEN and _PROJECT_ID."},
+    {.name = "project_id",
+     .contexts = TG_IN_CREDENTIAL,
+     .kind = TG_CONF_STRING,
+     .offset = offsetof(struct tg_credential_conf, project_id),
+     .syntax = "ID",
+     .help = "The project that is named where a request's path has none."},
+    {.name = NULL},
+};
+
+static struct tg_credential_conf *find_credential(const struct tg_settings *s, struct tg_str name)
+{
+    struct tg_credential_conf *k = s->credentials;
+
+    while (k != NULL && !tg_str_eq(k->name, name))
+        k = k->next;
+    return k;
+}
+
+/* Files and the environment are read now; nothing is forwarded without a key. */
+static bool read_key(struct tg_conf *c, const struct tg_settings *s,
+                     const struct tg_credential_conf *k)
+{
+    struct tg_source *source = tg_source_new(&k->source);
+    struct tg_source_request request = {.method = NULL};
+    struct tg_source_result result;
+    int64_t now = tg_clock_wall_now() / 1000000;
+    enum tg_source_step step = tg_source_begin(source, now, &request, &result);
+
+    CHECK(step != TG_SOURCE_ASK);
+    if (step == TG_SOURCE_KEY)
+        tg_credential_map_publish(s->credential_map, k->number, &result.key, now);
+    else
+        tg_conf_error(c, k->item, "credential \"%s\" has no key, %s,", k->name.p, result.error);
+    tg_wipe(&result, sizeof(result));
+    tg_source_end(source);
+    return step == TG_SOURCE_KEY;
+}
+
+static bool number_credential(struct tg_conf *c, struct tg_settings *s,
+                              struct tg_credential_conf *k)
+{
+    if (s->offline)
+        return true;
+    if (s->credential_map == NULL)
+        s->credential_map = tg_credential_map_new();
+    if (s->credential_map == NULL) {
+        tg_conf_error(c, k->item, "the kernel gives no memory for keys: %s", strerror(errno));
+        return false;
+    }
+    k->number = tg_credential_map_number(s->credential_map, k->name);
+    if (k->number < 0)
+        tg_conf_error(c, k->item, "there can be %d credentials with names of at most %d bytes",
+                      TG_CREDENTIALS, TG_CREDENTIAL_NAME - 1);
+    return k->number >= 0 && read_key(c, s, k);
+}
+
+bool tg_set_credential(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                       const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+    struct tg_credential_conf *k = tg_arena_zalloc(c->arena, 1, sizeof(*k));
+    const struct tg_conf_table table = {tg_credential_directives, k};
+
+    (void)d;
+    if (item->args[1].n == 0 || find_credential(s, item->args[1]) != NULL) {
+        tg_conf_error(c, item, "a credential needs a name of its own, got \"%s\"", item->args[1].p);
+        return false;
+    }
+    k->name = item->args[1];
+    k->item = item;
+    k->next = s->credentials;
+    s->credentials = k;
+    if (!tg_conf_apply(c, TG_IN_CREDENTIAL, item->children, &table, 1))
+        return false;
+    if (k->source.kind == 0) {
+        tg_conf_error(c, item, "credential \"%s\" has no \"source\"", k->name.p);
+        return false;
+    }
+    return number_credential(c, s, k);
+}
+
+/* --- locations --- */
+
+bool tg_set_aksk(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                 const struct tg_directive *d)
+{
+    struct tg_location *l = target;
+
+    (void)d;
+    if (!tg_conf_word(c, item, item->args[1], aksk_words, &l->aksk))
+        return false;
+    l->aksk_keys = NULL;
+    if ((l->aksk == TG_AKSK_RESIGN) != (item->nargs == 3)) {
+        tg_conf_error(c, item,
+                      "\"aksk\" takes preserve, refuse, or resign with the name of client_keys");
+        return false;
+    }
+    if (l->aksk == TG_AKSK_RESIGN)
+        l->aksk_keys = item;
+    return true;
+}
+
+bool tg_set_sign(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                 const struct tg_directive *d)
+{
+    (void)c;
+    (void)d;
+    ((struct tg_location *)target)->sign = item;
+    return true;
+}
+
+static bool has_filter(const struct tg_location *l, const char *name)
+{
+    for (unsigned i = 0; i < l->filters.n; i++)
+        if (strcmp(l->filters.at[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The names there are, for "did you mean". */
+static const char **names_of(struct tg_conf *c, const struct tg_settings *s, bool credentials)
+{
+    const char **names;
+    size_t n = 0;
+
+    for (const struct tg_client_keys_conf *k = s->client_keys; k != NULL; k = k->next)
+        n++;
+    for (const struct tg_credential_conf *k = s->credentials; k != NULL; k = k->next)
+        n++;
+    names = tg_arena_zalloc(c->arena, n + 1, sizeof(*names));
+    n = 0;
+    for (const struct tg_client_keys_conf *k = s->client_keys; k != NULL && !credentials;
+         k = k->next)
+        names[n++] = k->name.p;
+    for (const struct tg_credential_conf *k = s->credentials; k != NULL && credentials; k = k->next)
+        names[n++] = k->name.p;
+    return names;
+}
+
+static void resolve_keys(struct tg_conf *c, const struct tg_settings *s, struct tg_location *l)
+{
+    const struct tg_client_keys_conf *k = find_keys(s, l->aksk_keys->args[2]);
+
+    if (k == NULL) {
+        tg_conf_unknown(c, l->aksk_keys, "client_keys", l->aksk_keys->args[2],
+                        names_of(c, s, false));
+        return;
+    }
+    l->signing.keys = k->keys;
+    l->signing.locks = k->locks;
+    l->signing.clock_skew = k->clock_skew;
+    l->signing.all_forms = k->forms == FORMS_SDK;
+    l->signing.unsigned_payload = k->unsigned_payload;
+}
+
+static void resolve_credential(struct tg_conf *c, const struct tg_settings *s,
+                               struct tg_location *l)
+{
+    const struct tg_credential_conf *k = find_credential(s, l->sign->args[1]);
+
+    if (k == NULL) {
+        tg_conf_unknown(c, l->sign, "credential", l->sign->args[1], names_of(c, s, true));
+        return;
+    }
+    l->signing.credentials = s->credential_map;
+    l->signing.credential = k->number;
+    l->signing.credential_name = k->name;
+    l->signing.credential_project = k->project_id;
+}
+
+/* Who verifies knows the caller, who signs lends the gateway's key to one: each without the other
+ * would be a door. */
+static const char *misfit(const struct tg_location *l)
+{
+    bool verify = has_filter(l, "verify"), sign = has_filter(l, "sign");
+
+    if (l->aksk == TG_AKSK_RESIGN && !verify)
+        return "\"aksk resign\" needs the filter \"verify\"";
+    if (l->aksk == TG_AKSK_RESIGN && !sign)
+        return "\"aksk resign\" needs the filter \"sign\", last";
+    if (verify && l->aksk != TG_AKSK_RESIGN)
+        return "filter \"verify\" needs \"aksk resign KEYS\"";
+    if (sign && l->aksk != TG_AKSK_RESIGN)
+        return "filter \"sign\" needs \"aksk resign KEYS\": it would sign for everybody";
+    if (sign && l->sign == NULL)
+        return "filter \"sign\" needs \"sign CREDENTIAL\"";
+    if (verify && strcmp(l->filters.at[0]->name, "verify") != 0)
+        return "filter \"verify\" must be the first";
+    return NULL;
+}
+
+void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, struct tg_location *l)
+{
+    const struct tg_conf_item at = {.file = l->file, .line = l->line};
+    const char *why = misfit(l);
+
+    if (why != NULL) {
+        tg_conf_error(c, &at, "location \"%s\": %s", l->pattern.p, why);
+        return;
+    }
+    if (l->aksk != TG_AKSK_RESIGN)
+        return;
+    resolve_keys(c, s, l);
+    resolve_credential(c, s, l);
+}
+
+void tg_signing_end(struct tg_settings *s)
+{
+    for (struct tg_client_keys_conf *k = s->client_keys; k != NULL; k = k->next) {
+        tg_client_keys_end(k->keys);
+        tg_signing_locks_end(k->locks);
+    }
+    tg_credential_map_end(s->credential_map);
+}
