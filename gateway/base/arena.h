@@ -47,7 +47,8 @@ void tg_arena_grow(struct tg_arena *a, size_t n);
 /* `n` bytes, aligned for any type, not initialised. `n` may be 0. Never NULL. */
 static inline void *tg_arena_alloc(struct tg_arena *a, size_t n)
 {
-    size_t rounded = (n + (TG_ARENA_ALIGN - 1)) & ~(size_t)(TG_ARENA_ALIGN - 1);
+    /* nothing takes a place too: an arena without a chunk has no pointer to give */
+    size_t rounded = (n + (n == 0) + (TG_ARENA_ALIGN - 1)) & ~(size_t)(TG_ARENA_ALIGN - 1);
     void *p;
 
     CHECK(rounded >= n);
