@@ -12,6 +12,7 @@ install(FILES conf/man/trainguard.conf.5 DESTINATION share/man/man5)
 install(FILES README.md CHANGES.md LICENSE DESTINATION share/doc/trainguard)
 install(DIRECTORY conf DESTINATION share/doc/trainguard PATTERN man EXCLUDE PATTERN debian EXCLUDE
     PATTERN package.cmake EXCLUDE)
+install(FILES gateway/README.md DESTINATION share/doc/trainguard/gateway)
 install(FILES filters/README.md filters/skeleton.c DESTINATION share/doc/trainguard/filters)
 install(FILES tests/bench/README.md DESTINATION share/doc/trainguard/tests/bench)
 

@@ -54,24 +54,25 @@
       "请求已签名, 但请求体需要修改")                                                              \
     X(SIGNED_REFUSED, "signed_refused", 401, "ModelArts.0105", "http_request_denied", INFO,        \
       "signed requests are not accepted here", "此处不接受签名请求")                               \
-    X(AUTH_MISSING, "auth_missing", 401, "ModelArts.0205", "http_request_denied", INFO,                                   \
+    X(AUTH_MISSING, "auth_missing", 401, "ModelArts.0205", "http_request_denied", INFO,            \
       "this location takes signed requests only", "此处只接受签名请求")                            \
-    X(AUTH_MALFORMED, "auth_malformed", 401, "ModelArts.0208", "http_request_denied", INFO,                               \
+    X(AUTH_MALFORMED, "auth_malformed", 401, "ModelArts.0208", "http_request_denied", INFO,        \
       "the Authorization field cannot be read", "Authorization 格式不正确")                        \
-    X(AUTH_UNKNOWN, "auth_unknown", 401, "ModelArts.0208", "http_request_denied", INFO, "the access key is not known",    \
-      "访问密钥不存在")                                                                            \
-    X(AUTH_EXPIRED, "auth_expired", 401, "ModelArts.0207", "http_request_denied", INFO, "the signature has expired",      \
-      "签名已过期")                                                                                \
-    X(AUTH_MISMATCH, "auth_mismatch", 401, "ModelArts.0208", "http_request_denied", INFO, "the signature does not hold",  \
-      "签名校验失败")                                                                              \
-    X(AUTH_PAYLOAD, "auth_payload", 401, "ModelArts.0208", "http_request_denied", INFO,                                   \
+    X(AUTH_UNKNOWN, "auth_unknown", 401, "ModelArts.0208", "http_request_denied", INFO,            \
+      "the access key is not known", "访问密钥不存在")                                             \
+    X(AUTH_EXPIRED, "auth_expired", 401, "ModelArts.0207", "http_request_denied", INFO,            \
+      "the signature has expired", "签名已过期")                                                   \
+    X(AUTH_MISMATCH, "auth_mismatch", 401, "ModelArts.0208", "http_request_denied", INFO,          \
+      "the signature does not hold", "签名校验失败")                                               \
+    X(AUTH_PAYLOAD, "auth_payload", 401, "ModelArts.0208", "http_request_denied", INFO,            \
       "the signature does not cover the body", "签名未覆盖请求体")                                 \
-    X(AUTH_LOCKED, "auth_locked", 401, "ModelArts.0208", "http_request_denied", WARN,                                     \
+    X(AUTH_LOCKED, "auth_locked", 401, "ModelArts.0208", "http_request_denied", WARN,              \
       "the access key failed too often from this address", "该地址使用此访问密钥失败次数过多")     \
-    X(AUTH_PROJECT, "auth_project", 403, "ModelArts.0210", "http_request_denied", INFO, "the project is not of this key", \
-      "该密钥不能用于此项目")                                                                      \
-    X(CREDENTIAL_MISSING, "credential_missing", 503, "ModelArts.4700", "proxy_configuration_error", ERROR,                      \
-      "the gateway's credential is not available", "网关的凭据不可用")                             \
+    X(AUTH_PROJECT, "auth_project", 403, "ModelArts.0210", "http_request_denied", INFO,            \
+      "the project is not of this key", "该密钥不能用于此项目")                                    \
+    X(CREDENTIAL_MISSING, "credential_missing", 503, "ModelArts.4700",                             \
+      "proxy_configuration_error", ERROR, "the gateway's credential is not available",             \
+      "网关的凭据不可用")                                                                          \
     X(LIMITED, "limited", 429, "ModelArts.0114", "http_request_denied", INFO, "too many requests", \
       "请求过多")                                                                                  \
     X(UPSTREAM_RESOLVE, "upstream_resolve", 502, "ModelArts.4302", "dns_error", ERROR,             \

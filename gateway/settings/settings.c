@@ -204,9 +204,9 @@ void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out)
 void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_FILTERS + 1])
 {
     const struct tg_directive *const core[TG_CORE_TABLES] = {
-        tg_main_directives,   tg_admin_directives,    tg_upstream_directives,
-        tg_server_directives, tg_location_directives, tg_audit_directives, tg_client_keys_directives,
-        tg_credential_directives};
+        tg_main_directives,        tg_admin_directives,     tg_upstream_directives,
+        tg_server_directives,      tg_location_directives,  tg_audit_directives,
+        tg_client_keys_directives, tg_credential_directives};
     unsigned n = 0;
 
     for (; n < TG_CORE_TABLES; n++)

@@ -29,7 +29,8 @@ def run(*command, **more):
 
 def metrics():
     """The names the program knows, as the code spells them."""
-    text = "".join(path.read_text(encoding="utf-8") for path in sorted((TOP / "gateway").rglob("*.c")))
+    text = "".join(path.read_text(encoding="utf-8") for folder in ("gateway", "filters")
+                   for path in sorted((TOP / folder).rglob("*.c")))
     names = re.findall(r'"((?:[a-z0-9]+_)*[a-z0-9]+)",\s*"(counter|gauge|histogram)"', text)
     names += re.findall(r'names\(sum, \w+, "(\w+)", "\w*",()', text)
     return {f"trainguard_{name}" for name, _ in names}
