@@ -26,6 +26,7 @@ static const struct {
     {TG_IN_KEY, "key"},
     {TG_IN_CLIENT_KEYS, "client_keys"},
     {TG_IN_CREDENTIAL, "credential"},
+    {TG_IN_BLOCK, "a block of its filter"},
 };
 
 enum { CONTEXTS = sizeof(contexts) / sizeof(contexts[0]) };

@@ -221,3 +221,18 @@ def test_large_body_streams(guarded, origin):
         got = client.final("PUT")
     assert got.status == 200 and got.body.startswith(b"%d " % LARGE)
     assert during - before < GROWTH
+
+
+@pytest.mark.parametrize("inside, words", [
+    ("rings 3;", None),
+    ("rings 13;", '"rings" takes a number between 1 and 12, got "13"'),
+    ("ring 3;", 'unknown directive "ring"'),
+    ("filters json;", '"filters" is not allowed in'),
+])
+def test_a_block_of_its_own(module, check, inside, words):
+    """Directives inside it are checked as all others; the grammar knows nothing of the module."""
+    code, told = check(main=f"load_module {module};",
+                       server=f"location /x {{ {filters()} waiting_tower {{ {inside} }} "
+                              "proxy_pass modelarts; }")
+    assert (code == 0) == (words is None), told
+    assert words is None or words in told

@@ -13,7 +13,29 @@ struct waiting_conf {
     int64_t bell;     /* microseconds until the timer rings; 0: the filter does not wait */
     int64_t deadline; /* microseconds it waits at most */
     bool refuse;      /* says no in the end */
+    int64_t rings;    /* of the block waiting_tower */
 };
+
+/* A block of the filter's own: its rows stand in TG_IN_BLOCK, the setter applies them. */
+static const struct tg_directive tower_rows[] = {
+    {.name = "rings",
+     .contexts = TG_IN_BLOCK,
+     .kind = TG_CONF_NUMBER,
+     .min = 1,
+     .max = 12,
+     .offset = offsetof(struct waiting_conf, rings),
+     .help = "How often the bell rings."},
+    {.name = NULL},
+};
+
+static bool set_tower(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                      const struct tg_directive *d)
+{
+    const struct tg_conf_table table = {tower_rows, target};
+
+    (void)d;
+    return tg_conf_apply(c, TG_IN_BLOCK, item->children, &table, 1);
+}
 
 static const struct tg_directive directives[] = {
     {.name = "waiting_bell",
@@ -31,6 +53,14 @@ static const struct tg_directive directives[] = {
      .offset = offsetof(struct waiting_conf, deadline),
      .fallback = "30s",
      .help = "How long it waits."},
+    {.name = "waiting_tower",
+     .contexts = TG_IN_LOCATION,
+     .kind = TG_CONF_CUSTOM,
+     .block = true,
+     .max_args = TG_CONF_NO_ARGS,
+     .set = set_tower,
+     .syntax = "{ rings NUMBER; }",
+     .help = "The bell's tower."},
     {.name = "waiting_refuse",
      .contexts = TG_IN_LOCATION,
      .kind = TG_CONF_FLAG,

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -156,6 +157,7 @@ static void large_answers_are_refused(void **state)
 
 /* --- files --- */
 
+static mode_t mode; /* beside the owner's right to read */
 static char folder[] = "/tmp/test_source.XXXXXX";
 
 static struct tg_str put(const char *name, const char *text)
@@ -163,10 +165,12 @@ static struct tg_str put(const char *name, const char *text)
     static char path[128];
 
     snprintf(path, sizeof(path), "%s/%s", folder, name);
+    unlink(path);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
+    assert_int_equal(chmod(path, 0400 | mode), 0);
     return tg_str_of(path);
 }
 
@@ -272,6 +276,32 @@ static void files_hold_json_or_ini(void **state)
     }
 }
 
+static void keys_are_not_for_everybody(void **state)
+{
+    static const struct {
+        mode_t mode;
+        const char *error;
+    } table[] = {{0, NULL},
+                 {0004, "file: everybody can read it"},
+                 {0020, "file: others than its owner can write it"},
+                 {0002, "file: others than its owner can write it"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        mode = table[i].mode;
+        struct tg_source_conf conf = {.kind = TG_SOURCE_FILE,
+                                      .section = TG_STR("basic"),
+                                      .path = put("key", "[basic]\nak=AKX\nsk=sk\n")};
+        struct tg_source *s = tg_source_new(&conf);
+        enum tg_source_step step = tg_source_begin(s, NOW, &request, &result);
+        assert_int_equal(step, table[i].error == NULL ? TG_SOURCE_KEY : TG_SOURCE_FAILED);
+        if (table[i].error != NULL)
+            assert_memory_equal(result.error, table[i].error, strlen(table[i].error));
+        tg_source_end(s);
+    }
+    mode = 0;
+}
+
 static void the_environment_holds_a_key(void **state)
 {
     struct tg_source_conf conf = {.kind = TG_SOURCE_ENV};
@@ -371,6 +401,7 @@ int main(void)
         cmocka_unit_test(id_tokens_are_exchanged),
         cmocka_unit_test(iam_answers),
         cmocka_unit_test(files_hold_json_or_ini),
+        cmocka_unit_test(keys_are_not_for_everybody),
         cmocka_unit_test(the_environment_holds_a_key),
         cmocka_unit_test(refreshes_come_in_time),
         cmocka_unit_test(failures_wait_longer_each_time),
