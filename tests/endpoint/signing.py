@@ -2,15 +2,25 @@
 
 SDK-HMAC-SHA256 and V11-HMAC-SHA256, from the vendor's description of the algorithm. Nothing of the
 gateway is used here: this is the judge of what it sends.
+
+As a program, with the secret key in $SECRET:
+    signing.py sign ACCESS_KEY METHOD URL FILE   prints the fields of a signed request
+    signing.py check ACCESS_KEY                  judges the last of the requests that the stand-in
+                                                 tells of (JSON on standard input)
 """
 
+import base64
 import calendar
 import hashlib
 import hmac
+import json
+import os
+import pathlib
 import re
+import sys
 import threading
 import time
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 SKEW = 900  # seconds
 TRIES = 5  # failures in a row; the next one finds the key locked
@@ -192,3 +202,41 @@ class Keys:
         with self.lock:
             failed, _ = self.failures.get(key, (0, 0))
             self.failures[key] = (failed + 1, self.clock() + LOCKED)
+
+
+def print_fields(access_key, method, url, file):
+    """The fields an SDK would send."""
+    parts = urlsplit(url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    fields = [("Host", parts.netloc), ("Content-Type", "application/json")]
+    body = pathlib.Path(file).read_bytes()
+    for name, value in sign(access_key, os.environ["SECRET"], method, target, fields, body):
+        print(f"{name}: {value}")
+
+
+def print_verdict(access_key):
+    """Whether the last request is signed with the key; the exit code says so too."""
+    last = json.load(sys.stdin)[-1]
+    try:
+        verify({access_key: os.environ["SECRET"]}, last["method"], last["target"], last["fields"],
+               base64.b64decode(last["body"]), time.time())
+    except Refused as refused:
+        print(f"the signature does not hold: {refused}")
+        return 1
+    print(f"the signature of {access_key} holds over the repaired body")
+    return 0
+
+
+def main():
+    """The program."""
+    if sys.argv[1:2] == ["sign"] and len(sys.argv) == 6:
+        print_fields(*sys.argv[2:])
+        return 0
+    if sys.argv[1:2] == ["check"] and len(sys.argv) == 3:
+        return print_verdict(sys.argv[2])
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
