@@ -10,6 +10,10 @@
 #include "signing/credential.h"
 #include "signing/lock.h"
 
+/* The filters that read it. */
+extern const struct tg_filter tg_filter_verify;
+extern const struct tg_filter tg_filter_sign;
+
 struct tg_signing_conf {
     const struct tg_client_keys *keys; /* clients'; NULL: not checked here */
     struct tg_signing_locks *locks;    /* with `keys` */

@@ -244,10 +244,10 @@ bool tg_set_sign(struct tg_conf *c, const struct tg_conf_item *item, void *targe
     return true;
 }
 
-static bool has_filter(const struct tg_location *l, const char *name)
+static bool has_filter(const struct tg_location *l, const struct tg_filter *filter)
 {
     for (unsigned i = 0; i < l->filters.n; i++)
-        if (strcmp(l->filters.at[i]->name, name) == 0)
+        if (l->filters.at[i] == filter)
             return true;
     return false;
 }
@@ -307,7 +307,7 @@ static void resolve_credential(struct tg_conf *c, const struct tg_settings *s,
  * would be a door. */
 static const char *misfit(const struct tg_location *l)
 {
-    bool verify = has_filter(l, "verify"), sign = has_filter(l, "sign");
+    bool verify = has_filter(l, &tg_filter_verify), sign = has_filter(l, &tg_filter_sign);
 
     if (l->aksk == TG_AKSK_RESIGN && !verify)
         return "\"aksk resign\" needs the filter \"verify\"";
@@ -319,7 +319,7 @@ static const char *misfit(const struct tg_location *l)
         return "filter \"sign\" needs \"aksk resign KEYS\": it would sign for everybody";
     if (sign && l->sign == NULL)
         return "filter \"sign\" needs \"sign CREDENTIAL\"";
-    if (verify && strcmp(l->filters.at[0]->name, "verify") != 0)
+    if (verify && l->filters.at[0] != &tg_filter_verify)
         return "filter \"verify\" must be the first";
     return NULL;
 }
