@@ -367,7 +367,8 @@ void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
             warn_of_unguarded(c, v);
     if (applied && s->servers == NULL)
         tg_conf_error(c, NULL, "\"%s\" has no \"server\" block", s->file);
-    if (applied && !s->offline)
+    if (applied && !s->offline) {
         tg_check_error_log(c, s);
-    (void)tg_audit_check(c, s->audit_conf);
+        (void)tg_audit_check(c, s->audit_conf);
+    }
 }
