@@ -40,7 +40,7 @@ static void skip_fraction(struct tg_str *text)
 
 bool tg_expiry_parse(struct tg_str text, int64_t *seconds)
 {
-    struct tg_clock_parts t;
+    struct tg_clock_parts t = {.year = 0};
 
     if (!take_digits(&text, 4, &t.year) || !take_char(&text, '-') ||
         !take_digits(&text, 2, &t.month) || !take_char(&text, '-') ||

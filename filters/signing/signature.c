@@ -22,7 +22,7 @@ static bool digits(struct tg_str text, size_t at, size_t n, int *out)
 
 bool tg_signing_date_parse(struct tg_str text, int64_t *seconds)
 {
-    struct tg_clock_parts t;
+    struct tg_clock_parts t = {.year = 0};
 
     return text.n == TG_SIGNING_DATE && text.p[8] == 'T' && text.p[15] == 'Z' &&
            digits(text, 0, 4, &t.year) && digits(text, 4, 2, &t.month) &&

@@ -122,7 +122,9 @@ static bool missing_semicolon(struct tg_conf *c, const struct tg_conf_item *item
     struct tg_conf_item at = *item;
 
     for (unsigned i = 1; i < item->nargs; i++) {
-        if (item->lines[i] == item->lines[i - 1] && (i <= min || !may_follow(c, d, item->args[i])))
+        bool expected = i <= min || !may_follow(c, d, item->args[i]);
+
+        if (item->lines[i] == item->lines[i - 1] && expected)
             continue;
         at.line = item->lines[i - 1];
         tg_conf_error(c, &at, "\";\" is missing behind \"%s\"", item->args[i - 1].p);
