@@ -127,6 +127,7 @@ static void copies_are_never_of_two_keys(void **state)
         bool good = tg_credential_map_read_only(c);
         for (int i = 0; i < 20000 && good; i++)
             good = tg_credential_map_read(c, n, 1, &got) && is_whole(&got);
+        tg_credential_map_end(c);
         _exit(good ? 0 : 1);
     }
     for (int i = 0; waitpid(child, &status, WNOHANG) == 0; i++)
@@ -150,7 +151,27 @@ static void old_keys_are_wiped(void **state)
     tg_credential_map_end(c);
 }
 
-/* A process that gave writing up dies when it tries, also when it asks the kernel for it again. */
+/* True when the process has given writing up, and the kernel does not give it back. */
+static bool stays_read_only(struct tg_credential_map *c)
+{
+    unsigned long from = 0, to = 0;
+    bool writable = false;
+    char line[512];
+
+    if (!tg_credential_map_read_only(c) || !tg_credential_map_read_only(c))
+        return false;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps != NULL && fgets(line, sizeof(line), maps) != NULL)
+        if (strstr(line, "trainguard-credentials") != NULL) {
+            writable |= strstr(line, " rw") != NULL;
+            sscanf(line, "%lx-%lx", &from, &to);
+        }
+    if (maps != NULL)
+        fclose(maps);
+    return from != 0 && !writable && mprotect((void *)from, to - from, PROT_READ | PROT_WRITE) != 0;
+}
+
+/* A process that gave writing up does not get it back, also when it asks the kernel for it. */
 static void readers_cannot_write(void **state)
 {
     struct tg_credential_map *c = tg_credential_map_new();
@@ -162,22 +183,9 @@ static void readers_cannot_write(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        FILE *maps;
-        char line[512];
-        unsigned long from = 0, to = 0;
-        bool writable = false;
-
-        if (!tg_credential_map_read_only(c) || !tg_credential_map_read_only(c))
-            _exit(2);
-        maps = fopen("/proc/self/maps", "r");
-        while (maps != NULL && fgets(line, sizeof(line), maps) != NULL)
-            if (strstr(line, "trainguard-credentials") != NULL) {
-                writable |= strstr(line, " rw") != NULL;
-                sscanf(line, "%lx-%lx", &from, &to);
-            }
-        if (from == 0 || writable || mprotect((void *)from, to - from, PROT_READ | PROT_WRITE) == 0)
-            _exit(1);
-        _exit(0);
+        bool good = stays_read_only(c);
+        tg_credential_map_end(c);
+        _exit(good ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
