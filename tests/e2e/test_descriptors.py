@@ -1,5 +1,6 @@
 """Descriptors: how many there may be, who is told, and which of them a process has at all."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -29,10 +30,18 @@ def process(guard, role):
     return int(guard.matches(rf"{role} \d+ is process (\d+)")[-1][1])
 
 
+def descriptors(pid):
+    """What each descriptor of a process is; one that is closed meanwhile is none."""
+    found = {}
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[fd.name] = os.readlink(fd)
+    return found
+
+
 def links(pid):
     """What the descriptors of a process are."""
-    folder = pathlib.Path(f"/proc/{pid}/fd")
-    return {os.readlink(folder / fd) for fd in os.listdir(folder)}
+    return set(descriptors(pid).values())
 
 
 def test_too_few_are_told(origin, tmp_path):
@@ -174,8 +183,7 @@ def test_who_has_what(origin, gateway):
     assert {link for link in links(worker) & links(admin) if "anon" not in link} <= common
     orders = {link for link in links(guard.process.pid) & links(admin) if "pipe:" in link} - common
     assert len(orders) == 1
-    ends = [fd for fd in os.listdir(f"/proc/{admin}/fd")
-            if os.readlink(f"/proc/{admin}/fd/{fd}") in orders]
+    ends = [fd for fd, link in descriptors(admin).items() if link in orders]
     flags = [int(re.search(r"flags:\s+(\d+)", pathlib.Path(f"/proc/{admin}/fdinfo/{fd}").read_text(
         encoding="utf-8"))[1], 8) for fd in ends]
     assert [f & os.O_ACCMODE for f in flags] == [os.O_WRONLY]

@@ -126,6 +126,7 @@ def test_the_name_a_pid_file_is_made_under(scene, origin):
     give_log(scene)
     with Gateway(scene, conf_of(scene, "pid", scene / "folder" / "pid", origin().port)) as guard:
         assert ask(guard.port, request()).status == 200
+        guard.wait_log(r"master: trainguard \S+, ")  # behind the pid file
         assert (scene / "folder" / "pid").read_text() == f"{guard.process.pid}\n"
     assert untouched(scene)
 
