@@ -4,6 +4,7 @@
  */
 #include "base/check.h"
 #include "settings/settings.h"
+#include "table.h"
 
 #include <stdlib.h>
 
@@ -124,8 +125,10 @@ static void disguise(struct tg_buf *out, const char *path, struct choices *c)
 static struct tg_settings *load(void)
 {
     struct tg_buf problems = {0};
-    struct tg_settings *s = tg_settings_offline("fuzz", tg_str_of(configuration), "./", &problems);
+    struct tg_settings *s;
 
+    tg_filter_register(tg_builtin_filters);
+    s = tg_settings_offline("fuzz", tg_str_of(configuration), "./", &problems);
     CHECK(s != NULL && problems.n == 0);
     return s;
 }
