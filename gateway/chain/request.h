@@ -10,6 +10,7 @@
 #include "json/document.h"
 
 struct tg_host;
+struct tg_live;
 struct tg_signing_conf;
 
 /* What becomes of requests that are signed with AK and SK (directive `aksk`). */
@@ -65,6 +66,7 @@ struct tg_request {
     struct tg_doc *doc; /* made by the json filter; NULL before */
     uint32_t config;    /* the node of the config object in `doc`, set by the json filter */
 
+    struct tg_live *live;   /* what other filters learned (live.h); NULL: nothing */
     uint64_t pattern_steps; /* that regular expressions may still take for this request */
     struct tg_report report;
     struct tg_set_field *set_fields;
