@@ -6,22 +6,6 @@
 
 /* --- names to values, once per request --- */
 
-/* The table has only what the policies name: nobody outside can fill it with names that meet. */
-uint32_t tg_policy_hash(struct tg_str name)
-{
-    uint64_t hash = name.n, word;
-
-    for (; name.n > 8; name = tg_str_skip(name, 8)) {
-        memcpy(&word, name.p, 8);
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-        hash ^= hash >> 32;
-    }
-    word = 0;
-    memcpy(&word, name.p, name.n);
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-    return (uint32_t)(hash >> 32);
-}
-
 /* The slot of a member that is in no table of the contract's, or TG_NONE. */
 static uint32_t slot_of(const struct tg_policy_set *set, struct tg_str name)
 {

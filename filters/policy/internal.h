@@ -6,22 +6,55 @@
 
 /* --- setters; the target is what the block they stand in makes --- */
 
-tg_conf_setter tg_set_policies;      /* GLOB..., into struct tg_policy_conf (policy.c) */
-tg_conf_setter tg_set_policy;        /* the block, into struct tg_policy_set (load.c) */
-tg_conf_setter tg_set_exception;     /* the block, into struct tg_policy_set */
-tg_conf_setter tg_set_policy_match;  /* into the list at the row's offset */
-tg_conf_setter tg_set_waived_rules;  /* NAME..., into struct tg_policy_exception */
-tg_conf_setter tg_set_expires;       /* DATE, into struct tg_policy_exception */
-tg_conf_setter tg_set_policy_rule;   /* the block, into struct tg_policy (rule.c) */
-tg_conf_setter tg_set_policy_at;     /* PATH, into struct tg_policy_rule */
-tg_conf_setter tg_set_policy_any_of; /* PATH... and the block, into struct tg_policy_rule */
-tg_conf_setter tg_set_policy_test;   /* OPERAND..., into struct tg_policy_rule */
+tg_conf_setter tg_set_policy_match; /* into the list at the row's offset (block.c) */
+tg_conf_setter tg_set_waived_rules; /* NAME..., into struct tg_policy_exception */
+tg_conf_setter tg_set_expires;      /* DATE, into struct tg_policy_exception */
+tg_conf_setter tg_set_policy_at;    /* PATH, into struct tg_policy_rule (rule.c) */
+tg_conf_setter tg_set_policy_test;  /* OPERAND..., into struct tg_policy_rule */
+
+/* --- blocks: begun before the words in them are applied, finished behind these. Problems are
+ * recorded; what was begun is in its list whatever is wrong with it --- */
+
+struct tg_policy *tg_policy_begin(struct tg_conf *c, const struct tg_conf_item *item,
+                                  struct tg_policy_set *set);
+void tg_policy_finish(struct tg_conf *c, const struct tg_policy *p, bool good);
+struct tg_policy_exception *tg_policy_exception_begin(struct tg_conf *c,
+                                                      const struct tg_conf_item *item,
+                                                      struct tg_policy_set *set);
+void tg_policy_exception_finish(struct tg_conf *c, const struct tg_policy_exception *e);
+struct tg_policy_rule *tg_policy_rule_begin(struct tg_conf *c, const struct tg_conf_item *item,
+                                            struct tg_policy *policy);
+void tg_policy_rule_finish(struct tg_conf *c, struct tg_policy_rule *rule);
+
+/* Adds a check of several paths to a rule. False after it recorded a problem with them. */
+bool tg_policy_any_of_begin(struct tg_conf *c, const struct tg_conf_item *item,
+                            struct tg_policy_rule *rule);
+
+/* Switches the rules that an exception names off for what it matches. */
+void tg_policy_grant(struct tg_conf *c, const struct tg_policy_set *set,
+                     const struct tg_policy_exception *e);
 
 /* What the filter has of a location. */
 struct tg_policy_conf {
     const struct tg_conf_item *item; /* the `policies` line: its arguments; NULL: none */
     struct tg_policy_shared *shared; /* by on_load, which failed where it is NULL or empty */
 };
+
+/* A set, and the locations whose `policies` name the same files. */
+struct tg_policy_shared {
+    const struct tg_conf_item *item; /* the first of their lines */
+    struct tg_policy_set *set;       /* NULL when it could not be loaded */
+    unsigned users;
+    struct tg_policy_shared *next;
+};
+
+/* The set that a location's configuration of the filter holds, or NULL. */
+static inline const struct tg_policy_set *tg_policy_set_of(const void *conf)
+{
+    const struct tg_policy_shared *s = ((const struct tg_policy_conf *)conf)->shared;
+
+    return s != NULL ? s->set : NULL;
+}
 
 /* False after it recorded that the name of a block (its argument) is none. */
 bool tg_policy_name(struct tg_conf *c, const struct tg_conf_item *item);

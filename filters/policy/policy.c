@@ -5,23 +5,6 @@
 #include "base/check.h"
 #include "policy/internal.h"
 
-bool tg_set_policies(struct tg_conf *c, const struct tg_conf_item *item, void *target,
-                     const struct tg_directive *d)
-{
-    (void)c;
-    (void)d;
-    ((struct tg_policy_conf *)target)->item = item;
-    return true;
-}
-
-/* A set, and the locations whose `policies` name the same files. */
-struct tg_policy_shared {
-    const struct tg_conf_item *item; /* the first of their lines */
-    struct tg_policy_set *set;       /* NULL when it could not be loaded */
-    unsigned users;
-    struct tg_policy_shared *next;
-};
-
 static bool same_arguments(const struct tg_conf_item *a, const struct tg_conf_item *b)
 {
     unsigned i = 1;
@@ -120,13 +103,6 @@ static void dump(const void *conf, struct tg_buf *out)
 static struct tg_str revision(const void *conf)
 {
     return tg_policy_set_of(conf)->revision;
-}
-
-const struct tg_policy_set *tg_policy_set_of(const void *conf)
-{
-    const struct tg_policy_shared *s = ((const struct tg_policy_conf *)conf)->shared;
-
-    return s != NULL ? s->set : NULL;
 }
 
 const struct tg_filter tg_filter_policy = {

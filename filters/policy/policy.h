@@ -3,9 +3,14 @@
  * read once (tg_policy_load), then judge requests without changing anything but the report
  * (tg_policy_eval). Traffic, `eval`, `test` and `replay` share both.
  *
- *   policy.c          the filter
- *   load.c     files, the blocks `policy` and `exception`, what only the whole set shows
+ *   policy.c   the filter
+ *   status.c   what it tells of what it loaded
+ *   load.c     files to a set
+ *   files.c    which files those are
+ *   policy_rows.c  the words of the language
+ *   block.c    the blocks `policy` and `exception`
  *   rule.c     the blocks `rule` and `any_of`
+ *   set.c      what a set holds
  *   path.c     where a rule looks: paths to values
  *   test.c     the words that judge one value
  *   match.c    which requests a policy or an exception is about
@@ -315,8 +320,22 @@ void tg_policy_end(struct tg_policy_set *set);
 /* True until the end of its last day. */
 bool tg_policy_exception_holds(const struct tg_policy_exception *e);
 
-/* A hash of a name, for the set's table of names. */
-uint32_t tg_policy_hash(struct tg_str name);
+/* A hash of a name, for the set's table of names: it has only what the policies name, nobody
+ * outside can fill it with names that meet. */
+static inline uint32_t tg_policy_hash(struct tg_str name)
+{
+    uint64_t hash = name.n, word;
+
+    for (; name.n > 8; name = tg_str_skip(name, 8)) {
+        memcpy(&word, name.p, 8);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+        hash ^= hash >> 32;
+    }
+    word = 0;
+    memcpy(&word, name.p, name.n);
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+    return (uint32_t)(hash >> 32);
+}
 
 /* The policy or rule of that name, or NULL. */
 const struct tg_policy *tg_policy_find(const struct tg_policy_set *set, struct tg_str name);
@@ -352,9 +371,6 @@ typedef void tg_policy_hook(void *context, const struct tg_policy_outcome *outco
  */
 void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_policy_hook *hook,
                     void *context);
-
-/* The set that a location's configuration of the filter holds, or NULL. (policy.c) */
-const struct tg_policy_set *tg_policy_set_of(const void *conf);
 
 /* A tg_policy_hook with a struct tg_request as context: adds findings and results to its report.
  * (message.c) */

@@ -1,8 +1,73 @@
 /* The words of the policy language and of the filter, as one table. */
 #include "policy/internal.h"
 
-const char *const tg_policy_modes[] = {"deny", "warn", "dryrun", NULL};
 static const char *const on_error_words[] = {"allow", "deny", NULL};
+
+/* --- blocks: what each makes, then its words --- */
+
+static bool set_policies(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                         const struct tg_directive *d)
+{
+    (void)c;
+    (void)d;
+    ((struct tg_policy_conf *)target)->item = item;
+    return true;
+}
+
+static bool apply(struct tg_conf *c, unsigned context, const struct tg_conf_item *item,
+                  void *target)
+{
+    const struct tg_conf_table table = {tg_policy_directives, target};
+
+    return tg_conf_apply(c, context, item->children, &table, 1);
+}
+
+static bool set_policy(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                       const struct tg_directive *d)
+{
+    unsigned errors = c->errors;
+    struct tg_policy *p = tg_policy_begin(c, item, target);
+
+    (void)d;
+    (void)apply(c, TG_IN_POLICY, item, p);
+    tg_policy_finish(c, p, c->errors == errors);
+    return c->errors == errors;
+}
+
+static bool set_rule(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                     const struct tg_directive *d)
+{
+    unsigned errors = c->errors;
+    struct tg_policy_rule *rule = tg_policy_rule_begin(c, item, target);
+
+    (void)d;
+    if (apply(c, TG_IN_RULE, item, rule))
+        tg_policy_rule_finish(c, rule);
+    return c->errors == errors;
+}
+
+static bool set_any_of(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                       const struct tg_directive *d)
+{
+    bool ok = tg_policy_any_of_begin(c, item, target);
+
+    (void)d;
+    return apply(c, TG_IN_ANY_OF, item, target) && ok;
+}
+
+static bool set_exception(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                          const struct tg_directive *d)
+{
+    unsigned errors = c->errors;
+    struct tg_policy_exception *e = tg_policy_exception_begin(c, item, target);
+
+    (void)d;
+    if (apply(c, TG_IN_EXCEPTION, item, e))
+        tg_policy_exception_finish(c, e);
+    return c->errors == errors;
+}
+
+/* --- words --- */
 
 enum {
     ANYWHERE = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
@@ -24,7 +89,7 @@ const struct tg_directive tg_policy_directives[] = {
      .syntax = "PATTERN ...",
      .help = "Policy files, as paths or patterns such as `policies/*.conf`. Files whose name ends "
              "in `.test.conf` hold tests and are left out. A pattern without a match is an error.",
-     .set = tg_set_policies},
+     .set = set_policies},
     {.name = "policy",
      .contexts = TG_IN_POLICY_FILE,
      .kind = TG_CONF_CUSTOM,
@@ -32,7 +97,7 @@ const struct tg_directive tg_policy_directives[] = {
      .repeat = true,
      .syntax = "NAME",
      .help = "Rules for the requests that all its matches hold for.",
-     .set = tg_set_policy},
+     .set = set_policy},
     {.name = "description",
      .contexts = TG_IN_POLICY,
      .kind = TG_CONF_STRING,
@@ -88,7 +153,7 @@ const struct tg_directive tg_policy_directives[] = {
      .repeat = true,
      .syntax = "NAME",
      .help = "One demand: where to look (`at`, `any_of`) and what must hold there.",
-     .set = tg_set_policy_rule},
+     .set = set_rule},
     {.name = "at",
      .contexts = TG_IN_RULE,
      .kind = TG_CONF_CUSTOM,
@@ -112,7 +177,7 @@ const struct tg_directive tg_policy_directives[] = {
      .syntax = "PATH ...",
      .help = "Tests over several paths of which any may hold the value. `required` asks for one of "
              "them; the other tests must hold for every value that is there.",
-     .set = tg_set_policy_any_of},
+     .set = set_any_of},
     {.name = "mode",
      .contexts = TG_IN_RULE,
      .kind = TG_CONF_ENUM,
@@ -157,7 +222,7 @@ const struct tg_directive tg_policy_directives[] = {
      .repeat = true,
      .syntax = "NAME",
      .help = "Turns rules of a policy off for the requests it matches, until a day.",
-     .set = tg_set_exception},
+     .set = set_exception},
     {.name = "policy",
      .contexts = TG_IN_EXCEPTION,
      .kind = TG_CONF_STRING,

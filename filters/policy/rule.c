@@ -57,19 +57,17 @@ bool tg_set_policy_test(struct tg_conf *c, const struct tg_conf_item *item, void
     return true;
 }
 
-bool tg_set_policy_any_of(struct tg_conf *c, const struct tg_conf_item *item, void *target,
-                          const struct tg_directive *d)
+bool tg_policy_any_of_begin(struct tg_conf *c, const struct tg_conf_item *item,
+                            struct tg_policy_rule *rule)
 {
-    const struct tg_conf_table table = {tg_policy_directives, target};
-    struct tg_policy_check *check = add_check(c, item, target, item->nargs - 1);
+    struct tg_policy_check *check = add_check(c, item, rule, item->nargs - 1);
     bool ok = true;
 
-    (void)d;
     for (unsigned i = 1; i < item->nargs; i++)
         ok = tg_policy_path_read(c, item, item->args[i], false, &check->paths[i - 1]) && ok;
     if (ok)
         check->npaths = item->nargs - 1;
-    return tg_conf_apply(c, TG_IN_ANY_OF, item->children, &table, 1) && ok;
+    return ok;
 }
 
 /* --- what only the whole shows --- */
@@ -116,7 +114,7 @@ static void settle_own_check(struct tg_policy_rule *rule)
         rule->checks = own->next;
 }
 
-static void check_rule(struct tg_conf *c, struct tg_policy_rule *rule)
+void tg_policy_rule_finish(struct tg_conf *c, struct tg_policy_rule *rule)
 {
     unsigned errors = c->errors;
     bool can_fail = false;
@@ -135,7 +133,7 @@ static void check_rule(struct tg_conf *c, struct tg_policy_rule *rule)
         tg_conf_warn(c, rule->item, "rule \"%s\" can never fail", rule->name.p);
 }
 
-static bool add_rule(struct tg_conf *c, struct tg_policy *policy, struct tg_policy_rule *rule)
+static void add_rule(struct tg_conf *c, struct tg_policy *policy, struct tg_policy_rule *rule)
 {
     const struct tg_policy_rule *twin = tg_policy_rule_find(policy, rule->name);
     struct tg_policy_rule **last = &policy->rules;
@@ -143,30 +141,22 @@ static bool add_rule(struct tg_conf *c, struct tg_policy *policy, struct tg_poli
     while (*last != NULL)
         last = &(*last)->next;
     *last = rule;
-    if (twin == NULL)
-        return true;
-    tg_conf_error(c, rule->item, "rule \"%s\" of policy \"%s\" stands in %s:%u already, and again",
-                  rule->name.p, policy->name.p, twin->item->file, twin->item->line);
-    return false;
+    if (twin != NULL)
+        tg_conf_error(c, rule->item,
+                      "rule \"%s\" of policy \"%s\" stands in %s:%u already, and again",
+                      rule->name.p, policy->name.p, twin->item->file, twin->item->line);
 }
 
-bool tg_set_policy_rule(struct tg_conf *c, const struct tg_conf_item *item, void *target,
-                        const struct tg_directive *d)
+struct tg_policy_rule *tg_policy_rule_begin(struct tg_conf *c, const struct tg_conf_item *item,
+                                            struct tg_policy *policy)
 {
-    struct tg_policy *policy = target;
     struct tg_policy_rule *rule = tg_arena_zalloc(c->arena, 1, sizeof(*rule));
-    const struct tg_conf_table table = {tg_policy_directives, rule};
-    bool ok;
 
-    (void)d;
     rule->name = item->args[1];
     rule->item = item;
     rule->mode = policy->mode;
     (void)add_check(c, item, rule, 1);
-    ok = add_rule(c, policy, rule); /* whatever is wrong with it: its patterns are freed there */
-    ok = tg_policy_name(c, item) && ok;
-    if (!tg_conf_apply(c, TG_IN_RULE, item->children, &table, 1))
-        return false;
-    check_rule(c, rule);
-    return ok;
+    add_rule(c, policy, rule); /* whatever is wrong with it: its patterns are freed there */
+    (void)tg_policy_name(c, item);
+    return rule;
 }
