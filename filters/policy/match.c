@@ -3,8 +3,6 @@
 #include "base/check.h"
 #include "policy/policy.h"
 
-#include <arpa/inet.h>
-
 /* Cheapest first: that is the order in which a list is tried. */
 static const struct {
     const char *name;
@@ -51,61 +49,6 @@ static bool read_pattern(struct tg_conf *c, const struct tg_conf_item *item, str
     return m->pattern != NULL;
 }
 
-/* An address as the 16 bytes of IPv6; *bits is how many of them a network may use. */
-static bool read_address(const char *text, struct in6_addr *out, unsigned *bits)
-{
-    struct in_addr v4;
-
-    *bits = 128;
-    if (inet_pton(AF_INET6, text, out) == 1)
-        return true;
-    if (inet_pton(AF_INET, text, &v4) != 1)
-        return false;
-    *bits = 32;
-    memset(out->s6_addr, 0, 10);
-    memset(out->s6_addr + 10, 0xff, 2);
-    memcpy(out->s6_addr + 12, &v4, 4);
-    return true;
-}
-
-static bool same_network(const struct in6_addr *a, const struct in6_addr *b, unsigned bits)
-{
-    unsigned whole = bits / 8;
-    unsigned mask = 0xffU << (8 - bits % 8) & 0xff;
-
-    CHECK(bits <= 128);
-    if (memcmp(a->s6_addr, b->s6_addr, whole) != 0)
-        return false;
-    return bits % 8 == 0 || ((a->s6_addr[whole] ^ b->s6_addr[whole]) & mask) == 0;
-}
-
-/* NULL, or what is wrong with ADDRESS or ADDRESS/BITS. */
-static const char *read_network(struct tg_str text, struct tg_policy_network *out)
-{
-    char address[INET6_ADDRSTRLEN];
-    const char *slash = memchr(text.p, '/', text.n);
-    size_t n = slash != NULL ? (size_t)(slash - text.p) : text.n;
-    struct in6_addr zeroed;
-    unsigned most;
-    uint64_t bits;
-
-    if (n >= sizeof(address))
-        return "is no address";
-    memcpy(address, text.p, n);
-    address[n] = '\0';
-    if (!read_address(address, &out->address, &most))
-        return "is no address";
-    bits = most;
-    if (slash != NULL && (!tg_str_u64(tg_str_skip(text, n + 1), &bits) || bits > most))
-        return "has no legal prefix length";
-    out->bits = (unsigned)bits + 128 - most;
-    zeroed = out->address;
-    for (unsigned i = out->bits; i < 128; i++)
-        zeroed.s6_addr[i / 8] &= (uint8_t) ~(0x80U >> i % 8);
-    return memcmp(&zeroed, &out->address, sizeof(zeroed)) == 0 ? NULL
-                                                               : "has bits behind its prefix";
-}
-
 static bool read_networks(struct tg_conf *c, const struct tg_conf_item *item,
                           struct tg_policy_match *m)
 {
@@ -113,7 +56,7 @@ static bool read_networks(struct tg_conf *c, const struct tg_conf_item *item,
 
     m->networks = tg_arena_zalloc(c->arena, m->nvalues, sizeof(*m->networks));
     for (unsigned i = 0; i < m->nvalues; i++) {
-        const char *why = read_network(m->values[i], &m->networks[i]);
+        const char *why = tg_network_read(m->values[i], &m->networks[i]);
 
         if (why == NULL)
             continue;
@@ -278,18 +221,12 @@ static enum tg_policy_held match_text(const struct tg_policy_match *m, struct tg
 
 static enum tg_policy_held match_client(const struct tg_policy_match *m, struct tg_str text)
 {
-    char address[INET6_ADDRSTRLEN];
     struct in6_addr client;
-    unsigned bits;
 
-    if (text.n == 0 || text.n >= sizeof(address))
-        return TG_POLICY_NOT_KNOWN;
-    memcpy(address, text.p, text.n);
-    address[text.n] = '\0';
-    if (!read_address(address, &client, &bits))
+    if (!tg_network_address(text, &client))
         return TG_POLICY_NOT_KNOWN; /* a Unix socket has none */
     for (unsigned i = 0; i < m->nvalues; i++)
-        if (same_network(&client, &m->networks[i].address, m->networks[i].bits))
+        if (tg_network_has(&m->networks[i], &client))
             return TG_POLICY_MET;
     return TG_POLICY_NOT_MET;
 }
@@ -366,6 +303,13 @@ static enum tg_policy_held match_one(const struct tg_policy_match *m, struct tg_
     return (result == TG_POLICY_MET) != m->unless ? TG_POLICY_MET : TG_POLICY_NOT_MET;
 }
 
+static void trace_match(const struct tg_request *r, const struct tg_policy_match *m,
+                        enum tg_policy_held held_as)
+{
+    TG_TRACE(r, "%s %s (%s:%u): %s", m->item->args[0].p, subjects[m->subject - 1].name,
+             m->item->file, m->item->line, held_as == TG_POLICY_NOT_MET ? "not met" : "not known");
+}
+
 enum tg_policy_held tg_policy_match_request(const struct tg_policy_match *list,
                                             struct tg_request *r)
 {
@@ -374,6 +318,8 @@ enum tg_policy_held tg_policy_match_request(const struct tg_policy_match *list,
     for (; list != NULL; list = list->next) {
         enum tg_policy_held one = match_one(list, r);
 
+        if (one != TG_POLICY_MET)
+            trace_match(r, list, one);
         if (one == TG_POLICY_NOT_MET)
             return one;
         if (one == TG_POLICY_NOT_KNOWN)

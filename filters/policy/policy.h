@@ -20,11 +20,10 @@
 #ifndef TG_POLICY_H
 #define TG_POLICY_H
 
+#include "base/address.h"
 #include "chain/filter.h"
 #include "policy/decimal.h"
 #include "policy/pattern.h"
-
-#include <netinet/in.h>
 
 enum tg_policy_mode { TG_POLICY_DENY = 1, TG_POLICY_WARN, TG_POLICY_DRYRUN };
 
@@ -182,11 +181,6 @@ enum tg_policy_subject {
     TG_MATCH_HEADER,
 };
 
-struct tg_policy_network {
-    struct in6_addr address; /* IPv4 as ::ffff:a.b.c.d */
-    unsigned bits;           /* of the 128 */
-};
-
 /* One `match` or `unless`. All of a list must hold; of one match's values any, of an `unless` none.
  */
 struct tg_policy_match {
@@ -195,8 +189,8 @@ struct tg_policy_match {
     struct tg_str header;
     struct tg_str *values;
     unsigned nvalues;
-    struct tg_policy_network *networks; /* nvalues of them, for CLIENT */
-    struct tg_pattern *pattern;         /* instead of values */
+    struct tg_network *networks; /* nvalues of them, for CLIENT */
+    struct tg_pattern *pattern;  /* instead of values */
     const struct tg_conf_item *item;
     struct tg_policy_match *next; /* cheapest first */
 };
@@ -371,6 +365,9 @@ typedef void tg_policy_hook(void *context, const struct tg_policy_outcome *outco
  */
 void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_policy_hook *hook,
                     void *context);
+
+/* Tells whoever traces a request what a rule says about it. (message.c) */
+void tg_policy_trace(struct tg_request *r, const struct tg_policy_outcome *o);
 
 /* A tg_policy_hook with a struct tg_request as context: adds findings and results to its report.
  * (message.c) */

@@ -4,7 +4,6 @@
 #include "base/check.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 
 _Static_assert((int)TG_ADDRESS_HOST == INET6_ADDRSTRLEN, "room for every address");
@@ -85,4 +84,64 @@ void tg_address_text(const struct sockaddr_storage *address, char out[TG_ADDRESS
     tg_address_write(address->ss_family, bytes, host);
     snprintf(out, TG_ADDRESS_TEXT, address->ss_family == AF_INET ? "%s:%d" : "[%s]:%d", host,
              tg_address_port(address));
+}
+
+/* --- networks --- */
+
+/* *bits is how many of them a network of the family may use. */
+static bool read_either(struct tg_str text, struct in6_addr *out, unsigned *bits)
+{
+    struct in_addr v4;
+
+    *bits = 128;
+    if (tg_address_read(AF_INET6, text, out))
+        return true;
+    if (!tg_address_read(AF_INET, text, &v4))
+        return false;
+    *bits = 32;
+    memset(out->s6_addr, 0, 10);
+    memset(out->s6_addr + 10, 0xff, 2);
+    memcpy(out->s6_addr + 12, &v4, 4);
+    return true;
+}
+
+const char *tg_network_read(struct tg_str text, struct tg_network *out)
+{
+    const char *slash = text.n > 0 ? memchr(text.p, '/', text.n) : NULL;
+    size_t n = slash != NULL ? (size_t)(slash - text.p) : text.n;
+    struct in6_addr zeroed;
+    unsigned most;
+    uint64_t bits;
+
+    if (!read_either((struct tg_str){text.p, n}, &out->address, &most))
+        return "is no address";
+    bits = most;
+    if (slash != NULL && (!tg_str_u64(tg_str_skip(text, n + 1), &bits) || bits > most))
+        return "has no legal prefix length";
+    out->bits = (unsigned)bits + 128 - most;
+    zeroed = out->address;
+    for (unsigned i = out->bits; i < 128; i++)
+        zeroed.s6_addr[i / 8] &= (uint8_t) ~(0x80U >> i % 8);
+    return memcmp(&zeroed, &out->address, sizeof(zeroed)) == 0 ? NULL
+                                                               : "has bits behind its prefix";
+}
+
+bool tg_network_has(const struct tg_network *network, const struct in6_addr *address)
+{
+    unsigned bits = network->bits;
+    unsigned whole = bits / 8;
+    unsigned mask = 0xffU << (8 - bits % 8) & 0xff;
+    const uint8_t *a = network->address.s6_addr, *b = address->s6_addr;
+
+    CHECK(bits <= 128);
+    if (memcmp(a, b, whole) != 0)
+        return false;
+    return bits % 8 == 0 || ((a[whole] ^ b[whole]) & mask) == 0;
+}
+
+bool tg_network_address(struct tg_str text, struct in6_addr *out)
+{
+    unsigned bits;
+
+    return read_either(text, out, &bits);
 }

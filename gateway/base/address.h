@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 enum {
@@ -33,5 +34,22 @@ void tg_address_set_port(struct sockaddr_storage *address, uint16_t port);
 
 /* Writes an IPv4 or IPv6 socket address (CHECKed) as "10.0.0.1:443" or "[2001:db8::1]:443". */
 void tg_address_text(const struct sockaddr_storage *address, char out[TG_ADDRESS_TEXT]);
+
+/* Addresses that begin with the same bits. */
+struct tg_network {
+    struct in6_addr address; /* IPv4 as ::ffff:a.b.c.d */
+    unsigned bits;           /* of the 128 */
+};
+
+/* Reads ADDRESS or ADDRESS/BITS of either family. NULL, or what is wrong with the text ("is no
+ * address", static), which is to stand behind it. */
+const char *tg_network_read(struct tg_str text, struct tg_network *out);
+
+/* True when an address is one of a network's. */
+bool tg_network_has(const struct tg_network *network, const struct in6_addr *address);
+
+/* Reads an address of either family as one of IPv6, IPv4 as ::ffff:a.b.c.d. False when the text is
+ * none. */
+bool tg_network_address(struct tg_str text, struct in6_addr *out);
 
 #endif

@@ -63,11 +63,63 @@ static void another_family_has_no_port(void **state)
     assert_null(tg_address_bytes((const struct sockaddr *)(const void *)&address));
 }
 
+/* `why`: what is said of a text that is no network; else `in` is one of its addresses, and `out` is
+ * none. */
+static const struct {
+    struct tg_str text;
+    const char *why;
+    struct tg_str in, out;
+} networks[] = {
+    {TG_STR("10.0.0.0/8"), NULL, TG_STR("10.255.255.255"), TG_STR("11.0.0.0")},
+    {TG_STR("10.0.0.0/7"), NULL, TG_STR("11.255.255.255"), TG_STR("12.0.0.0")},
+    {TG_STR("10.0.0.0/9"), NULL, TG_STR("10.127.255.255"), TG_STR("10.128.0.0")},
+    {TG_STR("10.1.2.3"), NULL, TG_STR("10.1.2.3"), TG_STR("10.1.2.2")},
+    {TG_STR("10.1.2.2/31"), NULL, TG_STR("10.1.2.3"), TG_STR("10.1.2.4")},
+    {TG_STR("10.1.2.3/32"), NULL, TG_STR("::ffff:10.1.2.3"), TG_STR("10.1.2.4")},
+    {TG_STR("0.0.0.0/0"), NULL, TG_STR("255.255.255.255"), TG_STR("::1")},
+    {TG_STR("::/0"), NULL, TG_STR("10.0.0.1"), TG_STR("")},
+    {TG_STR("8000::/1"), NULL, TG_STR("ffff::"), TG_STR("7fff::")},
+    {TG_STR("2001:db8::/127"), NULL, TG_STR("2001:db8::1"), TG_STR("2001:db8::2")},
+    {TG_STR("2001:db8::1/128"), NULL, TG_STR("2001:db8::1"), TG_STR("2001:db8::")},
+    {TG_STR("10.0.0.0/33"), "has no legal prefix length", TG_STR(""), TG_STR("")},
+    {TG_STR("::/129"), "has no legal prefix length", TG_STR(""), TG_STR("")},
+    {TG_STR("10.0.0.0/"), "has no legal prefix length", TG_STR(""), TG_STR("")},
+    {TG_STR("10.0.0.0/-1"), "has no legal prefix length", TG_STR(""), TG_STR("")},
+    {TG_STR("10.0.0.1/31"), "has bits behind its prefix", TG_STR(""), TG_STR("")},
+    {TG_STR("2001:db8::1/127"), "has bits behind its prefix", TG_STR(""), TG_STR("")},
+    {TG_STR(""), "is no address", TG_STR(""), TG_STR("")},
+    {TG_STR("/8"), "is no address", TG_STR(""), TG_STR("")},
+    {TG_STR("10.0.0/8"), "is no address", TG_STR(""), TG_STR("")},
+};
+
+static void networks_hold_addresses(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(networks) / sizeof(*networks); i++) {
+        struct tg_network network;
+        struct in6_addr address;
+        const char *why = tg_network_read(networks[i].text, &network);
+
+        if (networks[i].why != NULL) {
+            assert_string_equal(why, networks[i].why);
+            continue;
+        }
+        assert_null(why);
+        assert_true(tg_network_address(networks[i].in, &address));
+        assert_true(tg_network_has(&network, &address));
+        if (networks[i].out.n == 0)
+            continue;
+        assert_true(tg_network_address(networks[i].out, &address));
+        assert_false(tg_network_has(&network, &address));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_read_and_written),
         cmocka_unit_test(another_family_has_no_port),
+        cmocka_unit_test(networks_hold_addresses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
