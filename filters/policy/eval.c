@@ -246,14 +246,18 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
     j.is_object = tg_doc_type(r->doc, r->config) == TG_OBJECT;
     for (o.policy = set->policies; o.policy != NULL; o.policy = o.policy->next) {
         /* A policy of which it is not known whether it applies does. */
-        if (tg_policy_match_request(o.policy->matches, r) == TG_POLICY_NOT_MET)
+        if (tg_policy_match_request(o.policy->matches, r) == TG_POLICY_NOT_MET) {
+            TG_TRACE(r, "policy %s: not for this request", o.policy->name.p);
             continue;
+        }
         if (!ready)
             fill_slots(set, r->doc, r->config);
         ready = true;
         for (o.rule = o.policy->rules; o.rule != NULL; o.rule = o.rule->next) {
             judge_rule(&j, &o);
             conclude(&o, r);
+            if (r->trace != NULL)
+                tg_policy_trace(r, &o);
             hook(context, &o);
         }
     }

@@ -202,3 +202,19 @@ void tg_policy_report(void *context, const struct tg_policy_outcome *o)
     if (o->result != TG_RULE_PASS && (o->result != TG_RULE_SKIP || o->exception != NULL))
         report(context, o);
 }
+
+/* Where the first value stands that did not hold, or why nothing was asked of any. */
+void tg_policy_trace(struct tg_request *r, const struct tg_policy_outcome *o)
+{
+    const char *place = o->rule->item->file;
+    struct tg_str at = o->nfaults > 0 ? pointer_of(r, &o->faults[0].value) : TG_STR("");
+
+    TG_TRACE(r, "policy %s, rule %s (%s:%u): %s%s%s%s%.*s%s%s", o->policy->name.p, o->rule->name.p,
+             place, o->rule->item->line, tg_rule_result_word(o->result),
+             o->exception != NULL ? ", exception " : "",
+             o->exception != NULL ? o->exception->name.p : "", o->nfaults > 0 ? " at \"" : "",
+             TG_STR_ARG(at), o->nfaults > 0 ? "\", mode " : "",
+             o->nfaults > 0              ? tg_policy_mode_word(o->rule->mode)
+             : o->result == TG_RULE_SKIP ? ", nothing stands there"
+                                         : "");
+}

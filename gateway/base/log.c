@@ -63,32 +63,48 @@ bool tg_log_wants(enum tg_log_level level)
     return level <= sink.level;
 }
 
-void tg_log(enum tg_log_level level, const char *unit, const char *format, ...)
+__attribute__((format(printf, 3, 0))) static void
+write_line(enum tg_log_level level, const char *unit, const char *format, va_list args)
 {
     char line[4096];
     char when[TG_CLOCK_TEXT];
     int saved = errno;
     size_t n;
     int more;
-    va_list args;
 
-    if (level <= TG_LOG_ERROR)
-        sink.errors++;
-    if (level > sink.level)
-        return;
     tg_clock_text(tg_clock_wall_now(), when);
     more = snprintf(line, sizeof(line), "%s [%s] %d %s: ", when, names[level], (int)getpid(), unit);
     CHECK(more > 0 && (size_t)more < sizeof(line));
     n = (size_t)more;
-    va_start(args, format);
     more = vsnprintf(line + n, sizeof(line) - n, format, args);
-    va_end(args);
     if (more > 0)
         n = n + (size_t)more < sizeof(line) - 1 ? n + (size_t)more : sizeof(line) - 2;
     tg_utf8_flatten(line, n); /* a value from outside cannot start a line of its own */
     line[n++] = '\n';
     (void)!write(sink.fd, line, n);
     errno = saved;
+}
+
+void tg_log(enum tg_log_level level, const char *unit, const char *format, ...)
+{
+    va_list args;
+
+    if (level <= TG_LOG_ERROR)
+        sink.errors++;
+    if (level > sink.level)
+        return;
+    va_start(args, format);
+    write_line(level, unit, format, args);
+    va_end(args);
+}
+
+void tg_log_debug(const char *unit, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_line(TG_LOG_DEBUG, unit, format, args);
+    va_end(args);
 }
 
 uint64_t tg_log_errors(void)

@@ -48,6 +48,9 @@ bool tg_log_wants(enum tg_log_level level);
 void tg_log(enum tg_log_level level, const char *unit, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Writes one line of level debug, whatever level is written: for what somebody asked for alone. */
+void tg_log_debug(const char *unit, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* How many lines of level error or worse were written since start. */
 uint64_t tg_log_errors(void);
 

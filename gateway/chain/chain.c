@@ -2,6 +2,9 @@
 #include "chain/chain.h"
 
 #include "base/check.h"
+#include "base/clock.h"
+
+#include <inttypes.h>
 
 void tg_chain_begin(struct tg_chain *c, const struct tg_filter_list *filters,
                     struct tg_request *request)
@@ -29,17 +32,77 @@ static bool passes_by(const struct tg_request *r, const struct tg_filter *f)
     return r->bodyless && (f->traits & TG_OF_DOCUMENT) != 0;
 }
 
+/* --- tracing --- */
+
+static const char *verdict_word(enum tg_verdict verdict)
+{
+    static const char *const words[] = {
+        [TG_NEXT] = "next", [TG_WAIT] = "wait", [TG_REPLY] = "reply", [TG_FAIL] = "fail"};
+
+    return words[verdict];
+}
+
+/* What the contract's rules found; a policy's rules tell of themselves. */
+static void trace_findings(const struct tg_request *r, const char *filter,
+                           const struct tg_finding *from)
+{
+    for (const struct tg_finding *f = from; f != NULL; f = f->next)
+        if (f->policy.n == 0)
+            TG_TRACE(r, "filter %s: %s %s at \"%.*s\"", filter,
+                     f->severity == TG_VIOLATION ? "violation" : "warning", f->rule,
+                     TG_STR_ARG(f->pointer));
+}
+
+/* Why a request does not go on; of a refusal by findings they tell. */
+static struct tg_str reason(const struct tg_request *r, enum tg_verdict verdict)
+{
+    if (verdict == TG_WAIT)
+        return tg_str_of(r->waiting);
+    if (verdict == TG_NEXT || r->report.violations > 0)
+        return TG_STR("");
+    return r->error_detail.n > 0 ? r->error_detail : tg_str_of(tg_error_info(r->error)->message);
+}
+
+static unsigned count_changes(const struct tg_request *r)
+{
+    return r->doc != NULL ? r->doc->nchanges : 0;
+}
+
+static enum tg_verdict call_traced(struct tg_chain *c, const struct tg_filter *f)
+{
+    struct tg_request *r = c->request;
+    const struct tg_finding *last = r->report.last;
+    unsigned changes = count_changes(r);
+    uint64_t started = tg_clock_mono_now();
+    enum tg_verdict verdict = f->on_request(r, c->filters->conf[c->at], c->state[c->at]);
+    uint64_t took = tg_clock_mono_now() - started;
+    struct tg_str why;
+
+    check_verdict(r, verdict);
+    trace_findings(r, f->name, last != NULL ? last->next : r->report.first);
+    why = reason(r, verdict);
+    TG_TRACE(r, "filter %s: %s%s%.*s, %u changes, %" PRIu64 " us", f->name, verdict_word(verdict),
+             why.n > 0 ? ", " : "", TG_STR_ARG(why), count_changes(r) - changes, took);
+    return verdict;
+}
+
+/* --- walking --- */
+
 static enum tg_verdict call(struct tg_chain *c)
 {
     const struct tg_filter *f = c->filters->at[c->at];
     enum tg_verdict verdict;
 
-    if (passes_by(c->request, f))
+    if (passes_by(c->request, f)) {
+        TG_TRACE(c->request, "filter %s: passed by, no body", f->name);
         return TG_NEXT;
+    }
     c->entered |= UINT32_C(1) << c->at;
     if (++c->turns > TG_CHAIN_MAX_TURNS)
         return tg_fail(c->request, "the chain did not settle");
     c->request->waiting = NULL;
+    if (c->request->trace != NULL)
+        return call_traced(c, f);
     verdict = f->on_request(c->request, c->filters->conf[c->at], c->state[c->at]);
     check_verdict(c->request, verdict);
     return verdict;

@@ -6,6 +6,9 @@
 #include "chain/filter.h"
 #include "http/fields.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 void tg_request_init(struct tg_request *r, struct tg_arena *arena)
 {
     *r = (struct tg_request){
@@ -369,4 +372,22 @@ void tg_request_set_field(struct tg_request *r, struct tg_str name, struct tg_st
     s->field.value = tg_arena_dup(r->arena, value);
     s->next = r->set_fields;
     r->set_fields = s;
+}
+
+/* --- tracing --- */
+
+enum { TRACE_LINE = 1024 }; /* bytes; what is longer is cut */
+
+void tg_trace_line(const struct tg_request *r, const char *format, ...)
+{
+    char line[TRACE_LINE];
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    CHECK(n > 0);
+    r->trace->line(r->trace->owner, r,
+                   (struct tg_str){line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1});
 }

@@ -12,6 +12,7 @@
 struct tg_host;
 struct tg_live;
 struct tg_signing_conf;
+struct tg_trace;
 
 /* What becomes of requests that are signed with AK and SK (directive `aksk`). */
 enum tg_aksk { TG_AKSK_PRESERVE = 1, TG_AKSK_REFUSE, TG_AKSK_RESIGN };
@@ -81,7 +82,8 @@ struct tg_request {
     const char *waiting; /* "asking the key server" */
     unsigned wait_ms;
 
-    const struct tg_host *host; /* what runs the chain (filter.h); NULL on the command line */
+    const struct tg_host *host;   /* what runs the chain (filter.h); NULL on the command line */
+    const struct tg_trace *trace; /* who is told how it is judged (below); NULL: nobody */
 };
 
 /* Starts a request: zeroed, with its report. */
@@ -120,5 +122,31 @@ struct tg_str tg_request_forwarded_body(const struct tg_request *r);
  * the report when it has any, else for r->error. `status` gets the HTTP status.
  */
 void tg_request_answer(const struct tg_request *r, struct tg_buf *out, int *status);
+
+/* --- tracing --- */
+
+/*
+ * What somebody who asked is told of how a request is judged: the location that was found, each
+ * filter's verdict and time, each rule's result. Values of the body and credentials are never told,
+ * only the places of values.
+ */
+
+/* Who listens to a request (r->trace; NULL: nobody). */
+struct tg_trace {
+    void (*line)(void *owner, const struct tg_request *r, struct tg_str text);
+    void *owner;
+};
+
+/* Tells one fact about a request, as printf does. When nobody listens it costs a branch, and the
+ * arguments are not evaluated. */
+#define TG_TRACE(request, ...)                                                                     \
+    do {                                                                                           \
+        if ((request)->trace != NULL)                                                              \
+            tg_trace_line(request, __VA_ARGS__);                                                   \
+    } while (0)
+
+/* The same, for TG_TRACE(): somebody listens. */
+void tg_trace_line(const struct tg_request *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/eval_output.h"
+#include "cli/excerpt.h"
 #include "cli/inputs.h"
 
 #include <locale.h>
@@ -28,6 +29,8 @@ static void usage(void)
         "standard input.\n\n" //
         TG_EVAL_OPTIONS_HELP "  --level LEVEL       lax, documented or strict\n"
         "  --output FORMAT     text (default), json, github, sarif or junit\n"
+        "  --trace             say on standard error how each body is judged: its location, each\n"
+        "                      filter's verdict and time, each rule's result\n"
         "  --fail-on-warn      exit 3 when a body passes with warnings\n"
         "  -h, --help          print this and exit\n\n"
         "Exit: 0 pass, 1 denied, 2 a body could not be evaluated, 3 see --fail-on-warn.\n",
@@ -107,6 +110,8 @@ struct eval {
     struct tg_eval_options options;
     const struct tg_eval_format *format;
     struct tg_evaluator *evaluator;
+    struct tg_trace trace;
+    const char *file; /* of the body at hand */
     struct tg_eval_run run;
 };
 
@@ -133,6 +138,20 @@ static void tell_error(const char *file, struct tg_str why)
     tg_buf_end(&line);
 }
 
+static void print_trace(void *context, const struct tg_request *r, struct tg_str text)
+{
+    struct eval *eval = context;
+    struct tg_buf line = {0};
+
+    (void)r;
+    CHECK_MAGIC(eval, EVAL_MAGIC);
+    tg_excerpt_clean(&line, tg_str_of(eval->file));
+    tg_buf_puts(&line, ": ");
+    tg_excerpt_clean(&line, text);
+    fprintf(stderr, "%.*s\n", TG_STR_ARG(tg_buf_str(&line)));
+    tg_buf_end(&line);
+}
+
 /* Writes what there is but for its last byte: by it base/json_writer.h sees whether a comma is due.
  */
 static void flush_most(struct tg_buf *out)
@@ -150,6 +169,7 @@ static void on_input(void *context, const struct tg_input *input)
     uint64_t started = tg_clock_mono_now();
 
     CHECK_MAGIC(eval, EVAL_MAGIC);
+    eval->file = input->file;
     v = input->error != NULL ? tg_eval_unread(eval->evaluator, input->file, input->error)
                              : tg_eval_body(eval->evaluator, input->file, input->body);
     CHECK(v->file == input->file);
@@ -225,6 +245,7 @@ static bool take_options(struct eval *eval, int argc, char **argv, bool *help)
     static const struct option names[] = {TG_EVAL_LONG_OPTIONS,
                                           {"output", required_argument, NULL, 'o'},
                                           {"fail-on-warn", no_argument, NULL, 'w'},
+                                          {"trace", no_argument, NULL, 't'},
                                           {0}};
     int c;
 
@@ -233,6 +254,8 @@ static bool take_options(struct eval *eval, int argc, char **argv, bool *help)
             *help = true;
         else if (c == 'w')
             eval->run.fail_on_warn = true;
+        else if (c == 't')
+            eval->options.trace = &eval->trace;
         else if (c == 'o')
             eval->format = find_format(optarg);
         else if (!tg_eval_take_option(&eval->options, c, optarg))
@@ -256,6 +279,7 @@ int tg_eval_main(int argc, char **argv)
     }
     if (optind == argc)
         return tg_command_misused("eval", "no BODY given");
+    eval.trace = (struct tg_trace){print_trace, &eval};
     eval.run.colour = eval.format == &tg_eval_text && wants_colour();
     return evaluate(&eval, argv + optind, argc - optind);
 }

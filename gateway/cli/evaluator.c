@@ -148,21 +148,21 @@ static const struct tg_location *judge_of(struct tg_evaluator *e, const struct t
 /* --- the request --- */
 
 /* Routes in each server that listens (derived locations stand in one that does not) until one has
- * a guarded location; else the first that has any. */
-static const struct tg_location *route(const struct tg_evaluator *e, struct tg_request *r)
+ * a guarded location; else the first that has any. NULL: *why tells more. */
+static const struct tg_location *route(const struct tg_evaluator *e, struct tg_request *r,
+                                       struct tg_no_route *why)
 {
     const struct tg_server_conf *server = NULL;
-    struct tg_no_route why;
 
     for (const struct tg_server_conf *s = e->settings->servers; s != NULL; s = s->next) {
-        const struct tg_location *l = s->listens != NULL ? tg_settings_route(s, r, &why) : NULL;
+        const struct tg_location *l = s->listens != NULL ? tg_settings_route(s, r, why) : NULL;
 
         if (l != NULL && l->filters.n > 0)
             return l;
         if (l != NULL && server == NULL)
             server = s;
     }
-    return server != NULL ? tg_settings_route(server, r, &why) : NULL;
+    return server != NULL ? tg_settings_route(server, r, why) : NULL;
 }
 
 bool tg_eval_is_name(struct tg_str text)
@@ -278,6 +278,7 @@ struct tg_evaluator *tg_evaluator_new(const struct tg_eval_options *options, boo
     struct tg_settings *settings = load(options, problems);
     struct tg_evaluator *e;
     const struct tg_location *base;
+    struct tg_no_route why;
     bool fits;
 
     if (settings == NULL)
@@ -289,7 +290,7 @@ struct tg_evaluator *tg_evaluator_new(const struct tg_eval_options *options, boo
     e->settings = settings;
     tg_arena_init(&e->arena);
     start_request(e, name_of(e, "-", TG_STR("")), TG_STR(""));
-    base = route(e, &e->result.request);
+    base = route(e, &e->result.request, &why);
     fits = base == NULL || base->filters.n == 0 || judge_of(e, base, problems) != NULL;
     if (fits)
         return e;
@@ -477,11 +478,14 @@ const struct tg_evaluation *tg_eval_body(struct tg_evaluator *e, const char *fil
     struct tg_request *r = &e->result.request;
     const struct tg_location *base;
     const struct tg_location *l;
+    struct tg_no_route why;
 
     CHECK(body.n <= TG_EVAL_MAX_BODY && file != NULL);
     begin(e, file, body);
     start_request(e, name_of(e, file, body), body);
-    base = route(e, r);
+    r->trace = e->options.trace;
+    base = route(e, r, &why);
+    tg_location_trace(base, r, &why);
     if (base == NULL || base->filters.n == 0)
         return cannot(e, tg_arena_printf(&e->arena, "no location of %s has filters for %.*s %.*s",
                                          e->settings->file, TG_STR_ARG(r->method),

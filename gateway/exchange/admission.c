@@ -25,6 +25,7 @@ static bool refused(struct tg_exchange *x, const struct tg_limit_rule *rule, str
                                         [TG_LIMIT_CONN] = "limit_conn",
                                         [TG_LIMIT_IN_FLIGHT] = "limit_in_flight"};
 
+    TG_TRACE(&x->request, "%s refuses%s", names[rule->kind], rule->dry_run ? ", dry_run" : "");
     x->all->shared->slot->counts.limited[rule->kind][rule->dry_run]++;
     if (rule->dry_run)
         tg_log(TG_LOG_NOTICE, "limit", "%s would refuse \"%.*s\", request %.*s", names[rule->kind],

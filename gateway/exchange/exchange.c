@@ -299,6 +299,9 @@ static void log_end(const struct tg_exchange *x, enum tg_phase phase)
     const struct tg_error_info *info = tg_error_info(x->end);
     const struct tg_request *r = &x->request;
 
+    TG_TRACE(r, "ended while %s: %s%s%.*s, %d, upstream %d, %" PRIu64 " us", tg_phase_text(phase),
+             info->message, x->end_detail.n > 0 ? ": " : "", TG_STR_ARG(x->end_detail), x->status,
+             x->upstream_status, tg_loop_now(x->all->loop) - x->started);
     if (!tg_log_wants(info->level))
         return;
     tg_log(info->level, "exchange",

@@ -36,8 +36,10 @@ struct tg_exchanges {
     uint64_t body_memory_most; /* worker_body_memory; 0: any */
     uint64_t body_memory;      /* what request bodies take now, bytes; zero when none lives */
     uint64_t body_memory_peak; /* the most it was since who reads it set it back */
-    struct tg_host host;       /* what filters may ask for */
-    unsigned live;             /* zero when all has ended in order */
+    const struct tg_debug_request *debug_requests; /* whose requests are traced; NULL: only where
+                                                      all are */
+    struct tg_host host;                           /* what filters may ask for */
+    unsigned live;                                 /* zero when all has ended in order */
     struct tg_exchange_slot *slots;
     uint32_t nslots;
     uint32_t *free_slots; /* stack of slot numbers */
@@ -62,7 +64,7 @@ extern const struct tg_client_events tg_exchange_client_events;
 const char *tg_phase_text(unsigned phase);
 
 /* Prepares for requests. The members loop, audit, upstreams, shared and
- * audit_timeout are set (and body_memory_most), the others zero. */
+ * audit_timeout are set (and body_memory_most, debug_requests), the others zero. */
 void tg_exchanges_open(struct tg_exchanges *all);
 
 /*

@@ -7,6 +7,25 @@
 #include <event2/buffer.h>
 #include <inttypes.h>
 
+/* --- tracing --- */
+
+static void trace_to_log(void *owner, const struct tg_request *r, struct tg_str text)
+{
+    (void)owner;
+    tg_log_debug("trace", "%.*s, client %.*s, id %.*s", TG_STR_ARG(text),
+                 TG_STR_ARG(r->client_address), TG_STR_ARG(r->request_id));
+}
+
+/* Decides whether the log tells how the request, which was routed, is judged. */
+static void choose_trace(struct tg_exchange *x)
+{
+    static const struct tg_trace to_log = {.line = trace_to_log};
+    const struct tg_debug_request *asked = x->all->debug_requests;
+
+    if (tg_log_wants(TG_LOG_DEBUG) || (asked != NULL && tg_debug_request_wants(asked, &x->request)))
+        x->request.trace = &to_log;
+}
+
 /* --- routing --- */
 
 /* What a client is told whose path is a guarded one but for a detail. */
@@ -52,6 +71,8 @@ static bool route(struct tg_exchange *x)
     struct tg_no_route why;
 
     x->location = tg_settings_route(x->conn->server, r, &why);
+    choose_trace(x);
+    tg_location_trace(x->location, r, &why);
     if (x->location == NULL)
         return refuse_route(x, &why);
     r->route = x->location->pattern;
@@ -148,7 +169,8 @@ void tg_exchange_run_chain(struct tg_exchange *x)
     bool head = x->chain.at < x->location->filters.nhead;
     enum tg_verdict verdict = head ? tg_chain_run_head(&x->chain) : tg_chain_run(&x->chain);
 
-    x->filter_us += tg_clock_mono_now() - started;
+    tg_loop_later(x->all->loop, tg_clock_mono_now());
+    x->filter_us += tg_loop_now(x->all->loop) - started;
     tg_exchange_count_body(x);
     if ((verdict == TG_NEXT || verdict == TG_WAIT) && !tg_exchange_body_fits(x, 0))
         return;

@@ -1,10 +1,12 @@
 /*
  * The event loop of a worker, with the time of its turn and the one buffer its sockets are read
- * into. Whatever happens in one turn happens at one time.
+ * into. What happens in one turn happens at one time, but behind work that takes long
+ * (tg_loop_later()).
  */
 #ifndef TG_NET_LOOP_H
 #define TG_NET_LOOP_H
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #include <event2/event.h>
@@ -52,6 +54,13 @@ static inline uint64_t tg_loop_now(struct tg_loop *l)
     if (l->now == 0)
         l->now = tg_clock_mono_now();
     return l->now;
+}
+
+/* The turn goes on at `now`, monotonic microseconds: what was done in it took time. */
+static inline void tg_loop_later(struct tg_loop *l, uint64_t now)
+{
+    CHECK(now >= l->now);
+    l->now = now;
 }
 
 /* The wall clock of this turn in microseconds since 1970, read when it is first wanted. */

@@ -68,6 +68,7 @@ static void compose(struct tg_worker *w)
     w->exchanges.upstreams = &w->upstreams;
     w->exchanges.shared = &w->shared;
     w->exchanges.audit_timeout = w->settings->audit_timeout;
+    w->exchanges.debug_requests = w->settings->debug_requests;
     w->exchanges.body_memory_most = (uint64_t)w->settings->worker_body_memory;
     w->clients.loop = &w->loop;
     w->clients.shared = &w->shared;

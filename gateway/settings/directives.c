@@ -127,6 +127,18 @@ const struct tg_directive tg_main_directives[] = {
      .syntax = "FILE | stderr [emerg | alert | crit | error | warn | notice | info | debug]",
      .help = "Where the gateway writes what happens to it, and from which level on; without a "
              "level: `error`."},
+    {.name = "debug_request",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_debug_request,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = TG_CONF_ANY_ARGS,
+     .syntax = "address ADDRESS[/BITS]... | project ID... | id REQUEST_ID...",
+     .help = "Requests of which the error log tells, whatever its level, how they are judged: the "
+             "location that was found, the verdict and time of each filter, the result of each "
+             "rule. Several may stand; one that holds is enough. Values of bodies and credentials "
+             "are never told. With `error_log FILE debug` it is told of all requests."},
     {.name = "pid",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_PATH,

@@ -58,6 +58,10 @@ tg_conf_setter tg_set_upstream_server; /* HOST[:PORT], appends to struct tg_upst
 tg_conf_setter tg_set_accept_host;     /* NAME[:PORT]..., into struct tg_upstream_conf */
 tg_conf_setter tg_set_host; /* a host name or address with or without port, into a tg_str */
 
+/* --- tracing (debug.c) --- */
+
+tg_conf_setter tg_set_debug_request; /* appends to struct tg_settings */
+
 /* --- TLS of a server (tls.c) --- */
 
 tg_conf_setter

@@ -434,3 +434,29 @@ const struct tg_location *tg_settings_route(const struct tg_server_conf *s, stru
     l = find_location(s, r, why);
     return is_plain(s, r, l, why) ? l : NULL;
 }
+
+static const char *no_route_text(const struct tg_no_route *why)
+{
+    if (why->ambiguous != NULL)
+        return why->ambiguous;
+    if (why->resembled.n > 0)
+        return "the path resembles a guarded one";
+    return why->wrong_method ? "patterns match, but no method does" : "no pattern matches";
+}
+
+void tg_location_trace(const struct tg_location *l, const struct tg_request *r,
+                       const struct tg_no_route *why)
+{
+    if (l == NULL)
+        TG_TRACE(r, "\"%.*s %.*s\" has no location: %s%s%.*s", TG_STR_ARG(r->method),
+                 TG_STR_ARG(tg_target_shown(r->path)), no_route_text(why),
+                 why->resembled.n > 0 ? ", " : "", TG_STR_ARG(why->resembled));
+    else
+        TG_TRACE(r,
+                 "\"%.*s %.*s\" goes to location \"%.*s%s%.*s\" (%s:%u), %u filters, upstream "
+                 "%.*s, project_id \"%.*s\", config_name \"%.*s\"",
+                 TG_STR_ARG(r->method), TG_STR_ARG(tg_target_shown(r->path)), TG_STR_ARG(l->method),
+                 l->method.n > 0 ? " " : "", TG_STR_ARG(l->pattern), l->file, l->line, l->filters.n,
+                 TG_STR_ARG(l->upstream->name), TG_STR_ARG(r->project_id),
+                 TG_STR_ARG(r->config_name));
+}

@@ -6,6 +6,7 @@
 #define TG_SETTINGS_H
 
 #include "audit/audit.h"
+#include "base/address.h"
 #include "base/crypto.h"
 #include "base/log.h"
 #include "chain/filter.h"
@@ -149,6 +150,14 @@ struct tg_server_conf {
     struct tg_server_conf *next;
 };
 
+/* One `debug_request`. */
+struct tg_debug_request {
+    int subject;                     /* what its values are, from 1: address, project, id */
+    const struct tg_conf_item *item; /* its values are the arguments from the second on */
+    struct tg_network *networks;     /* they as networks, for `address` */
+    struct tg_debug_request *next;
+};
+
 enum tg_affinity { TG_AFFINITY_OFF = 1, TG_AFFINITY_AUTO };
 
 struct tg_settings {
@@ -173,6 +182,7 @@ struct tg_settings {
     struct tg_str user; /* whom workers become; empty: they stay who they are */
     uid_t uid;          /* of user */
     gid_t gid;
+    struct tg_debug_request *debug_requests;
     bool sandbox;
     int64_t tls_ticket_rotation;
     struct tg_ticket_keys *tickets; /* set by the master before workers start; may be NULL */
@@ -240,6 +250,9 @@ uid_t tg_settings_user(const struct tg_settings *s);
  * heap, the caller's. */
 char *tg_settings_folder(const char *file);
 
+/* True when one of a list asks for lines about a request, which was routed. */
+bool tg_debug_request_wants(const struct tg_debug_request *list, const struct tg_request *r);
+
 /* Unloads the filters and frees all memory. NULL is fine. */
 void tg_settings_end(struct tg_settings *s);
 
@@ -284,5 +297,9 @@ struct tg_no_route {
  */
 const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
                                             struct tg_no_route *why);
+
+/* Tells whoever traces a request what tg_settings_route() came to: `l`, or NULL and why. */
+void tg_location_trace(const struct tg_location *l, const struct tg_request *r,
+                       const struct tg_no_route *why);
 
 #endif
