@@ -4,6 +4,8 @@
  */
 #include "audit/record.h"
 
+#include "audit/record_live.h"
+
 #include "base/chars.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -447,6 +449,7 @@ static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
     add_unknown(out, &r->report);
     add_results(redact, out, r, &path, cut);
     add_exceptions(out, &r->report);
+    tg_audit_record_live(out, r);
     if (cut < TG_AUDIT_NO_BODY)
         add_body(redact, out, r);
     add_truncated(out, cut);

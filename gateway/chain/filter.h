@@ -123,7 +123,10 @@ enum tg_verdict tg_fail(struct tg_request *r, const char *detail);
 enum tg_verdict tg_wait(struct tg_request *r, const char *why, unsigned ms);
 
 struct event_base;
+struct tg_fetch;
+struct tg_fetch_job;
 struct tg_host;
+struct tg_lookups;
 
 /* Names a request to a callback that may come late. A stale one does nothing. */
 struct tg_request_handle {
@@ -137,6 +140,10 @@ struct tg_host {
     struct event_base *loop; /* the worker's */
     struct tg_request_handle (*handle)(const struct tg_host *host, const struct tg_request *r);
     bool (*resume)(struct tg_request_handle handle);
+    /* Sends a request of the gateway's own, and gives one up (chain/fetch.h). */
+    struct tg_fetch_job *(*fetch)(const struct tg_host *host, const struct tg_fetch *fetch);
+    void (*cancel)(struct tg_fetch_job *job);
+    struct tg_lookups *lookups; /* what own requests found out (live/lookup.h); may be NULL */
 };
 
 /* The handle of a request; on the command line one that wakes nobody. */

@@ -23,6 +23,20 @@ struct tg_set_field {
     struct tg_set_field *next;
 };
 
+/* Where an answer came from: it was asked for, or kept, good or stale, or it is kept that there was
+ * none. */
+enum tg_span_cached { TG_SPAN_ASKED = 1, TG_SPAN_FRESH, TG_SPAN_STALE, TG_SPAN_FAILURE };
+
+/* One look at what a request itself does not say: an own request, or what an earlier one found. */
+struct tg_lookup_span {
+    const char *what; /* "catalogue" */
+    enum tg_span_cached cached;
+    int status;        /* of the answer; 0: none */
+    struct tg_str why; /* there was none of use; else empty */
+    uint64_t us;       /* that the request waited */
+    struct tg_lookup_span *next;
+};
+
 /* How the client proved who it is (contract section 6). */
 enum tg_credentials {
     TG_CRED_NONE = 1,
@@ -45,6 +59,7 @@ struct tg_request {
     struct tg_str tls_principal;  /* common name of the client's certificate; empty: none */
     struct tg_str request_id;
     struct tg_str route;       /* the location's pattern */
+    struct tg_str upstream;    /* the name of the location's upstream */
     struct tg_str project_id;  /* from the pattern; empty when it has none */
     struct tg_str config_name; /* the same */
     struct tg_str body_name;   /* how the body names the config, set by the json filter; empty: not
@@ -67,7 +82,9 @@ struct tg_request {
     struct tg_doc *doc; /* made by the json filter; NULL before */
     uint32_t config;    /* the node of the config object in `doc`, set by the json filter */
 
-    struct tg_live *live;   /* what other filters learned (live.h); NULL: nothing */
+    struct tg_live *live;           /* what other filters learned (live.h); NULL: nothing */
+    struct tg_lookup_span *lookups; /* in the order they were told */
+
     uint64_t pattern_steps; /* that regular expressions may still take for this request */
     struct tg_report report;
     struct tg_set_field *set_fields;

@@ -33,7 +33,7 @@ bool tg_exchange_body_fits(struct tg_exchange *x, size_t more)
 
     if (x->body_memory + more == 0)
         return true; /* whatever others take */
-    while (all->body_memory_most > 0 && all->body_memory + more > all->body_memory_most) {
+    while (all->body_memory_most > 0 && tg_exchanges_memory(all) + more > all->body_memory_most) {
         struct tg_exchange *other = largest(all, x->body_memory + more);
 
         give_way(other != NULL ? other : x);

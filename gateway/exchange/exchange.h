@@ -12,7 +12,7 @@
 #include "client/clients.h"
 #include "net/loop.h"
 #include "shm/shared.h"
-#include "upstream/upstream.h"
+#include "upstream/fetch.h"
 
 struct tg_exchange;
 
@@ -31,9 +31,11 @@ struct tg_exchanges {
     struct tg_loop *loop;
     struct tg_audit *audit;
     struct tg_upstreams *upstreams;
+    struct tg_fetches *fetches; /* the gateway's own requests; opened here */
     const struct tg_shared *shared;
     int64_t audit_timeout;     /* how long an answer waits for its record, microseconds */
     uint64_t body_memory_most; /* worker_body_memory; 0: any */
+    size_t lookup_cache_size;  /* bytes */
     uint64_t body_memory;      /* what request bodies take now, bytes; zero when none lives */
     uint64_t body_memory_peak; /* the most it was since who reads it set it back */
     const struct tg_debug_request *debug_requests; /* whose requests are traced; NULL: only where
@@ -63,8 +65,8 @@ extern const struct tg_client_events tg_exchange_client_events;
  * is no request. */
 const char *tg_phase_text(unsigned phase);
 
-/* Prepares for requests. The members loop, audit, upstreams, shared and
- * audit_timeout are set (and body_memory_most, debug_requests), the others zero. */
+/* Prepares for requests. The members loop, audit, upstreams, fetches, shared and audit_timeout are
+ * set (and body_memory_most, lookup_cache_size, debug_requests), the others zero. */
 void tg_exchanges_open(struct tg_exchanges *all);
 
 /*

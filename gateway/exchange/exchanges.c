@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/crypto.h"
 #include "exchange/internal.h"
+#include "live/lookup.h"
 
 #include <stdlib.h>
 
@@ -167,6 +168,26 @@ static bool resume(struct tg_request_handle handle)
     return true;
 }
 
+static struct tg_fetch_job *fetch(const struct tg_host *host, const struct tg_fetch *f)
+{
+    return tg_fetch_start(exchanges_of(host)->fetches, f);
+}
+
+/* An own answer takes no body's place: it has room or fails. */
+static bool answer_fits(void *owner, size_t more)
+{
+    const struct tg_exchanges *all = owner;
+
+    return all->body_memory_most == 0 || tg_exchanges_memory(all) + more <= all->body_memory_most;
+}
+
+static void open_fetches(struct tg_exchanges *all)
+{
+    all->fetches->fits = answer_fits;
+    all->fetches->owner = all;
+    tg_fetches_open(all->fetches);
+}
+
 /* --- life --- */
 
 void tg_exchanges_open(struct tg_exchanges *all)
@@ -174,10 +195,17 @@ void tg_exchanges_open(struct tg_exchanges *all)
     unsigned char random[8];
 
     CHECK(all->loop != NULL && all->audit != NULL && all->upstreams != NULL);
+    CHECK(all->fetches != NULL);
     list_init(&all->ending);
     list_init(&all->awaiting_audit);
     all->last_awaiting_flush = &all->awaiting_flush;
-    all->host = (struct tg_host){.loop = all->loop->base, .handle = handle_of, .resume = resume};
+    open_fetches(all);
+    all->host = (struct tg_host){.loop = all->loop->base,
+                                 .handle = handle_of,
+                                 .resume = resume,
+                                 .fetch = fetch,
+                                 .cancel = tg_fetch_cancel,
+                                 .lookups = tg_lookups_new(&all->host, all->lookup_cache_size)};
     tg_random(random, sizeof(random));
     tg_hex(random, sizeof(random), all->id_prefix);
 }
@@ -195,6 +223,8 @@ void tg_exchanges_abort(struct tg_exchanges *all)
 void tg_exchanges_end(struct tg_exchanges *all)
 {
     complete_all(all, take_all(&all->awaiting_audit), true); /* their clients are gone now */
+    tg_lookups_end(all->host.lookups);
+    all->host.lookups = NULL;
     while (all->free_list != NULL) {
         struct tg_exchange *x = all->free_list;
 

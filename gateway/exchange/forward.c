@@ -86,27 +86,12 @@ static void add_client_fields(const struct tg_exchange *x, struct tg_buf *b)
  * upstream's own. Returns the value, which lies in `b`. */
 static struct tg_str add_host(const struct tg_exchange *x, struct tg_buf *b)
 {
-    const struct tg_upstream_conf *conf = x->location->upstream;
-    const struct tg_upstream_server *origin = x->peer->origin;
-    uint16_t usual = conf->tls ? 443 : 80;
-
     tg_buf_puts(b, "Host: ");
     size_t from = b->n;
-    if (x->request.credentials == TG_CRED_SIGNED && !x->request.resigned && x->host.n > 0) {
+    if (x->request.credentials == TG_CRED_SIGNED && !x->request.resigned && x->host.n > 0)
         tg_buf_add(b, x->host);
-    } else if (conf->host.n > 0) {
-        tg_buf_add(b, conf->host);
-    } else {
-        bool v6 = origin->literal && memchr(origin->host.p, ':', origin->host.n) != NULL;
-
-        tg_buf_puts(b, v6 ? "[" : "");
-        tg_buf_add(b, origin->host);
-        tg_buf_puts(b, v6 ? "]" : "");
-        if (origin->port != usual) {
-            tg_buf_putc(b, ':');
-            tg_buf_u64(b, origin->port);
-        }
-    }
+    else
+        tg_upstream_conn_host(x->peer, b);
     size_t n = b->n - from;
     tg_buf_puts(b, "\r\n");
     return (struct tg_str){b->p + from, n};
@@ -433,7 +418,7 @@ void tg_forward_begin(struct tg_exchange *x, bool fresh)
     tg_exchange_to(x, TG_PHASE_CONNECT);
     tg_exchange_deadline(x, conf->connect_timeout);
     x->connect_started = tg_loop_now(x->all->loop);
-    x->peer = tg_upstream_take(x->all->upstreams, conf, fresh, &events, x);
+    x->peer = tg_upstream_take(x->all->upstreams, conf, fresh ? TG_UPSTREAM_RETRY : 0, &events, x);
     if (x->peer->state == TG_UPSTREAM_CONN_BUSY)
         on_ready(x, x->peer);
 }

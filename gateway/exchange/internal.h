@@ -129,6 +129,12 @@ struct tg_exchange {
     uint64_t upstream_us;
 };
 
+/* What bodies and own answers take now, bytes. */
+static inline uint64_t tg_exchanges_memory(const struct tg_exchanges *all)
+{
+    return all->body_memory + all->fetches->memory;
+}
+
 /* --- exchange.c --- */
 
 /* A fresh exchange in phase HEAD, without connection; ended ones are used again. */

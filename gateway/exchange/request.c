@@ -76,6 +76,7 @@ static bool route(struct tg_exchange *x)
     if (x->location == NULL)
         return refuse_route(x, &why);
     r->route = x->location->pattern;
+    r->upstream = x->location->upstream->name;
     r->aksk = (enum tg_aksk)x->location->aksk;
     r->signing = &x->location->signing;
     if (r->credentials == TG_CRED_SIGNED && r->aksk != TG_AKSK_RESIGN && x->host.n > 0 &&

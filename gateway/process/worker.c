@@ -66,6 +66,11 @@ static void compose(struct tg_worker *w)
     w->exchanges.loop = &w->loop;
     w->exchanges.audit = w->audit;
     w->exchanges.upstreams = &w->upstreams;
+    w->exchanges.fetches = &w->fetches;
+    w->exchanges.lookup_cache_size = (size_t)w->settings->lookup_cache_size;
+    w->fetches.upstreams = &w->upstreams;
+    w->fetches.most = (unsigned)w->settings->lookup_concurrency;
+    w->fetches.max_answer = (size_t)w->settings->lookup_max_size;
     w->exchanges.shared = &w->shared;
     w->exchanges.audit_timeout = w->settings->audit_timeout;
     w->exchanges.debug_requests = w->settings->debug_requests;
@@ -115,7 +120,7 @@ static void count_turn(struct tg_worker *w)
         .connections = w->clients.live,
         .exchanges = w->exchanges.live,
         .peers = w->upstreams.live,
-        .body_memory = w->exchanges.body_memory,
+        .body_memory = w->exchanges.body_memory + w->fetches.memory,
     };
     const struct tg_stats *stats = w->shared.stats;
 
@@ -248,11 +253,11 @@ void tg_worker_drain(struct tg_worker *w)
 static void report_live(const struct tg_worker *w)
 {
     bool clean = w->clients.live == 0 && w->exchanges.live == 0 && w->upstreams.live == 0 &&
-                 w->exchanges.body_memory == 0;
+                 w->fetches.live == 0 && w->exchanges.body_memory + w->fetches.memory == 0;
 
     tg_log(clean ? TG_LOG_NOTICE : TG_LOG_ERROR, "worker",
            "live objects: connections %u, exchanges %u, peers %u, body memory %lu", w->clients.live,
-           w->exchanges.live, w->upstreams.live, w->exchanges.body_memory);
+           w->exchanges.live, w->upstreams.live, w->exchanges.body_memory + w->fetches.memory);
 }
 
 void tg_worker_end(struct tg_worker *w)

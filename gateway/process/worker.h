@@ -15,6 +15,7 @@ struct tg_worker {
     struct tg_loop loop;
     struct tg_clients clients;
     struct tg_upstreams upstreams;
+    struct tg_fetches fetches;
     struct tg_exchanges exchanges;
     struct tg_shared shared;
     size_t free_before;          /* bytes free in the heap at the last heartbeat */

@@ -78,6 +78,30 @@ const struct tg_directive tg_main_directives[] = {
          "collected, what filters made of it, what waits to be sent. Beyond it the largest body "
          "that is still being collected is answered 503; 0: no limit. At least as much as "
          "`client_max_body_size` where filters look into bodies."},
+    {.name = "lookup_concurrency",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_NUMBER,
+     RANGE(1, 1000),
+     MAIN(lookup_concurrency),
+     .fallback = "16",
+     .help = "How many requests of its own (`identify`, `catalogue`, `current`) one worker has on "
+             "their way at once; others wait, as many as the upstream's `max_pending`."},
+    {.name = "lookup_max_size",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_SIZE,
+     RANGE(KB, 64 * MB),
+     MAIN(lookup_max_size),
+     .fallback = "1m",
+     .help = "How large the answer to one of the gateway's own requests may be. It counts in "
+             "`worker_body_memory` while it comes."},
+    {.name = "lookup_cache_size",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_SIZE,
+     RANGE(64 * KB, 1024 * MB),
+     MAIN(lookup_cache_size),
+     .fallback = "16m",
+     .help = "How much one worker keeps of what its own requests found out. Beyond it what was "
+             "not used for longest goes."},
     {.name = "worker_cpu_affinity",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_ENUM,

@@ -170,6 +170,9 @@ struct tg_settings {
     int64_t worker_processes;         /* 0: auto */
     int64_t worker_connections;
     int64_t worker_body_memory;  /* bytes; 0: any */
+    int64_t lookup_concurrency;  /* own requests at once, of one worker */
+    int64_t lookup_max_size;     /* of an answer to one, bytes */
+    int64_t lookup_cache_size;   /* what one worker keeps of them, bytes */
     int worker_cpu_affinity;     /* enum tg_affinity */
     int64_t audit_timeout;       /* how long an answer waits for its record (blocking) */
     int64_t worker_hang_timeout; /* 0: a loop that stands still is never ended */

@@ -53,6 +53,25 @@ void tg_upstream_conn_begin(struct tg_upstream_conn *p)
         tg_upstream_conn_try(p);
 }
 
+void tg_upstream_conn_host(const struct tg_upstream_conn *p, struct tg_buf *out)
+{
+    const struct tg_upstream_conf *conf = p->upstream->conf;
+    const struct tg_upstream_server *origin = p->origin;
+    bool v6 = origin->literal && memchr(origin->host.p, ':', origin->host.n) != NULL;
+
+    if (conf->host.n > 0) {
+        tg_buf_add(out, conf->host);
+        return;
+    }
+    tg_buf_puts(out, v6 ? "[" : "");
+    tg_buf_add(out, origin->host);
+    tg_buf_puts(out, v6 ? "]" : "");
+    if (origin->port != (conf->tls ? 443 : 80)) {
+        tg_buf_putc(out, ':');
+        tg_buf_u64(out, origin->port);
+    }
+}
+
 /* --- TCP and TLS --- */
 
 static void close_socket(struct tg_upstream_conn *p)

@@ -36,7 +36,7 @@ struct tg_upstream {
     unsigned nopen; /* connections, busy and idle and on their way */
     unsigned nidle;
     unsigned nretries;
-    unsigned npending;
+    unsigned npending; /* clients' requests in `pending` */
     struct tg_upstream_queue pending;
     struct event wake; /* a connection is free: the queue moves on, outside of anybody's callback */
     struct tg_upstream *next;

@@ -50,7 +50,7 @@ void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error)
     if (p == NULL || p->home == NULL || !is_servers_fault(error))
         return;
     bit = UINT64_C(1) << number_of(p->upstream, p->home);
-    if ((p->tried & bit) == 0) /* else it was counted when the connection failed */
+    if ((p->tried & bit) == 0 && !p->own) /* else it was counted when the connection failed */
         count_failure(p->upstream, p->home);
     p->tried |= bit;
 }
@@ -123,6 +123,7 @@ static struct tg_upstream_conn *take_idle(struct tg_upstream_server_state *home)
     p->sibling = NULL;
     p->state = TG_UPSTREAM_CONN_BUSY;
     p->reused = true;
+    p->own = false;
     p->tried = 0;
     tg_timer_clear(&p->timer);
     return p;
@@ -186,13 +187,13 @@ static void enqueue(struct tg_upstream *u, struct tg_upstream_conn *p)
 {
     p->state = TG_UPSTREAM_CONN_PENDING;
     tg_upstream_queue_add(&u->pending, p);
-    u->npending++;
+    u->npending += !p->own;
 }
 
 static void leave_queue(struct tg_upstream_conn *p)
 {
     tg_upstream_queue_remove(&p->upstream->pending, p);
-    p->upstream->npending--;
+    p->upstream->npending -= !p->own;
 }
 
 static void start(struct tg_upstream_conn *p, struct tg_upstream_server_state *home)
@@ -219,6 +220,7 @@ static void serve_one(struct tg_upstream *u)
     p->state = TG_UPSTREAM_CONN_CONNECTING; /* in no list any more */
     idle->events = p->events;
     idle->owner = p->owner;
+    idle->own = p->own;
     tg_upstream_conn_end(&p);
     idle->events->on_ready(idle->owner, idle);
 }
@@ -243,7 +245,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
  * another request. */
 static void wake(struct tg_upstream *u)
 {
-    if (u->npending > 0)
+    if (u->pending.first != NULL)
         event_active(&u->wake, EV_TIMEOUT, 0);
 }
 
@@ -254,9 +256,10 @@ bool tg_upstream_conn_may_retry(const struct tg_upstream_conn *p)
 
 /* --- take, give, end --- */
 
-static struct tg_upstream_conn *new_conn(struct tg_upstream *u, bool retry)
+static struct tg_upstream_conn *new_conn(struct tg_upstream *u, unsigned use)
 {
     struct tg_upstream_conn *p = calloc(1, sizeof(*p));
+    bool retry = (use & TG_UPSTREAM_RETRY) != 0;
 
     CHECK(p != NULL);
     p->magic = TG_UPSTREAM_CONN_MAGIC;
@@ -282,7 +285,7 @@ static struct tg_upstream *find_upstream(struct tg_upstreams *all,
 /* No connection is idle and one more is not allowed. */
 static void wait_or_refuse(struct tg_upstream *u, struct tg_upstream_conn *p)
 {
-    if (u->npending >= (unsigned)u->conf->max_pending) {
+    if (!p->own && u->npending >= (unsigned)u->conf->max_pending) {
         tg_upstream_conn_fail(p, TG_E_OVERLOADED, "max_pending requests wait for the upstream");
         return;
     }
@@ -292,22 +295,24 @@ static void wait_or_refuse(struct tg_upstream *u, struct tg_upstream_conn *p)
 }
 
 struct tg_upstream_conn *tg_upstream_take(struct tg_upstreams *all,
-                                          const struct tg_upstream_conf *conf, bool fresh,
+                                          const struct tg_upstream_conf *conf, unsigned use,
                                           const struct tg_upstream_conn_events *events, void *owner)
 {
     struct tg_upstream *u = find_upstream(all, conf);
     struct tg_upstream_server_state *home = pick(u, 0);
     struct tg_upstream_conn *p = NULL;
+    bool retry = (use & TG_UPSTREAM_RETRY) != 0;
 
     CHECK(owner != NULL && home != NULL);
-    if (!fresh)
+    if (!retry)
         p = take_idle(home);
-    if (p == NULL && !fresh && is_full(u))
+    if (p == NULL && !retry && is_full(u))
         p = take_any_idle(u);
     if (p == NULL)
-        p = new_conn(u, fresh);
+        p = new_conn(u, use);
     p->events = events;
     p->owner = owner;
+    p->own = (use & TG_UPSTREAM_OWN) != 0;
     if (p->state == TG_UPSTREAM_CONN_BUSY)
         return p;
     if (is_full(u))
@@ -383,6 +388,14 @@ void tg_upstream_conn_end(struct tg_upstream_conn **peer)
 }
 
 /* --- all of them --- */
+
+const struct tg_upstream_conf *tg_upstreams_find(const struct tg_upstreams *all, struct tg_str name)
+{
+    for (const struct tg_upstream *u = all->first; u != NULL; u = u->next)
+        if (tg_str_eq(u->conf->name, name))
+            return u->conf;
+    return NULL;
+}
 
 static struct tg_upstream *open_one(struct tg_upstreams *all, const struct tg_upstream_conf *c)
 {

@@ -6,6 +6,7 @@
  *   pool.c     which server, the pool, limits, health
  *   names.c    the addresses of servers, and who waits for them
  *   connect.c  one connection from its addresses to its handshake
+ *   fetch.c    requests of the gateway's own (fetch.h)
  */
 #ifndef TG_UPSTREAM_H
 #define TG_UPSTREAM_H
@@ -76,6 +77,7 @@ struct tg_upstream_conn {
     uint64_t tried;      /* servers that failed, one bit each */
     bool reused;         /* came from the pool: its failure before any answer may be retried */
     bool retry;          /* counts against max_retries */
+    bool own;            /* for a request of the gateway's own */
     uint64_t requests;   /* served */
     struct tg_buf in;    /* a partial response head */
     char address[TG_ADDRESS_TEXT];    /* "10.0.0.1:443", for logs */
@@ -95,19 +97,35 @@ void tg_upstreams_close_idle(struct tg_upstreams *all);
 /* Closes the oldest idle connection of the upstream that has the most. False: none is idle. */
 bool tg_upstreams_shed(struct tg_upstreams *all);
 
+/* What a connection is taken for, or-ed. */
+enum tg_upstream_use {
+    TG_UPSTREAM_RETRY = 1 << 0, /* a second attempt: none from the pool, counts in max_retries */
+    TG_UPSTREAM_OWN = 1 << 1    /* the gateway's own request: waits beside max_pending, and what
+                                   becomes of it does not count in max_fails */
+};
+
 /*
- * Takes a connection for `owner`: one from the pool (unless `fresh`, for a retry), which is BUSY
- * already; else a new one, or a place in the queue: an event tells what becomes of it.
+ * Takes a connection for `owner`: one from the pool (unless for a retry), which is BUSY already;
+ * else a new one, or a place in the queue: an event tells what becomes of it. `use`: enum
+ * tg_upstream_use.
  */
 struct tg_upstream_conn *tg_upstream_take(struct tg_upstreams *all,
-                                          const struct tg_upstream_conf *conf, bool fresh,
+                                          const struct tg_upstream_conf *conf, unsigned use,
                                           const struct tg_upstream_conn_events *events,
                                           void *owner);
+
+/* The configuration of the upstream of that name, or NULL. */
+const struct tg_upstream_conf *tg_upstreams_find(const struct tg_upstreams *all,
+                                                 struct tg_str name);
 
 enum { TG_UPSTREAM_WORDS = 160 };
 
 /* Writes what a connection that is not there yet waits for: its server or address, and the step. */
 void tg_upstream_conn_awaited(const struct tg_upstream_conn *p, char out[TG_UPSTREAM_WORDS]);
+
+/* Appends the value of Host for requests to a server: the upstream's `host`, else that of the
+ * server, with its port unless it is the usual one. */
+void tg_upstream_conn_host(const struct tg_upstream_conn *p, struct tg_buf *out);
 
 /* False while max_retries requests to the connection's upstream are being tried again. */
 bool tg_upstream_conn_may_retry(const struct tg_upstream_conn *p);
