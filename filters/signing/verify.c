@@ -253,6 +253,6 @@ const struct tg_filter tg_filter_verify = {
     .name = "verify",
     .help = "Lets requests pass that are signed with a key of `aksk resign` (SDK-HMAC-SHA256, "
             "V11-HMAC-SHA256); the caller is then the key's principal.",
-    .traits = TG_NEEDS_BODY,
+    .traits = TG_NEEDS_BODY | TG_IDENTIFIES,
     .on_request = on_request,
 };

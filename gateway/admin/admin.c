@@ -138,6 +138,7 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
     struct tg_buf text = {0};
 
     tg_metrics_text(a->stats, &text);
+    tg_metrics_config(a->settings, &text);
     tg_limits_metrics(a->limits, &text);
     tg_admin_filter_metrics(a->settings, &text);
     answer_buf(a, request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
@@ -147,7 +148,7 @@ static void get_status(struct tg_admin *a, struct evhttp_request *request)
 {
     struct tg_buf text = {0};
 
-    tg_metrics_status(a->stats, &text);
+    tg_metrics_status(a->stats, a->settings, &text);
     answer_buf(a, request, 200, JSON, &text);
 }
 

@@ -145,19 +145,6 @@ static void names(const struct tg_stats_slot *sum, enum tg_stats_what what, cons
     }
 }
 
-static void limited(const struct tg_stats_counts *c, struct tg_buf *out)
-{
-    static const char *const words[] = {
-        [TG_LIMIT_REQ] = "req", [TG_LIMIT_CONN] = "conn", [TG_LIMIT_IN_FLIGHT] = "in_flight"};
-
-    tg_prometheus_family(out, "limited_total", "counter",
-                         "Requests beyond a limit; dry_run ones were served.");
-    for (unsigned k = 1; k < TG_LIMIT_KINDS; k++)
-        for (unsigned dry = 0; dry < 2; dry++)
-            tg_buf_printf(out, "trainguard_limited_total{limit=\"%s\",dry_run=\"%s\"} %lu\n",
-                          words[k], dry != 0 ? "true" : "false", c->limited[k][dry]);
-}
-
 /* One sample of each table. */
 static void limit_tables(const struct tg_limits *l, const char *name, const char *type,
                          const char *help, size_t member, struct tg_buf *out)
@@ -173,8 +160,27 @@ static void limit_tables(const struct tg_limits *l, const char *name, const char
     }
 }
 
+/* All of them count for this gateway alone. */
+static void limited(const struct tg_limits *l, struct tg_buf *out)
+{
+    struct tg_limit_table t;
+
+    tg_prometheus_family(out, "limited_total", "counter",
+                         "Requests beyond a limit; dry_run ones were served.");
+    for (unsigned i = 0; tg_limit_table_at(l, i, 0, &t); i++)
+        for (unsigned dry = 0; dry < 2; dry++) {
+            tg_buf_printf(out, "trainguard_limited_total{limit=\"%s\",",
+                          tg_limit_kind_words[t.kind]);
+            tg_prometheus_label(out, "rule", tg_str_of(t.name));
+            tg_buf_printf(out, ",by=\"%s\",store=\"local\",dry_run=\"%s\"} %lu\n",
+                          tg_limit_key_words[t.key - 1], dry != 0 ? "true" : "false",
+                          t.refused[dry]);
+        }
+}
+
 void tg_limits_metrics(const struct tg_limits *l, struct tg_buf *out)
 {
+    limited(l, out);
     limit_tables(l, "limit_keys", "gauge", "Keys a limit knows something of.",
                  offsetof(struct tg_limit_table, keys), out);
     limit_tables(l, "limit_keys_given_up_total", "counter",
@@ -230,6 +236,9 @@ static void process(const struct tg_stats *s, const struct tg_stats_slot *sum, s
     tg_buf_printf(out, "trainguard_config_reloads_total{result=\"failed\"} %lu\n", s->reloads[0]);
     single(out, "config_last_reload_successful", "gauge", "1 unless the last reload failed.",
            s->last_reload_well);
+    single(out, "config_last_reload_timestamp_seconds", "gauge",
+           "When the configuration in force came into force, since 1970.",
+           (uint64_t)((s->reloaded != 0 ? s->reloaded : s->started) / 1000000));
     single(out, "connections_accepted_total", "counter", "Connections of clients.",
            sum->counts.accepted);
     single(out, "connections", "gauge", "Connections of clients that are open.",
@@ -268,7 +277,6 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
     single(out, "metric_names_lost_total", "counter",
            "Normalizations, violations and results not counted by name: too many, or too long.",
            sum->counts.names_lost);
-    limited(&sum->counts, out);
     audit(sum, out);
     free(sum);
 }
@@ -321,7 +329,33 @@ static void add_totals(const struct tg_stats_counts *c, struct tg_buf *out)
     tg_json_end(out, '}');
 }
 
-void tg_metrics_status(const struct tg_stats *s, struct tg_buf *out)
+void tg_metrics_config(const struct tg_settings *settings, struct tg_buf *out)
+{
+    char config[TG_SHORT_REVISION + 1], policies[TG_SHORT_REVISION + 1];
+
+    tg_settings_short_revisions(settings, config, policies);
+    tg_prometheus_family(out, "config_info", "gauge",
+                         "What is in force: equal labels, equal configurations and policies.");
+    tg_buf_printf(
+        out,
+        "trainguard_config_info{config=\"%s\",policies=\"%s\",bundle=\"\",signed_by=\"\"} "
+        "1\n",
+        config, policies);
+}
+
+static void add_config(const struct tg_settings *settings, struct tg_buf *out)
+{
+    char config[TG_SHORT_REVISION + 1], policies[TG_SHORT_REVISION + 1];
+
+    tg_settings_short_revisions(settings, config, policies);
+    tg_json_member_begin(out, "config", '{');
+    tg_json_member(out, "config", tg_str_of(config));
+    tg_json_member(out, "policies", tg_str_of(policies));
+    tg_json_end(out, '}');
+}
+
+void tg_metrics_status(const struct tg_stats *s, const struct tg_settings *settings,
+                       struct tg_buf *out)
 {
     struct tg_stats_slot *sum = malloc(sizeof(*sum));
 
@@ -331,6 +365,7 @@ void tg_metrics_status(const struct tg_stats *s, struct tg_buf *out)
     tg_json_member(out, "version", TG_STR(TG_VERSION));
     add_time(out, "started", s->started);
     add_time(out, "reloaded", s->reloaded);
+    add_config(settings, out);
     tg_json_member_number(out, "generation", s->generation);
     tg_json_member_number(out, "reloads_failed", s->reloads[0]);
     tg_json_member_number(out, "worker_restarts", s->restarts);

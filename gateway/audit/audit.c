@@ -77,6 +77,16 @@ static void add_name(struct tg_buf *out, const char *name, struct tg_str value)
 static const char *const mode_words[] = {
     [TG_AUDIT_BATCH] = "batch", [TG_AUDIT_BLOCKING] = "blocking", [TG_AUDIT_STRICT] = "strict"};
 
+static void add_revisions(struct tg_buf *out, struct tg_str revision, const struct tg_str *loaded,
+                          unsigned nloaded)
+{
+    if (revision.n > 0)
+        add_name(out, ",\"configuration.revision\":", revision);
+    for (unsigned i = 0; i < nloaded; i++)
+        add_name(out, i == 0 ? ",\"policy.revisions\":[" : ",", loaded[i]);
+    tg_buf_puts(out, nloaded > 0 ? "]" : "");
+}
+
 static void add_start(struct tg_audit *a, const struct tg_audit_line *previous)
 {
     size_t start = begin_line(a, tg_clock_wall_now(), "start");
@@ -87,6 +97,7 @@ static void add_start(struct tg_audit *a, const struct tg_audit_line *previous)
     tg_buf_u64(out, (uint64_t)getpid());
     if (a->conf->instance.n > 0)
         add_name(out, ",\"instance\":", a->conf->instance);
+    add_revisions(out, a->conf->revision, a->conf->loaded, a->conf->nloaded);
     add_name(out, ",\"mode\":", tg_str_of(mode_words[a->conf->mode]));
     add_name(out,
              ",\"chain_algorithm\":", a->chain.keyed ? TG_STR("hmac-sha256") : TG_STR("sha256"));
@@ -116,11 +127,7 @@ static void add_configuration(struct tg_audit *a, const struct tg_audit_configur
     add_name(out, ",\"result\":", c->why.n > 0 ? TG_STR("failed") : TG_STR("done"));
     if (c->why.n > 0)
         add_name(out, ",\"why\":", c->why);
-    if (c->revision.n > 0)
-        add_name(out, ",\"configuration.revision\":", c->revision);
-    for (unsigned i = 0; i < c->nloaded; i++)
-        add_name(out, i == 0 ? ",\"policy.revisions\":[" : ",", c->loaded[i]);
-    tg_buf_puts(out, c->nloaded > 0 ? "]" : "");
+    add_revisions(out, c->revision, c->loaded, c->nloaded);
     end_line(a, start);
 }
 

@@ -8,6 +8,16 @@
 #include "audit/conf.h"
 #include "chain/request.h"
 
+/* A limit that a request went beyond. */
+struct tg_audit_limit {
+    const char *rule;  /* its name, or where it stands */
+    const char *limit; /* its directive */
+    const char *by;    /* the kind of its key */
+    bool refused;      /* false: would have been (dry_run) */
+    uint64_t wait_us;  /* until it would grant again */
+    struct tg_audit_limit *next;
+};
+
 /* The facts of one exchange, filled by the exchange when it ends. Slices live until the call
  * returns. */
 struct tg_audit_record {
@@ -15,10 +25,11 @@ struct tg_audit_record {
     const struct tg_request *request; /* never NULL; fields that are not known are empty */
     struct tg_str host;               /* Host of a signed request, which goes on; else empty */
     struct tg_str trace_id;
-    enum tg_error end;        /* why the exchange ended */
-    struct tg_str end_detail; /* the error log's words, may be empty */
-    int status;               /* sent to the client; 0 when none was */
-    int upstream_status;      /* 0: no answer came */
+    enum tg_error end;                   /* why the exchange ended */
+    struct tg_str end_detail;            /* the error log's words, may be empty */
+    const struct tg_audit_limit *limits; /* in the order of the configuration */
+    int status;                          /* sent to the client; 0 when none was */
+    int upstream_status;                 /* 0: no answer came */
     struct tg_str upstream_address;
     struct tg_str upstream_error_code; /* `error_code` of the answer's body */
     bool upstream_failed;              /* is_success: false was seen */

@@ -188,7 +188,7 @@ const struct tg_directive tg_audit_directives[] = {
              "covers secret, password, token, key, ak and sk forms and holds without this "
              "directive.",
      .set = set_redact},
-    {.name = "audit_instance",
+    {.name = "instance",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_STRING,
      .offset = offsetof(struct tg_audit_conf, instance),

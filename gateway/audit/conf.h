@@ -34,10 +34,13 @@ struct tg_audit_conf {
     int body;              /* enum tg_audit_body */
     struct tg_str *redact; /* patterns, secret_names.h */
     unsigned nredact;
-    struct tg_str key_file;            /* empty: none */
-    struct tg_str key;                 /* its bytes; empty: plain SHA-256 chain */
-    unsigned char salt[TG_SHA256];     /* keys principals and redacted values */
-    struct tg_str instance;            /* the gateway's name in `start`; the host's unless set */
+    struct tg_str key_file;        /* empty: none */
+    struct tg_str key;             /* its bytes; empty: plain SHA-256 chain */
+    unsigned char salt[TG_SHA256]; /* keys principals and redacted values */
+    struct tg_str instance;        /* the gateway's name in `start`; the host's unless set */
+    struct tg_str revision;        /* of the configuration in force, for `start`; may be empty */
+    const struct tg_str *loaded;   /* the same of its policies */
+    unsigned nloaded;
     bool checked;                      /* tg_audit_check() has run */
     const struct tg_conf_item *log_at; /* where audit_log stands; NULL: nowhere */
     const struct tg_conf_item *key_at; /* the same of audit_key_file */

@@ -434,6 +434,24 @@ static void add_truncated(struct tg_buf *out, enum tg_audit_cut cut)
     tg_buf_putc(out, ']');
 }
 
+static void add_limits(struct tg_buf *out, const struct tg_audit_limit *first)
+{
+    for (const struct tg_audit_limit *l = first; l != NULL; l = l->next) {
+        tg_buf_add(out, l == first ? TG_STR(",\"limits\":[{") : TG_STR(",{"));
+        tg_buf_add(out, TG_STR("\"rule\":"));
+        tg_buf_json(out, tg_str_of(l->rule));
+        add_text(out, TG_STR(",\"limit\":"), tg_str_of(l->limit));
+        add_text(out, TG_STR(",\"by\":"), tg_str_of(l->by));
+        add_text(out, TG_STR(",\"result\":"),
+                 l->refused ? TG_STR("refuse") : TG_STR("would_refuse"));
+        add_text(out, TG_STR(",\"store\":"), TG_STR("local"));
+        add_number(out, TG_STR(",\"wait_ms\":"), (l->wait_us + 999) / 1000);
+        tg_buf_putc(out, '}');
+    }
+    if (first != NULL)
+        tg_buf_putc(out, ']');
+}
+
 static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
                             const struct tg_request *r, enum tg_audit_cut cut)
 {
@@ -511,6 +529,7 @@ void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
     }
     if (a->status > 0)
         add_number(out, TG_STR(",\"http.response.status_code\":"), (uint64_t)a->status);
+    add_limits(out, a->limits);
     add_chain_facts(redact, out, a->request, cut);
     add_upstream(out, a);
     if (!under_way)

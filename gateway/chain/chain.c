@@ -108,7 +108,7 @@ static enum tg_verdict call(struct tg_chain *c)
     return verdict;
 }
 
-static enum tg_verdict run_until(struct tg_chain *c, unsigned end)
+enum tg_verdict tg_chain_run_to(struct tg_chain *c, unsigned end)
 {
     CHECK(c->filters != NULL && end <= c->filters->n);
     while (c->at < end) {
@@ -125,12 +125,7 @@ static enum tg_verdict run_until(struct tg_chain *c, unsigned end)
 
 enum tg_verdict tg_chain_run(struct tg_chain *c)
 {
-    return run_until(c, c->filters->n);
-}
-
-enum tg_verdict tg_chain_run_head(struct tg_chain *c)
-{
-    return run_until(c, c->filters->nhead);
+    return tg_chain_run_to(c, c->filters->n);
 }
 
 static bool has_entered(const struct tg_chain *c, unsigned i)

@@ -32,9 +32,9 @@ void tg_chain_begin(struct tg_chain *c, const struct tg_filter_list *filters,
  */
 enum tg_verdict tg_chain_run(struct tg_chain *c);
 
-/* The same for the filters that run on the request's head, before its body comes. A request with a
- * violation does not pass them. */
-enum tg_verdict tg_chain_run_head(struct tg_chain *c);
+/* The same for the filters before the `end`th: those that run on the head, or those that settle who
+ * calls. A request with a violation does not pass them. */
+enum tg_verdict tg_chain_run_to(struct tg_chain *c, unsigned end);
 
 /* The answer has come in full: tells the filters entered, in reverse order. */
 void tg_chain_response(struct tg_chain *c, const struct tg_response *response);

@@ -34,6 +34,7 @@ enum tg_filter_traits {
     TG_JUDGES_BODY = 1 << 3,
     TG_SIGNS = 1 << 4,      /* must be last */
     TG_NEEDS_BODY = 1 << 5, /* wants r->body, whatever it is */
+    TG_IDENTIFIES = 1 << 6, /* settles who calls; limits that go by that are charged behind it */
 };
 
 /* The traits of filters that look into the body as a document. A request that has no body, of a
@@ -167,7 +168,8 @@ struct tg_filter_list {
     const struct tg_filter *at[TG_MAX_FILTERS];
     void *conf[TG_MAX_FILTERS]; /* set when the filter is loaded */
     unsigned n;
-    unsigned nhead; /* of them, those before the first that needs the body */
+    unsigned nhead;     /* of them, those before the first that needs the body */
+    unsigned nidentify; /* of them, those up to the last that settles who calls */
 };
 
 /* Makes the built-in filters known, a list that ends with NULL (filters/table.h). Once in a

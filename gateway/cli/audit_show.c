@@ -193,6 +193,21 @@ static void add_results(struct show *s, const struct tg_doc *doc)
     }
 }
 
+static void add_limits(struct show *s, const struct tg_doc *doc)
+{
+    for (uint32_t e = tg_audit_list(doc, TG_STR("limits")); e != TG_NONE; e = tg_doc_next(doc, e)) {
+        tg_buf_puts(&s->out, "    limit ");
+        add_safe(s, tg_audit_text(doc, e, TG_STR("rule")));
+        tg_buf_puts(&s->out, " (");
+        add_safe(s, tg_audit_text(doc, e, TG_STR("limit")));
+        tg_buf_puts(&s->out, " by ");
+        add_safe(s, tg_audit_text(doc, e, TG_STR("by")));
+        tg_buf_puts(&s->out, "): ");
+        add_painted(s, BLUE, tg_audit_text(doc, e, TG_STR("result")));
+        tg_buf_putc(&s->out, '\n');
+    }
+}
+
 static void add_text(struct show *s, const struct tg_doc *doc)
 {
     struct tg_str decision = tg_audit_text(doc, 0, TG_STR("decision"));
@@ -230,6 +245,7 @@ static void add_text(struct show *s, const struct tg_doc *doc)
     add_findings(s, doc, TG_STR("violations"), RED);
     add_findings(s, doc, TG_STR("warnings"), YELLOW);
     add_results(s, doc);
+    add_limits(s, doc);
     add_patch(s, doc);
 }
 

@@ -6,12 +6,14 @@ bool tg_conn_acquire(struct tg_conn *c, uint64_t now, uint64_t *wait)
     const struct tg_limit_rule *rule = &c->server->limit_conn;
     const struct tg_shared *s = c->clients->shared;
     char text[TG_LIMIT_ADDRESS];
+    struct tg_limit_grant grant;
 
     if (rule->most == 0 || c->limit_entry >= 0)
         return true;
-    c->beyond_limit =
-        !tg_limit_take(s->limits, tg_shared_number(s), rule,
-                       tg_limit_address(tg_str_of(c->address), text), now, &c->limit_entry, wait);
+    c->beyond_limit = !tg_limit_take(s->limits, tg_shared_number(s), rule,
+                                     tg_limit_address(tg_str_of(c->address), text), now, &grant);
+    c->limit_entry = grant.entry;
+    *wait = grant.wait;
     return !c->beyond_limit;
 }
 

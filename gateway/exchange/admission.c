@@ -2,7 +2,15 @@
 #include "base/check.h"
 #include "exchange/internal.h"
 
-#include <stdio.h>
+#include <inttypes.h>
+
+#define SECOND UINT64_C(1000000)
+
+/* Keys as bits, for the steps in which limits are asked. */
+enum {
+    OF_CALLER = 1 << TG_LIMIT_BY_PRINCIPAL,
+    OF_HEAD = 1 << TG_LIMIT_BY_PROJECT | 1 << TG_LIMIT_BY_ADDRESS,
+};
 
 static struct tg_str key_of(const struct tg_request *r, int key, char text[TG_LIMIT_ADDRESS])
 {
@@ -18,27 +26,93 @@ static struct tg_str key_of(const struct tg_request *r, int key, char text[TG_LI
     }
 }
 
-/* Tells what a limit would have done; returns true when it only would have. */
-static bool refused(struct tg_exchange *x, const struct tg_limit_rule *rule, struct tg_str key)
-{
-    static const char *const names[] = {[TG_LIMIT_REQ] = "limit_req",
-                                        [TG_LIMIT_CONN] = "limit_conn",
-                                        [TG_LIMIT_IN_FLIGHT] = "limit_in_flight"};
+/* --- what is told --- */
 
-    TG_TRACE(&x->request, "%s refuses%s", names[rule->kind], rule->dry_run ? ", dry_run" : "");
-    x->all->shared->slot->counts.limited[rule->kind][rule->dry_run]++;
-    if (rule->dry_run)
-        tg_log(TG_LOG_NOTICE, "limit", "%s would refuse \"%.*s\", request %.*s", names[rule->kind],
-               TG_STR_ARG(key), TG_STR_ARG(x->request.request_id));
-    else
-        tg_exchange_end(x, TG_E_LIMITED, rule->text);
-    return rule->dry_run;
+static void note(struct tg_exchange *x, const struct tg_limit_rule *rule, uint64_t wait)
+{
+    struct tg_audit_limit **last = &x->limits;
+
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = tg_arena_zalloc(&x->arena, 1, sizeof(**last));
+    **last = (struct tg_audit_limit){.rule = rule->name,
+                                     .limit = tg_limit_kind_words[rule->kind],
+                                     .by = tg_limit_key_words[rule->key - 1],
+                                     .refused = !rule->dry_run,
+                                     .wait_us = wait};
+    tg_limit_count(x->all->shared->limits, rule);
 }
 
-static void set_retry(struct tg_exchange *x, uint64_t wait)
+/* A limit with its name, if it has one, and whose count it was. */
+static const char *detail(struct tg_exchange *x, const struct tg_limit_rule *rule)
 {
-    x->request.retry_after = (unsigned)((wait + 999999) / 1000000);
+    bool named = rule->label != rule->text;
+
+    return tg_arena_printf(&x->arena, "%s%s%s%s, counted by this gateway", rule->label,
+                           named ? " (" : "", named ? rule->text : "", named ? ")" : "")
+        .p;
 }
+
+/* Tells what a limit did, or would have done; true when it only would have. */
+static bool refused(struct tg_exchange *x, const struct tg_limit_rule *rule, struct tg_str key,
+                    uint64_t wait)
+{
+    note(x, rule, wait);
+    TG_TRACE(&x->request, "%s refuses%s, rule %s", tg_limit_kind_words[rule->kind],
+             rule->dry_run ? ", dry_run" : "", rule->name);
+    if (rule->dry_run) {
+        tg_log(TG_LOG_NOTICE, "limit", "%s would refuse \"%.*s\", rule %s, request %.*s",
+               tg_limit_kind_words[rule->kind], TG_STR_ARG(key), rule->name,
+               TG_STR_ARG(x->request.request_id));
+        return true;
+    }
+    x->request.retry_after = (unsigned)((wait + SECOND - 1) / SECOND);
+    tg_exchange_end(x, TG_E_LIMITED, detail(x, rule));
+    return false;
+}
+
+/* The window of a rate is the time in which all of it comes back. */
+static struct tg_str policy_text(struct tg_exchange *x, const struct tg_limit_rule *rule)
+{
+    uint64_t quota = rule->burst + 1;
+
+    if (rule->kind == TG_LIMIT_REQ)
+        return tg_arena_printf(&x->arena, "\"%s\";q=%" PRIu64 ";w=%" PRIu64, rule->label, quota,
+                               (quota * rule->interval + SECOND - 1) / SECOND);
+    return tg_arena_printf(&x->arena, "\"%s\";q=%" PRIu64 ";qu=\"concurrent-requests\"",
+                           rule->label, rule->most);
+}
+
+/* Of what is used up, when one more is granted; else when all is back. */
+static struct tg_str left_text(struct tg_exchange *x, const struct tg_limit_rule *rule,
+                               const struct tg_limit_grant *grant)
+{
+    uint64_t until = grant->entry < 0 ? grant->wait : grant->whole;
+
+    if (rule->kind == TG_LIMIT_REQ || grant->entry < 0)
+        return tg_arena_printf(&x->arena, "\"%s\";r=%" PRIu64 ";t=%" PRIu64, rule->label,
+                               grant->left, (until + SECOND - 1) / SECOND);
+    return tg_arena_printf(&x->arena, "\"%s\";r=%" PRIu64, rule->label, grant->left);
+}
+
+static struct tg_str joined(struct tg_exchange *x, struct tg_str list, struct tg_str item)
+{
+    return list.n == 0
+               ? item
+               : tg_arena_printf(&x->arena, "%.*s, %.*s", TG_STR_ARG(list), TG_STR_ARG(item));
+}
+
+/* For RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-12, sections 3, 4). */
+static void tell(struct tg_exchange *x, const struct tg_limit_rule *rule,
+                 const struct tg_limit_grant *grant)
+{
+    if (x->location->limit_headers != TG_LIMIT_HEADERS_DRAFT || rule->dry_run)
+        return;
+    x->limit_policy = joined(x, x->limit_policy, policy_text(x, rule));
+    x->limit_left = joined(x, x->limit_left, left_text(x, rule, grant));
+}
+
+/* --- what is asked --- */
 
 static bool admit_conn(struct tg_exchange *x)
 {
@@ -47,10 +121,9 @@ static bool admit_conn(struct tg_exchange *x)
 
     if (tg_conn_acquire(x->conn, x->started, &wait))
         return true;
-    set_retry(x, wait);
     if (!rule->dry_run)
         x->keep_alive = false;
-    return refused(x, rule, x->request.client_address);
+    return refused(x, rule, x->request.client_address, wait);
 }
 
 /* What a rate charged goes into *charged, -1: nothing. */
@@ -59,28 +132,25 @@ static bool admit_rule(struct tg_exchange *x, const struct tg_limit_rule *rule, 
     const struct tg_shared *s = x->all->shared;
     char text[TG_LIMIT_ADDRESS];
     struct tg_str key = key_of(&x->request, rule->key, text);
-    uint64_t wait = 0;
-    int entry;
-
-    *charged = -1;
+    struct tg_limit_grant grant;
+    bool granted;
 
     if (key.n == 0)
         return true; /* a path without project, a request without credentials */
-    if (!tg_limit_take(s->limits, tg_shared_number(s), rule, key, x->started, &entry, &wait)) {
-        set_retry(x, wait);
-        return refused(x, rule, key);
-    }
+    granted = tg_limit_take(s->limits, tg_shared_number(s), rule, key, x->started, &grant);
+    tell(x, rule, &grant);
+    if (!granted)
+        return refused(x, rule, key, grant.wait);
     if (rule->kind == TG_LIMIT_REQ) {
-        *charged = entry;
+        *charged = grant.entry;
     } else {
         CHECK(x->nheld < TG_MAX_LIMITS);
-        x->held[x->nheld++] = entry;
+        x->held[x->nheld++] = grant.entry;
     }
     return true;
 }
 
-/* All rules or none: what one refuses is not charged by the others. What is held is given back when
- * the exchange ends. */
+/* What is held is given back when the exchange ends. */
 static void give_back(const struct tg_exchange *x, const int *charged, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
@@ -88,19 +158,30 @@ static void give_back(const struct tg_exchange *x, const int *charged, unsigned 
             tg_limit_return(x->all->shared->limits, &x->location->limits[i], charged[i]);
 }
 
-bool tg_exchange_acquire(struct tg_exchange *x)
+/* All rules by these keys or none: what one refuses is not charged by the others. */
+static bool admit(struct tg_exchange *x, unsigned keys)
 {
     const struct tg_location *l = x->location;
     int charged[TG_MAX_LIMITS];
 
-    if (x->all->shared->limits == NULL)
-        return true;
-    if (!admit_conn(x))
-        return false;
-    for (unsigned i = 0; i < l->nlimits; i++)
-        if (!admit_rule(x, &l->limits[i], &charged[i])) {
+    for (unsigned i = 0; i < l->nlimits; i++) {
+        charged[i] = -1;
+        if ((keys & 1U << l->limits[i].key) != 0 && !admit_rule(x, &l->limits[i], &charged[i])) {
             give_back(x, charged, i);
             return false;
         }
+    }
     return true;
+}
+
+bool tg_exchange_acquire(struct tg_exchange *x)
+{
+    unsigned keys = OF_HEAD | (x->location->filters.nidentify == 0 ? OF_CALLER : 0);
+
+    return x->all->shared->limits == NULL || (admit_conn(x) && admit(x, keys));
+}
+
+bool tg_exchange_acquire_caller(struct tg_exchange *x)
+{
+    return x->all->shared->limits == NULL || admit(x, OF_CALLER);
 }

@@ -248,6 +248,7 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
         .trace_id = x->trace_id,
         .end = x->end,
         .end_detail = x->end_detail,
+        .limits = x->limits,
         .status = x->status,
         .upstream_status = x->upstream_status,
         .upstream_address = x->upstream_address,

@@ -111,6 +111,9 @@ struct tg_exchange {
     unsigned traces;         /* traceparent fields */
     int held[TG_MAX_LIMITS]; /* limits that get something back at the end */
     unsigned nheld;
+    struct tg_audit_limit *limits; /* those the request went beyond */
+    struct tg_str limit_policy;    /* what RateLimit-Policy and RateLimit tell; empty: nothing */
+    struct tg_str limit_left;
 
     /* the end */
     enum tg_error end;
@@ -181,8 +184,13 @@ void tg_exchange_on_gone(void *exchange);
 
 /* --- admission.c --- */
 
-/* Checks the limits of the location and the connection. False: refused, the exchange has ended. */
+/* Asks the limits of the connection, and those of the location that go by what the head says:
+ * project and address, and the principal where no filter settles who calls. False: one refused, the
+ * exchange has ended. */
 bool tg_exchange_acquire(struct tg_exchange *x);
+
+/* Asks those that go by who calls, once a filter has settled that. False as above. */
+bool tg_exchange_acquire_caller(struct tg_exchange *x);
 
 /* --- body_memory.c --- */
 
@@ -248,8 +256,8 @@ void tg_reply_build(struct tg_exchange *x);
 /* Builds the answer to an OPTIONS request that goes no further, 200 with Allow, into x->last. */
 void tg_reply_options(struct tg_exchange *x);
 
-/* Appends what every answer to a changed or warned request carries: Warning,
- * X-Trainguard-Normalized (contract section 5). */
+/* Appends what answers to a changed, warned or limited request carry: Warning,
+ * X-Trainguard-Normalized (contract section 5), RateLimit-Policy, RateLimit. */
 void tg_reply_notes(const struct tg_exchange *x, struct tg_buf *out);
 
 /* Appends the Date of an answer that has none yet (RFC 9110 section 6.6.1). */

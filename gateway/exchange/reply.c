@@ -85,6 +85,14 @@ static unsigned add_changes(const struct tg_doc *d, struct tg_buf *b, unsigned l
     return left;
 }
 
+static void add_limits(const struct tg_exchange *x, struct tg_buf *b)
+{
+    if (x->limit_policy.n == 0)
+        return;
+    tg_fields_add(b, TG_STR("RateLimit-Policy"), x->limit_policy);
+    tg_fields_add(b, TG_STR("RateLimit"), x->limit_left);
+}
+
 void tg_reply_notes(const struct tg_exchange *x, struct tg_buf *b)
 {
     const struct tg_request *r = &x->request;
@@ -102,6 +110,7 @@ void tg_reply_notes(const struct tg_exchange *x, struct tg_buf *b)
         left--;
     }
     tg_buf_end(&text);
+    add_limits(x, b);
 }
 
 /* What the client is told beside the row's text: its own mistakes, not the inside of the network.

@@ -164,14 +164,41 @@ static void pass(struct tg_exchange *x)
     go_upstream(x);
 }
 
+/* The filters that can run now; who calls is settled among them or not. */
+static unsigned runnable(const struct tg_exchange *x)
+{
+    const struct tg_filter_list *f = &x->location->filters;
+
+    return x->chain.at < f->nhead ? f->nhead : f->n;
+}
+
+/* Runs those, but for limits that refuse between them: then the exchange has ended, and it is
+ * false. */
+static bool run_filters(struct tg_exchange *x, enum tg_verdict *verdict)
+{
+    unsigned end = runnable(x), caller = x->location->filters.nidentify;
+
+    if (x->chain.at < caller && caller <= end) {
+        *verdict = tg_chain_run_to(&x->chain, caller);
+        if (*verdict != TG_NEXT)
+            return true;
+        if (!tg_exchange_acquire_caller(x))
+            return false;
+    }
+    *verdict = tg_chain_run_to(&x->chain, end);
+    return true;
+}
+
 void tg_exchange_run_chain(struct tg_exchange *x)
 {
     uint64_t started = tg_clock_mono_now();
-    bool head = x->chain.at < x->location->filters.nhead;
-    enum tg_verdict verdict = head ? tg_chain_run_head(&x->chain) : tg_chain_run(&x->chain);
+    enum tg_verdict verdict;
+    bool admitted = run_filters(x, &verdict);
 
     tg_loop_later(x->all->loop, tg_clock_mono_now());
     x->filter_us += tg_loop_now(x->all->loop) - started;
+    if (!admitted)
+        return;
     tg_exchange_count_body(x);
     if ((verdict == TG_NEXT || verdict == TG_WAIT) && !tg_exchange_body_fits(x, 0))
         return;

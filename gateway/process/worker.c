@@ -1,6 +1,7 @@
 /* One worker: what lives on its loop is put together here, counted, drained and ended. */
 #include "process/worker.h"
 
+#include "audit/conf.h"
 #include "base/check.h"
 #include "base/clock.h"
 
@@ -18,13 +19,13 @@ static void on_heartbeat(void *owner);
 static void on_drain_timeout(void *owner);
 
 /* The second line of the stream: what this worker serves by. */
-static void record_settings(struct tg_audit *audit, const struct tg_settings *s,
-                            struct tg_arena *arena)
+static void record_settings(struct tg_audit *audit, const struct tg_settings *s)
 {
-    struct tg_audit_configuration c = {.asked_by = s->asked_by, .revision = tg_str_of(s->revision)};
-
-    c.loaded = tg_settings_loaded(s, arena, &c.nloaded);
-    tg_audit_configuration(audit, &c);
+    tg_audit_configuration(audit,
+                           &(struct tg_audit_configuration){.asked_by = s->asked_by,
+                                                            .revision = s->audit_conf->revision,
+                                                            .loaded = s->audit_conf->loaded,
+                                                            .nloaded = s->audit_conf->nloaded});
     (void)tg_audit_flush(audit);
 }
 
@@ -40,7 +41,7 @@ static struct tg_audit *open_audit(const struct tg_settings *settings, unsigned 
     snprintf(stream, sizeof(stream), "%u", number);
     audit = tg_audit_open(settings->audit_conf, tg_str_of(stream), base, &arena, &why);
     if (audit != NULL)
-        record_settings(audit, settings, &arena);
+        record_settings(audit, settings);
     else
         tg_log(TG_LOG_EMERG, "audit", "cannot open the audit log: %s", why);
     tg_arena_end(&arena);

@@ -554,8 +554,8 @@ const struct tg_directive tg_server_directives[] = {
      .kind = TG_CONF_CUSTOM,
      .set = tg_set_limit_conn,
      .min_args = 1,
-     .max_args = 2,
-     .syntax = "NUMBER [dry_run]",
+     .max_args = 3,
+     .syntax = "NUMBER [name=NAME] [dry_run]",
      .help =
          "How many connections one client address may use at once, of all workers together "
          "(429). A connection counts from its start on, one beyond the limit gives way first when "
@@ -581,6 +581,12 @@ static const char *const forwarded_words[] = {
     [TG_FORWARDED_OFF - 1] = "off",
     [TG_FORWARDED_XFF - 1] = "x-forwarded-for",
     [TG_FORWARDED_RFC7239 - 1] = "forwarded",
+    NULL,
+};
+
+static const char *const limit_headers_words[] = {
+    [TG_LIMIT_HEADERS_OFF - 1] = "off",
+    [TG_LIMIT_HEADERS_DRAFT - 1] = "draft",
     NULL,
 };
 
@@ -642,23 +648,36 @@ const struct tg_directive tg_location_directives[] = {
      .set = tg_set_limit,
      .repeat = true,
      .min_args = 2,
-     .max_args = 4,
+     .max_args = 5,
      .syntax = "project | principal | address rate=NUMBER/s | rate=NUMBER/m [burst=NUMBER] "
-               "[dry_run]",
+               "[name=NAME] [dry_run]",
      .help = "How often requests may come from one project, principal or client address, to all "
              "workers together (429 with `Retry-After`). `burst` more than the rate may come at "
-             "once. With `dry_run` nothing is refused, but counted and logged. Limits of outer "
-             "blocks hold too."},
+             "once. `name` is what answers, records and metrics call the limit; limits of one name "
+             "and key share their counts. With `dry_run` nothing is refused, but counted, logged "
+             "and recorded. Limits of outer blocks hold too. What goes by project and address is "
+             "charged before the body comes, what goes by principal once that is known: in a "
+             "location with the filter `verify` only when the signature holds. A request is "
+             "charged by all limits of such a step, or by none."},
     {.name = "limit_in_flight",
      .contexts = LOCATIONS,
      .kind = TG_CONF_CUSTOM,
      .set = tg_set_limit,
      .repeat = true,
      .min_args = 2,
-     .max_args = 3,
-     .syntax = "project | principal | address NUMBER [dry_run]",
+     .max_args = 4,
+     .syntax = "project | principal | address NUMBER [name=NAME] [dry_run]",
      .help = "How many requests of one project, principal or client address may be under way at "
-             "once, in all workers together (429)."},
+             "once, in all workers together (429). `name` and the rest as with `limit_req`."},
+    {.name = "limit_headers",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_ENUM,
+     LOCATION(limit_headers),
+     .words = limit_headers_words,
+     .fallback = "off",
+     .help = "With `draft`, answers tell the limits of the request and what is left of them in "
+             "`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-12), but "
+             "for those with `dry_run`. What is left may be gone when the next request comes."},
     {.name = "via",
      .contexts = LOCATIONS,
      .kind = TG_CONF_FLAG,

@@ -92,6 +92,16 @@ static unsigned count_head(const struct tg_location *l)
     return n;
 }
 
+/* How many run until it is settled who calls. */
+static unsigned count_identify(const struct tg_location *l)
+{
+    unsigned n = l->filters.n;
+
+    while (n > 0 && !has(l->filters.at[n - 1], TG_IDENTIFIES))
+        n--;
+    return n;
+}
+
 bool tg_set_filters(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                     const struct tg_directive *d)
 {
@@ -103,6 +113,7 @@ bool tg_set_filters(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     for (unsigned i = 1; i < item->nargs; i++)
         ok = take_filter(c, item, item->args[i], l) && ok;
     l->filters.nhead = count_head(l);
+    l->filters.nidentify = count_identify(l);
     return ok && check_order(c, item, l);
 }
 

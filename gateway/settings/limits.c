@@ -1,24 +1,23 @@
 /* Setters of limits. */
-#include "base/check.h"
+#include "base/chars.h"
 #include "settings/internal.h"
 
 #define SECOND UINT64_C(1000000)
 
-static const char *const keys[] = {
-    [TG_LIMIT_BY_PROJECT - 1] = "project",
-    [TG_LIMIT_BY_PRINCIPAL - 1] = "principal",
-    [TG_LIMIT_BY_ADDRESS - 1] = "address",
-    NULL,
-};
+/* True for what says nothing of the limit itself. */
+static bool is_aside(struct tg_str word)
+{
+    return tg_str_eq(word, TG_STR("dry_run")) || tg_str_starts(word, TG_STR("name="));
+}
 
-/* The rule as its refusals name it. */
+/* The rule as its refusals tell it. */
 static const char *text_of(struct tg_conf *c, const struct tg_conf_item *item)
 {
     struct tg_buf text = {0};
     struct tg_str copy;
 
     for (unsigned i = 0; i < item->nargs; i++) {
-        if (tg_str_eq(item->args[i], TG_STR("dry_run")))
+        if (is_aside(item->args[i]))
             continue;
         tg_buf_puts(&text, i > 0 ? " " : "");
         tg_buf_add(&text, item->args[i]);
@@ -28,31 +27,62 @@ static const char *text_of(struct tg_conf *c, const struct tg_conf_item *item)
     return copy.p;
 }
 
-/* Where a rule stands tells it from others, also across a reload. */
-static uint64_t place(const struct tg_conf_item *item)
-{
-    uint64_t h = item->line;
-
-    for (const char *p = item->file; *p != '\0'; p++)
-        h = h * 131 + (unsigned char)*p;
-    return h != 0 ? h : 1;
-}
-
-/* The same for people. The end of a long name tells most. */
-static const char *place_text(struct tg_conf *c, const struct tg_conf_item *item)
+/* Where a rule stands, for people. The end of a long name tells most. */
+static const char *place_of(struct tg_conf *c, const struct tg_conf_item *item)
 {
     struct tg_str text = tg_arena_printf(c->arena, "%s:%u", item->file, item->line);
 
     return text.n < TG_LIMIT_NAME ? text.p : text.p + text.n - (TG_LIMIT_NAME - 1);
 }
 
-static bool take_dry_run(struct tg_conf *c, const struct tg_conf_item *item, unsigned at,
-                         struct tg_limit_rule *rule)
+/* What tells a rule from others, also across a reload: its name or place, and what it counts. */
+static uint64_t id_of(const struct tg_limit_rule *rule, const struct tg_conf_item *item)
 {
+    bool named = rule->label == rule->name;
+    uint64_t h = (uint64_t)rule->kind * 8 + (uint64_t)rule->key;
+
+    for (const char *p = named ? rule->name : item->file; *p != '\0'; p++)
+        h = h * 131 + (unsigned char)*p;
+    h = h * 131 + (named ? 0 : item->line);
+    return h != 0 ? h : 1;
+}
+
+static bool is_name(struct tg_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!tg_char_is(s.p[i], TG_CHAR_ALPHANUMERIC) && strchr("-_.", s.p[i]) == NULL)
+            return false;
+    return s.n > 0 && s.n < TG_LIMIT_NAME;
+}
+
+static bool take_name(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str name,
+                      struct tg_limit_rule *rule)
+{
+    if (!is_name(name)) {
+        tg_conf_error(c, item, "a limit's name is 1 to %d letters, digits, \"-\", \"_\" or \".\"",
+                      TG_LIMIT_NAME - 1);
+        return false;
+    }
+    rule->name = rule->label = name.p;
+    return true;
+}
+
+/* What may stand behind any limit, and what follows from all of it. */
+static bool take_rest(struct tg_conf *c, const struct tg_conf_item *item, unsigned at,
+                      struct tg_limit_rule *rule)
+{
+    rule->name = place_of(c, item);
+    rule->label = rule->text = text_of(c, item);
+    if (at < item->nargs && tg_str_starts(item->args[at], TG_STR("name=")) &&
+        !take_name(c, item, tg_str_skip(item->args[at++], 5), rule))
+        return false;
+    if (at < item->nargs && tg_str_eq(item->args[at], TG_STR("dry_run"))) {
+        rule->dry_run = true;
+        at++;
+    }
+    rule->id = id_of(rule, item);
     if (at == item->nargs)
         return true;
-    if (at == item->nargs - 1 && tg_str_eq(item->args[at], TG_STR("dry_run")))
-        return rule->dry_run = true;
     tg_conf_error(c, item, "\"%s\" does not take \"%s\"", item->args[0].p, item->args[at].p);
     return false;
 }
@@ -89,7 +119,7 @@ static bool take_rate(struct tg_conf *c, const struct tg_conf_item *item,
         !tg_conf_number(c, item, tg_str_skip(item->args[at++], 6), 0, 100000, &burst))
         return false;
     rule->burst = (uint64_t)burst;
-    return take_dry_run(c, item, at, rule);
+    return take_rest(c, item, at, rule);
 }
 
 static bool take_most(struct tg_conf *c, const struct tg_conf_item *item, unsigned at,
@@ -100,7 +130,7 @@ static bool take_most(struct tg_conf *c, const struct tg_conf_item *item, unsign
     if (!tg_conf_number(c, item, item->args[at], 1, UINT16_MAX, &most))
         return false;
     rule->most = (uint64_t)most;
-    return take_dry_run(c, item, at + 1, rule);
+    return take_rest(c, item, at + 1, rule);
 }
 
 bool tg_set_limit(struct tg_conf *c, const struct tg_conf_item *item, void *target,
@@ -108,13 +138,10 @@ bool tg_set_limit(struct tg_conf *c, const struct tg_conf_item *item, void *targ
 {
     struct tg_location *l = target;
     bool rate = tg_str_eq(item->args[0], TG_STR("limit_req"));
-    struct tg_limit_rule rule = {.kind = rate ? TG_LIMIT_REQ : TG_LIMIT_IN_FLIGHT,
-                                 .id = place(item),
-                                 .place = place_text(c, item),
-                                 .text = text_of(c, item)};
+    struct tg_limit_rule rule = {.kind = rate ? TG_LIMIT_REQ : TG_LIMIT_IN_FLIGHT};
 
     (void)d;
-    if (!tg_conf_word(c, item, item->args[1], keys, &rule.key))
+    if (!tg_conf_word(c, item, item->args[1], tg_limit_key_words, &rule.key))
         return false;
     if (!(rate ? take_rate(c, item, &rule) : take_most(c, item, 2, &rule)))
         return false;
@@ -122,6 +149,11 @@ bool tg_set_limit(struct tg_conf *c, const struct tg_conf_item *item, void *targ
         tg_conf_error(c, item, "more than %d limits for one location", TG_MAX_LIMITS);
         return false;
     }
+    for (unsigned i = 0; i < l->nlimits; i++)
+        if (l->limits[i].id == rule.id) {
+            tg_conf_error(c, item, "the location has a limit \"%s\" already", rule.name);
+            return false;
+        }
     l->limits[l->nlimits++] = rule;
     return true;
 }
@@ -132,10 +164,6 @@ bool tg_set_limit_conn(struct tg_conf *c, const struct tg_conf_item *item, void 
     struct tg_server_conf *s = target;
 
     (void)d;
-    s->limit_conn = (struct tg_limit_rule){.kind = TG_LIMIT_CONN,
-                                           .key = TG_LIMIT_BY_ADDRESS,
-                                           .id = place(item),
-                                           .place = place_text(c, item),
-                                           .text = text_of(c, item)};
+    s->limit_conn = (struct tg_limit_rule){.kind = TG_LIMIT_CONN, .key = TG_LIMIT_BY_ADDRESS};
     return take_most(c, item, 1, &s->limit_conn);
 }

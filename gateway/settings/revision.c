@@ -1,6 +1,7 @@
 /* The revision of a configuration: a digest of its files and of all files it names. */
 #include "settings/settings.h"
 
+#include "audit/conf.h"
 #include "base/file.h"
 
 #include <glob.h>
@@ -135,4 +136,29 @@ struct tg_str *tg_settings_loaded(const struct tg_settings *s, struct tg_arena *
         for (const struct tg_location *l = v->locations; l != NULL; l = l->next)
             *n = add_location(l, list, *n);
     return list;
+}
+
+static void shorten(struct tg_str revision, char out[TG_SHORT_REVISION + 1])
+{
+    size_t n = revision.n < TG_SHORT_REVISION ? revision.n : TG_SHORT_REVISION;
+
+    memcpy(out, revision.p, n);
+    out[n] = '\0';
+}
+
+void tg_settings_short_revisions(const struct tg_settings *s, char config[TG_SHORT_REVISION + 1],
+                                 char policies[TG_SHORT_REVISION + 1])
+{
+    const struct tg_audit_conf *a = s->audit_conf;
+    unsigned char digest[TG_SHA256];
+    char hex[TG_SHA256_HEX + 1];
+    struct tg_buf all = {0};
+
+    shorten(a->revision, config);
+    for (unsigned i = 0; i < a->nloaded; i++)
+        tg_buf_add(&all, a->loaded[i]);
+    tg_sha256(tg_buf_str(&all), digest);
+    tg_hex(digest, sizeof(digest), hex);
+    shorten(a->nloaded > 1 ? tg_str_of(hex) : tg_buf_str(&all), policies);
+    tg_buf_end(&all);
 }

@@ -1,7 +1,7 @@
 /* The loaded configuration: from file to settings, its problems as text, and who asks it later. */
 #include "settings/settings.h"
 
-#include "audit/audit.h"
+#include "audit/conf.h"
 #include "base/check.h"
 #include "http/target.h"
 #include "net/tls.h"
@@ -67,8 +67,11 @@ struct tg_settings *tg_settings_read(const char *file, const char *prefix, struc
 
     tg_settings_revision(file, prefix, revision);
     s = read_settings(file, (struct tg_str){NULL, 0}, prefix, false, problems);
-    if (s != NULL)
-        memcpy(s->revision, revision, sizeof(revision));
+    if (s == NULL)
+        return NULL;
+    memcpy(s->revision, revision, sizeof(revision));
+    s->audit_conf->revision = tg_str_of(s->revision);
+    s->audit_conf->loaded = tg_settings_loaded(s, &s->arena, &s->audit_conf->nloaded);
     return s;
 }
 

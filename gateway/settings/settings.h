@@ -80,6 +80,8 @@ struct tg_upstream_conf {
 
 enum tg_forwarded { TG_FORWARDED_OFF = 1, TG_FORWARDED_XFF, TG_FORWARDED_RFC7239 };
 
+enum tg_limit_headers { TG_LIMIT_HEADERS_OFF = 1, TG_LIMIT_HEADERS_DRAFT };
+
 /* client_keys NAME { } */
 struct tg_client_keys_conf {
     struct tg_str name;
@@ -128,6 +130,7 @@ struct tg_location {
     const struct tg_conf_item *sign;      /* where the credential is named, or NULL */
     struct tg_limit_rule limits[TG_MAX_LIMITS];
     unsigned nlimits;
+    int limit_headers;        /* enum tg_limit_headers */
     unsigned stats_route;     /* its number in the counters, given by the master */
     struct tg_location *next; /* in the order written */
 };
@@ -219,6 +222,13 @@ void tg_settings_revision(const char *file, const char *prefix, char out[TG_SHA2
  * locations. They lie in `arena`, or live as long as the settings.
  */
 struct tg_str *tg_settings_loaded(const struct tg_settings *s, struct tg_arena *arena, unsigned *n);
+
+enum { TG_SHORT_REVISION = 12 }; /* hex digits by which gateways are compared */
+
+/* The beginnings of the revisions of a configuration and its policies; of several of these that of
+ * SHA-256 over them all; empty: none. */
+void tg_settings_short_revisions(const struct tg_settings *s, char config[TG_SHORT_REVISION + 1],
+                                 char policies[TG_SHORT_REVISION + 1]);
 
 /* The same, with the problems appended to `problems` instead, one line each: "[emerg] ...\n" or
  * "[warn] ...\n". With warnings alone the result is there. */

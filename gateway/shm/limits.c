@@ -29,6 +29,9 @@ struct table {
     uint64_t warned;
     uint64_t given_up;
     uint64_t shared;
+    uint64_t refused[2]; /* would have been (dry_run) */
+    uint32_t kind;
+    int32_t by_key;
     uint32_t holds; /* something has been held */
     char name[TG_LIMIT_NAME];
     struct entry entry[STRIDE];          /* the last one is of all that find no room */
@@ -39,6 +42,17 @@ struct tg_limits {
     uint64_t seed; /* who does not know it cannot aim at an entry */
     struct table table[TG_LIMIT_TABLES];
 };
+
+const char *const tg_limit_key_words[] = {
+    [TG_LIMIT_BY_PROJECT - 1] = "project",
+    [TG_LIMIT_BY_PRINCIPAL - 1] = "principal",
+    [TG_LIMIT_BY_ADDRESS - 1] = "address",
+    NULL,
+};
+
+const char *const tg_limit_kind_words[TG_LIMIT_KINDS] = {[TG_LIMIT_REQ] = "limit_req",
+                                                         [TG_LIMIT_CONN] = "limit_conn",
+                                                         [TG_LIMIT_IN_FLIGHT] = "limit_in_flight"};
 
 struct tg_limits *tg_limits_new(void)
 {
@@ -80,7 +94,9 @@ static unsigned table_of(struct tg_limits *l, const struct tg_limit_rule *rule)
 
         if (id == 0 && __atomic_compare_exchange_n(&t->id, &id, rule->id, false, __ATOMIC_ACQ_REL,
                                                    __ATOMIC_ACQUIRE)) {
-            strncpy(t->name, rule->place != NULL ? rule->place : "", sizeof(t->name) - 1);
+            strncpy(t->name, rule->name != NULL ? rule->name : "", sizeof(t->name) - 1);
+            t->kind = rule->kind;
+            t->by_key = rule->key;
             return i;
         }
         if (id == rule->id)
@@ -183,7 +199,7 @@ static unsigned find(struct table *t, const struct tg_limit_rule *rule, uint64_t
 }
 
 static bool take_rate(struct entry *e, const struct tg_limit_rule *rule, uint64_t now,
-                      uint64_t *wait)
+                      struct tg_limit_grant *out)
 {
     uint64_t before = __atomic_load_n(&e->used_up, __ATOMIC_RELAXED);
     uint64_t from;
@@ -191,33 +207,40 @@ static bool take_rate(struct entry *e, const struct tg_limit_rule *rule, uint64_
     do {
         from = before > now ? before : now;
         if (from - now > tolerance(rule)) {
-            *wait = from - now - tolerance(rule);
+            out->wait = from - now - tolerance(rule);
+            out->whole = from - now;
             return false;
         }
     } while (!__atomic_compare_exchange_n(&e->used_up, &before, from + rule->interval, true,
                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    out->whole = from + rule->interval - now;
+    out->left = from - now + rule->interval > tolerance(rule)
+                    ? 0
+                    : (tolerance(rule) - (from - now)) / rule->interval;
     return true;
 }
 
 static bool take_held(struct table *t, unsigned slot, const struct tg_limit_rule *rule, unsigned at,
-                      uint64_t *wait)
+                      struct tg_limit_grant *out)
 {
     struct entry *e = &t->entry[at];
+    uint64_t held = 0;
 
     t->holds = true;
     if (t->by[slot][at] == UINT16_MAX ||
-        __atomic_add_fetch(&e->held, 1, __ATOMIC_RELAXED) > rule->most) {
+        (held = __atomic_add_fetch(&e->held, 1, __ATOMIC_RELAXED)) > rule->most) {
         if (t->by[slot][at] != UINT16_MAX)
             __atomic_sub_fetch(&e->held, 1, __ATOMIC_RELAXED);
-        *wait = SECOND_US;
+        out->wait = SECOND_US;
         return false;
     }
     t->by[slot][at]++;
+    out->left = rule->most - held;
     return true;
 }
 
 bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rule *rule,
-                   struct tg_str key, uint64_t now, int *entry, uint64_t *wait)
+                   struct tg_str key, uint64_t now, struct tg_limit_grant *out)
 {
     unsigned i = table_of(l, rule);
     struct table *t = &l->table[i];
@@ -225,10 +248,17 @@ bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rul
     bool granted;
 
     CHECK(slot < TG_STATS_SLOTS);
-    granted = rule->kind == TG_LIMIT_REQ ? take_rate(&t->entry[at], rule, now, wait)
-                                         : take_held(t, slot, rule, at, wait);
-    *entry = granted ? (int)(i * STRIDE + at) : -1;
+    *out = (struct tg_limit_grant){.entry = -1};
+    granted = rule->kind == TG_LIMIT_REQ ? take_rate(&t->entry[at], rule, now, out)
+                                         : take_held(t, slot, rule, at, out);
+    if (granted)
+        out->entry = (int)(i * STRIDE + at);
     return granted;
+}
+
+void tg_limit_count(struct tg_limits *l, const struct tg_limit_rule *rule)
+{
+    __atomic_add_fetch(&l->table[table_of(l, rule)].refused[rule->dry_run], 1, __ATOMIC_RELAXED);
 }
 
 void tg_limit_release(struct tg_limits *l, unsigned slot, int entry)
@@ -305,7 +335,11 @@ bool tg_limit_table_at(const struct tg_limits *l, unsigned i, uint64_t now,
 
     if (i >= TG_LIMIT_TABLES || __atomic_load_n(&t->id, __ATOMIC_ACQUIRE) == 0)
         return false;
-    *out = (struct tg_limit_table){.given_up = t->given_up, .shared = t->shared};
+    *out = (struct tg_limit_table){.kind = t->kind,
+                                   .key = t->by_key,
+                                   .refused = {t->refused[0], t->refused[1]},
+                                   .given_up = t->given_up,
+                                   .shared = t->shared};
     memcpy(out->name, t->name, sizeof(out->name) - 1);
     for (unsigned at = 0; at < TG_LIMIT_ENTRIES; at++)
         out->keys += !is_spent(&t->entry[at], now);

@@ -32,10 +32,27 @@ struct tg_limit_rule {
     uint64_t burst;    /* TG_LIMIT_REQ: how many may come at once beyond the first */
     uint64_t most;     /* the other kinds */
     bool dry_run;      /* counts and logs, but lets pass */
-    uint64_t id;       /* of its place in the configuration, not 0: rules do not share entries */
-    const char *place; /* that place, for metrics: "FILE:LINE", cut to TG_LIMIT_NAME - 1 bytes */
-    const char *text;  /* as it stands in the configuration, without dry_run */
+    uint64_t id;       /* of its name, or place, and of what it counts; not 0. Rules of one id share
+                          entries */
+    const char *name;  /* for metrics and records: its `name=`, else its place "FILE:LINE", cut to
+                          TG_LIMIT_NAME - 1 bytes */
+    const char *label; /* for clients: its `name=`, else `text` */
+    const char *text;  /* as it stands in the configuration, without name and dry_run */
 };
+
+/* What a limit says to a request. */
+struct tg_limit_grant {
+    int entry;      /* what is given back later; -1: refused */
+    uint64_t wait;  /* of what was refused: until it would be granted, microseconds (one second for
+                       what depends on others) */
+    uint64_t left;  /* how many more would be granted now */
+    uint64_t whole; /* of a rate: until all of it would be granted again, microseconds */
+};
+
+/* The words of the configuration: by enum tg_limit_key - 1, then NULL, and by enum
+ * tg_stats_limit. */
+extern const char *const tg_limit_key_words[];
+extern const char *const tg_limit_kind_words[TG_LIMIT_KINDS];
 
 struct tg_limits;
 
@@ -46,13 +63,15 @@ struct tg_limits *tg_limits_new(void);
 void tg_limits_end(struct tg_limits *l);
 
 /*
- * Asks for one more of a key, at `now` (monotonic microseconds). True: granted; *entry is what
+ * Asks for one more of a key, at `now` (monotonic microseconds). True: granted; out->entry is what
  * tg_limit_release() takes back later of what is held, and tg_limit_return() of a rate. False:
- * beyond the limit, *entry is -1; *wait is how long until it would be granted, in microseconds (one
- * second for what depends on others). `slot` is the asking process.
+ * beyond the limit. `slot` is the asking process.
  */
 bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rule *rule,
-                   struct tg_str key, uint64_t now, int *entry, uint64_t *wait);
+                   struct tg_str key, uint64_t now, struct tg_limit_grant *out);
+
+/* Counts a request that a rule refused, or would have (dry_run). */
+void tg_limit_count(struct tg_limits *l, const struct tg_limit_rule *rule);
 
 /* Gives back what tg_limit_take() granted of what is held. -1 is fine. */
 void tg_limit_release(struct tg_limits *l, unsigned slot, int entry);
@@ -69,7 +88,10 @@ struct tg_str tg_limit_address(struct tg_str address, char out[TG_LIMIT_ADDRESS]
 
 /* What a table looks like. */
 struct tg_limit_table {
-    char name[TG_LIMIT_NAME]; /* its rule's place */
+    char name[TG_LIMIT_NAME]; /* its rule's */
+    unsigned kind;            /* enum tg_stats_limit */
+    int key;                  /* enum tg_limit_key */
+    uint64_t refused[2];      /* requests since the start; would have been (dry_run) */
     uint64_t keys;            /* entries that know something at `now` */
     uint64_t given_up;        /* entries given up for others since the start */
     uint64_t shared;          /* times a key found no room since the start */

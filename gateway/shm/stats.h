@@ -46,8 +46,7 @@ struct tg_stats_counts {
     uint64_t outcomes[TG_STATS_OUTCOMES]; /* of the upstream's answers */
     uint64_t bytes_in;
     uint64_t bytes_out;
-    uint64_t accepted;                   /* connections */
-    uint64_t limited[TG_LIMIT_KINDS][2]; /* refused; would have been (dry_run) */
+    uint64_t accepted; /* connections */
     uint64_t audit_events;
     uint64_t audit_dropped_queue;
     uint64_t audit_dropped_size;

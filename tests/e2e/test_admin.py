@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from client import Client, ask, request
+import audit
+from client import Client, ask, check_refusal, request
 from gateway import LOCATIONS
 from test_processes import wait_gone
 from test_seed import SEED, put
@@ -279,6 +280,32 @@ def test_log_level(admin):
     assert one.unix("/log-level?level=configured").status == 200
 
 
+def test_replicas_are_compared(admin, tmp_path):
+    """What is in force, as labels and in the status: equal files, equal labels."""
+    policies = tmp_path / "p.conf"
+    policies.write_text(POLICY)
+    guarded = ("location POST %s { filters json policy; policies " + str(policies) +
+               "; proxy_pass modelarts; }") % "/v1/{project_id}/training-job-configs"
+    one = admin(locations=guarded + PASS)
+
+    def told():
+        (labels, value), = series(valid(one), "config_info").items()
+        assert value == 1
+        found = re.fullmatch('{config="([0-9a-f]{12})",policies="([0-9a-f]{12})",bundle="",signed_by=""}',
+                             labels)
+        assert json.loads(one.get("/status").body)["config"] == {
+            "config": found[1], "policies": found[2]}
+        return found.groups()
+
+    first = told()
+    assert one.unix("/reload").status == 200
+    assert told() == first
+    policies.write_text(POLICY.replace('"no"', '"never"'))
+    assert one.unix("/reload").status == 200
+    assert told()[0] != first[0] and told()[1] != first[1]
+    assert series(valid(one), "config_last_reload_timestamp_seconds")[""] > 0
+
+
 def test_keys_of_limits(admin):
     """How many keys each limit knows; what one rule refuses is not charged by the other."""
     one = admin(locations="""location / {
@@ -295,3 +322,41 @@ def test_keys_of_limits(admin):
     assert sorted(keys.values()) == [1, 2]
     for name in ("limit_keys_given_up_total", "limit_keys_shared_total"):
         assert set(series(text, name).values()) == {0}
+
+
+def test_which_rule_refused(admin):
+    """Among several: its name, the kind of its key and whose count, in answer, record and metrics."""
+    one = admin(locations="""location /v1/{project_id}/x {
+        limit_req address rate=100/s burst=9 name=any;
+        limit_in_flight project 9 name=both;
+        limit_req principal rate=2/m name=put-per-caller;
+        limit_req principal rate=1/m burst=9 dry_run;
+        proxy_pass modelarts;
+    }""")
+    guard = one.guard
+    mine = request("GET", "/v1/p/x", None, "X-Auth-Token: a")
+    assert [ask(guard.port, mine).status for _ in range(2)] == [200, 429]
+    refused = ask(guard.port, mine)
+    assert check_refusal(refused, 429, "ModelArts.0114")["error_message"] == (
+        "too many requests: put-per-caller (limit_req principal rate=2/m), counted by this gateway")
+    record = audit.wait(guard.directory / "audit.jsonl", 3)[-1]
+    assert 29000 < record["limits"][0].pop("wait_ms") <= 30000
+    assert record["limits"] == [{"rule": "put-per-caller", "limit": "limit_req", "by": "principal",
+                                 "result": "refuse", "store": "local"}]
+    page = one.get("/metrics").body.decode()
+    assert {line for line in page.splitlines() if line.startswith("trainguard_limited_total")} == {
+        f'trainguard_limited_total{{limit="{limit}",rule="{rule}",by="{by}",store="local",'
+        f'dry_run="{dry}"}} {2 if (rule, dry) == ("put-per-caller", "false") else 0}'
+        for limit, rule, by in (
+            ("limit_req", "any", "address"), ("limit_in_flight", "both", "project"),
+            ("limit_req", "put-per-caller", "principal"),
+            ("limit_req", place(guard, "rate=1/m burst=9"), "principal"))
+        for dry in ("false", "true")}
+
+
+def place(guard, text):
+    """FILE:LINE of a line of the configuration, cut as names of limits are."""
+    path = guard.directory / "trainguard.conf"
+    lines = path.read_text().splitlines()
+    line, = (i for i, one in enumerate(lines, 1) if text in one)
+    return f"{path}:{line}"[-63:]

@@ -114,12 +114,13 @@ def test_which_limit(gateway, origin, rule, status):
         refused = ask(guard.port, request())
         go.set()
         assert client.final().status == 200
+    told = f"{rule}, counted by this gateway"
     assert check_refusal(refused, status, "ModelArts.0114")["error_message"] == (
-        f"too many requests: {rule}")
-    assert proxy_status(refused) == ("http_request_denied", f"limited: too many requests: {rule}")
+        f"too many requests: {told}")
+    assert proxy_status(refused) == ("http_request_denied", f"limited: too many requests: {told}")
     assert int(refused.get("Retry-After")) >= 1
     record = audit.wait(guard.directory / "audit.jsonl", 2)[0]
-    assert (record["end"], record["end_detail"]) == ("limited", rule)
+    assert (record["end"], record["end_detail"]) == ("limited", told)
 
 
 def test_which_connection_limit(gateway, origin):
@@ -128,7 +129,8 @@ def test_which_connection_limit(gateway, origin):
     with Client(guard.port) as client:
         client.send(request())
         assert client.final().status == 200
-        assert proxy_status(ask(guard.port, request()))[1].endswith(": limit_conn 1")
+        assert proxy_status(ask(guard.port, request()))[1].endswith(
+            ": limit_conn 1, counted by this gateway")
 
 
 def test_wait_for_a_connection(gateway, origin):

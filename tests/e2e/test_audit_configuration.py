@@ -54,6 +54,9 @@ def test_each_worker_begins_with_it(gateway, origin):
     assert len({r["stream"] for r in records}) == 4
     assert len({r["configuration.revision"] for r in records}) == 2
     assert [r["asked_by"] for r in records] == ["start"] + ["signal"] * 3
+    starts = audit.wait(guard.directory / "audit.jsonl", 4, "start")
+    assert [r["configuration.revision"] for r in starts] == [
+        r["configuration.revision"] for r in records]
     verified(guard)
 
 
@@ -73,6 +76,8 @@ def test_a_revision_is_of_all_files(gateway, origin, tmp_path):
     third = wait(guard, 3)[2]
     for name in "configuration.revision", "policy.revisions":
         assert third[name] != second[name], name
+    start = audit.wait(guard.directory / "audit.jsonl", 3, "start")[2]
+    assert start["policy.revisions"] == third["policy.revisions"]
     answer = ask(guard.port, put(b'{"worker_server_num":1,"config_desc":"x"}'))
     assert answer.status == 403
     (outcome,) = audit.wait(guard.directory / "audit.jsonl", 1)

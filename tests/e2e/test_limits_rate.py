@@ -52,10 +52,60 @@ def test_by_principal(origin, gateway):
 
 
 def test_dry_run(origin, gateway):
-    """Nothing is refused; the log says what would have been."""
-    guard = gateway(origin(), locations=location("limit_req address rate=1/m dry_run;"))
+    """Nothing is refused; the log and the records say what would have been."""
+    guard = gateway(origin(), locations=location("limit_req address rate=1/m name=slow dry_run;"))
     assert [get(guard.port, "p").status for _ in range(3)] == [200] * 3
-    guard.wait(lambda: len(guard.matches(r'limit_req would refuse "127\.0\.0\.1"')) == 2, "2 lines")
+    guard.wait(lambda: len(guard.matches(
+        r'limit_req would refuse "127\.0\.0\.1", rule slow, ')) == 2, "2 lines")
+    first, *others = audit.wait(guard.directory / "audit.jsonl", 3)
+    assert "limits" not in first
+    for record in others:
+        assert 59000 < record["limits"][0].pop("wait_ms") <= 60000
+        assert (record["decision"], record["limits"]) == ("allow", [
+            {"rule": "slow", "limit": "limit_req", "by": "address", "result": "would_refuse",
+             "store": "local"}])
+
+
+HEADERS = [
+    (["limit_req address rate=2/m burst=2 name=slow;"],
+     ['"slow";q=3;w=90'] * 4,
+     ['"slow";r=2;t=30', '"slow";r=1;t=60', '"slow";r=0;t=90', '"slow";r=0;t=30']),
+    (["limit_req project rate=1/m;"],
+     ['"limit_req project rate=1/m";q=1;w=60'] * 2,
+     ['"limit_req project rate=1/m";r=0;t=60'] * 2),
+    (["limit_in_flight project 3 name=few;", "limit_req address rate=1/s burst=59 name=b;",
+      "limit_req address rate=1/m dry_run;"],
+     ['"few";q=3;qu="concurrent-requests", "b";q=60;w=60'] * 2,
+     ['"few";r=2, "b";r=59;t=1', '"few";r=2, "b";r=58;t=2']),
+    (["limit_req principal rate=1/m;"], [None], [None]),  # nobody calls
+]
+
+
+@pytest.mark.parametrize("limits,policies,left", HEADERS)
+def test_headers(origin, gateway, limits, policies, left):
+    """What applies and what is left of it, in relayed answers and refusals; nothing unless asked for."""
+    guard = gateway(origin(), locations=location("limit_headers draft;", *limits))
+    answers = [get(guard.port, "p") for _ in policies]
+    assert [a.get("RateLimit-Policy") for a in answers] == policies
+    assert [a.get("RateLimit") for a in answers] == left
+    assert all(a.get("Retry-After") == a.get("RateLimit").rpartition("t=")[2]
+               for a in answers if a.status == 429)
+    guard = gateway(origin(), locations=location(*limits))
+    assert get(guard.port, "p").get("RateLimit-Policy") is None
+
+
+def test_a_name_is_a_count(origin, gateway):
+    """Limits of one name and key share it, wherever they stand, also when the line moves."""
+    text = """location /a { limit_req address rate=2/m burst=1 name=one; proxy_pass modelarts; }
+        location / { limit_req address rate=2/m burst=1 name=one; proxy_pass modelarts; }"""
+    guard = gateway(origin(), locations=text)
+    assert [ask(guard.port, request("GET", path)).status for path in ("/a", "/", "/a", "/")] == [
+        200, 200, 429, 429]
+    path = guard.directory / "trainguard.conf"
+    path.write_text("# moved\n\n" + path.read_text())
+    guard.process.send_signal(1)
+    guard.wait_log("reloaded")
+    assert ask(guard.port, request("GET", "/a")).status == 429
 
 
 def test_in_flight(origin, gateway):
@@ -96,6 +146,13 @@ def test_connections(origin, gateway):
     ("limit_req project rate=0/s;", "rate=NUMBER/s or rate=NUMBER/m"),
     ("limit_req project rate=1/s burst=-1;", "between 0 and 100000"),
     ("limit_req project rate=1/s burst=1 dry;", 'does not take "dry"'),
+    ("limit_req project rate=1/s name=;", "a limit's name is 1 to 63 letters"),
+    ("limit_req project rate=1/s name=a/b;", "a limit's name is 1 to 63 letters"),
+    (f"limit_req project rate=1/s name={'a' * 64};", "a limit's name is 1 to 63 letters"),
+    ("limit_req project rate=1/s dry_run name=a;", 'does not take "name=a"'),
+    ("limit_req project rate=1/s name=a; limit_req project rate=9/m name=a;",
+     'the location has a limit "a" already'),
+    ("limit_headers on;", '"limit_headers" takes'),
     ("limit_in_flight project 0;", "between 1 and 65535"),
 ])
 def test_mistakes(tmp_path, line, message):

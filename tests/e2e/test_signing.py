@@ -307,3 +307,37 @@ def test_bad_locations(check, tmp_path, text):
     code, told = check(main=MAIN.format(dir=tmp_path, more=""),
                        server=f"location /x {{ {text} proxy_pass modelarts; }}")
     assert code == 1 and LOCATION_FAULTS[text] in told, told
+
+
+LIMITED = """
+    location PUT /v1/{project_id}/training-job-configs/{config_name} {
+        filters verify json normalize validate sign;
+        aksk resign notebooks;
+        sign cloud;
+        limit_in_flight project 1 name=flying;
+        limit_req address rate=60/m burst=99 name=address;
+        limit_req principal rate=1/m burst=1 name=caller;
+        proxy_pass modelarts;
+    }
+    location / { proxy_pass modelarts; }
+"""
+
+
+def test_a_limit_is_charged_once_the_caller_is_known(signed):
+    """Who only names another one's key uses up nothing of his limit; it goes by the key's owner, and
+    what that limit refuses has held nothing of the others."""
+    guard, end = signed(locations=LIMITED)
+    forged = (CLIENT[0], "not-the-secret-0123456789")
+    assert [ask(guard.port, call(key=forged)).status for _ in range(4)] == [401] * 4
+    assert [ask(guard.port, call()).status for _ in range(4)] == [200, 200, 429, 429]
+    assert len(end.requests) == 2
+    record = audit.records(guard.directory / "audit.jsonl")[-1]
+    assert (record["principal"], record["auth.verified"]) == ("alice", True)
+    assert [(l["rule"], l["by"]) for l in record["limits"]] == [("caller", "principal")]
+    assert ask(guard.port, call(key=forged)).status == 401, "the project's slot is free again"
+
+
+def test_a_broken_body_is_not_charged_twice(signed):
+    """The caller is charged before the body is judged, once."""
+    guard, _ = signed(locations=LIMITED)
+    assert [ask(guard.port, call(b"{")).status for _ in range(3)] == [400, 400, 429]

@@ -27,7 +27,8 @@ exception EXC-2 { policy queue; rule workers text; match config_name small; owne
 
 # What differs from run to run, and what stands for it.
 MASKS = [
-    (r"(start_time_seconds) \d+", r"\1 N"),
+    (r"(start_time_seconds|last_reload_timestamp_seconds) \d+", r"\1 N"),
+    (r'("?config"?[:=])"[0-9a-f]{12}"', r'\1"REVISION"'),
     (r"(_duration_seconds_(bucket|sum)\S*) [\d.]+", r"\1 N"),
     (r'"file":"[^"]*/', '"file":"DIR/'),
     (r'"started":"[^"]*"', '"started":"TIME"'),
@@ -81,6 +82,11 @@ def write_log(tmp_path):
     stream.add(request_id="r2", decision="deny", end="policy", project_id="p1", config_name="c2",
                violations=[{"pointer": "/spec_id", "rule": "spec", "policy": "team",
                             "code": "ModelArts.0105", "message": "no \"such\" spec"}])
+    stream.add(request_id="r4", decision="deny", end="limited", limits=[
+        {"rule": "slow", "limit": "limit_req", "by": "project", "result": "would_refuse",
+         "store": "local", "wait_ms": 9},
+        {"rule": "few", "limit": "limit_in_flight", "by": "principal", "result": "refuse",
+         "store": "local", "wait_ms": 1000}])
     stream.add("intent", request_id="r3").add("dropped", count=7)
     stream.add(request_id="r3", decision="warn", end="done", exceptions=["EXC-1", "EXC-2"],
                **{"policy.results": [{"policy": "team", "rule": "workers", "result": "fail",

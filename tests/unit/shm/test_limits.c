@@ -10,7 +10,7 @@
 #define MS 1000
 
 static const struct tg_limit_rule ten_a_second = {
-    .kind = TG_LIMIT_REQ, .interval = 100 * MS, .burst = 2, .id = 1};
+    .kind = TG_LIMIT_REQ, .key = TG_LIMIT_BY_PROJECT, .interval = 100 * MS, .burst = 2, .id = 1};
 static const struct tg_limit_rule two_at_once = {.kind = TG_LIMIT_IN_FLIGHT, .most = 2, .id = 2};
 
 static void rate(void **state)
@@ -19,33 +19,38 @@ static void rate(void **state)
         uint64_t at; /* ms */
         bool granted;
         uint64_t wait; /* ms */
+        uint64_t left;
+        uint64_t whole; /* ms */
     } steps[] = {
-        {1000, true, 0},   {1000, true, 0},    {1000, true, 0},    {1000, false, 100},
-        {1050, false, 50}, {1100, true, 0},    {1100, false, 100}, {1300, true, 0},
-        {1300, true, 0},   {1300, false, 100}, {9000, true, 0},    {9000, true, 0},
-        {9000, true, 0},   {9000, false, 100},
+        {1000, true, 0, 2, 100},    {1000, true, 0, 1, 200},   {1000, true, 0, 0, 300},
+        {1000, false, 100, 0, 300}, {1050, false, 50, 0, 250}, {1100, true, 0, 0, 300},
+        {1100, false, 100, 0, 300}, {1300, true, 0, 1, 200},   {1300, true, 0, 0, 300},
+        {1300, false, 100, 0, 300}, {9000, true, 0, 2, 100},   {9050, true, 0, 1, 150},
+        {9050, true, 0, 0, 250},    {9050, false, 50, 0, 250},
     };
     struct tg_limits *l = tg_limits_new();
 
     (void)state;
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
-        uint64_t wait = 0;
-        int entry = 0;
+        struct tg_limit_grant g;
 
-        if (tg_limit_take(l, 0, &ten_a_second, TG_STR("p"), steps[i].at * MS, &entry, &wait) !=
+        if (tg_limit_take(l, 0, &ten_a_second, TG_STR("p"), steps[i].at * MS, &g) !=
                 steps[i].granted ||
-            wait != steps[i].wait * MS)
-            fail_msg("step %zu: wait %lu", i, wait);
-        assert_int_equal(entry >= 0, steps[i].granted);
+            g.wait != steps[i].wait * MS || g.left != steps[i].left ||
+            g.whole != steps[i].whole * MS)
+            fail_msg("step %zu: wait %lu, left %lu, whole %lu", i, g.wait, g.left, g.whole);
+        assert_int_equal(g.entry >= 0, steps[i].granted);
     }
     tg_limits_end(l);
 }
 
 static bool take(struct tg_limits *l, unsigned slot, const char *key, int *entry)
 {
-    uint64_t wait = 0;
+    struct tg_limit_grant g;
+    bool granted = tg_limit_take(l, slot, &two_at_once, tg_str_of(key), 1, &g);
 
-    return tg_limit_take(l, slot, &two_at_once, tg_str_of(key), 1, entry, &wait);
+    *entry = g.entry;
+    return granted;
 }
 
 static void held_by_several(void **state)
@@ -90,12 +95,10 @@ static void more_keys_than_room(void **state)
     (void)state;
     for (unsigned i = 0; i < 10 * TG_LIMIT_ENTRIES; i++, now += MS) {
         char key[16];
-        uint64_t wait;
-        int entry;
+        struct tg_limit_grant g;
         int n = snprintf(key, sizeof(key), "%u", i);
 
-        assert_true(tg_limit_take(l, 0, &ten_a_second, (struct tg_str){key, (size_t)n}, now, &entry,
-                                  &wait));
+        assert_true(tg_limit_take(l, 0, &ten_a_second, (struct tg_str){key, (size_t)n}, now, &g));
     }
     tg_limits_end(l);
 }
@@ -104,16 +107,16 @@ static void rules_do_not_share(void **state)
 {
     struct tg_limit_rule other = two_at_once;
     struct tg_limits *l = tg_limits_new();
-    uint64_t wait;
+    struct tg_limit_grant g;
     int entry;
 
     (void)state;
     other.id = 3;
     other.most = 1;
     assert_true(take(l, 0, "p", &entry));
-    assert_true(tg_limit_take(l, 0, &other, TG_STR("p"), 1, &entry, &wait));
-    assert_false(tg_limit_take(l, 0, &other, TG_STR("p"), 1, &entry, &wait));
-    assert_int_equal(wait, 1000 * MS);
+    assert_true(tg_limit_take(l, 0, &other, TG_STR("p"), 1, &g));
+    assert_false(tg_limit_take(l, 0, &other, TG_STR("p"), 1, &g));
+    assert_int_equal(g.wait, 1000 * MS);
     assert_true(take(l, 0, "p", &entry));
     tg_limits_end(l);
 }
@@ -122,10 +125,12 @@ static bool ask(struct tg_limits *l, const struct tg_limit_rule *rule, const cha
                 uint64_t now, int *entry)
 {
     char key[32];
-    uint64_t wait;
+    struct tg_limit_grant g;
     int length = snprintf(key, sizeof(key), "%s%u", kind, n);
+    bool granted = tg_limit_take(l, 0, rule, (struct tg_str){key, (size_t)length}, now, &g);
 
-    return tg_limit_take(l, 0, rule, (struct tg_str){key, (size_t)length}, now, entry, &wait);
+    *entry = g.entry;
+    return granted;
 }
 
 static struct tg_limit_table look(const struct tg_limits *l, uint64_t now)
@@ -140,7 +145,7 @@ static struct tg_limit_table look(const struct tg_limits *l, uint64_t now)
 static void who_is_refused_stays_refused(void **state)
 {
     static const struct tg_limit_rule rule = {
-        .kind = TG_LIMIT_REQ, .interval = 1000 * MS, .burst = 4, .id = 9, .place = "x:1"};
+        .kind = TG_LIMIT_REQ, .interval = 1000 * MS, .burst = 4, .id = 9, .name = "x:1"};
     struct tg_limits *l = tg_limits_new();
     uint64_t now = 1000 * MS;
     int entry;
@@ -243,6 +248,26 @@ static void a_refused_request_is_not_charged(void **state)
     tg_limits_end(l);
 }
 
+/* What was refused is counted by rule, and apart what only would have been. */
+static void refusals_are_counted(void **state)
+{
+    struct tg_limit_rule dry = ten_a_second;
+    struct tg_limits *l = tg_limits_new();
+    int entry;
+
+    (void)state;
+    dry.dry_run = true;
+    assert_true(ask(l, &dry, "p", 0, 1, &entry));
+    tg_limit_count(l, &dry);
+    tg_limit_count(l, &ten_a_second);
+    tg_limit_count(l, &ten_a_second);
+    assert_int_equal(look(l, 1).refused[0], 2);
+    assert_int_equal(look(l, 1).refused[1], 1);
+    assert_int_equal(look(l, 1).kind, TG_LIMIT_REQ);
+    assert_int_equal(look(l, 1).key, TG_LIMIT_BY_PROJECT);
+    tg_limits_end(l);
+}
+
 static const struct {
     const char *address, *key;
 } addresses[] = {
@@ -287,6 +312,7 @@ int main(void)
         cmocka_unit_test(the_shared_entry_is_released),
         cmocka_unit_test(a_table_per_rule),
         cmocka_unit_test(a_refused_request_is_not_charged),
+        cmocka_unit_test(refusals_are_counted),
         cmocka_unit_test(address_keys),
     };
 
