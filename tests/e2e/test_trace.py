@@ -131,11 +131,11 @@ def test_f9_no_location(gateway, origin):
 
 def test_f9_limits_and_bodyless(gateway, origin):
     guard = gateway(origin(), main="debug_request address 127.0.0.1;", locations="""
-        location / { filters json; limit_req address rate=1/m burst=0; proxy_pass modelarts; }""")
+        location / { filters json; limit_req address rate=1/m burst=0 name=slow; proxy_pass modelarts; }""")
     assert ask(guard.port, request("GET", "/", b"", "X-Request-Id: r1")).status == 200
     assert "filter json: passed by, no body" in lines(guard, "r1")
     assert ask(guard.port, request("GET", "/", b"", "X-Request-Id: r2")).status == 429
-    assert lines(guard, "r2")[1] == "limit_req refuses"
+    assert lines(guard, "r2")[1] == "limit_req refuses, rule slow"
 
 
 @pytest.mark.parametrize("output", ["text", "json"])
