@@ -1,14 +1,15 @@
 /* The shared map of the gateway's own keys. */
 #include "signing/credential.h"
 
+#include "base/buf.h"
 #include "base/check.h"
-#include "base/crypto.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -29,19 +30,26 @@ struct version {
  * leaves the old one in force. */
 struct entry {
     char name[TG_CREDENTIAL_NAME];
+    char source[TG_SHA256_HEX + 1]; /* tg_source_identity() */
     atomic_uint generation;
     struct version version[2];
 };
 
 /* What all processes see. */
 struct shared {
+    uint32_t magic;
+    uint32_t size; /* of this struct: who has another one does not know what stands where */
     atomic_int count;
+    _Atomic uint64_t beat;
+    atomic_bool clock_seen;
+    _Atomic int64_t clock_ahead;
     struct entry entry[TG_CREDENTIALS];
 };
 
 struct tg_credential_map {
     uint32_t magic;
     int fd;
+    int bell[2]; /* a pipe: a byte is the number of a credential */
     struct shared *shared;
     bool read_only;
 };
@@ -71,6 +79,19 @@ static struct shared *map(int fd, int protection)
     return p;
 }
 
+static struct tg_credential_map *handle(int fd, struct shared *shared, bool read_only)
+{
+    struct tg_credential_map *c = calloc(1, sizeof(*c));
+
+    CHECK(c != NULL);
+    *c = (struct tg_credential_map){.magic = CREDENTIALS_MAGIC,
+                                    .fd = fd,
+                                    .bell = {-1, -1},
+                                    .shared = shared,
+                                    .read_only = read_only};
+    return c;
+}
+
 struct tg_credential_map *tg_credential_map_new(void)
 {
     int fd = memfd_create("trainguard-credentials", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -90,10 +111,33 @@ struct tg_credential_map *tg_credential_map_new(void)
         errno = saved;
         return NULL;
     }
-    struct tg_credential_map *c = calloc(1, sizeof(*c));
-    CHECK(c != NULL);
-    *c = (struct tg_credential_map){.magic = CREDENTIALS_MAGIC, .fd = fd, .shared = shared};
+    shared->magic = CREDENTIALS_MAGIC;
+    shared->size = sizeof(*shared);
+    struct tg_credential_map *c = handle(fd, shared, false);
+    CHECK(pipe2(c->bell, O_CLOEXEC | O_NONBLOCK) == 0);
     return c;
+}
+
+int tg_credential_map_export(const struct tg_credential_map *c)
+{
+    CHECK(c->magic == CREDENTIALS_MAGIC);
+    CHECK(fcntl(c->fd, F_SETFD, 0) == 0);
+    return c->fd;
+}
+
+struct tg_credential_map *tg_credential_map_import(int fd)
+{
+    struct shared *shared = NULL;
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && (size_t)st.st_size == sizeof(*shared))
+        shared = map(fd, PROT_READ);
+    if (shared == NULL)
+        return NULL;
+    if (shared->magic == CREDENTIALS_MAGIC && shared->size == sizeof(*shared))
+        return handle(fd, shared, true);
+    munmap(shared, sizeof(*shared));
+    return NULL;
 }
 
 void tg_credential_map_end(struct tg_credential_map *c)
@@ -103,6 +147,9 @@ void tg_credential_map_end(struct tg_credential_map *c)
     CHECK(c->magic == CREDENTIALS_MAGIC);
     munmap(c->shared, sizeof(*c->shared));
     close(c->fd);
+    for (unsigned i = 0; i < 2; i++)
+        if (c->bell[i] >= 0)
+            close(c->bell[i]);
     c->magic = 0;
     free(c);
 }
@@ -133,17 +180,45 @@ static struct entry *entry_of(const struct tg_credential_map *c, int number)
     return &c->shared->entry[number];
 }
 
-int tg_credential_map_number(struct tg_credential_map *c, struct tg_str name)
+void tg_source_identity(const struct tg_source_conf *source, char out[TG_SHA256_HEX + 1])
+{
+    const struct tg_str parts[] = {source->path, source->section, source->base, source->idp};
+    unsigned char digest[TG_SHA256];
+    struct tg_buf text = {0};
+
+    tg_buf_printf(&text, "%d", (int)source->kind);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+        tg_buf_printf(&text, "\n%zu %.*s", parts[i].n, TG_STR_ARG(parts[i]));
+    tg_sha256(tg_buf_str(&text), digest);
+    tg_hex(digest, TG_SHA256, out);
+    out[TG_SHA256_HEX] = '\0';
+    tg_buf_end(&text);
+}
+
+/* The number of a name that has one, else -1. */
+static int find(const struct tg_credential_map *c, struct tg_str name)
 {
     int n = tg_credential_map_count(c);
 
     for (int i = 0; i < n; i++)
         if (tg_str_eq(tg_str_of(c->shared->entry[i].name), name))
             return i;
+    return -1;
+}
+
+int tg_credential_map_number(struct tg_credential_map *c, struct tg_str name,
+                             const struct tg_source_conf *source)
+{
+    int n = tg_credential_map_count(c);
+    int known = find(c, name);
+
+    if (known >= 0)
+        return known;
     if (n == TG_CREDENTIALS || name.n >= TG_CREDENTIAL_NAME)
         return -1;
     CHECK(!c->read_only);
     memcpy(c->shared->entry[n].name, name.p, name.n);
+    tg_source_identity(source, c->shared->entry[n].source);
     atomic_store_explicit(&c->shared->count, n + 1, memory_order_release);
     return n;
 }
@@ -168,12 +243,20 @@ static void end_change(struct tg_credential_map *c, int number)
     atomic_fetch_add_explicit(&entry_of(c, number)->generation, 1, memory_order_release);
 }
 
+static bool same_key(const struct tg_credential *a, const struct tg_credential *b)
+{
+    return strcmp(a->access_key, b->access_key) == 0 && strcmp(a->secret, b->secret) == 0 &&
+           strcmp(a->token, b->token) == 0;
+}
+
 void tg_credential_map_publish(struct tg_credential_map *c, int number,
                                const struct tg_credential *key, int64_t now)
 {
     struct version *v = begin_change(c, number);
+    uint32_t serial = v->key.serial + !same_key(&v->key, key);
 
     v->key = *key;
+    v->key.serial = serial;
     memcpy(v->status.access_key, key->access_key, sizeof(v->status.access_key));
     v->status.expires_at = key->expires_at;
     v->status.refreshed_at = now;
@@ -205,6 +288,61 @@ void tg_credential_map_wipe_old(struct tg_credential_map *c, int number)
     tg_wipe(&e->version[(generation + 1) & 1], sizeof(struct version));
 }
 
+void tg_credential_map_beat(struct tg_credential_map *c, uint64_t now)
+{
+    CHECK(!c->read_only);
+    atomic_store_explicit(&c->shared->beat, now, memory_order_relaxed);
+}
+
+uint64_t tg_credential_map_beaten(const struct tg_credential_map *c)
+{
+    CHECK(c->magic == CREDENTIALS_MAGIC);
+    return atomic_load_explicit(&c->shared->beat, memory_order_relaxed);
+}
+
+void tg_credential_map_set_clock(struct tg_credential_map *c, int64_t ahead)
+{
+    CHECK(!c->read_only);
+    atomic_store_explicit(&c->shared->clock_ahead, ahead, memory_order_relaxed);
+    atomic_store_explicit(&c->shared->clock_seen, true, memory_order_release);
+}
+
+bool tg_credential_map_clock(const struct tg_credential_map *c, int64_t *ahead)
+{
+    CHECK(c->magic == CREDENTIALS_MAGIC);
+    if (!atomic_load_explicit(&c->shared->clock_seen, memory_order_acquire))
+        return false;
+    *ahead = atomic_load_explicit(&c->shared->clock_ahead, memory_order_relaxed);
+    return true;
+}
+
+/* --- the bell --- */
+
+int tg_credential_map_bell(const struct tg_credential_map *c)
+{
+    CHECK(c->magic == CREDENTIALS_MAGIC);
+    return c->bell[0];
+}
+
+int tg_credential_map_asked(const struct tg_credential_map *c)
+{
+    unsigned char number;
+
+    while (read(c->bell[0], &number, 1) == 1)
+        if (number < tg_credential_map_count(c))
+            return number;
+    return -1;
+}
+
+/* A pipe that is full asks for enough already. */
+void tg_credential_map_ask(const struct tg_credential_map *c, int number)
+{
+    unsigned char byte = (unsigned char)number;
+
+    (void)entry_of(c, number);
+    (void)!write(c->bell[1], &byte, 1);
+}
+
 /* --- reading --- */
 
 /* Takes one consistent copy: no other version came into force meanwhile, so nobody wrote this one.
@@ -231,6 +369,23 @@ static enum tg_credential_state state_at(const struct version *v, int64_t now)
     return v->due ? TG_CREDENTIAL_STALE : TG_CREDENTIAL_FRESH;
 }
 
+/* Two words of the version: no copy of the secrets is made. */
+enum tg_credential_state tg_credential_map_state(const struct tg_credential_map *c, int number,
+                                                 int64_t now)
+{
+    struct entry *e = entry_of(c, number);
+    enum tg_credential_state state;
+    unsigned before, after;
+
+    do {
+        before = atomic_load_explicit(&e->generation, memory_order_acquire);
+        state = state_at(&e->version[before & 1], now);
+        atomic_thread_fence(memory_order_acquire);
+        after = atomic_load_explicit(&e->generation, memory_order_relaxed);
+    } while (after != before);
+    return state;
+}
+
 bool tg_credential_map_read(const struct tg_credential_map *c, int number, int64_t now,
                             struct tg_credential *out)
 {
@@ -255,4 +410,36 @@ void tg_credential_map_status(const struct tg_credential_map *c, int number, int
     out->state = state_at(&v, now);
     memcpy(out->name, entry_of(c, number)->name, sizeof(out->name));
     tg_wipe(&v, sizeof(v));
+}
+
+/* --- from one map to the next --- */
+
+static void adopt(struct tg_credential_map *c, int number, const struct version *before)
+{
+    struct version *v = begin_change(c, number);
+
+    if (v->key.access_key[0] == '\0') {
+        *v = *before;
+    } else {
+        v->key.serial = before->key.serial + !same_key(&v->key, &before->key);
+        v->status.refreshes[0] += before->status.refreshes[0];
+        v->status.refreshes[1] += before->status.refreshes[1];
+    }
+    end_change(c, number);
+}
+
+void tg_credential_map_adopt(struct tg_credential_map *c, const struct tg_credential_map *before)
+{
+    int n = tg_credential_map_count(c);
+    struct version v;
+
+    for (int i = 0; i < n; i++) {
+        int old = find(before, tg_str_of(c->shared->entry[i].name));
+
+        if (old < 0 || strcmp(before->shared->entry[old].source, c->shared->entry[i].source) != 0)
+            continue;
+        copy(before, old, &v);
+        adopt(c, i, &v);
+        tg_wipe(&v, sizeof(v));
+    }
 }

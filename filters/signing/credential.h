@@ -7,7 +7,7 @@
 #ifndef TG_SIGNING_CREDENTIAL_H
 #define TG_SIGNING_CREDENTIAL_H
 
-#include "base/str.h"
+#include "base/crypto.h"
 
 enum {
     TG_CREDENTIALS = 16,            /* that a configuration can name */
@@ -31,7 +31,7 @@ enum tg_source_kind {
 /* As configured; strings end with a NUL and live as long as the source. */
 struct tg_source_conf {
     enum tg_source_kind kind;
-    struct tg_str path;    /* FILE: of the file; IDTOKEN: of the ID token */
+    struct tg_str path;    /* FILE: of the file; IDTOKEN: of the ID token; "": neither */
     struct tg_str section; /* FILE: of an INI file */
     struct tg_str base;    /* METADATA, IDTOKEN: "http://169.254.169.254", without closing slash */
     struct tg_str idp;     /* IDTOKEN: the identity provider's name */
@@ -56,6 +56,7 @@ struct tg_credential {
     char token[TG_CREDENTIAL_TOKEN];        /* "": a permanent key */
     char project_id[TG_CREDENTIAL_PROJECT]; /* "": the source names none */
     int64_t expires_at;                     /* seconds since 1970 UTC; 0: it does not */
+    uint32_t serial; /* which of the credential's keys it is, from 1; given with publication */
 };
 
 /* What is known about a key, without its secrets. */
@@ -74,20 +75,51 @@ struct tg_credential_map;
 /* Makes the map; the caller can write it. NULL and errno when the kernel gives none. */
 struct tg_credential_map *tg_credential_map_new(void);
 
+/*
+ * The way of a map to the program that takes over (USR2): its descriptor, no longer closed by
+ * exec(), and there, read-only, what that descriptor is the map of. NULL when it is none, or one of
+ * a program that lays it out otherwise.
+ */
+int tg_credential_map_export(const struct tg_credential_map *c);
+struct tg_credential_map *tg_credential_map_import(int fd);
+
 /* Unmaps it. NULL is fine. */
 void tg_credential_map_end(struct tg_credential_map *c);
 
 /* Gives writing up in this process, for good. False and errno when the kernel refuses. */
 bool tg_credential_map_read_only(struct tg_credential_map *c);
 
+/* What tells one source from another: hex SHA-256 of all it is configured as. */
+void tg_source_identity(const struct tg_source_conf *source, char out[TG_SHA256_HEX + 1]);
+
 /*
- * The number of the credential `name`, given on first sight; -1 when there are TG_CREDENTIALS
- * others or the name is too long. A name keeps its number and its key for the life of the map. For
- * the process that starts the others, before it does.
+ * The number of the credential `name`, which comes from `source`, given on first sight; -1 when
+ * there are TG_CREDENTIALS others or the name is too long. A name keeps its number and its key for
+ * the life of the map. For the process that starts the others, before it does.
  */
-int tg_credential_map_number(struct tg_credential_map *c, struct tg_str name);
+int tg_credential_map_number(struct tg_credential_map *c, struct tg_str name,
+                             const struct tg_source_conf *source);
+
+/* Takes over from an earlier map what it knows of credentials that have this name and source here:
+ * the key, unless one is here already, and the counts. */
+void tg_credential_map_adopt(struct tg_credential_map *c, const struct tg_credential_map *before);
 
 /* --- the keeper --- */
+
+/* The keeper's event loop turned at `now` (monotonic microseconds); and when it last did (0: not
+ * yet), for who watches it. */
+void tg_credential_map_beat(struct tg_credential_map *c, uint64_t now);
+uint64_t tg_credential_map_beaten(const struct tg_credential_map *c);
+
+/* How many seconds the clock of a service is ahead of this machine's, as last seen; for readers,
+ * false when none was seen yet. */
+void tg_credential_map_set_clock(struct tg_credential_map *c, int64_t ahead);
+bool tg_credential_map_clock(const struct tg_credential_map *c, int64_t *ahead);
+
+/* The descriptor that gets readable when a refresh is asked for, and the number of the credential
+ * (-1: none is asked for any more). */
+int tg_credential_map_bell(const struct tg_credential_map *c);
+int tg_credential_map_asked(const struct tg_credential_map *c);
 
 /* A new key came at `now` (seconds since 1970 UTC): it is the one in force from now on. */
 void tg_credential_map_publish(struct tg_credential_map *c, int number,
@@ -104,10 +136,17 @@ void tg_credential_map_wipe_old(struct tg_credential_map *c, int number);
 
 /* --- workers, admin --- */
 
+/* Asks the keeper for a refresh. */
+void tg_credential_map_ask(const struct tg_credential_map *c, int number);
+
 /* Copies the key in force; false when there is none that holds at `now` (seconds since 1970 UTC).
  */
 bool tg_credential_map_read(const struct tg_credential_map *c, int number, int64_t now,
                             struct tg_credential *out);
+
+/* What a key is worth at `now` (seconds since 1970 UTC). */
+enum tg_credential_state tg_credential_map_state(const struct tg_credential_map *c, int number,
+                                                 int64_t now);
 
 /* What is known about a key at `now`. */
 void tg_credential_map_status(const struct tg_credential_map *c, int number, int64_t now,

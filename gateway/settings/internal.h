@@ -56,6 +56,10 @@ tg_conf_setter tg_set_module; /* FILE; loads it */
 tg_conf_setter tg_set_listen; /* appends to a list of struct tg_listen at the row's offset */
 tg_conf_setter tg_set_upstream_server; /* HOST[:PORT], appends to struct tg_upstream_conf */
 tg_conf_setter tg_set_accept_host;     /* NAME[:PORT]..., into struct tg_upstream_conf */
+/* Reads HOST, HOST:PORT or [IPv6]:PORT into host (a slice of `text`), port (0: none) and literal.
+ * False when it is none of them. */
+bool tg_read_origin(struct tg_str text, struct tg_upstream_server *o);
+
 tg_conf_setter tg_set_host; /* a host name or address with or without port, into a tg_str */
 
 /* --- tracing (debug.c) --- */
@@ -84,10 +88,8 @@ tg_conf_setter tg_set_limit_conn; /* NUMBER [dry_run], into struct tg_server_con
 /* --- signatures (signing.c) --- */
 
 extern const struct tg_directive tg_client_keys_directives[];
-extern const struct tg_directive tg_credential_directives[];
 
 tg_conf_setter tg_set_client_keys;
-tg_conf_setter tg_set_credential;
 tg_conf_setter tg_set_aksk;
 tg_conf_setter tg_set_sign;
 
@@ -95,8 +97,18 @@ tg_conf_setter tg_set_sign;
  * Records problems. */
 void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, struct tg_location *l);
 
-/* Ends what the blocks hold. */
+/* Ends clients' keys. */
 void tg_signing_end(struct tg_settings *s);
+
+/* --- the gateway's own keys (credentials.c) --- */
+
+extern const struct tg_directive tg_credential_directives[];
+
+tg_conf_setter tg_set_credential;
+
+/* The credential of that name, or NULL. */
+const struct tg_credential_conf *tg_credential_find(const struct tg_settings *s,
+                                                    struct tg_str name);
 
 /* --- setters of blocks (blocks.c) --- */
 

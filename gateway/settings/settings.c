@@ -158,12 +158,8 @@ char *tg_settings_folder(const char *file)
     return folder;
 }
 
-void tg_settings_end(struct tg_settings *s)
+void tg_settings_keep_credentials(struct tg_settings *s)
 {
-    struct tg_arena arena;
-
-    if (s == NULL)
-        return;
     for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
         for (struct tg_location *l = v->locations; l != NULL; l = l->next)
             tg_filters_unload(l);
@@ -172,6 +168,19 @@ void tg_settings_end(struct tg_settings *s)
     for (struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
         tg_tls_context_end(u->tls_context);
     tg_signing_end(s);
+    s->servers = NULL;
+    s->upstreams = NULL;
+    s->client_keys = NULL;
+}
+
+void tg_settings_end(struct tg_settings *s)
+{
+    struct tg_arena arena;
+
+    if (s == NULL)
+        return;
+    tg_settings_keep_credentials(s);
+    tg_credential_map_end(s->credential_map);
     arena = s->arena;
     free(s);
     tg_arena_end(&arena);

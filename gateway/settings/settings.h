@@ -101,7 +101,11 @@ struct tg_credential_conf {
     const struct tg_conf_item *item;
     struct tg_source_conf source;
     struct tg_str project_id;
-    int number; /* in the map */
+    struct tg_str endpoint; /* URL of the service that is asked; empty: the usual one */
+    struct tg_str host;     /* its host without brackets; empty: nobody is asked */
+    uint16_t port;
+    struct tg_str tls_ca; /* file of the authorities its certificate is checked by */
+    int number;           /* in the map */
     struct tg_credential_conf *next;
 };
 
@@ -268,6 +272,10 @@ bool tg_debug_request_wants(const struct tg_debug_request *list, const struct tg
 
 /* Unloads the filters and frees all memory. NULL is fine. */
 void tg_settings_end(struct tg_settings *s);
+
+/* Wipes and frees what only workers and the admin process need, secrets first of all: clients'
+ * keys, keys and certificates of TLS. For the keeper. */
+void tg_settings_keep_credentials(struct tg_settings *s);
 
 /* The whole reference page of directives (core tables, then each filter's), as Markdown. */
 void tg_settings_reference(struct tg_buf *out);

@@ -1,11 +1,5 @@
-/* Signatures in the configuration: clients' keys, the gateway's own, and what a location does. */
-#include "base/check.h"
-#include "base/clock.h"
-#include "base/crypto.h"
+/* Signatures in the configuration: clients' keys, and what a location does. */
 #include "settings/internal.h"
-#include "signing/source.h"
-
-#include <errno.h>
 
 #define SECOND INT64_C(1000000)
 
@@ -13,7 +7,6 @@ enum { FORMS_SDK = 1, FORMS_EXACT };
 
 static const char *const forms_words[] = {"sdk", "exact", NULL};
 static const char *const aksk_words[] = {"preserve", "refuse", "resign", NULL};
-static const char *const source_words[] = {"file", "env", NULL};
 
 /* --- client_keys --- */
 
@@ -95,125 +88,6 @@ bool tg_set_client_keys(struct tg_conf *c, const struct tg_conf_item *item, void
            load_keys(c, k, s->offline);
 }
 
-/* --- credential --- */
-
-static bool set_source(struct tg_conf *c, const struct tg_conf_item *item, void *target,
-                       const struct tg_directive *d)
-{
-    struct tg_credential_conf *k = target;
-    int kind;
-
-    (void)d;
-    if (!tg_conf_word(c, item, item->args[1], source_words, &kind))
-        return false;
-    k->source.kind = (enum tg_source_kind)kind;
-    if (k->source.kind == TG_SOURCE_FILE && item->nargs < 3) {
-        tg_conf_error(c, item, "\"source file\" takes the file with the key");
-        return false;
-    }
-    if (k->source.kind == TG_SOURCE_ENV && item->nargs > 2) {
-        tg_conf_error(c, item, "\"source env\" takes nothing, got \"%s\"", item->args[2].p);
-        return false;
-    }
-    if (k->source.kind == TG_SOURCE_FILE)
-        k->source.path = tg_conf_path(c, item->args[2]);
-    k->source.section = item->nargs > 3 ? item->args[3] : TG_STR("basic");
-    return true;
-}
-
-const struct tg_directive tg_credential_directives[] = {
-    {.name = "source",
-     .contexts = TG_IN_CREDENTIAL,
-     .kind = TG_CONF_CUSTOM,
-     .set = set_source,
-     .min_args = 1,
-     .max_args = 3,
-     .syntax = "file FILE [SECTION] | env",
-     .help = "Where the key comes from, read at start and at each reload. A file is JSON as the "
-             "metadata service answers (`{\"credential\": {\"access\", \"secret\", "
-             "\"securitytoken\", \"expires_at\"}}`), or an INI file of the SDKs, of which SECTION "
-             "(basic) counts; env: HUAWEICLOUD_SDK_AK, _SK, _SECURITY_TOKEN and _PROJECT_ID."},
-    {.name = "project_id",
-     .contexts = TG_IN_CREDENTIAL,
-     .kind = TG_CONF_STRING,
-     .offset = offsetof(struct tg_credential_conf, project_id),
-     .syntax = "ID",
-     .help = "The project that is named where a request's path has none."},
-    {.name = NULL},
-};
-
-static struct tg_credential_conf *find_credential(const struct tg_settings *s, struct tg_str name)
-{
-    struct tg_credential_conf *k = s->credentials;
-
-    while (k != NULL && !tg_str_eq(k->name, name))
-        k = k->next;
-    return k;
-}
-
-/* Files and the environment are read now; nothing is forwarded without a key. */
-static bool read_key(struct tg_conf *c, const struct tg_settings *s,
-                     const struct tg_credential_conf *k)
-{
-    struct tg_source *source = tg_source_new(&k->source);
-    struct tg_source_request request = {.method = NULL};
-    struct tg_source_result result;
-    int64_t now = tg_clock_wall_now() / 1000000;
-    enum tg_source_step step = tg_source_begin(source, now, &request, &result);
-
-    CHECK(step != TG_SOURCE_ASK);
-    if (step == TG_SOURCE_KEY)
-        tg_credential_map_publish(s->credential_map, k->number, &result.key, now);
-    else
-        tg_conf_error(c, k->item, "credential \"%s\" has no key, %s,", k->name.p, result.error);
-    tg_wipe(&result, sizeof(result));
-    tg_source_end(source);
-    return step == TG_SOURCE_KEY;
-}
-
-static bool number_credential(struct tg_conf *c, struct tg_settings *s,
-                              struct tg_credential_conf *k)
-{
-    if (s->offline)
-        return true;
-    if (s->credential_map == NULL)
-        s->credential_map = tg_credential_map_new();
-    if (s->credential_map == NULL) {
-        tg_conf_error(c, k->item, "the kernel gives no memory for keys: %s", strerror(errno));
-        return false;
-    }
-    k->number = tg_credential_map_number(s->credential_map, k->name);
-    if (k->number < 0)
-        tg_conf_error(c, k->item, "there can be %d credentials with names of at most %d bytes",
-                      TG_CREDENTIALS, TG_CREDENTIAL_NAME - 1);
-    return k->number >= 0 && read_key(c, s, k);
-}
-
-bool tg_set_credential(struct tg_conf *c, const struct tg_conf_item *item, void *target,
-                       const struct tg_directive *d)
-{
-    struct tg_settings *s = target;
-    struct tg_credential_conf *k = tg_arena_zalloc(c->arena, 1, sizeof(*k));
-    const struct tg_conf_table table = {tg_credential_directives, k};
-
-    (void)d;
-    if (item->args[1].n == 0 || find_credential(s, item->args[1]) != NULL) {
-        tg_conf_error(c, item, "a credential needs a name of its own, got \"%s\"", item->args[1].p);
-        return false;
-    }
-    k->name = item->args[1];
-    k->item = item;
-    k->next = s->credentials;
-    s->credentials = k;
-    if (!tg_conf_apply(c, TG_IN_CREDENTIAL, item->children, &table, 1))
-        return false;
-    if (k->source.kind == 0) {
-        tg_conf_error(c, item, "credential \"%s\" has no \"source\"", k->name.p);
-        return false;
-    }
-    return number_credential(c, s, k);
-}
-
 /* --- locations --- */
 
 bool tg_set_aksk(struct tg_conf *c, const struct tg_conf_item *item, void *target,
@@ -291,7 +165,7 @@ static void resolve_keys(struct tg_conf *c, const struct tg_settings *s, struct 
 static void resolve_credential(struct tg_conf *c, const struct tg_settings *s,
                                struct tg_location *l)
 {
-    const struct tg_credential_conf *k = find_credential(s, l->sign->args[1]);
+    const struct tg_credential_conf *k = tg_credential_find(s, l->sign->args[1]);
 
     if (k == NULL) {
         tg_conf_unknown(c, l->sign, "credential", l->sign->args[1], names_of(c, s, true));
@@ -345,5 +219,4 @@ void tg_signing_end(struct tg_settings *s)
         tg_client_keys_end(k->keys);
         tg_signing_locks_end(k->locks);
     }
-    tg_credential_map_end(s->credential_map);
 }

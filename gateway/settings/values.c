@@ -285,7 +285,7 @@ static bool is_dns_name(struct tg_str text)
     return label > 0 && !digits && is_host(text, "");
 }
 
-static bool read_origin(struct tg_str text, struct tg_upstream_server *o)
+bool tg_read_origin(struct tg_str text, struct tg_upstream_server *o)
 {
     unsigned char address[16];
     struct tg_str port;
@@ -331,7 +331,7 @@ bool tg_set_upstream_server(struct tg_conf *c, const struct tg_conf_item *item, 
     struct tg_upstream_server **last = &u->origins;
 
     (void)d;
-    if (!read_origin(item->args[1], o)) {
+    if (!tg_read_origin(item->args[1], o)) {
         tg_conf_error(c, item,
                       "\"server\" takes HOST or HOST:PORT with a port between 1 and 65535, "
                       "got \"%s\"",

@@ -13,6 +13,11 @@
 
 #include <cmocka.h>
 
+static const struct tg_source_conf source = {.kind = TG_SOURCE_METADATA,
+                                             .base = TG_STR("http://169.254.169.254")};
+static const struct tg_source_conf other = {.kind = TG_SOURCE_METADATA,
+                                            .base = TG_STR("http://127.0.0.1")};
+
 static struct tg_credential key(char letter, int64_t expires_at)
 {
     struct tg_credential k = {.expires_at = expires_at};
@@ -39,14 +44,16 @@ static void names_have_numbers(void **state)
     (void)state;
     assert_non_null(c);
     memset(name, 'n', sizeof(name));
-    assert_int_equal(tg_credential_map_number(c, (struct tg_str){name, TG_CREDENTIAL_NAME}), -1);
-    assert_int_equal(tg_credential_map_number(c, (struct tg_str){name, TG_CREDENTIAL_NAME - 1}), 0);
+    assert_int_equal(
+        tg_credential_map_number(c, (struct tg_str){name, TG_CREDENTIAL_NAME}, &source), -1);
+    assert_int_equal(
+        tg_credential_map_number(c, (struct tg_str){name, TG_CREDENTIAL_NAME - 1}, &source), 0);
     for (int i = 1; i < TG_CREDENTIALS; i++) {
         int n = snprintf(name, sizeof(name), "c%d", i);
-        assert_int_equal(tg_credential_map_number(c, (struct tg_str){name, (size_t)n}), i);
+        assert_int_equal(tg_credential_map_number(c, (struct tg_str){name, (size_t)n}, &source), i);
     }
-    assert_int_equal(tg_credential_map_number(c, TG_STR("one more")), -1);
-    assert_int_equal(tg_credential_map_number(c, TG_STR("c3")), 3);
+    assert_int_equal(tg_credential_map_number(c, TG_STR("one more"), &source), -1);
+    assert_int_equal(tg_credential_map_number(c, TG_STR("c3"), &source), 3);
     assert_int_equal(tg_credential_map_count(c), TG_CREDENTIALS);
     tg_credential_map_end(c);
 }
@@ -54,7 +61,7 @@ static void names_have_numbers(void **state)
 static void states_follow_the_key(void **state)
 {
     struct tg_credential_map *c = tg_credential_map_new();
-    int n = tg_credential_map_number(c, TG_STR("cloud"));
+    int n = tg_credential_map_number(c, TG_STR("cloud"), &source);
     struct tg_credential a = key('a', 1000), b = key('b', 0), got;
     struct tg_credential_status status;
 
@@ -70,11 +77,13 @@ static void states_follow_the_key(void **state)
     tg_credential_map_failed(c, n, TG_STR("status 503"), true);
     assert_string_equal(state_of(c, n, 999), "stale");
     assert_true(tg_credential_map_read(c, n, 999, &got));
+    a.serial = 1;
     assert_memory_equal(&got, &a, sizeof(got));
     assert_string_equal(state_of(c, n, 1000), "expired");
     assert_false(tg_credential_map_read(c, n, 1000, &got));
     tg_credential_map_publish(c, n, &b, 1001);
     assert_true(tg_credential_map_read(c, n, INT64_MAX, &got));
+    b.serial = 2;
     tg_credential_map_status(c, n, 1001, &status);
     assert_string_equal(status.name, "cloud");
     assert_string_equal(status.error, "");
@@ -88,7 +97,7 @@ static void states_follow_the_key(void **state)
 static void long_errors_are_cut(void **state)
 {
     struct tg_credential_map *c = tg_credential_map_new();
-    int n = tg_credential_map_number(c, TG_STR("cloud"));
+    int n = tg_credential_map_number(c, TG_STR("cloud"), &source);
     struct tg_credential_status status;
     char text[TG_CREDENTIAL_ERROR];
 
@@ -109,13 +118,14 @@ static bool is_whole(const struct tg_credential *got)
     char letter = got->access_key[0];
     struct tg_credential whole = key(letter, letter);
 
+    whole.serial = got->serial;
     return memcmp(got, &whole, sizeof(whole)) == 0;
 }
 
 static void copies_are_never_of_two_keys(void **state)
 {
     struct tg_credential_map *c = tg_credential_map_new();
-    int n = tg_credential_map_number(c, TG_STR("cloud"));
+    int n = tg_credential_map_number(c, TG_STR("cloud"), &source);
     struct tg_credential a = key('a', 'a'), b = key('b', 'b'), got;
     int status;
 
@@ -139,7 +149,7 @@ static void copies_are_never_of_two_keys(void **state)
 static void old_keys_are_wiped(void **state)
 {
     struct tg_credential_map *c = tg_credential_map_new();
-    int n = tg_credential_map_number(c, TG_STR("cloud"));
+    int n = tg_credential_map_number(c, TG_STR("cloud"), &source);
     struct tg_credential a = key('a', 0), b = key('b', 0), got;
 
     (void)state;
@@ -147,6 +157,8 @@ static void old_keys_are_wiped(void **state)
     tg_credential_map_publish(c, n, &b, 2);
     tg_credential_map_wipe_old(c, n);
     assert_true(tg_credential_map_read(c, n, 3, &got));
+    assert_int_equal(got.serial, 2);
+    b.serial = 2;
     assert_memory_equal(&got, &b, sizeof(got));
     tg_credential_map_end(c);
 }
@@ -175,7 +187,7 @@ static bool stays_read_only(struct tg_credential_map *c)
 static void readers_cannot_write(void **state)
 {
     struct tg_credential_map *c = tg_credential_map_new();
-    int n = tg_credential_map_number(c, TG_STR("cloud"));
+    int n = tg_credential_map_number(c, TG_STR("cloud"), &source);
     struct tg_credential a = key('a', 0);
     int status;
 
@@ -194,12 +206,88 @@ static void readers_cannot_write(void **state)
     tg_credential_map_end(c);
 }
 
+/* The map of a new configuration has the keys of the old one, where name and source are the same.
+ */
+static void keys_outlive_their_map(void **state)
+{
+    struct tg_credential_map *old = tg_credential_map_new(), *new = tg_credential_map_new();
+    struct tg_credential a = key('a', 'a'), b = key('b', 'b'), got;
+    struct tg_credential_status status;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        static const char *const names[] = {"same", "moved", "fresh"};
+        struct tg_str name = tg_str_of(names[i]);
+        assert_int_equal(tg_credential_map_number(old, name, &source), i);
+        assert_int_equal(tg_credential_map_number(new, name, i == 1 ? &other : &source), i);
+        tg_credential_map_publish(old, i, &a, 1);
+    }
+    tg_credential_map_publish(new, 2, &b, 2);
+    tg_credential_map_adopt(new, old);
+    assert_true(tg_credential_map_read(new, 0, 3, &got) && is_whole(&got));
+    assert_int_equal(got.serial, 1);
+    assert_false(tg_credential_map_read(new, 1, 3, &got));
+    assert_true(tg_credential_map_read(new, 2, 3, &got));
+    assert_int_equal(got.access_key[0], 'b');
+    assert_int_equal(got.serial, 2);
+    tg_credential_map_status(new, 2, 3, &status);
+    assert_int_equal(status.refreshes[1], 2);
+    tg_credential_map_end(old);
+    tg_credential_map_end(new);
+}
+
+/* The next program finds them behind the descriptor, and takes nothing else for them. */
+static void keys_go_to_the_next_program(void **state)
+{
+    struct tg_credential_map *c = tg_credential_map_new();
+    int n = tg_credential_map_number(c, TG_STR("cloud"), &source), ends[2];
+    struct tg_credential a = key('a', 'a'), got;
+
+    (void)state;
+    tg_credential_map_publish(c, n, &a, 1);
+    struct tg_credential_map *next = tg_credential_map_import(dup(tg_credential_map_export(c)));
+    assert_non_null(next);
+    assert_true(tg_credential_map_read(next, 0, 2, &got) && is_whole(&got));
+    tg_credential_map_end(next);
+    assert_int_equal(pipe(ends), 0);
+    assert_null(tg_credential_map_import(ends[0]));
+    assert_null(tg_credential_map_import(-1));
+    close(ends[0]);
+    close(ends[1]);
+    tg_credential_map_end(c);
+}
+
+/* What the keeper is asked for, also by who cannot write the map. */
+static void refreshes_are_asked_for(void **state)
+{
+    struct tg_credential_map *c = tg_credential_map_new();
+
+    (void)state;
+    assert_int_equal(tg_credential_map_number(c, TG_STR("a"), &source), 0);
+    assert_int_equal(tg_credential_map_number(c, TG_STR("b"), &source), 1);
+    assert_int_equal(tg_credential_map_asked(c), -1);
+    assert_true(tg_credential_map_read_only(c));
+    for (int i = 0; i < 100000; i++) /* nobody is stopped by a pipe that is full */
+        tg_credential_map_ask(c, 1);
+    assert_int_equal(tg_credential_map_asked(c), 1);
+    while (tg_credential_map_asked(c) == 1)
+        ;
+    assert_int_equal(tg_credential_map_asked(c), -1);
+    tg_credential_map_end(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_have_numbers),  cmocka_unit_test(states_follow_the_key),
-        cmocka_unit_test(long_errors_are_cut), cmocka_unit_test(copies_are_never_of_two_keys),
-        cmocka_unit_test(old_keys_are_wiped),  cmocka_unit_test(readers_cannot_write),
+        cmocka_unit_test(keys_outlive_their_map),
+        cmocka_unit_test(keys_go_to_the_next_program),
+        cmocka_unit_test(refreshes_are_asked_for),
+        cmocka_unit_test(names_have_numbers),
+        cmocka_unit_test(states_follow_the_key),
+        cmocka_unit_test(long_errors_are_cut),
+        cmocka_unit_test(copies_are_never_of_two_keys),
+        cmocka_unit_test(old_keys_are_wiped),
+        cmocka_unit_test(readers_cannot_write),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
