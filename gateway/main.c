@@ -1,6 +1,7 @@
 /* The command line: the server's options as nginx has them, and the commands that need no server.
  */
 #include "cli/commands.h"
+#include "keeper/http_client.h"
 #include "net/loop.h"
 #include "net/name_server.h"
 #include "net/tls.h"
@@ -94,9 +95,10 @@ static int print_version(bool long_form)
     if (!long_form)
         return EXIT_SUCCESS;
     tg_pattern_pcre2(pcre2);
-    printf("built with %s\nlibevent %s\nOpenSSL %s\nPCRE2 %s\nc-ares %s\n"
+    printf("built with %s\nlibevent %s\nOpenSSL %s\nPCRE2 %s\nc-ares %s\nlibcurl %s\n"
            "libevhtp, libseccomp and jsmn do not tell\n",
-           __VERSION__, tg_loop_libevent(), tg_tls_openssl(), pcre2, tg_name_server_library());
+           __VERSION__, tg_loop_libevent(), tg_tls_openssl(), pcre2, tg_name_server_library(),
+           tg_http_client_library());
     return EXIT_SUCCESS;
 }
 

@@ -2,6 +2,7 @@
 
 #include "admin/admin.h"
 #include "base/check.h"
+#include "keeper/keeper.h"
 #include "process/sandbox.h"
 #include "process/worker.h"
 
@@ -109,6 +110,15 @@ static bool become(const struct tg_settings *s)
     return true;
 }
 
+/* Whoever signs, or tells of keys, cannot change them. */
+static bool give_up_keys(const struct tg_settings *s)
+{
+    if (s->credential_map == NULL || tg_credential_map_read_only(s->credential_map))
+        return true;
+    tg_log(TG_LOG_EMERG, "worker", "cannot give up writing keys: %s", strerror(errno));
+    return false;
+}
+
 /* Tells who waits for it that this process serves. */
 static void report(int ready)
 {
@@ -134,7 +144,7 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
 
     if (settings->worker_cpu_affinity == TG_AFFINITY_AUTO)
         bind_processor(number);
-    if (!become(settings))
+    if (!become(settings) || !give_up_keys(settings))
         return EXIT_FAILURE;
     w = tg_worker_new(settings, number);
     if (w == NULL)
@@ -146,7 +156,8 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
     unblock_signals();
     if (settings->sandbox)
-        tg_sandbox_enter(tg_audit_file(settings->audit_conf), tg_settings_error_log(settings));
+        tg_sandbox_enter(&(struct tg_sandbox){.audit = tg_audit_file(settings->audit_conf),
+                                              .log = tg_settings_error_log(settings)});
     if (getppid() == parent)
         serve(w, slot, ready);
     block_signals(); /* a second one must not end what ends in order */
@@ -185,12 +196,12 @@ int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *
                               watch(tg_admin_base(a), SIGQUIT, on_admin_quit, a),
                               watch(tg_admin_base(a), SIGUSR1, on_admin_reopen, settings)};
 
-    if (!become(settings))
+    if (!become(settings) || !give_up_keys(settings))
         return EXIT_FAILURE;
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     unblock_signals();
     if (settings->sandbox)
-        tg_sandbox_enter(NULL, tg_settings_error_log(settings));
+        tg_sandbox_enter(&(struct tg_sandbox){.log = tg_settings_error_log(settings)});
     if (getppid() == parent) {
         report(ready);
         tg_admin_run(a);
@@ -199,6 +210,66 @@ int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *
     for (unsigned i = 0; i < 3; i++)
         event_free(events[i]);
     tg_admin_end(a);
+    tg_settings_end(settings);
+    return EXIT_SUCCESS;
+}
+
+/* --- the keeper --- */
+
+static void on_keeper_term(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_keeper_stop(arg);
+}
+
+static void on_keeper_reopen(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    reopen_log(arg);
+}
+
+static void enter_keepers_sandbox(const struct tg_settings *s)
+{
+    struct tg_sandbox sandbox = {.log = tg_settings_error_log(s), .keeper = true};
+    const char *file;
+    uint16_t port;
+
+    while ((file = tg_keeper_file(s, sandbox.nfiles)) != NULL) {
+        CHECK(sandbox.nfiles < TG_SANDBOX_FILES);
+        sandbox.file[sandbox.nfiles++] = file;
+    }
+    while ((port = tg_keeper_port(s, sandbox.nports)) != 0) {
+        CHECK(sandbox.nports < TG_SANDBOX_PORTS);
+        sandbox.port[sandbox.nports++] = port;
+    }
+    tg_sandbox_enter(&sandbox);
+}
+
+/* QUIT leaves it at work: its workers drain, and the master ends it behind the last of them. */
+int tg_child_keeper(struct tg_settings *settings, pid_t parent, int ready)
+{
+    struct event *events[2];
+    struct tg_keeper *k;
+
+    tg_settings_keep_credentials(settings);
+    if (!become(settings))
+        return EXIT_FAILURE;
+    k = tg_keeper_new(settings);
+    events[0] = watch(tg_keeper_base(k), SIGTERM, on_keeper_term, k);
+    events[1] = watch(tg_keeper_base(k), SIGUSR1, on_keeper_reopen, settings);
+    signal(SIGQUIT, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    unblock_signals();
+    if (settings->sandbox)
+        enter_keepers_sandbox(settings);
+    if (getppid() == parent) {
+        report(ready);
+        tg_keeper_run(k);
+    }
+    block_signals();
+    for (unsigned i = 0; i < 2; i++)
+        event_free(events[i]);
+    tg_keeper_end(k);
     tg_settings_end(settings);
     return EXIT_SUCCESS;
 }

@@ -22,6 +22,9 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
 int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats,
                    const struct tg_limits *limits, int orders, int ready);
 
+/* The same for the keeper, of settings with credentials. It forgets what is not the keeper's. */
+int tg_child_keeper(struct tg_settings *settings, pid_t parent, int ready);
+
 /*
  * Goes into the background: the calling process stays until tg_child_daemon_ready() in its child
  * and then exits with that answer. The child leaves the terminal, all but standard error unless

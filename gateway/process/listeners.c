@@ -394,7 +394,12 @@ void tg_listeners_take(struct tg_listener *sockets, struct tg_settings *settings
         take_list(sockets, settings, settings->admin_listens, true, 0, TG_MAX_WORKERS);
     for (struct tg_server_conf *v = settings->servers; v != NULL && worker < workers; v = v->next)
         take_list(sockets, settings, v->listens, false, worker, workers);
-    for (struct tg_listener *s = sockets; s != NULL; s = s->next)
+    tg_listeners_close(sockets);
+}
+
+void tg_listeners_close(const struct tg_listener *sockets)
+{
+    for (const struct tg_listener *s = sockets; s != NULL; s = s->next)
         for (unsigned i = 0; i < s->nfd; i++)
             if (s->fd[i] >= 0)
                 close(s->fd[i]);

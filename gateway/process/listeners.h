@@ -44,6 +44,9 @@ void tg_listeners_close_unwanted(struct tg_listener **sockets);
 /* Closes all; with `unlink_paths` the files of unix sockets go too. */
 void tg_listeners_end(struct tg_listener **sockets, bool unlink_paths);
 
+/* Closes the descriptors, in a process that serves nobody. */
+void tg_listeners_close(const struct tg_listener *sockets);
+
 /*
  * In a new process: puts its own descriptors into the settings and closes those of the others.
  * Worker `worker` of `workers` takes its share of the servers' sockets; the admin process

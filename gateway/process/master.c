@@ -3,6 +3,7 @@
 #include "admin/admin.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "keeper/keeper.h"
 #include "net/ticket_keys.h"
 #include "process/child.h"
 #include "process/control.h"
@@ -14,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +28,8 @@ enum {
     LEAST_CONNECTIONS = 4, /* what a worker takes however low the limit is */
 };
 
-#define OLD_MASTER_VARIABLE "TRAINGUARD_MASTER"
+#define OLD_MASTER_VARIABLE  "TRAINGUARD_MASTER"
+#define CREDENTIALS_VARIABLE "TRAINGUARD_CREDENTIALS" /* descriptor of the old master's keys */
 
 struct master {
     struct tg_settings *settings;
@@ -120,12 +123,32 @@ static void close_own(struct master *m, bool admin)
         close(m->daemon_fd);
 }
 
+/* The keeper has no counters, no listeners and no secrets of the others. */
+static int work_as_keeper(struct master *m, int ready)
+{
+    tg_listeners_close(m->sockets);
+    tg_stats_end(m->stats);
+    tg_limits_end(m->crew.limits);
+    tg_wipe(&m->tickets, sizeof(m->tickets));
+    return tg_child_keeper(m->settings, m->pid, ready);
+}
+
+static uint64_t keeper_beat(const void *owner)
+{
+    const struct master *m = owner;
+
+    return tg_keeper_wanted(m->settings) ? tg_credential_map_beaten(m->settings->credential_map)
+                                         : 0;
+}
+
 /* The life of a child: everything it needs came with fork(). */
 static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int ready)
 {
     struct master *m = owner;
 
     close_own(m, number == TG_SUPERVISOR_ADMIN);
+    if (number == TG_SUPERVISOR_KEEPER)
+        return work_as_keeper(m, ready);
     if (number == TG_SUPERVISOR_ADMIN) {
         tg_listeners_take(m->sockets, m->settings, number, m->crew.workers);
         return tg_child_admin(m->settings, m->pid, m->stats, m->crew.limits, m->orders[1], ready);
@@ -135,12 +158,36 @@ static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int re
     return tg_child_worker(m->settings, number, m->pid, m->stats, m->crew.limits, slot, ready);
 }
 
+/* Keys that were fetched go on under a new configuration, and a new program. */
+static void adopt_keys(struct tg_settings *fresh, const struct tg_credential_map *before)
+{
+    if (fresh->credential_map != NULL && before != NULL && fresh->credential_map != before)
+        tg_credential_map_adopt(fresh->credential_map, before);
+}
+
+static void import_keys(struct tg_settings *fresh)
+{
+    struct tg_credential_map *before;
+    uint64_t fd;
+
+    if (!tg_str_u64(tg_str_of(getenv(CREDENTIALS_VARIABLE)), &fd) || fd > INT_MAX)
+        return;
+    unsetenv(CREDENTIALS_VARIABLE);
+    before = tg_credential_map_import((int)fd);
+    if (before == NULL) {
+        tg_log(TG_LOG_WARN, "master", "the old program's keys cannot be taken over");
+        close((int)fd);
+    }
+    adopt_keys(fresh, before);
+    tg_credential_map_end(before);
+}
+
 /* Puts settings in force, or, when not everything comes to serve, leaves those before. */
 static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *problems)
 {
     struct tg_settings *before = m->settings;
     unsigned workers = m->crew.workers;
-    bool admin = m->crew.admin;
+    bool admin = m->crew.admin, keeper = m->crew.keeper;
 
     if (!tg_trial_audit_log(fresh, problems) || !open_log(fresh, problems))
         return false;
@@ -149,11 +196,13 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
         return false;
     }
     name_routes(m->stats, fresh);
+    adopt_keys(fresh, before->credential_map);
     fit_descriptors(fresh, problems);
     fresh->tickets = &m->tickets;
     m->settings = fresh;
     m->crew.workers = wanted_workers(fresh);
     m->crew.admin = fresh->admin_listens != NULL;
+    m->crew.keeper = tg_keeper_wanted(fresh);
     if (tg_supervisor_start(&m->crew))
         return true;
     tg_buf_puts(problems, "[emerg] the new workers did not come to serve, the log says why\n");
@@ -161,6 +210,7 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     m->settings = before;
     m->crew.workers = workers;
     m->crew.admin = admin;
+    m->crew.keeper = keeper;
     return false;
 }
 
@@ -264,6 +314,11 @@ static void execute(struct master *m)
     snprintf(number, sizeof(number), "%d", (int)getppid());
     setenv(OLD_MASTER_VARIABLE, number, 1);
     tg_listeners_export(m->sockets);
+    if (tg_keeper_wanted(m->settings)) {
+        snprintf(number, sizeof(number), "%d",
+                 tg_credential_map_export(m->settings->credential_map));
+        setenv(CREDENTIALS_VARIABLE, number, 1);
+    }
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execvp(m->argv[0], m->argv);
@@ -509,6 +564,7 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
         settings->asked_by = TG_AUDIT_ASKED_UPGRADE;
     if (!tg_listeners_import(&m->sockets))
         tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_LISTENERS_VARIABLE);
+    import_keys(settings);
     good = enforce(m, settings, problems);
     log_problems(tg_buf_str(problems)); /* of a start that goes well: warnings */
     if (good && settings->pid.n > 0) {
@@ -552,6 +608,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     m.crew.stats = m.stats;
     m.crew.limits = tg_limits_new();
     m.crew.work = work;
+    m.crew.keeper_beat = keeper_beat;
     m.crew.owner = &m;
     good = begin(&m, settings, &problems);
     if (good || !quiet)

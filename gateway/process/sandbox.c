@@ -77,8 +77,25 @@ enum {
     /* every right of the first version: what is not given is denied */
     ALL = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1,
     FILE_RIGHTS = LANDLOCK_ACCESS_FS_EXECUTE | WRITE,
+    /* what the kernel's header may not have yet */
+    NET_VERSION = 4,
+    NET_BIND = 1 << 0,
+    NET_CONNECT = 1 << 1,
+    RULE_NET_PORT = 2,
+    SCOPE_VERSION = 6,
+    SCOPE_ABSTRACT_UNIX = 1 << 0,
+    SCOPE_SIGNAL = 1 << 1,
     SOCK_TYPE = 0xf, /* the type without SOCK_CLOEXEC and SOCK_NONBLOCK */
     MAX_LINKS = 8    /* from a name to its file */
+};
+
+/* struct landlock_ruleset_attr and landlock_net_port_attr of kernels that know the network. */
+struct ruleset {
+    uint64_t fs, net, scoped;
+};
+
+struct net_rule {
+    uint64_t allowed, port;
 };
 
 /* What names and certificates are looked up in at any time. */
@@ -197,28 +214,58 @@ static void allow_authorities(int rules)
     }
 }
 
-/* The version of Landlock that holds now, or 0 with errno. */
-static int enter_landlock(const char *audit, const char *log)
+/* Files, and, for who serves nobody, ports and who can be reached without one. */
+static int make_rules(const struct tg_sandbox *s, long version)
 {
-    struct landlock_ruleset_attr attr = {.handled_access_fs = ALL};
+    struct ruleset attr = {.fs = ALL};
+    size_t size = sizeof(attr.fs);
+
+    if (s->keeper && version >= NET_VERSION) {
+        attr.net = NET_BIND | NET_CONNECT;
+        size += sizeof(attr.net);
+    }
+    if (s->keeper && version >= SCOPE_VERSION) {
+        attr.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
+        size += sizeof(attr.scoped);
+    }
+    return (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+}
+
+static void allow_ports(int rules, const struct tg_sandbox *s, long version)
+{
+    for (unsigned i = 0; i < s->nports && version >= NET_VERSION; i++) {
+        struct net_rule rule = {NET_CONNECT, s->port[i]};
+
+        if (syscall(SYS_landlock_add_rule, rules, RULE_NET_PORT, &rule, 0) != 0)
+            tg_log(TG_LOG_WARN, "sandbox", "no Landlock rule for port %u: %s", s->port[i],
+                   strerror(errno));
+    }
+}
+
+/* The version of Landlock that holds now, or 0 with errno. */
+static int enter_landlock(const struct tg_sandbox *s)
+{
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     int rules;
     bool ok;
 
     if (version <= 0)
         return 0;
-    rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+    rules = make_rules(s, version);
     if (rules < 0)
         return 0;
+    allow_ports(rules, s, version);
     for (size_t i = 0; i < sizeof(readable) / sizeof(*readable); i++)
         allow(rules, readable[i].path, readable[i].rights);
     for (size_t i = 0; i < sizeof(replaced) / sizeof(*replaced); i++)
         allow_folders(rules, replaced[i], READ);
     allow_authorities(rules);
-    if (audit != NULL)
-        allow_written(rules, audit, ROTATE);
-    if (log != NULL)
-        allow_written(rules, log, WRITE);
+    for (unsigned i = 0; i < s->nfiles; i++)
+        allow_folders(rules, s->file[i], READ);
+    if (s->audit != NULL)
+        allow_written(rules, s->audit, ROTATE);
+    if (s->log != NULL)
+        allow_written(rules, s->log, WRITE);
     ok = syscall(SYS_landlock_restrict_self, rules, 0) == 0;
     close(rules);
     return ok ? (int)version : 0;
@@ -242,13 +289,8 @@ static const char *const calls[] = {
     "sendmsg",
     "sendmmsg",
     "recvmmsg",
-    "sendfile",
     /* sockets */
     "connect",
-    "bind",
-    "accept",
-    "accept4",
-    "listen",
     "shutdown",
     "getsockname",
     "getpeername",
@@ -293,19 +335,7 @@ static const char *const calls[] = {
     "readlink",
     "readlinkat",
     "getdents64",
-    "fsync",
-    "fdatasync",
-    "sync_file_range",
-    "ftruncate",
-    "fallocate",
     "fadvise64",
-    "flock",
-    "rename",
-    "renameat",
-    "renameat2",
-    "unlink",
-    "unlinkat",
-    "fchmod",
     "getcwd",
     "statfs",
     "fstatfs",
@@ -347,12 +377,19 @@ static const char *const calls[] = {
     "exit_group",
 };
 
-static int allow_calls(scmp_filter_ctx filter)
+/* What servers and writers of files do beside that. */
+static const char *const server_calls[] = {
+    "bind",      "accept",          "accept4",   "listen",    "sendfile", "fsync",
+    "fdatasync", "sync_file_range", "ftruncate", "fallocate", "flock",    "rename",
+    "renameat",  "renameat2",       "unlink",    "unlinkat",  "fchmod",
+};
+
+static int allow_calls(scmp_filter_ctx filter, const char *const *names, size_t n)
 {
     int error = 0;
 
-    for (size_t i = 0; error == 0 && i < sizeof(calls) / sizeof(*calls); i++) {
-        int number = seccomp_syscall_resolve_name(calls[i]);
+    for (size_t i = 0; error == 0 && i < n; i++) {
+        int number = seccomp_syscall_resolve_name(names[i]);
 
         if (number != __NR_SCMP_ERROR)
             error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
@@ -377,12 +414,12 @@ static int allow_values(scmp_filter_ctx filter, int call, unsigned arg, const un
 
 /* A socket of the families of the network; a unix one for datagrams alone, as syslog takes them:
  * nobody reaches the admin block's socket with it. */
-static int allow_sockets(scmp_filter_ctx filter)
+static int allow_sockets(scmp_filter_ctx filter, bool keeper)
 {
     static const unsigned long families[] = {AF_INET, AF_INET6};
     int error = ALLOW_VALUES(filter, socket, 0, families);
 
-    if (error == 0)
+    if (error == 0 && !keeper)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
                                  SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0),
                                  SCMP_A1(SCMP_CMP_MASKED_EQ, SOCK_TYPE, SOCK_DGRAM));
@@ -408,10 +445,10 @@ static int allow_descriptors(scmp_filter_ctx filter)
 
 /* Calls whose arguments matter: sockets, descriptors, no memory to run code from, no signal to
  * anybody else (abort() is one to itself). */
-static int allow_some(scmp_filter_ctx filter)
+static int allow_some(scmp_filter_ctx filter, bool keeper)
 {
     struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-    int error = allow_sockets(filter);
+    int error = allow_sockets(filter, keeper);
 
     if (error == 0)
         error = allow_descriptors(filter);
@@ -430,16 +467,18 @@ static int allow_some(scmp_filter_ctx filter)
 }
 
 /* 0, or an errno. */
-static int enter_seccomp(void)
+static int enter_seccomp(bool keeper)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     int error;
 
     if (filter == NULL)
         return ENOMEM;
-    error = allow_calls(filter);
+    error = allow_calls(filter, calls, sizeof(calls) / sizeof(*calls));
+    if (error == 0 && !keeper)
+        error = allow_calls(filter, server_calls, sizeof(server_calls) / sizeof(*server_calls));
     if (error == 0)
-        error = allow_some(filter);
+        error = allow_some(filter, keeper);
     if (error == 0)
         error = seccomp_load(filter);
     seccomp_release(filter);
@@ -448,7 +487,7 @@ static int enter_seccomp(void)
 
 /* --- all of it --- */
 
-void tg_sandbox_enter(const char *audit, const char *log)
+void tg_sandbox_enter(const struct tg_sandbox *s)
 {
     int landlock, error;
 
@@ -462,10 +501,10 @@ void tg_sandbox_enter(const char *audit, const char *log)
     }
     if (!drop_capabilities())
         tg_log(TG_LOG_WARN, "sandbox", "capabilities stay: %s", strerror(errno));
-    landlock = enter_landlock(audit, log);
+    landlock = enter_landlock(s);
     if (landlock == 0)
         tg_log(TG_LOG_NOTICE, "sandbox", "no Landlock here: %s", strerror(errno));
-    error = enter_seccomp();
+    error = enter_seccomp(s->keeper);
     if (error != 0)
         tg_log(TG_LOG_NOTICE, "sandbox", "no seccomp here: %s", strerror(error));
     tg_log(TG_LOG_INFO, "sandbox", "closed: no new privileges, no capabilities%s%s",

@@ -7,6 +7,7 @@
 #define TG_PROCESS_SANDBOX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* No core dumps and no debugger: memory holds tokens and keys. For the master too. */
@@ -16,12 +17,21 @@ void tg_sandbox_hide(void);
  * kernel refuses. */
 bool tg_sandbox_become(const char *user, uid_t uid, gid_t gid);
 
-/*
- * Ends all capabilities and the way back to any, and closes the sandbox. `audit` is the file that
- * is written, and rotated in its directory, `log` the one that is opened anew when the master has
- * made it anew; NULL: none. Everything else that is needed is open by now. Logs what holds and what
- * the kernel does not have.
- */
-void tg_sandbox_enter(const char *audit, const char *log);
+enum { TG_SANDBOX_FILES = 32, TG_SANDBOX_PORTS = 17 };
+
+/* What is left to a process. Everything else that it needs is open by the time it enters. */
+struct tg_sandbox {
+    const char *audit; /* file that is written, and rotated in its directory; NULL: none */
+    const char *log;   /* file that is opened anew when the master has made it anew; NULL: none */
+    bool keeper;       /* no server and no writer of files: it reads and asks, no more than this: */
+    const char *file[TG_SANDBOX_FILES]; /* files that are read by their names */
+    unsigned nfiles;
+    uint16_t port[TG_SANDBOX_PORTS]; /* TCP ports that are connected to */
+    unsigned nports;
+};
+
+/* Ends all capabilities and the way back to any, and closes the sandbox. Logs what holds and what
+ * the kernel does not have. */
+void tg_sandbox_enter(const struct tg_sandbox *s);
 
 #endif

@@ -23,15 +23,28 @@ enum {
     STILL = 2,               /* looks that find one beat before its worker is ended */
 };
 
-static const char *role(unsigned number)
+static bool is_worker(unsigned number)
 {
-    return number == TG_SUPERVISOR_ADMIN ? "admin" : "worker";
+    return number < TG_MAX_WORKERS;
 }
 
-/* The counters of a member, NULL for the admin process. */
+static const char *role(unsigned number)
+{
+    return is_worker(number) ? "worker" : number == TG_SUPERVISOR_ADMIN ? "admin" : "keeper";
+}
+
+/* The counters of a member, NULL for all but workers. */
 static struct tg_stats_slot *slot_of(struct tg_supervisor *c, const struct tg_process *p)
 {
-    return p->number == TG_SUPERVISOR_ADMIN ? NULL : &c->stats->slot[p - c->process];
+    return is_worker(p->number) ? &c->stats->slot[p - c->process] : NULL;
+}
+
+/* Whether a generation that is started has a member of that number. */
+static bool is_wanted(const struct tg_supervisor *c, unsigned number)
+{
+    if (is_worker(number))
+        return number < c->workers;
+    return number == TG_SUPERVISOR_ADMIN ? c->admin : c->keeper;
 }
 
 /* --- starting --- */
@@ -65,7 +78,7 @@ static void start(struct tg_supervisor *c, unsigned number, unsigned generation,
         postpone(c, number, MAX_DELAY_US);
         return;
     }
-    if (number != TG_SUPERVISOR_ADMIN)
+    if (is_worker(number))
         slot = tg_stats_take(c->stats, (unsigned)(p - c->process), number);
     pid = fork();
     if (pid == 0) {
@@ -90,7 +103,7 @@ static bool await_ready(int fd, unsigned wanted)
 {
     uint64_t deadline = tg_clock_mono_now() + READY_US;
     struct pollfd one = {fd, POLLIN, 0};
-    char bytes[TG_SUPERVISOR_ADMIN + 1];
+    char bytes[TG_SUPERVISOR_NUMBERS];
 
     while (wanted > 0) {
         uint64_t now = tg_clock_mono_now();
@@ -201,17 +214,18 @@ static void make_room(struct tg_supervisor *c, unsigned wanted)
 bool tg_supervisor_start(struct tg_supervisor *c)
 {
     unsigned generation = ++c->generations;
+    unsigned members = c->workers + c->admin + c->keeper;
     int ends[2];
     bool good;
 
     CHECK(c->workers >= 1 && c->workers <= TG_MAX_WORKERS);
-    make_room(c, c->workers + c->admin);
+    make_room(c, members);
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
-    for (unsigned i = 0; i <= TG_SUPERVISOR_ADMIN; i++)
-        if (i < c->workers || (i == TG_SUPERVISOR_ADMIN && c->admin))
+    for (unsigned i = 0; i < TG_SUPERVISOR_NUMBERS; i++)
+        if (is_wanted(c, i))
             start(c, i, generation, ends);
     close(ends[1]);
-    good = await_ready(ends[0], c->workers + c->admin);
+    good = await_ready(ends[0], members);
     close(ends[0]);
     if (!good) {
         tell_some(c, generation, false, SIGTERM);
@@ -304,13 +318,33 @@ bool tg_supervisor_reap(struct tg_supervisor *c, pid_t watched, int *status)
     return found;
 }
 
+static bool has_workers(const struct tg_supervisor *c, unsigned generation)
+{
+    for (const struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+        if (p->pid != 0 && is_worker(p->number) && p->generation == generation)
+            return true;
+    return false;
+}
+
+/* A keeper goes on while workers of its generation drain: they may need another key. */
+static void end_keepers(const struct tg_supervisor *c)
+{
+    bool serving = !c->ending && !c->resting;
+
+    for (const struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+        if (p->pid != 0 && p->number == TG_SUPERVISOR_KEEPER &&
+            !(serving && p->generation == c->generation) && !has_workers(c, p->generation))
+            kill(p->pid, SIGTERM);
+}
+
 int64_t tg_supervisor_respawn(struct tg_supervisor *c)
 {
     static const int nobody_waits[2] = {-1, -1};
     uint64_t now = tg_clock_mono_now();
     int64_t wait = -1;
 
-    for (unsigned i = 0; i <= TG_SUPERVISOR_ADMIN && !c->ending && !c->resting; i++) {
+    end_keepers(c);
+    for (unsigned i = 0; i < TG_SUPERVISOR_NUMBERS && !c->ending && !c->resting; i++) {
         struct tg_respawn *r = &c->revival[i];
 
         if (!r->due)
@@ -327,13 +361,25 @@ int64_t tg_supervisor_respawn(struct tg_supervisor *c)
 
 /* --- loops that stand still --- */
 
-/* Only a worker that has begun to turn its loop can stop doing so. */
+/* When a member last turned its loop; 0: it has not begun to, so it cannot have stopped, or it is
+ * none that is watched. */
+static uint64_t beat_of(struct tg_supervisor *c, const struct tg_process *p)
+{
+    const struct tg_stats_slot *slot = slot_of(c, p);
+
+    if (slot != NULL)
+        return slot->ready || slot->old ? slot->beat : 0;
+    if (p->number != TG_SUPERVISOR_KEEPER || p->generation != c->generation)
+        return 0;
+    return c->keeper_beat(c->owner);
+}
+
 static void look_at(struct tg_supervisor *c, struct tg_process *p, int64_t timeout)
 {
-    struct tg_stats_slot *slot = slot_of(c, p);
-    uint64_t beat = slot->beat;
+    const struct tg_stats_slot *slot = slot_of(c, p);
+    uint64_t beat = beat_of(c, p);
 
-    if (beat != p->beat || !(slot->ready || slot->old)) {
+    if (beat != p->beat || beat == 0) {
         p->beat = beat;
         p->still = 0;
         return;
@@ -341,8 +387,9 @@ static void look_at(struct tg_supervisor *c, struct tg_process *p, int64_t timeo
     if (++p->still < STILL)
         return;
     tg_log(TG_LOG_ALERT, "master",
-           "worker %u (process %d) has not turned its event loop for %ld ms, while %s: it is ended",
-           p->number, (int)p->pid, (long)(timeout / 1000), tg_phase_text(slot->phase));
+           "%s %u (process %d) has not turned its event loop for %ld ms%s%s: it is ended",
+           role(p->number), p->number, (int)p->pid, (long)(timeout / 1000),
+           slot != NULL ? ", while " : "", slot != NULL ? tg_phase_text(slot->phase) : "");
     kill(p->pid, SIGKILL);
 }
 
@@ -356,7 +403,7 @@ int64_t tg_supervisor_look(struct tg_supervisor *c, int64_t timeout)
     if (now - c->looked >= interval) {
         c->looked = now;
         for (struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
-            if (p->pid != 0 && slot_of(c, p) != NULL)
+            if (p->pid != 0)
                 look_at(c, p, timeout);
     }
     return (int64_t)(interval - (now - c->looked));

@@ -12,12 +12,14 @@
 
 enum {
     TG_SUPERVISOR_ADMIN = TG_MAX_WORKERS, /* the number of the process that answers questions */
+    TG_SUPERVISOR_KEEPER,                 /* and of the one that fetches keys */
+    TG_SUPERVISOR_NUMBERS,
     TG_SUPERVISOR_SIZE = TG_STATS_SLOTS - 1
 };
 
 struct tg_process {
     pid_t pid;       /* 0: the entry is free */
-    unsigned number; /* which socket of each address is its; or TG_SUPERVISOR_ADMIN */
+    unsigned number; /* which socket of each address is its; or one of the above */
     unsigned generation;
     uint64_t started;
     uint64_t beat;  /* of its slot, when it was last looked at */
@@ -33,11 +35,12 @@ struct tg_respawn {
 
 struct tg_supervisor {
     struct tg_process process[TG_SUPERVISOR_SIZE];
-    struct tg_respawn revival[TG_SUPERVISOR_ADMIN + 1];
+    struct tg_respawn revival[TG_SUPERVISOR_NUMBERS];
     unsigned generation;    /* in force; members of others drain and are not replaced */
     unsigned generations;   /* used so far */
     unsigned workers;       /* wanted */
     bool admin;             /* wanted */
+    bool keeper;            /* wanted */
     uint64_t looked;        /* when tg_supervisor_look() last did, monotonic */
     bool ending;            /* nobody is started any more */
     bool resting;           /* no workers, but the master stays */
@@ -46,8 +49,10 @@ struct tg_supervisor {
     struct tg_limits *limits;
 
     /* The life of a process, in it: returns its exit status. Writes one byte to `ready` when it
-     * serves and closes it; -1: nobody waits. `slot` is NULL for the admin process. */
+     * serves and closes it; -1: nobody waits. `slot` is NULL for all but workers. */
     int (*work)(void *owner, unsigned number, struct tg_stats_slot *slot, int ready);
+    /* When the keeper in force last turned its loop, monotonic microseconds; 0: not yet. */
+    uint64_t (*keeper_beat)(const void *owner);
     void *owner;
 };
 
@@ -70,14 +75,16 @@ void tg_supervisor_tell(const struct tg_supervisor *c, int signal_number);
  * true when `watched`, a child that is no member, was among them, and puts its status there. */
 bool tg_supervisor_reap(struct tg_supervisor *c, pid_t watched, int *status);
 
-/* Starts who is due; returns how long until the next one is, in microseconds, or -1. */
+/* Starts who is due, and ends a keeper whose generation has drained and left nobody it could be
+ * for; returns how long until the next start is due, in microseconds, or -1. */
 int64_t tg_supervisor_respawn(struct tg_supervisor *c);
 
 /*
- * Ends workers whose event loop has not turned for `timeout` microseconds: looks at all of them
- * twice in that time, and kills who was found at the same beat by two looks in a row, so that a
- * machine that stood still, the caller with it, ends nobody. They are replaced as any that die.
- * Returns how long until the next look, in microseconds; -1, and does nothing, when `timeout` is 0.
+ * Ends workers, and a keeper, whose event loop has not turned for `timeout` microseconds: looks at
+ * all of them twice in that time, and kills who was found at the same beat by two looks in a row,
+ * so that a machine that stood still, the caller with it, ends nobody. They are replaced as any
+ * that die. Returns how long until the next look, in microseconds; -1, and does nothing, when
+ * `timeout` is 0.
  */
 int64_t tg_supervisor_look(struct tg_supervisor *c, int64_t timeout);
 

@@ -37,4 +37,5 @@ def test_long_version_tells_the_libraries_that_run():
     assert said["OpenSSL"] == text(library("libcrypto").OpenSSL_version, 6)  # OPENSSL_VERSION_STRING
     assert said["PCRE2"] == pcre2.value.decode()
     assert said["c-ares"] == text(library("libcares").ares_version, None)
+    assert said["libcurl"] in text(library("libcurl").curl_version)
     assert said["trainguard"] in run("-v").out

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,6 +32,7 @@
 static char directory[] = "/tmp/test_sandbox.XXXXXX";
 static char written[64];
 static char beside[64];
+static char own_file[64]; /* the keeper's */
 
 /* Each returns 0 when it went as a worker needs it, or an errno. */
 static int opened(const char *path, int flags)
@@ -241,6 +243,55 @@ static int use_descriptors(void)
     return 0;
 }
 
+/* --- what the keeper has less of --- */
+
+static int listen_somewhere(void)
+{
+    return listen(socket(AF_INET, SOCK_STREAM, 0), 1) != 0 ? errno : 0;
+}
+
+static int bind_somewhere(void)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET};
+
+    return bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&any, sizeof(any)) != 0 ? errno
+                                                                                            : 0;
+}
+
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in there = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    return connect(fd, (struct sockaddr *)&there, sizeof(there)) != 0 ? errno : 0;
+}
+
+static int connect_where_it_may(void)
+{
+    return connect_to(1);
+}
+
+static int connect_elsewhere(void)
+{
+    return connect_to(2);
+}
+
+static int read_its_file(void)
+{
+    return opened(own_file, O_RDONLY);
+}
+
+static int write_its_file(void)
+{
+    return opened(own_file, O_WRONLY);
+}
+
+static int remove_its_file(void)
+{
+    return unlink(own_file) != 0 ? errno : 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(void);
@@ -281,15 +332,38 @@ static const struct {
     {"use descriptors", use_descriptors, 0, 0},
 };
 
-static int in_a_child(int (*run)(void), bool closed)
+static const struct {
+    const char *name;
+    int (*run)(void);
+    int due;      /* 0: it works */
+    int landlock; /* the version that is needed; 0: none */
+} keepers_attempts[] = {
+    {"read its file", read_its_file, 0, 1},
+    {"write its file", write_its_file, EACCES, 1},
+    {"remove its file", remove_its_file, EPERM, 0},
+    {"write the log of workers", write_log, EACCES, 1},
+    {"open a file of somebody else", open_foreign, EACCES, 1},
+    {"listen", listen_somewhere, EPERM, 0},
+    {"bind", bind_somewhere, EPERM, 0},
+    {"connect to a port of its own", connect_where_it_may, ECONNREFUSED, 0},
+    {"connect elsewhere", connect_elsewhere, EACCES, 4},
+    {"make a unix stream", unix_stream, EPERM, 0},
+    {"make a unix socket for datagrams", unix_datagram, EPERM, 0},
+    {"run a program", run_program, EPERM, 0},
+    {"fork", become_two, EPERM, 0},
+    {"send a signal", signal_others, EPERM, 0},
+    {"take memory to run code from", code_in_memory, EPERM, 0},
+};
+
+static int in_a_child_with(int (*run)(void), const struct tg_sandbox *sandbox)
 {
     int status;
     pid_t pid = fork();
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        if (closed)
-            tg_sandbox_enter(written, NULL);
+        if (sandbox != NULL)
+            tg_sandbox_enter(sandbox);
         _exit(run());
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -297,9 +371,37 @@ static int in_a_child(int (*run)(void), bool closed)
     return WEXITSTATUS(status);
 }
 
-static bool has_landlock(void)
+static int in_a_child(int (*run)(void), bool closed)
 {
-    return syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
+    return in_a_child_with(run, closed ? &(struct tg_sandbox){.audit = written} : NULL);
+}
+
+static long has_landlock(void)
+{
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+}
+
+static void test_keeper(void **state)
+{
+    const struct tg_sandbox sandbox = {
+        .keeper = true, .file = {own_file}, .nfiles = 1, .port = {1}, .nports = 1};
+
+    (void)state;
+#ifdef SANITIZED
+    skip();
+#endif
+    assert_int_equal(opened(own_file, O_WRONLY | O_CREAT), 0);
+    for (size_t i = 0; i < sizeof(keepers_attempts) / sizeof(*keepers_attempts); i++) {
+        int got;
+
+        if (keepers_attempts[i].landlock > has_landlock())
+            continue;
+        got = in_a_child_with(keepers_attempts[i].run, &sandbox);
+        if (got != keepers_attempts[i].due)
+            fail_msg("%s: %s, due: %s", keepers_attempts[i].name, strerror(got),
+                     strerror(keepers_attempts[i].due));
+    }
+    unlink(own_file);
 }
 
 static void test_attempts(void **state)
@@ -310,7 +412,7 @@ static void test_attempts(void **state)
 #endif
     for (size_t i = 0; i < sizeof(attempts) / sizeof(*attempts); i++) {
         int due = attempts[i].seccomp != 0 ? attempts[i].seccomp
-                  : has_landlock()         ? attempts[i].landlock
+                  : has_landlock() > 0     ? attempts[i].landlock
                                            : 0;
         int got = in_a_child(attempts[i].run, true);
 
@@ -339,6 +441,7 @@ static int make_files(void **state)
         return -1;
     snprintf(written, sizeof(written), "%s/log", directory);
     snprintf(beside, sizeof(beside), "%s/log.1", directory);
+    snprintf(own_file, sizeof(own_file), "%s/key", directory);
     return write_log();
 }
 
@@ -354,6 +457,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attempts),
+        cmocka_unit_test(test_keeper),
         cmocka_unit_test(test_open_before),
     };
 

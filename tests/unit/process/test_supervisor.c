@@ -19,11 +19,13 @@ static int pretend(void *owner, unsigned number, struct tg_stats_slot *slot, int
     (void)owner, (void)number;
     signal(SIGQUIT, SIG_IGN);
     signal(SIGTERM, SIG_DFL);
-    slot->ready = true;
+    if (slot != NULL)
+        slot->ready = true;
     if (ready >= 0)
         (void)!write(ready, "", 1);
     close(ready);
-    slot->ready = false;
+    if (slot != NULL)
+        slot->ready = false;
     while (pause() < 0)
         ;
     return EXIT_FAILURE;
@@ -127,6 +129,95 @@ static void loop_stands_still(void **state)
     }
 }
 
+/* --- the keeper --- */
+
+static uint64_t keepers_beat;
+
+static uint64_t beat_of_keeper(const void *owner)
+{
+    (void)owner;
+    return keepers_beat;
+}
+
+static const struct tg_process *find(const struct tg_supervisor *c, unsigned number,
+                                     unsigned generation)
+{
+    for (const struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
+        if (p->pid != 0 && p->number == number && p->generation == generation)
+            return p;
+    return NULL;
+}
+
+static void reap_until_gone(struct tg_supervisor *c, unsigned number, unsigned generation)
+{
+    int status;
+
+    for (int i = 0; i < 2000 && find(c, number, generation) != NULL; i++) {
+        (void)tg_supervisor_reap(c, 0, &status);
+        (void)tg_supervisor_respawn(c);
+        poll(NULL, 0, 1);
+    }
+    assert_null(find(c, number, generation));
+}
+
+/* It stays while workers of its generation drain, and ends behind the last of them. */
+static void keeper_ends_with_its_workers(void **state)
+{
+    struct tg_supervisor *c = begin(2);
+    int status;
+
+    (void)state;
+    c->keeper = true;
+    assert_true(tg_supervisor_start(c));
+    assert_true(tg_supervisor_start(c));
+    assert_int_equal(members(c, 1), 3);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_non_null(find(c, TG_SUPERVISOR_KEEPER, 1));
+        kill(find(c, i, 1)->pid, SIGTERM);
+        while (find(c, i, 1) != NULL) {
+            (void)tg_supervisor_reap(c, 0, &status);
+            poll(NULL, 0, 1);
+        }
+        (void)tg_supervisor_respawn(c);
+    }
+    reap_until_gone(c, TG_SUPERVISOR_KEEPER, 1);
+    assert_int_equal(members(c, 2), 3);
+
+    kill(find(c, TG_SUPERVISOR_KEEPER, 2)->pid, SIGKILL); /* one in force is replaced */
+    pid_t before = find(c, TG_SUPERVISOR_KEEPER, 2)->pid;
+    for (int i = 0; i < 5000; i++) {
+        const struct tg_process *p = find(c, TG_SUPERVISOR_KEEPER, 2);
+        if (p != NULL && p->pid != before)
+            break;
+        (void)tg_supervisor_reap(c, 0, &status);
+        (void)tg_supervisor_respawn(c);
+        poll(NULL, 0, 1);
+    }
+    assert_non_null(find(c, TG_SUPERVISOR_KEEPER, 2));
+    end(c);
+}
+
+/* A keeper whose loop stands still is ended like a worker; one that has not begun to turn is not.
+ */
+static void keeper_stands_still(void **state)
+{
+    struct tg_supervisor *c = begin(1);
+
+    (void)state;
+    c->keeper = true;
+    c->keeper_beat = beat_of_keeper;
+    keepers_beat = 0;
+    assert_true(tg_supervisor_start(c));
+    for (int i = 0; i < 8; i++) {
+        keepers_beat += i == 5;
+        c->looked = 0;
+        (void)tg_supervisor_look(c, 60000000);
+        assert_int_equal(find(c, TG_SUPERVISOR_KEEPER, 1)->still, i < 6 ? 0 : i - 5);
+    }
+    reap_until_gone(c, TG_SUPERVISOR_KEEPER, 1);
+    end(c);
+}
+
 /* Between two looks nothing is looked at, however often the master wakes up. */
 static void looks_have_their_time(void **state)
 {
@@ -146,9 +237,9 @@ static void looks_have_their_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(too_many_generations),
-        cmocka_unit_test(loop_stands_still),
-        cmocka_unit_test(looks_have_their_time),
+        cmocka_unit_test(too_many_generations),  cmocka_unit_test(loop_stands_still),
+        cmocka_unit_test(looks_have_their_time), cmocka_unit_test(keeper_ends_with_its_workers),
+        cmocka_unit_test(keeper_stands_still),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
