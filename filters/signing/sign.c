@@ -5,11 +5,82 @@
 #include "signing/signature.h"
 #include "signing/signing.h"
 
+#include <event2/event.h>
+
+enum {
+    FIRST_KEY_MS = 5000, /* how long a request waits for it */
+    LOOK_US = 20000,     /* how often it looks */
+};
+
 /* One request that is signed. */
 struct sign_state {
     bool hashed;
     char payload[TG_SHA256_HEX]; /* of the forwarded body, once for all attempts */
+
+    /* while it waits for the first key */
+    const struct tg_signing_conf *signing;
+    struct tg_request_handle handle;
+    struct event *look; /* NULL: it does not */
+    uint64_t deadline;  /* monotonic microseconds */
 };
+
+/* --- the first key --- */
+
+static enum tg_credential_state key_state(const struct tg_signing_conf *s)
+{
+    return tg_credential_map_state(s->credentials, s->credential, tg_clock_wall_now() / 1000000);
+}
+
+static void stop_waiting(struct sign_state *s)
+{
+    if (s->look != NULL)
+        event_free(s->look);
+    s->look = NULL;
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    struct sign_state *s = arg;
+
+    (void)fd, (void)what;
+    if (key_state(s->signing) == TG_CREDENTIAL_NONE && tg_clock_mono_now() < s->deadline)
+        return;
+    stop_waiting(s);
+    (void)tg_resume(s->handle);
+}
+
+/* The keeper cannot wake workers: they look at its map. */
+static enum tg_verdict await_first_key(struct tg_request *r, struct sign_state *s)
+{
+    const struct timeval often = {0, LOOK_US};
+
+    s->signing = r->signing;
+    s->handle = tg_request_handle(r);
+    s->deadline = tg_clock_mono_now() + FIRST_KEY_MS * UINT64_C(1000);
+    s->look = event_new(tg_request_loop(r), -1, EV_PERSIST, on_look, s);
+    CHECK(s->look != NULL && event_add(s->look, &often) == 0);
+    return tg_wait(r, "waiting for the gateway's first key", 2 * FIRST_KEY_MS);
+}
+
+/* Says what is known of a key that cannot be used. */
+static enum tg_verdict refuse_without_key(struct tg_request *r)
+{
+    const struct tg_signing_conf *s = r->signing;
+    struct tg_credential_status status;
+    const char *word;
+
+    tg_credential_map_status(s->credentials, s->credential, tg_clock_wall_now() / 1000000, &status);
+    word = tg_credential_state_text(status.state);
+    return tg_reply(
+        r, TG_E_CREDENTIAL_MISSING,
+        tg_arena_printf(r->arena, "the gateway's credential is not available (%s: %s%s%s)",
+                        s->credential_name.p, word, status.error[0] != '\0' ? ", " : "",
+                        status.error)
+            .p,
+        tg_arena_printf(r->arena, "网关的凭据不可用 (%s: %s)", s->credential_name.p, word).p);
+}
+
+/* --- the head --- */
 
 /* What says who called the gateway, or signed for it, is the client's business: none of it goes on.
  */
@@ -27,13 +98,19 @@ static void drop_client_fields(struct tg_request *r)
 /* Path and query go out in their canonical spelling: both sides then agree whatever is decoded. */
 static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *state)
 {
+    struct sign_state *s = state;
     struct tg_buf target = {0};
+    enum tg_credential_state key;
 
     (void)conf;
-    (void)state;
     if (r->host == NULL)
         return TG_NEXT;
     CHECK(r->signing != NULL && r->signing->credentials != NULL);
+    key = key_state(r->signing);
+    if (key == TG_CREDENTIAL_NONE && s->deadline == 0)
+        return await_first_key(r, s);
+    if (key == TG_CREDENTIAL_NONE || key == TG_CREDENTIAL_EXPIRED)
+        return refuse_without_key(r);
     if (!tg_canonical_target(r->target, &target)) {
         tg_buf_end(&target);
         return tg_reply(r, TG_E_BAD_REQUEST, "the query has more than 256 parameters",
@@ -122,7 +199,7 @@ static bool on_forward(struct tg_request *r, struct tg_str host, struct tg_buf *
 
     (void)conf;
     if (!tg_credential_map_read(r->signing->credentials, r->signing->credential, now, &key)) {
-        tg_reply(r, TG_E_CREDENTIAL_MISSING, NULL, NULL);
+        refuse_without_key(r);
         return false;
     }
     if (!s->hashed) {
@@ -138,6 +215,12 @@ static bool on_forward(struct tg_request *r, struct tg_str host, struct tg_buf *
     return true;
 }
 
+static void on_done(struct tg_request *r, const void *conf, void *state)
+{
+    (void)r, (void)conf;
+    stop_waiting(state);
+}
+
 const struct tg_filter tg_filter_sign = {
     .abi = TG_FILTER_ABI,
     .name = "sign",
@@ -146,4 +229,5 @@ const struct tg_filter tg_filter_sign = {
     .state_size = sizeof(struct sign_state),
     .on_request = on_request,
     .on_forward = on_forward,
+    .on_done = on_done,
 };

@@ -1,0 +1,263 @@
+"""The gateway's own keys from services: the keeper fetches them, workers sign with them, and nothing
+that a service does makes the gateway forward a request unsigned."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+import signing
+from client import ask
+from endpoint import Endpoint
+from listener import server_context
+from sources import Iam, Metadata, stamp
+from test_signing import LOCATIONS, call, write_keys
+
+MAIN = """
+client_keys notebooks {{ file {dir}/keys; }}
+credential  cloud     {{ {source} }}
+"""
+
+
+def child(guard, role):
+    """The process id of the keeper, or of another child, as the log last told it."""
+    return int(guard.matches(rf"{role} \d+ is process (\d+)")[-1][1])
+
+
+class Cloud:
+    """A gateway before a stand-in of the API, and a source of its keys."""
+
+    def __init__(self, guard, end, source):
+        self.guard = guard
+        self.end = end
+        self.source = source
+
+    def put(self):
+        """A client's request; returns the answer."""
+        return ask(self.guard.port, call())
+
+    def signer(self):
+        """The access key by which the last request that arrived verifies."""
+        seen = self.end.requests[-1]
+        keys = self.source.keys()
+        key = signing.verify(keys, seen.method, seen.target, seen.fields, seen.body, time.time())
+        number = key.removeprefix("TEMPAK")
+        assert seen.all("X-Security-Token") == [f"temp-token-{number}"]
+        return key
+
+
+@pytest.fixture(name="cloud")
+def cloud_gateway(tmp_path, gateway, certificates):
+    """cloud(source, ...): `kind` and `more` are the credential's directives."""
+    ends = []
+
+    def start(source, kind="source metadata;", more="", main="", **options):
+        write_keys(tmp_path)
+        tls = certificates / "server.pem"
+        ends.extend([Endpoint(server_context(tls)), source])
+        scheme = f"https://localhost:{source.port}; tls_ca {certificates}/ca.pem" if source.context \
+            else f"http://127.0.0.1:{source.port}"
+        text = MAIN.format(dir=tmp_path, source=f"{kind} endpoint {scheme}; {more}")
+        guard = gateway(f"localhost:{ends[-2].port}", tls=certificates / "ca.pem", main=text + main,
+                        locations=LOCATIONS, **options)
+        return Cloud(guard, ends[-2], source)
+
+    yield start
+    for end in ends:
+        end.close()
+
+
+def test_the_agency_of_the_machine(cloud):
+    """Token mode: PUT for a token, GET for the key, with that token; the request verifies."""
+    one = cloud(Metadata())
+    assert one.put().status == 200
+    assert one.signer() == "TEMPAK1"
+    asked = [(r.method, r.target, r.all("X-Metadata-Token")) for r in one.source.requests]
+    assert asked == [("PUT", "/meta-data/latest/api/token", []),
+                     ("GET", "/openstack/latest/securitykey", ["token-1"])]
+    put = one.source.requests[0]
+    assert put.get("Content-Length") == "0" and put.body == b""
+    assert put.get("User-Agent").startswith("trainguard/")
+
+
+def test_a_service_without_tokens(cloud):
+    """404 for the token: the key is asked for without one."""
+    source = Metadata()
+    source.version = 1
+    one = cloud(source)
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+    assert one.source.requests[-1].all("X-Metadata-Token") == []
+
+
+def test_an_id_token(cloud, tmp_path, certificates):
+    """IAM over TLS, by name; the token is exchanged, then the key is asked for."""
+    (tmp_path / "token").write_text("id-token-1\n")
+    one = cloud(Iam(server_context(certificates / "server.pem")),
+                f"source idtoken my-idp {tmp_path}/token;")
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+    assert [r.target for r in one.source.requests] == ["/v3.0/OS-AUTH/id-token/tokens",
+                                                       "/v3.0/OS-CREDENTIAL/securitytokens"]
+    assert one.source.connections[0].sni == "localhost"
+
+
+def test_a_key_is_renewed_before_it_ends(cloud, tmp_path):
+    """A quarter before its end; the ID token is read again each time."""
+    (tmp_path / "token").write_text("id-token-1")
+    one = cloud(Iam(lifetime=8), f"source idtoken my-idp {tmp_path}/token;")
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+    one.source.renew(lifetime=3600)
+    one.source.id_token = "id-token-2"
+    (tmp_path / "token").write_text("id-token-2")
+    one.guard.wait_log("a new key, TEMPAK2")
+    assert one.put().status == 200 and one.signer() == "TEMPAK2"
+
+
+FIRST = {  # what goes wrong at the first question, and the word for it
+    "slow": "metadata token: timeout",
+    "half": "metadata token: cut off",
+    "nonsense": "metadata token: not HTTP",
+    "large": "metadata token: too large",
+    "reset": "metadata token: connection broken",
+    "redirect": "metadata token: status 302",
+    500: "metadata token: status 500",
+    400: "metadata token: status 400",
+}
+SECOND = {  # the same at the second one
+    "half": "metadata key: cut off",
+    "text": "metadata key: not JSON",
+    "empty": "metadata key: no credential",
+    "halfkey": "metadata key: no security token",
+    "expired": "metadata key: already expired",
+    404: "metadata key: status 404",
+    503: "metadata key: status 503",
+    401: "metadata key: status 401",
+}
+
+
+@pytest.mark.parametrize("fault", FIRST)
+def test_without_a_first_key(cloud, fault):
+    """The request waits, and is refused with the reason; it never goes on unsigned."""
+    source = Metadata()
+    source.fault = fault
+    one = cloud(source, expect=["credential .cloud. is none", "credential is not available"])
+    one.guard.wait_log(f'credential "cloud" is none: {FIRST[fault]}')
+    if fault != "reset":
+        return  # the wait of all is the same
+    got = one.put()
+    assert got.status == 503 and got.get("Retry-After")
+    value = json.loads(got.body)
+    assert value["error_code"] == "ModelArts.4700"
+    assert FIRST[fault] in value["error_msg"] and "none" in value["error_msg"]
+    assert one.end.requests == []
+
+
+@pytest.mark.parametrize("fault", SECOND)
+def test_a_bad_answer_never_replaces_a_key(cloud, fault, tmp_path):
+    """The key that is there goes on until its end, and the log says what is wrong."""
+    (tmp_path / "own").mkdir()
+    one = cloud(Metadata(lifetime=60), expect=["credential .cloud. is"])
+    assert one.put().status == 200
+    one.source.renew()
+    one.source.fault = lambda r: fault if r.method == "GET" else None
+    # a key with less than nine minutes left is asked for again in a second
+    one.guard.wait_log(f'credential "cloud" is stale: {SECOND[fault]}')
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+    if isinstance(fault, int):
+        return
+    one.source.fault = None
+    one.guard.wait_log("the key could be fetched again")
+    assert one.put().status == 200 and one.signer() == "TEMPAK2"
+
+
+def test_no_agency(cloud):
+    """The service says so, and nobody asks it again at once."""
+    source = Metadata()
+    source.agency = False
+    one = cloud(source, expect=["credential .cloud. is none"])
+    one.guard.wait_log('credential "cloud" is none: metadata: the machine has no agency')
+
+
+def test_a_request_waits_for_the_first_key(cloud):
+    """Until the service is well again."""
+    source = Metadata()
+    source.fault = 500
+    one = cloud(source, expect=["credential .cloud. is none"])
+    one.guard.wait_log("is none: metadata token: status 500")
+    source.fault = None
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+
+
+def test_a_key_that_ends_is_not_used(cloud):
+    """Not a second longer: the service counts refused signatures."""
+    one = cloud(Metadata(lifetime=3), expect=["credential .cloud. is expired",
+                                              "credential is not available"])
+    assert one.put().status == 200
+    one.source.fault = 500
+    one.guard.wait_log('credential "cloud" is expired: metadata key: status 500')
+    seen = len(one.end.requests)
+    got = one.put()
+    assert got.status == 503 and "expired" in json.loads(got.body)["error_msg"]
+    assert len(one.end.requests) == seen
+
+
+def test_another_clock(cloud):
+    """Its service's clock is ten minutes ahead: the log says so."""
+    source = Metadata()
+    source.ahead = 600
+    one = cloud(source)
+    assert one.put().status == 200
+    one.guard.wait_log("clock of http://127.0.0.1:[0-9]+ is (599|600) s ahead")
+
+
+def test_a_file_is_read_when_it_changes(cloud, tmp_path):
+    """By its folder's changes: replaced, or written in place; a broken one changes nothing."""
+    own = tmp_path / "secret"
+    own.mkdir()
+
+    def write(number, **more):
+        key = {"access": f"TEMPAK{number}", "secret": f"temp-secret-{number}",
+               "securitytoken": f"temp-token-{number}", "expires_at": stamp(time.time() + 900)}
+        (own / "new").write_text(json.dumps({"credential": key | more}))
+        (own / "new").chmod(0o400)
+        (own / "new").rename(own / "key.json")
+
+    class Keys(Metadata):
+        """Nobody asks it: it only knows the keys."""
+        number = 3
+
+    source = Keys()
+    source.number = 3
+    write(1)
+    one = cloud(source, f"source file {own}/key.json; }} credential other {{ source metadata;",
+                expect=["is stale: file"])
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+    write(2)
+    one.guard.wait_log("a new key, TEMPAK2")
+    assert one.put().status == 200 and one.signer() == "TEMPAK2"
+    write(3, secret="")
+    one.guard.wait_log('credential "cloud" is (stale|fresh): file: no secret key')
+    assert one.put().status == 200 and one.signer() == "TEMPAK2"
+
+
+def test_the_keeper_dies(cloud):
+    """Workers go on with the key; another keeper is started, and asks nobody before it is due."""
+    one = cloud(Metadata(), expect=["keeper .* was killed by signal 9"])
+    assert one.put().status == 200
+    first = child(one.guard, "keeper")
+    asked = len(one.source.requests)
+    os.kill(first, signal.SIGKILL)
+    one.guard.wait(lambda: child(one.guard, "keeper") != first, "another keeper")
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+    assert len(one.source.requests) == asked
+
+
+def test_a_reload_keeps_the_key(cloud):
+    """The service is away, and the configuration is read again."""
+    one = cloud(Metadata())
+    assert one.put().status == 200
+    one.source.fault = 500
+    one.guard.process.send_signal(signal.SIGHUP)
+    one.guard.wait_log("reloaded")
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
