@@ -43,17 +43,19 @@ struct options {
     const char *signal; /* -s */
     char **argv;
     bool test;
+    bool online;
     bool dump;
 };
 
 static void usage(void)
 {
-    fputs("Usage: trainguard [-c FILE] [-p PREFIX] [-t | -T | -s SIGNAL]\n"
+    fputs("Usage: trainguard [-c FILE] [-p PREFIX] [-t [--online] | -T | -s SIGNAL]\n"
           "       trainguard COMMAND ...\n\n"
           "A guarding gateway for the ModelArts API.\n\n"
           "  -c FILE      configuration (default " TG_DEFAULT_CONF ")\n"
           "  -p PREFIX    where relative file names start (default: the configuration's folder)\n"
           "  -t           test the configuration and exit\n"
+          "  --online     with -t: ask the sources of the gateway's own keys once, too\n"
           "  -T           test it, print it with secrets masked, and exit\n"
           "  -s SIGNAL    stop, quit, reload or reopen the gateway of this configuration; reload\n"
           "               waits for the outcome and fails with it\n"
@@ -113,10 +115,11 @@ static char *with_slash(const char *prefix)
 }
 
 /* What a start would try, too, once the configuration is read. */
-static struct tg_settings *tried(struct tg_settings *settings)
+static struct tg_settings *tried(struct tg_settings *settings, bool online)
 {
     struct tg_buf problems = {0};
-    bool good = settings != NULL && tg_trial_audit_log(settings, &problems);
+    bool good = settings != NULL && tg_trial_audit_log(settings, &problems) &&
+                (!online || tg_trial_credentials(settings, &problems));
 
     tg_settings_print(&problems);
     tg_buf_end(&problems);
@@ -146,7 +149,7 @@ static int serve(const struct options *o, const char *prefix)
     struct tg_settings *settings = tg_settings_load(o->file, prefix);
 
     if (o->test || o->dump)
-        return tell(o, tried(settings));
+        return tell(o, tried(settings, o->online));
     tg_inherited_signals();
     return settings != NULL ? tg_master_run(settings, o->file, prefix, o->argv) : EXIT_FAILURE;
 }
@@ -165,6 +168,12 @@ static int misused(void)
 {
     fputs("`trainguard --help` tells how it is used\n", stderr);
     return EXIT_USAGE;
+}
+
+static int misused_online(void)
+{
+    fputs("trainguard: --online belongs to -t\n", stderr);
+    return misused();
 }
 
 static int unknown_command(const char *word)
@@ -212,6 +221,7 @@ static int start(int argc, char **argv)
     static const struct option names[] = {{"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'v'},
                                           {"reference", no_argument, NULL, 'R'},
+                                          {"online", no_argument, NULL, 'O'},
                                           {0}};
     struct options o = {.file = TG_DEFAULT_CONF, .argv = argv};
     const struct command *command;
@@ -247,6 +257,9 @@ static int start(int argc, char **argv)
         case 'v':
         case 'V':
             return print_version(c == 'V');
+        case 'O':
+            o.online = true;
+            break;
         case 'R':
             return print_reference();
         case 'h':
@@ -258,6 +271,8 @@ static int start(int argc, char **argv)
     }
     if (optind < argc)
         return unknown_command(argv[optind]);
+    if (o.online && !o.test)
+        return misused_online();
     return run(&o);
 }
 

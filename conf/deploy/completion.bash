@@ -8,7 +8,7 @@ _trainguard() {
         -p) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
     esac
     if [[ $word = -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '-c -p -t -T -s -v -V --version --reference -h --help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W '-c -p -t --online -T -s -v -V --version --reference -h --help' -- "$word")
     elif [[ $COMP_CWORD -eq 1 ]]; then
         # the commands are those of the program that is there
         commands=$("${COMP_WORDS[0]}" --help 2>/dev/null | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')

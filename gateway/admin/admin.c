@@ -126,6 +126,8 @@ static void get_ready(struct tg_admin *a, struct evhttp_request *request)
     struct tg_buf text = {0};
     bool good = tg_metrics_ready(a->stats, &text);
 
+    good &= tg_admin_credentials_ready(a->settings, &text);
+
     if (query == NULL || strncmp(query, "verbose", 7) != 0) {
         tg_buf_end(&text);
         tg_buf_puts(&text, good ? "ok\n" : "not ready\n");
@@ -141,6 +143,7 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
     tg_metrics_config(a->settings, &text);
     tg_limits_metrics(a->limits, &text);
     tg_admin_filter_metrics(a->settings, &text);
+    tg_admin_credential_metrics(a->settings, &text);
     answer_buf(a, request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
@@ -171,6 +174,14 @@ static void get_policies(struct tg_admin *a, struct evhttp_request *request)
 static void get_certs(struct tg_admin *a, struct evhttp_request *request)
 {
     answer(a, request, 200, JSON, tg_buf_str(&a->certs));
+}
+
+static void get_credentials(struct tg_admin *a, struct evhttp_request *request)
+{
+    struct tg_buf text = {0};
+
+    tg_admin_credentials(a->settings, &text);
+    answer_buf(a, request, 200, JSON, &text);
 }
 
 /* --- orders --- */
@@ -242,6 +253,13 @@ static void post_drain(struct tg_admin *a, struct evhttp_request *request)
         say(a, request, 202, "draining\n");
 }
 
+static void post_refresh(struct tg_admin *a, struct evhttp_request *request)
+{
+    for (const struct tg_credential_conf *c = a->settings->credentials; c != NULL; c = c->next)
+        tg_credential_map_ask(a->settings->credential_map, c->number);
+    say(a, request, 202, "refreshing\n");
+}
+
 static void post_log_level(struct tg_admin *a, struct evhttp_request *request)
 {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
@@ -268,11 +286,18 @@ static const struct {
     enum evhttp_cmd_type method;
     void (*run)(struct tg_admin *a, struct evhttp_request *request);
 } routes[] = {
-    {"/healthz", EVHTTP_REQ_GET, get_health},        {"/livez", EVHTTP_REQ_GET, get_live},
-    {"/readyz", EVHTTP_REQ_GET, get_ready},          {"/metrics", EVHTTP_REQ_GET, get_metrics},
-    {"/status", EVHTTP_REQ_GET, get_status},         {"/config", EVHTTP_REQ_GET, get_config},
-    {"/policies", EVHTTP_REQ_GET, get_policies},     {"/certs", EVHTTP_REQ_GET, get_certs},
-    {"/reload", EVHTTP_REQ_POST, post_reload},       {"/drain", EVHTTP_REQ_POST, post_drain},
+    {"/healthz", EVHTTP_REQ_GET, get_health},
+    {"/livez", EVHTTP_REQ_GET, get_live},
+    {"/readyz", EVHTTP_REQ_GET, get_ready},
+    {"/metrics", EVHTTP_REQ_GET, get_metrics},
+    {"/status", EVHTTP_REQ_GET, get_status},
+    {"/config", EVHTTP_REQ_GET, get_config},
+    {"/policies", EVHTTP_REQ_GET, get_policies},
+    {"/certs", EVHTTP_REQ_GET, get_certs},
+    {"/credentials", EVHTTP_REQ_GET, get_credentials},
+    {"/credentials/refresh", EVHTTP_REQ_POST, post_refresh},
+    {"/reload", EVHTTP_REQ_POST, post_reload},
+    {"/drain", EVHTTP_REQ_POST, post_drain},
     {"/log-level", EVHTTP_REQ_POST, post_log_level},
 };
 

@@ -9,8 +9,10 @@
  *   GET  /config        the configuration in force, secrets masked
  *   GET  /policies      JSON: policies, rules and exceptions of each location
  *   GET  /certs         JSON: certificates and when they end
+ *   GET  /credentials   JSON: the gateway's own keys, without their secrets
  *   POST /reload        as signal HUP; 200, or 500 with what is wrong
  *   POST /drain         as signal QUIT
+ *   POST /credentials/refresh   the keeper fetches them anew; 202
  *   POST /log-level     ?level=debug for all workers; ?level=configured ends that
  *
  * POST is for unix sockets alone: who may connect there is a matter of file permissions. It is
@@ -60,5 +62,19 @@ void tg_admin_filter_metrics(const struct tg_settings *settings, struct tg_buf *
 /* Appends the JSON of /policies and of /certs. */
 void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out);
 void tg_admin_certs(const struct tg_settings *settings, struct tg_buf *out);
+
+/* --- the gateway's own keys (credentials.c) --- */
+
+/* Appends the JSON of /credentials. */
+void tg_admin_credentials(const struct tg_settings *s, struct tg_buf *out);
+
+/* Appends what is known of them as Prometheus text. */
+void tg_admin_credential_metrics(const struct tg_settings *s, struct tg_buf *out);
+
+/* True when each can be signed with. Appends one line per credential, as tg_metrics_ready(). */
+bool tg_admin_credentials_ready(const struct tg_settings *s, struct tg_buf *out);
+
+/* Appends their states as a member of a JSON object that is open. */
+void tg_admin_credential_states(const struct tg_settings *s, struct tg_buf *out);
 
 #endif

@@ -370,6 +370,7 @@ void tg_metrics_status(const struct tg_stats *s, const struct tg_settings *setti
     tg_json_member_number(out, "reloads_failed", s->reloads[0]);
     tg_json_member_number(out, "worker_restarts", s->restarts);
     tg_json_member_bool(out, "draining", s->draining);
+    tg_admin_credential_states(settings, out);
     tg_json_member_begin(out, "workers", '[');
     for (unsigned i = 0; i < TG_STATS_SLOTS; i++)
         if (s->slot[i].pid > 0)

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/output.h"
+#include "keeper/keeper.h"
 #include "process/sandbox.h"
 
 #include <errno.h>
@@ -157,4 +158,29 @@ bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems)
         _exit(words.n == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
     }
     return end_child(fd, pid, "opening the audit log", problems);
+}
+
+/* --- keys --- */
+
+bool tg_trial_credentials(const struct tg_settings *s, struct tg_buf *words)
+{
+    pid_t pid;
+    int fd;
+
+    if (!tg_keeper_wanted(s))
+        return true;
+    fd = start_child(&pid);
+    if (pid == 0) {
+        struct tg_buf told = {0};
+        bool good = true;
+
+        if (s->user.n > 0 && geteuid() == 0 && !tg_sandbox_become(s->user.p, s->uid, s->gid)) {
+            tg_buf_printf(&told, "[emerg] cannot become \"%s\": %s\n", s->user.p, strerror(errno));
+            good = false;
+        }
+        good = good && tg_keeper_try(s, &told);
+        write_all(fd, tg_buf_str(&told));
+        _exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    return end_child(fd, pid, "asking for keys", words);
 }

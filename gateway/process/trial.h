@@ -1,6 +1,7 @@
 /*
  * What is tried in a child process before the master does it itself: reading a configuration, whose
- * modules may be half copied, and opening the audit log as the user that workers become.
+ * modules may be half copied, opening the audit log as the user that workers become, and asking for
+ * keys as that user.
  */
 #ifndef TG_PROCESS_TRIAL_H
 #define TG_PROCESS_TRIAL_H
@@ -20,5 +21,11 @@ struct tg_settings *tg_trial_read(const char *file, const char *prefix, struct t
  * with a line in `problems`, when that user cannot.
  */
 bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems);
+
+/*
+ * Asks the source of each credential once, as the user the keeper becomes, and appends what came of
+ * it, a line each: access key and end, or what went wrong. False when one gives no key.
+ */
+bool tg_trial_credentials(const struct tg_settings *s, struct tg_buf *words);
 
 #endif

@@ -61,14 +61,14 @@ def gateway(tmp_path):
 @pytest.fixture
 def check(tmp_path):
     """check(server, main="", upstream=""): exit code and words of `trainguard -t`. The upstream has
-    `tls off` unless `tls`; more arguments are config()'s."""
-    def run(server="", main="", upstream="", tls=False, **more):
+    `tls off` unless `tls`; `options` stand behind `-t`; more arguments are config()'s."""
+    def run(server="", main="", upstream="", tls=False, options=(), **more):
         text = config(tmp_path, 1, server=server, main=main, upstream=upstream,
                       locations="location / { proxy_pass modelarts; }", **more)
         if tls:
             text = text.replace("tls off;", "")
         (tmp_path / "checked.conf").write_text(text)
-        done = subprocess.run([binary(), "-t", "-c", tmp_path / "checked.conf"],
+        done = subprocess.run([binary(), "-t", *options, "-c", tmp_path / "checked.conf"],
                               capture_output=True, text=True, check=False)
         return done.returncode, done.stderr
 

@@ -1,19 +1,24 @@
 """The gateway's own keys from services: the keeper fetches them, workers sign with them, and nothing
 that a service does makes the gateway forward a request unsigned."""
 
+import calendar
 import json
 import os
 import signal
+import socket
+import subprocess
 import time
 
 import pytest
 
 import signing
-from client import ask
+from client import ask, request
 from endpoint import Endpoint
+from gateway import PORT
 from listener import server_context
 from sources import Iam, Metadata, stamp
 from test_signing import LOCATIONS, call, write_keys
+from wire import Wire
 
 MAIN = """
 client_keys notebooks {{ file {dir}/keys; }}
@@ -30,6 +35,9 @@ class Cloud:
     """A gateway before a stand-in of the API, and a source of its keys."""
 
     def __init__(self, guard, end, source):
+        guard.wait_log("master: trainguard")
+        ports = [int(m[1]) for m in guard.matches(PORT)]
+        self.admin, guard.port = ports[0], ports[-1]
         self.guard = guard
         self.end = end
         self.source = source
@@ -46,6 +54,29 @@ class Cloud:
         number = key.removeprefix("TEMPAK")
         assert seen.all("X-Security-Token") == [f"temp-token-{number}"]
         return key
+
+
+def online(source, tmp_path, check):
+    """Exit code and words of `-t --online` for a metadata service."""
+    write_keys(tmp_path)
+    text = f"source metadata; endpoint http://127.0.0.1:{source.port};"
+    with source:
+        return check(main=MAIN.format(dir=tmp_path, source=text), options=["--online"])
+
+
+def test_online(check, tmp_path):
+    """Asks once and tells the key and its end, or what went wrong; -t alone asks nobody."""
+    code, said = online(Metadata(), tmp_path, check)
+    assert code == 0 and 'credential "cloud": key TEMPAK1, until 20' in said and "secret" not in said
+    source = Metadata()
+    source.agency = False
+    code, said = online(source, tmp_path, check)
+    assert code == 1
+    assert '[emerg] credential "cloud" has no key: metadata: the machine has no agency' in said
+    assert len(source.requests) == 2
+    text = f"source metadata; endpoint http://127.0.0.1:{source.port};"
+    assert check(main=MAIN.format(dir=tmp_path, source=text))[0] == 0
+    assert len(source.requests) == 2
 
 
 @pytest.fixture(name="cloud")
@@ -251,6 +282,69 @@ def test_the_keeper_dies(cloud):
     one.guard.wait(lambda: child(one.guard, "keeper") != first, "another keeper")
     assert one.put().status == 200 and one.signer() == "TEMPAK1"
     assert len(one.source.requests) == asked
+
+
+def admin(one, target):
+    """A page of the admin block, whose socket is one of the gateway's."""
+    return ask(one.admin, request("GET", target))
+
+
+def post(one, target):
+    """An order over the unix socket."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(one.guard.directory / "admin.sock"))
+        sock.sendall(request("POST", target, b""))
+        return Wire(sock).response("POST")
+
+
+def test_what_is_told(cloud):
+    """Page, status, readiness and metrics: states and times, no secret."""
+    source = Metadata(lifetime=3600)
+    one = cloud(source, main="admin { listen 127.0.0.1:0; listen unix:admin.sock; }",
+                expect=["credential .cloud. is none"])
+    assert one.put().status == 200
+    page = json.loads(admin(one, "/credentials").body)["credentials"]
+    assert page[0] | {"expires_at": 0, "refreshed_at": 0} == {
+        "name": "cloud", "source": "metadata", "endpoint": f"http://127.0.0.1:{source.port}",
+        "state": "fresh", "key_id": "...", "expires_at": 0, "refreshed_at": 0, "refreshes": 1,
+        "failures": 0, "error": ""}
+    assert page[0]["expires_at"] == source.key["expires_at"]
+    assert json.loads(admin(one, "/status").body)["credentials"] == {"cloud": "fresh"}
+    ready = admin(one, "/readyz?verbose")
+    assert ready.status == 200 and "[+] credential cloud fresh\n" in ready.body.decode()
+    metrics = admin(one, "/metrics").body.decode()
+    for line in ('credential_state{credential="cloud",state="fresh"} 1',
+                 'credential_state{credential="cloud",state="stale"} 0',
+                 'credential_refreshes_total{credential="cloud",result="done"} 1',
+                 'credential_refreshes_total{credential="cloud",result="failed"} 0'):
+        assert f"trainguard_{line}\n" in metrics
+    ends = calendar.timegm(time.strptime(source.key["expires_at"][:19], "%Y-%m-%dT%H:%M:%S"))
+    assert f'credential_expires_timestamp_seconds{{credential="cloud"}} {ends}\n' in metrics
+    checked = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True,
+                             text=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+    told = "".join(admin(one, t).body.decode() for t in ("/credentials", "/status", "/config"))
+    for secret in ("temp-secret", "temp-token", "token-1"):
+        assert secret not in told + metrics and not one.guard.matches(secret)
+    assert admin(one, "/credentials/refresh").status == 405
+    source.renew()
+    assert post(one, "/credentials/refresh").status == 202
+    one.guard.wait_log("a new key, TEMPAK2")
+
+
+def test_not_ready_without_a_key(cloud):
+    """Until there is one."""
+    source = Metadata()
+    source.fault = 500
+    one = cloud(source, main="admin { listen 127.0.0.1:0; listen unix:admin.sock; }",
+                expect=["credential .cloud. is none"])
+    one.guard.wait_log("is none: metadata token: status 500")
+    got = admin(one, "/readyz?verbose")
+    assert got.status == 503
+    assert "[-] credential cloud none: metadata token: status 500\n" in got.body.decode()
+    source.fault = None
+    one.guard.wait_log("could be fetched again")
+    assert admin(one, "/readyz").status == 200
 
 
 def test_a_reload_keeps_the_key(cloud):
