@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 static void next_address(struct tg_upstream_conn *p);
+static void server_failed(struct tg_upstream_conn *p, enum tg_error error, const char *why);
 
 /* --- addresses --- */
 
@@ -20,8 +21,8 @@ static void forget_addresses(struct tg_upstream_conn *p)
     p->addresses = NULL;
 }
 
-/* Takes a copy: others may be found meanwhile. */
-void tg_upstream_conn_try(struct tg_upstream_conn *p)
+/* Tries the addresses of the connection's server. Takes a copy: others may be found meanwhile. */
+static void try_addresses(struct tg_upstream_conn *p)
 {
     forget_addresses(p);
     p->addresses = malloc(sizeof(*p->addresses));
@@ -43,14 +44,22 @@ static void limit_attempt(struct tg_upstream_conn *p, unsigned addresses)
         tg_timer_set(&p->timer, now, (int64_t)((p->deadline - now) / (others + 1)));
 }
 
+static void on_looked_up(struct tg_upstream_conn *p, const char *why)
+{
+    if (why == NULL)
+        try_addresses(p);
+    else
+        server_failed(p, TG_E_UPSTREAM_RESOLVE, why);
+}
+
 void tg_upstream_conn_begin(struct tg_upstream_conn *p)
 {
     CHECK(p->home != NULL && p->owner != NULL);
     snprintf(p->address, sizeof(p->address), "%.*s", (int)sizeof(p->address) - 1, p->origin->text);
-    if (tg_upstream_conn_await_addresses(p))
+    if (tg_upstream_conn_await_addresses(p, on_looked_up))
         limit_attempt(p, 0);
     else
-        tg_upstream_conn_try(p);
+        try_addresses(p);
 }
 
 void tg_upstream_conn_host(const struct tg_upstream_conn *p, struct tg_buf *out)
@@ -92,8 +101,7 @@ void tg_upstream_conn_fail(struct tg_upstream_conn *p, enum tg_error error, cons
 }
 
 /* A server failed: the next one, or the end of it. */
-void tg_upstream_conn_server_failed(struct tg_upstream_conn *p, enum tg_error error,
-                                    const char *why)
+static void server_failed(struct tg_upstream_conn *p, enum tg_error error, const char *why)
 {
     tg_upstream_conn_judge(p, error);
     if (tg_upstream_conn_move(p))
@@ -114,7 +122,7 @@ static void address_failed(struct tg_upstream_conn *p, enum tg_error error, cons
     if (p->next < p->addresses->n)
         next_address(p);
     else
-        tg_upstream_conn_server_failed(p, error, text);
+        server_failed(p, error, text);
 }
 
 static void ready(struct tg_upstream_conn *p)
@@ -342,7 +350,7 @@ static void not_resolved(struct tg_upstream_conn *p)
     tg_upstream_conn_awaited(p, why);
     tg_upstream_queue_remove(&p->home->waiting, p);
     p->state = TG_UPSTREAM_CONN_CONNECTING; /* in no queue any more */
-    tg_upstream_conn_server_failed(p, TG_E_UPSTREAM_RESOLVE, why);
+    server_failed(p, TG_E_UPSTREAM_RESOLVE, why);
 }
 
 void tg_upstream_conn_on_deadline(void *owner)

@@ -1,4 +1,4 @@
-/* What pool.c and connect.c share. Nothing else includes it. */
+/* What the files of upstream/ share. Nothing else includes it. */
 #ifndef TG_UPSTREAM_INTERNAL_H
 #define TG_UPSTREAM_INTERNAL_H
 
@@ -12,15 +12,20 @@ struct tg_upstream_queue {
     struct tg_upstream_conn **last;
 };
 
+/* The look-up that a connection waited for has ended: `why` is NULL when there are addresses, else
+ * says what went wrong. The connection is CONNECTING, in no queue, its timer is off. */
+typedef void tg_upstream_looked_up(struct tg_upstream_conn *p, const char *why);
+
 /* What one worker knows of one server of an upstream. */
 struct tg_upstream_server_state {
     struct tg_upstream *upstream;
     const struct tg_upstream_server *origin;
     struct tg_addresses addresses;
-    struct tg_lookup *lookup;         /* under way, or NULL */
-    bool looks_for_more;              /* the look-up has found one family already */
-    struct tg_upstream_queue waiting; /* for the look-up */
-    uint64_t valid_until;             /* of the addresses, monotonic; 0: never resolved */
+    struct tg_lookup *lookup;            /* under way, or NULL */
+    bool looks_for_more;                 /* the look-up has found one family already */
+    struct tg_upstream_queue waiting;    /* for the look-up */
+    tg_upstream_looked_up *on_looked_up; /* of those that wait */
+    uint64_t valid_until;                /* of the addresses, monotonic; 0: never resolved */
     uint64_t ttl_until;  /* the same by the name's own record; UINT64_MAX: it is not known */
     unsigned fails;      /* since `window` began */
     uint64_t window;     /* monotonic */
@@ -42,47 +47,59 @@ struct tg_upstream {
     struct tg_upstream *next;
 };
 
-/* A queue without connections; one more at its end; one of them leaves it (pool.c). */
+/* --- queue.c --- */
+
+/* Makes *q a queue without connections. */
 void tg_upstream_queue_init(struct tg_upstream_queue *q);
+
+/* Puts a connection that is in no queue behind the others. */
 void tg_upstream_queue_add(struct tg_upstream_queue *q, struct tg_upstream_conn *p);
+
+/* Takes a connection out of the queue it is in (CHECKed). */
 void tg_upstream_queue_remove(struct tg_upstream_queue *q, struct tg_upstream_conn *p);
+
+/* --- servers.c --- */
+
+/* The next server in turn that is up and not in `tried` (bits); when none is up, the one that is up
+ * again first; NULL when all were tried. */
+struct tg_upstream_server_state *tg_upstream_pick(struct tg_upstream *u, uint64_t tried);
+
+/* Makes `home` the connection's server. */
+void tg_upstream_conn_settle(struct tg_upstream_conn *p, struct tg_upstream_server_state *home);
+
+/* A server could not be connected to: gives the connection another home. False when all were
+ * tried. */
+bool tg_upstream_conn_move(struct tg_upstream_conn *p);
+
+/* How many servers the connection has not tried. */
+unsigned tg_upstream_conn_untried(const struct tg_upstream_conn *p);
+
+/* --- names.c --- */
 
 /*
  * True when the addresses of the connection's server have to be looked up: the connection waits
- * then, RESOLVING, in home->waiting. tg_upstream_conn_try() or tg_upstream_conn_server_failed()
- * follows from the loop (names.c).
+ * then, RESOLVING, in home->waiting, and on_looked_up() follows from the loop unless it leaves the
+ * queue before.
  */
-bool tg_upstream_conn_await_addresses(struct tg_upstream_conn *p);
+bool tg_upstream_conn_await_addresses(struct tg_upstream_conn *p,
+                                      tg_upstream_looked_up *on_looked_up);
 
-/* Ends a look-up under way; nobody must be waiting (names.c). */
+/* Ends a look-up under way; nobody must be waiting. */
 void tg_upstream_server_end(struct tg_upstream_server_state *home);
 
-/* Starts connecting a peer that has a home (connect.c). */
+/* --- connect.c --- */
+
+/* Starts connecting a connection that has a home. */
 void tg_upstream_conn_begin(struct tg_upstream_conn *p);
 
-/* Tries the addresses of the connection's server, of which there is at least one (connect.c). */
-void tg_upstream_conn_try(struct tg_upstream_conn *p);
-
-/* The server cannot be had: tries the next one, or tells the owner with the next turn of the loop
- * (connect.c). */
-void tg_upstream_conn_server_failed(struct tg_upstream_conn *p, enum tg_error error,
-                                    const char *why);
-
-/* Closes the socket and forgets addresses to try (connect.c). */
+/* Closes the socket and forgets addresses to try. */
 void tg_upstream_conn_disconnect(struct tg_upstream_conn *p);
 
-/* The peer's timer (connect.c). */
+/* The connection's timer fired; `owner` is the connection. */
 void tg_upstream_conn_on_deadline(void *owner);
 
-/* The connection cannot be had: its owner is told with the next turn of the loop; `why` is copied
- * (connect.c). */
+/* The connection cannot be had: its owner is told with the next turn of the loop; `why` is
+ * copied. */
 void tg_upstream_conn_fail(struct tg_upstream_conn *p, enum tg_error error, const char *why);
-
-/* A server could not be connected to: gives the peer another home. False when all were tried
- * (pool.c). */
-bool tg_upstream_conn_move(struct tg_upstream_conn *p);
-
-/* How many servers the peer has not tried (pool.c). */
-unsigned tg_upstream_conn_untried(const struct tg_upstream_conn *p);
 
 #endif

@@ -14,16 +14,14 @@ static void wake_waiting(struct tg_upstream_server_state *home, const char *why)
 {
     struct tg_upstream_conn *p = home->waiting.first;
 
+    CHECK(home->addresses.n > 0 || why != NULL);
     tg_upstream_queue_init(&home->waiting);
     for (struct tg_upstream_conn *next; p != NULL; p = next) {
         next = p->sibling;
         p->sibling = NULL;
         tg_timer_clear(&p->timer);
         p->state = TG_UPSTREAM_CONN_CONNECTING; /* in no queue any more */
-        if (home->addresses.n > 0)
-            tg_upstream_conn_try(p);
-        else
-            tg_upstream_conn_server_failed(p, TG_E_UPSTREAM_RESOLVE, why);
+        home->on_looked_up(p, home->addresses.n > 0 ? NULL : why);
     }
 }
 
@@ -86,7 +84,8 @@ static void look_up(struct tg_upstream_server_state *home)
                                        u->conf->connect_timeout * 3 / 4, &lookup_events, home);
 }
 
-bool tg_upstream_conn_await_addresses(struct tg_upstream_conn *p)
+bool tg_upstream_conn_await_addresses(struct tg_upstream_conn *p,
+                                      tg_upstream_looked_up *on_looked_up)
 {
     struct tg_upstream_server_state *home = p->home;
 
@@ -95,6 +94,7 @@ bool tg_upstream_conn_await_addresses(struct tg_upstream_conn *p)
     if (is_fresh(home, tg_loop_now(p->upstream->all->loop)))
         return false;
     p->state = TG_UPSTREAM_CONN_RESOLVING;
+    home->on_looked_up = on_looked_up;
     tg_upstream_queue_add(&home->waiting, p);
     look_up(home);
     return true;

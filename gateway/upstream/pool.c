@@ -1,112 +1,8 @@
-/* Which server of an upstream, the pool, limits, and passive health. */
+/* The connections of an upstream: the pool, the limits, and who waits for one. */
 #include "base/check.h"
 #include "upstream/internal.h"
 
 #include <stdlib.h>
-
-/* --- health --- */
-
-/* What is the server's fault. A client that goes away, or a full queue, is not. */
-static bool is_servers_fault(enum tg_error error)
-{
-    static const enum tg_error faults[] = {
-        TG_E_UPSTREAM_RESOLVE,  TG_E_UPSTREAM_CONNECT, TG_E_UPSTREAM_TLS, TG_E_UPSTREAM_CLOSED,
-        TG_E_UPSTREAM_NONSENSE, TG_E_CONNECT_TIMEOUT,  TG_E_SEND_TIMEOUT, TG_E_READ_TIMEOUT};
-
-    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
-        if (faults[i] == error)
-            return true;
-    return false;
-}
-
-static unsigned number_of(const struct tg_upstream *u, const struct tg_upstream_server_state *home)
-{
-    CHECK(home >= u->origins && home < u->origins + u->conf->norigins);
-    return (unsigned)(home - u->origins);
-}
-
-static void count_failure(struct tg_upstream *u, struct tg_upstream_server_state *home)
-{
-    const struct tg_upstream_server *o = home->origin;
-    uint64_t now = tg_loop_now(u->all->loop);
-
-    if (now - home->window > (uint64_t)o->fail_timeout) {
-        home->window = now;
-        home->fails = 0;
-    }
-    home->fails++;
-    if (o->max_fails == 0 || home->fails < o->max_fails || u->conf->norigins == 1)
-        return;
-    home->down_until = now + (uint64_t)o->fail_timeout;
-    home->fails = 0;
-    tg_log(TG_LOG_WARN, "upstream", "server %s of \"%s\" is passed over for %lld ms", o->text,
-           u->conf->name.p, (long long)(o->fail_timeout / 1000));
-}
-
-void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error)
-{
-    uint64_t bit;
-
-    if (p == NULL || p->home == NULL || !is_servers_fault(error))
-        return;
-    bit = UINT64_C(1) << number_of(p->upstream, p->home);
-    if ((p->tried & bit) == 0 && !p->own) /* else it was counted when the connection failed */
-        count_failure(p->upstream, p->home);
-    p->tried |= bit;
-}
-
-/* The next server in turn that is up and not in `tried`; when none is up, the one that is up again
- * first; NULL when all were tried. */
-static struct tg_upstream_server_state *pick(struct tg_upstream *u, uint64_t tried)
-{
-    struct tg_upstream_server_state *best = NULL;
-    unsigned n = u->conf->norigins;
-    uint64_t now;
-
-    if (n == 1)
-        return tried == 0 ? &u->origins[0] : NULL;
-    now = tg_loop_now(u->all->loop);
-    for (unsigned i = 0; i < n; i++) {
-        unsigned at = (u->turn + i) % n;
-        struct tg_upstream_server_state *o = &u->origins[at];
-
-        if ((tried & UINT64_C(1) << at) != 0)
-            continue;
-        if (o->down_until <= now) {
-            if (tried == 0) /* a second choice takes nobody's turn */
-                u->turn = at + 1;
-            return o;
-        }
-        if (best == NULL || o->down_until < best->down_until)
-            best = o;
-    }
-    return best;
-}
-
-static void settle_in(struct tg_upstream_conn *p, struct tg_upstream_server_state *home)
-{
-    p->home = home;
-    p->origin = home->origin;
-}
-
-bool tg_upstream_conn_move(struct tg_upstream_conn *p)
-{
-    struct tg_upstream_server_state *home;
-
-    p->tried |= UINT64_C(1) << number_of(p->upstream, p->home);
-    home = pick(p->upstream, p->tried);
-    if (home == NULL)
-        return false;
-    settle_in(p, home);
-    return true;
-}
-
-unsigned tg_upstream_conn_untried(const struct tg_upstream_conn *p)
-{
-    uint64_t tried = p->tried | UINT64_C(1) << number_of(p->upstream, p->home);
-
-    return p->upstream->conf->norigins - (unsigned)__builtin_popcountll(tried);
-}
 
 /* --- the pool --- */
 
@@ -156,33 +52,6 @@ static bool is_full(const struct tg_upstream *u)
     return u->conf->max_connections > 0 && u->nopen >= (unsigned)u->conf->max_connections;
 }
 
-void tg_upstream_queue_init(struct tg_upstream_queue *q)
-{
-    q->first = NULL;
-    q->last = &q->first;
-}
-
-void tg_upstream_queue_add(struct tg_upstream_queue *q, struct tg_upstream_conn *p)
-{
-    p->sibling = NULL;
-    *q->last = p;
-    q->last = &p->sibling;
-}
-
-void tg_upstream_queue_remove(struct tg_upstream_queue *q, struct tg_upstream_conn *p)
-{
-    struct tg_upstream_conn **at = &q->first;
-
-    while (*at != p) {
-        CHECK(*at != NULL);
-        at = &(*at)->sibling;
-    }
-    *at = p->sibling;
-    p->sibling = NULL;
-    if (q->last == &p->sibling)
-        q->last = at;
-}
-
 static void enqueue(struct tg_upstream *u, struct tg_upstream_conn *p)
 {
     p->state = TG_UPSTREAM_CONN_PENDING;
@@ -199,7 +68,7 @@ static void leave_queue(struct tg_upstream_conn *p)
 static void start(struct tg_upstream_conn *p, struct tg_upstream_server_state *home)
 {
     p->upstream->nopen++;
-    settle_in(p, home);
+    tg_upstream_conn_settle(p, home);
     p->state =
         TG_UPSTREAM_CONN_CONNECTING; /* it is in no queue any more, even if it fails at once */
     tg_upstream_conn_begin(p);
@@ -214,7 +83,7 @@ static void serve_one(struct tg_upstream *u)
     CHECK(p->owner != NULL);
     leave_queue(p);
     if (idle == NULL) {
-        start(p, pick(u, 0));
+        start(p, tg_upstream_pick(u, 0));
         return;
     }
     p->state = TG_UPSTREAM_CONN_CONNECTING; /* in no list any more */
@@ -299,7 +168,7 @@ struct tg_upstream_conn *tg_upstream_take(struct tg_upstreams *all,
                                           const struct tg_upstream_conn_events *events, void *owner)
 {
     struct tg_upstream *u = find_upstream(all, conf);
-    struct tg_upstream_server_state *home = pick(u, 0);
+    struct tg_upstream_server_state *home = tg_upstream_pick(u, 0);
     struct tg_upstream_conn *p = NULL;
     bool retry = (use & TG_UPSTREAM_RETRY) != 0;
 

@@ -3,9 +3,11 @@
  * there may be. A connection serves one request at a time and tells its owner what happens; who
  * that is it does not know. Runtime state is per worker.
  *
- *   pool.c     which server, the pool, limits, health
+ *   queue.c    connections that wait
+ *   servers.c  which server, health
  *   names.c    the addresses of servers, and who waits for them
  *   connect.c  one connection from its addresses to its handshake
+ *   pool.c     the pool, limits
  *   fetch.c    requests of the gateway's own (fetch.h)
  */
 #ifndef TG_UPSTREAM_H
