@@ -433,6 +433,17 @@ static void end(struct tg_audit *a)
     free(a);
 }
 
+static const struct tg_sink_ops *sink_ops(const struct tg_audit_conf *conf)
+{
+    static const struct tg_sink_ops *const ops[] = {[TG_AUDIT_FILE] = &tg_sink_file,
+                                                    [TG_AUDIT_SYSLOG_UNIX] = &tg_sink_unix,
+                                                    [TG_AUDIT_SYSLOG_UDP] = &tg_sink_udp,
+                                                    [TG_AUDIT_SYSLOG_TCP] = &tg_sink_tcp};
+
+    CHECK((size_t)conf->target < sizeof(ops) / sizeof(*ops) && ops[conf->target] != NULL);
+    return ops[conf->target];
+}
+
 /* The first line, and with it the proof that lines can be written. */
 static bool begin(struct tg_audit *a, struct tg_str worker, struct event_base *base,
                   struct tg_arena *arena)
@@ -440,7 +451,7 @@ static bool begin(struct tg_audit *a, struct tg_str worker, struct event_base *b
     struct tg_audit_line previous;
     bool some;
 
-    tg_sink_init(&a->sink, a->conf, base);
+    tg_sink_init(&a->sink, sink_ops(a->conf), a->conf, base);
     if (!tg_sink_open(&a->sink))
         return false;
     some = tg_sink_previous(&a->sink, worker, arena, &previous);

@@ -7,33 +7,17 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { LOOK_BACK = 64 << 20, LOOK_PIECE = 1 << 20 }; /* bytes */
 
-void tg_sink_init(struct tg_sink *s, const struct tg_audit_conf *conf, struct event_base *base)
+void tg_sink_init(struct tg_sink *s, const struct tg_sink_ops *ops,
+                  const struct tg_audit_conf *conf, struct event_base *base)
 {
-    *s = (struct tg_sink){.conf = conf, .fd = -1, .mend_fd = -1};
-    switch (conf->target) {
-    case TG_AUDIT_FILE:
-        s->ops = &tg_sink_file;
-        break;
-    case TG_AUDIT_SYSLOG_UNIX:
-        s->ops = &tg_sink_unix;
-        break;
-    case TG_AUDIT_SYSLOG_UDP:
-        s->ops = &tg_sink_udp;
-        tg_sink_connector(s, base, SOCK_DGRAM);
-        break;
-    case TG_AUDIT_SYSLOG_TCP:
-        s->ops = &tg_sink_tcp;
-        tg_sink_connector(s, base, SOCK_STREAM);
-        break;
-    default:
-        TG_UNREACHABLE();
-    }
+    *s = (struct tg_sink){.ops = ops, .conf = conf, .fd = -1, .mend_fd = -1};
+    if (ops->init != NULL)
+        ops->init(s, base);
 }
 
 void tg_sink_end(struct tg_sink *s)

@@ -19,7 +19,9 @@ enum tg_sink_result {
 
 struct tg_sink;
 
+/* One kind of sink: what tg_sink_open() and its kin do for it. */
 struct tg_sink_ops {
+    void (*init)(struct tg_sink *s, struct event_base *base); /* NULL: nothing to prepare */
     bool (*open)(struct tg_sink *s);
     enum tg_sink_result (*write)(struct tg_sink *s, struct tg_str lines, size_t *used);
     bool (*reopen)(struct tg_sink *s);
@@ -41,9 +43,12 @@ struct tg_sink {
     char why[256];                  /* of the newest failure */
 };
 
-/* Prepares the sink the settings name (not TG_AUDIT_OFF). Servers are looked up and connected to in
- * the event loop. End it with tg_sink_end(). */
-void tg_sink_init(struct tg_sink *s, const struct tg_audit_conf *conf, struct event_base *base);
+/* Prepares a sink of the kind `ops`, which is to be that of `conf` (not TG_AUDIT_OFF). Servers are
+ * looked up and connected to in the event loop. End it with tg_sink_end(). */
+void tg_sink_init(struct tg_sink *s, const struct tg_sink_ops *ops,
+                  const struct tg_audit_conf *conf, struct event_base *base);
+
+/* Closes what the sink has open; *s may be prepared again. */
 void tg_sink_end(struct tg_sink *s);
 
 /* Opens it, and waits for a connection to the server; false with s->why set. For when nobody is
@@ -78,10 +83,7 @@ bool tg_sink_fail(struct tg_sink *s, const char *what, int error);
 /* The same for a reason in words, which may be NULL. */
 bool tg_sink_fail_why(struct tg_sink *s, const char *what, const char *why);
 
-/* Makes s->connector, to a server of SOCK_DGRAM or SOCK_STREAM. */
-void tg_sink_connector(struct tg_sink *s, struct event_base *base, int type);
-
-/* The implementations. */
+/* The implementations: sink_file.c, sink_syslog.c. */
 extern const struct tg_sink_ops tg_sink_file;
 extern const struct tg_sink_ops tg_sink_unix;
 extern const struct tg_sink_ops tg_sink_udp;

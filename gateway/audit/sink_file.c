@@ -375,4 +375,4 @@ static enum tg_sink_result write_file(struct tg_sink *s, struct tg_str lines, si
     return s->regular ? write_regular(s, lines, used) : write_stream(s, lines, used);
 }
 
-const struct tg_sink_ops tg_sink_file = {open_file, write_file, reopen_file};
+const struct tg_sink_ops tg_sink_file = {NULL, open_file, write_file, reopen_file};

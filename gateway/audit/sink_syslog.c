@@ -66,9 +66,16 @@ static void on_failed(void *owner, const char *why)
 
 static const struct tg_connector_events connector_events = {on_connected, on_failed};
 
-void tg_sink_connector(struct tg_sink *s, struct event_base *base, int type)
+static void init_udp(struct tg_sink *s, struct event_base *base)
 {
-    s->connector = tg_connector_new(base, type, s->conf->host, s->conf->port, &connector_events, s);
+    s->connector =
+        tg_connector_new(base, SOCK_DGRAM, s->conf->host, s->conf->port, &connector_events, s);
+}
+
+static void init_tcp(struct tg_sink *s, struct event_base *base)
+{
+    s->connector =
+        tg_connector_new(base, SOCK_STREAM, s->conf->host, s->conf->port, &connector_events, s);
 }
 
 /* What came of it shows later. */
@@ -231,6 +238,6 @@ static enum tg_sink_result write_tcp(struct tg_sink *s, struct tg_str lines, siz
     return TG_SINK_FAILED;
 }
 
-const struct tg_sink_ops tg_sink_unix = {open_unix, write_datagrams, reopen_unix};
-const struct tg_sink_ops tg_sink_udp = {open_inet, write_datagrams, reopen_inet};
-const struct tg_sink_ops tg_sink_tcp = {open_inet, write_tcp, reopen_inet};
+const struct tg_sink_ops tg_sink_unix = {NULL, open_unix, write_datagrams, reopen_unix};
+const struct tg_sink_ops tg_sink_udp = {init_udp, open_inet, write_datagrams, reopen_inet};
+const struct tg_sink_ops tg_sink_tcp = {init_tcp, open_inet, write_tcp, reopen_inet};
