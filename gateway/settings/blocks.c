@@ -5,7 +5,6 @@
 #include "audit/audit.h"
 #include "base/address.h"
 #include "base/check.h"
-#include "net/tls.h"
 #include "settings/internal.h"
 
 #include <netinet/in.h>
@@ -37,13 +36,13 @@ static bool apply_inside(struct tg_conf *c, unsigned context, const struct tg_co
     return ok;
 }
 
-/* --- admin, upstream --- */
+/* --- admin --- */
 
 bool tg_set_admin(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                   const struct tg_directive *d)
 {
     struct tg_settings *s = target;
-    const struct tg_conf_table table = {tg_admin_directives, s};
+    const struct tg_conf_table table = {c->known[TG_ROWS_ADMIN], s};
 
     (void)d;
     if (!tg_conf_apply(c, TG_IN_ADMIN, item->children, &table, 1))
@@ -52,73 +51,6 @@ bool tg_set_admin(struct tg_conf *c, const struct tg_conf_item *item, void *targ
         return true;
     tg_conf_error(c, item, "\"admin\" has no \"listen\"");
     return false;
-}
-
-static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct tg_upstream_conf *u)
-{
-    const char *why = "";
-
-    u->tls_context = tg_tls_context_new(&u->tls_conf, c->arena, &why);
-    if (u->tls_context == NULL)
-        tg_conf_error(c, item, "upstream \"%s\": cannot use %s", u->name.p, why);
-    return u->tls_context != NULL;
-}
-
-/* What only the whole block shows. The place for everything a start would find out about an
- * upstream: endpoint, ports, certificates. */
-static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
-                           struct tg_upstream_conf *u, bool offline)
-{
-    if (u->origins == NULL) {
-        tg_conf_error(c, item, "upstream \"%s\" has no \"server\"", u->name.p);
-        return false;
-    }
-    for (struct tg_upstream_server *o = u->origins; o != NULL; o = o->next)
-        if (o->port == 0)
-            o->port = u->tls ? 443 : 80;
-    if (u->tls && !u->tls_conf.verify)
-        tg_conf_warn(c, item, "upstream \"%s\" is not verified, anyone can pose as it", u->name.p);
-    if (!u->tls)
-        tg_warn_without_tls(c, item->children, "beside \"tls off\"");
-    return !u->tls || offline || make_tls(c, item, u);
-}
-
-static struct tg_upstream_conf *find_upstream(const struct tg_settings *s, struct tg_str name)
-{
-    for (struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
-        if (tg_str_eq(u->name, name))
-            return u;
-    return NULL;
-}
-
-bool tg_set_upstream(struct tg_conf *c, const struct tg_conf_item *item, void *target,
-                     const struct tg_directive *d)
-{
-    struct tg_settings *s = target;
-    struct tg_upstream_conf *u = tg_arena_zalloc(c->arena, 1, sizeof(*u));
-    const struct tg_conf_table table = {tg_upstream_directives, u};
-    const struct tg_upstream_conf *twin = find_upstream(s, item->args[1]);
-    struct tg_upstream_conf **last = &s->upstreams;
-
-    (void)d;
-    u->name = item->args[1];
-    u->file = item->file;
-    u->line = item->line;
-    while (*last != NULL)
-        last = &(*last)->next;
-    *last = u;
-    if (u->name.n == 0) {
-        tg_conf_error(c, item, "an upstream needs a name that is not empty");
-        return false;
-    }
-    if (twin != NULL) {
-        tg_conf_error(c, item, "upstream \"%s\" stands in %s:%u already, and again", u->name.p,
-                      twin->file, twin->line);
-        return false;
-    }
-    tg_conf_defaults(c, TG_IN_UPSTREAM, &table);
-    return tg_conf_apply(c, TG_IN_UPSTREAM, item->children, &table, 1) &&
-           check_upstream(c, item, u, s->offline);
 }
 
 /* --- server, location --- */
@@ -131,8 +63,8 @@ bool tg_set_server(struct tg_conf *c, const struct tg_conf_item *item, void *tar
     struct tg_server_conf *server = tg_arena_alloc(c->arena, sizeof(*server));
     struct tg_location location = *outer->location;
     struct tg_scope scope = {TG_SCOPE_MAGIC, s, server, &location};
-    const struct tg_conf_table core[] = {{tg_server_directives, server},
-                                         {tg_location_directives, &location}};
+    const struct tg_conf_table core[] = {{c->known[TG_ROWS_SERVER], server},
+                                         {c->known[TG_ROWS_LOCATION], &location}};
     struct tg_server_conf **last = &s->servers;
 
     (void)d;
@@ -186,7 +118,7 @@ bool tg_set_location(struct tg_conf *c, const struct tg_conf_item *item, void *t
     const struct tg_scope *outer = tg_scope_of(c);
     struct tg_location *l = tg_arena_alloc(c->arena, sizeof(*l));
     struct tg_scope scope = {TG_SCOPE_MAGIC, outer->settings, outer->server, l};
-    const struct tg_conf_table core = {tg_location_directives, l};
+    const struct tg_conf_table core = {c->known[TG_ROWS_LOCATION], l};
     struct tg_location **last = &outer->server->locations;
 
     (void)target;
@@ -222,7 +154,7 @@ static void resolve_upstream(struct tg_conf *c, const struct tg_settings *s, str
     if (l->proxy_pass == NULL)
         return;
     name = l->proxy_pass->args[1];
-    l->upstream = find_upstream(s, name);
+    l->upstream = tg_upstream_conf_find(s, name);
     if (l->upstream != NULL)
         return;
     if (memmem(name.p, name.n, "://", 3) != NULL) {
@@ -344,10 +276,10 @@ void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
     struct tg_server_conf server = {0};
     struct tg_location location = {0};
     struct tg_scope scope = {TG_SCOPE_MAGIC, s, &server, &location};
-    const struct tg_conf_table core[] = {{tg_main_directives, s},
-                                         {tg_audit_directives, s->audit_conf},
-                                         {tg_server_directives, &server},
-                                         {tg_location_directives, &location}};
+    const struct tg_conf_table core[] = {{c->known[TG_ROWS_MAIN], s},
+                                         {c->known[TG_ROWS_AUDIT], s->audit_conf},
+                                         {c->known[TG_ROWS_SERVER], &server},
+                                         {c->known[TG_ROWS_LOCATION], &location}};
     bool applied;
 
     for (size_t i = 0; i < sizeof(core) / sizeof(core[0]); i++)

@@ -3,16 +3,9 @@
  * nginx's where it has the directive and nothing speaks against it.
  */
 #include "settings/internal.h"
+#include "settings/rows.h"
 
 #include <stddef.h>
-
-#define MS     INT64_C(1000)
-#define SECOND INT64_C(1000000)
-#define MINUTE (60 * SECOND)
-#define HOUR   (60 * MINUTE)
-#define DAY    (24 * HOUR)
-#define KB     INT64_C(1024)
-#define MB     (1024 * KB)
 
 /* A server's timeouts and limits may also stand outside, for all servers; a location's likewise. */
 enum {
@@ -21,10 +14,8 @@ enum {
 };
 
 #define MAIN(member)     .offset = offsetof(struct tg_settings, member)
-#define UPSTREAM(member) .offset = offsetof(struct tg_upstream_conf, member)
 #define SERVER(member)   .offset = offsetof(struct tg_server_conf, member)
 #define LOCATION(member) .offset = offsetof(struct tg_location, member)
-#define RANGE(low, high) .min = (low), .max = (high)
 
 static const char *const affinity_words[] = {
     [TG_AFFINITY_OFF - 1] = "off",
@@ -242,160 +233,6 @@ const struct tg_directive tg_admin_directives[] = {
      .help = "An address for questions about the gateway itself. Anyone who can connect may ask: "
              "keep it on 127.0.0.1 or a unix socket. The socket's file has the mode 0660 whatever "
              "the umask, or the one that is given."},
-    {.name = NULL},
-};
-
-const struct tg_directive tg_upstream_directives[] = {
-    {.name = "server",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_CUSTOM,
-     .set = tg_set_upstream_server,
-     .repeat = true,
-     .min_args = 1,
-     .max_args = 3,
-     .syntax = "HOST[:PORT] [max_fails=NUMBER] [fail_timeout=TIME]",
-     .help = "Name or address of the endpoint; without a port 443, or 80 when `tls` is off. "
-             "Several take turns; a request goes to the next one when it could not be connected "
-             "to. After `max_fails` (1) failures within `fail_timeout` (10s) a server is passed "
-             "over for as long; 0 never. All names are resolved again after `resolve_valid`; one "
-             "that ends with a dot is absolute, and no search list counts."},
-    {.name = "tls",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_FLAG,
-     UPSTREAM(tls),
-     .fallback = "on",
-     .help = "Speaks TLS (1.2 or newer) to the endpoint."},
-    {.name = "tls_verify",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_FLAG,
-     UPSTREAM(tls_conf.verify),
-     .fallback = "on",
-     .help = "Checks the endpoint's certificate and its name before the first byte is sent. Off, "
-             "anyone between gateway and endpoint can read and change the requests."},
-    {.name = "tls_ca",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_PATH,
-     UPSTREAM(tls_conf.ca),
-     .help = "PEM file with the authorities to trust; without it the system's."},
-    {.name = "tls_crl",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_PATH,
-     UPSTREAM(tls_conf.crl),
-     .help = "PEM file with the revocation lists of all authorities of the chain. Certificates on "
-             "it, and those of an authority without a list, are not trusted."},
-    {.name = "tls_cert",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_PATH,
-     UPSTREAM(tls_conf.certificate),
-     .help =
-         "PEM file with the gateway's own certificate and chain, shown to an endpoint that asks "
-         "for one."},
-    {.name = "tls_key",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_PATH,
-     UPSTREAM(tls_conf.key),
-     .help = "PEM file with the private key of `tls_cert`; without it the key stands in the same "
-             "file."},
-    {.name = "tls_name",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_CUSTOM,
-     .set = tg_set_host,
-     UPSTREAM(tls_conf.name),
-     .syntax = "NAME",
-     .help = "Name to ask for (SNI) and to check in the certificate; without it the host of "
-             "`server`."},
-    {.name = "host",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_CUSTOM,
-     .set = tg_set_host,
-     UPSTREAM(host),
-     .syntax = "NAME[:PORT]",
-     .help = "Value of the `Host` field sent to the endpoint; without it the host of `server`, "
-             "and its port if that is not the usual one."},
-    {.name = "accept_host",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_CUSTOM,
-     .min_args = 1,
-     .max_args = TG_CONF_ANY_ARGS,
-     .set = tg_set_accept_host,
-     .syntax = "NAME[:PORT] ...",
-     .help = "Hosts that signed requests may name; without it those of `host` and `server`."},
-    {.name = "keepalive",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_NUMBER,
-     RANGE(0, 10000),
-     UPSTREAM(keepalive),
-     .fallback = "32",
-     .help = "How many idle connections one worker keeps to this upstream; 0 keeps none."},
-    {.name = "keepalive_timeout",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_TIME,
-     RANGE(SECOND, DAY),
-     UPSTREAM(keepalive_timeout),
-     .fallback = "60s",
-     .help = "How long an idle connection to the upstream is kept."},
-    {.name = "keepalive_requests",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_NUMBER,
-     RANGE(1, 1000000000),
-     UPSTREAM(keepalive_requests),
-     .fallback = "1000",
-     .help = "How many requests go over one connection to the upstream before it is closed."},
-    {.name = "connect_timeout",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_TIME,
-     RANGE(MS, 10 * MINUTE),
-     UPSTREAM(connect_timeout),
-     .fallback = "3s",
-     .help = "How long name resolution, TCP and TLS may take together."},
-    {.name = "send_timeout",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_TIME,
-     RANGE(MS, DAY),
-     UPSTREAM(send_timeout),
-     .fallback = "60s",
-     .help = "How long the upstream may take nothing of a request between two writes."},
-    {.name = "read_timeout",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_TIME,
-     RANGE(MS, DAY),
-     UPSTREAM(read_timeout),
-     .fallback = "60s",
-     .help = "How long the upstream may send nothing between two reads of its answer."},
-    {.name = "max_connections",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_NUMBER,
-     RANGE(0, 1000000),
-     UPSTREAM(max_connections),
-     .fallback = "0",
-     .help = "How many connections one worker has to this upstream at once; 0: no limit. Requests "
-             "beyond it wait, at most `connect_timeout`."},
-    {.name = "max_pending",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_NUMBER,
-     RANGE(0, 1000000),
-     UPSTREAM(max_pending),
-     .fallback = "128",
-     .help = "How many requests of one worker may wait for a connection; more are refused at once "
-             "(503)."},
-    {.name = "max_retries",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_NUMBER,
-     RANGE(0, 1000000),
-     UPSTREAM(max_retries),
-     .fallback = "16",
-     .help = "How many requests of one worker may be tried again at the same time, so that an "
-             "endpoint in trouble is not asked twice as often; 0 never tries again."},
-    {.name = "resolve_valid",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_TIME,
-     RANGE(0, DAY),
-     UPSTREAM(resolve_valid),
-     .fallback = "30s",
-     .help = "How long a resolved address is used again without asking; 0 asks each time. Where a "
-             "record has a shorter time to live, that counts, but at least one second. "
-             "/etc/resolv.conf and /etc/hosts are read each time, and three quarters of "
-             "`connect_timeout` are there for the answer."},
     {.name = NULL},
 };
 

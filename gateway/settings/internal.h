@@ -28,12 +28,21 @@ struct tg_scope *tg_scope_of(const struct tg_conf *c);
 
 extern const struct tg_directive tg_main_directives[];
 extern const struct tg_directive tg_admin_directives[];
-extern const struct tg_directive tg_upstream_directives[];
 extern const struct tg_directive tg_server_directives[];
 extern const struct tg_directive tg_location_directives[];
 
-/* The core's tables, the audit log's among them. */
-enum { TG_CORE_TABLES = 8 };
+/* The places of the core's tables, the audit log's among them, in tg_conf.known. */
+enum {
+    TG_ROWS_MAIN,
+    TG_ROWS_ADMIN,
+    TG_ROWS_AUDIT,
+    TG_ROWS_UPSTREAM,
+    TG_ROWS_SERVER,
+    TG_ROWS_LOCATION,
+    TG_ROWS_CLIENT_KEYS,
+    TG_ROWS_CREDENTIAL,
+    TG_CORE_TABLES
+};
 
 /* What does the job of nginx's directives that have another name here (nginx_hints.c). */
 extern const struct tg_conf_hint tg_nginx_directives[];
@@ -65,6 +74,15 @@ tg_conf_setter tg_set_host; /* a host name or address with or without port, into
 /* --- tracing (debug.c) --- */
 
 tg_conf_setter tg_set_debug_request; /* appends to struct tg_settings */
+
+/* --- upstreams (upstream.c) --- */
+
+extern const struct tg_directive tg_upstream_directives[];
+
+tg_conf_setter tg_set_upstream; /* NAME { ... }, appends to the list in struct tg_settings */
+
+/* The upstream of that name, or NULL. */
+struct tg_upstream_conf *tg_upstream_conf_find(const struct tg_settings *s, struct tg_str name);
 
 /* --- TLS of a server (tls.c) --- */
 
@@ -113,7 +131,6 @@ const struct tg_credential_conf *tg_credential_find(const struct tg_settings *s,
 /* --- setters of blocks (blocks.c) --- */
 
 tg_conf_setter tg_set_admin;
-tg_conf_setter tg_set_upstream;
 tg_conf_setter tg_set_server;
 tg_conf_setter tg_set_location;
 tg_conf_setter tg_set_proxy_pass; /* NAME; looked up when all upstreams are known */

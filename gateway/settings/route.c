@@ -200,3 +200,200 @@ bool tg_location_covers(const struct tg_location *earlier, const struct tg_locat
         return false;
     return wide.n == 1 || (tg_str_starts(narrow, wide) && narrow.p[wide.n] == '/');
 }
+
+/* --- routing --- */
+
+static void take_values(struct tg_request *r, const struct tg_location *l,
+                        const struct tg_str *values, unsigned n)
+{
+    CHECK(l->project_id < (int)n && l->config_name < (int)n);
+    r->route = l->pattern;
+    r->project_id = l->project_id >= 0 ? values[l->project_id] : (struct tg_str){NULL, 0};
+    r->config_name = l->config_name >= 0 ? values[l->config_name] : (struct tg_str){NULL, 0};
+}
+
+static bool takes_method(const struct tg_location *l, const struct tg_request *r)
+{
+    return l->method.n == 0 || tg_str_eq(l->method, r->method);
+}
+
+/* A host without the usual port, which may be empty (RFC 3986 section 6.2.3). */
+static struct tg_str without_port(struct tg_str host, struct tg_str usual)
+{
+    if (tg_str_ends(host, usual))
+        host.n -= usual.n;
+    else if (tg_str_ends(host, TG_STR(":")))
+        host.n--;
+    return host;
+}
+
+static bool same_host(struct tg_str a, struct tg_str b, struct tg_str usual_port)
+{
+    return tg_str_ieq(without_port(a, usual_port), without_port(b, usual_port));
+}
+
+bool tg_upstream_conf_accepts_host(const struct tg_upstream_conf *u, struct tg_str host)
+{
+    struct tg_str port = u->tls ? TG_STR(":443") : TG_STR(":80");
+
+    for (unsigned i = 1; u->accept_host != NULL && i < u->accept_host->nargs; i++)
+        if (same_host(u->accept_host->args[i], host, port))
+            return true;
+    if (u->accept_host != NULL)
+        return false;
+    for (const struct tg_upstream_server *o = u->origins; o != NULL; o = o->next)
+        if (same_host(tg_str_of(o->text), host, port))
+            return true;
+    return u->host.n > 0 && same_host(u->host, host, port);
+}
+
+/* Methods that change nothing (RFC 9110 section 9.2.1). */
+static bool is_safe(struct tg_str method)
+{
+    return tg_str_eq(method, TG_STR("GET")) || tg_str_eq(method, TG_STR("HEAD")) ||
+           tg_str_eq(method, TG_STR("OPTIONS"));
+}
+
+/* The path of a target, and what follows it from its "?" on. */
+static struct tg_str split_target(struct tg_str target, struct tg_str *query)
+{
+    const char *mark = memchr(target.p, '?', target.n);
+    size_t n = mark != NULL ? (size_t)(mark - target.p) : target.n;
+
+    *query = tg_str_skip(target, n);
+    return (struct tg_str){target.p, n};
+}
+
+/* True when the request is for another method of the location's very path: that is no disguise. */
+static bool is_other_method(const struct tg_location *l, const struct tg_request *r)
+{
+    struct tg_str values[TG_TARGET_PARAMETERS];
+    unsigned n;
+
+    return r->odd_path == NULL && !tg_str_ieq(l->method, r->method) &&
+           tg_target_match(&l->prepared, r->path, values, TG_TARGET_PARAMETERS, &n);
+}
+
+/* The guarded location that a server more lenient than the router may see in the target, or NULL.
+ * The first one that its skeleton fits decides, as the router's first match does. */
+static const struct tg_location *find_resembled(const struct tg_server_conf *s,
+                                                const struct tg_request *r)
+{
+    size_t cap = r->target.n + TG_TARGET_SKELETON_MORE;
+    struct tg_str query;
+    struct tg_str path = split_target(r->target, &query);
+    struct tg_str skeleton = tg_target_skeleton(path, tg_arena_alloc(r->arena, cap), cap);
+
+    for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
+        if (!tg_target_resembles(l->skeleton, skeleton))
+            continue;
+        if (tg_location_judges(l))
+            return l;
+        if (takes_method(l, r))
+            return NULL;
+    }
+    return NULL;
+}
+
+/* Frameworks take the method from a parameter, too. */
+static bool names_method(const struct tg_request *r)
+{
+    static const struct tg_str names[] = {
+        {"_method", 7}, {"method_override", 15}, {"x-http-method-override", 22}};
+    struct tg_str rest;
+    size_t cap;
+
+    (void)split_target(r->target, &rest);
+    if (rest.n == 0)
+        return false;
+    cap = rest.n + TG_TARGET_SKELETON_MORE;
+    rest = tg_target_decode(rest, tg_arena_alloc(r->arena, cap), cap);
+    for (; rest.n > 0; rest = tg_str_skip(rest, 1)) {
+        struct tg_str name = tg_str_skip(rest, 1);
+
+        if (strchr("?&;", *rest.p) == NULL)
+            continue;
+        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+            if (name.n >= names[i].n && tg_str_ieq((struct tg_str){name.p, names[i].n}, names[i]))
+                return true;
+    }
+    return false;
+}
+
+/* Whether a request that the router would send to `l` (NULL: nowhere) may go there. */
+static bool is_plain(const struct tg_server_conf *s, const struct tg_request *r,
+                     const struct tg_location *l, struct tg_no_route *why)
+{
+    bool guarded = l != NULL && tg_location_judges(l);
+    bool override = names_method(r);
+    const struct tg_location *like = l;
+
+    if (guarded)
+        why->ambiguous = r->odd_path;
+    else if (is_safe(r->method) && !override)
+        return true;
+    else
+        like = find_resembled(s, r);
+    if (like != NULL && override)
+        why->ambiguous = "a parameter of the query names another method";
+    else if (!guarded && like != NULL && !is_other_method(like, r))
+        why->resembled = like->pattern;
+    if (why->resembled.n > 0)
+        why->wrong_method = false;
+    return why->ambiguous == NULL && why->resembled.n == 0;
+}
+
+static const struct tg_location *find_location(const struct tg_server_conf *s, struct tg_request *r,
+                                               struct tg_no_route *why)
+{
+    struct tg_str values[TG_TARGET_PARAMETERS];
+    unsigned n;
+
+    for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
+        if (!tg_target_match(&l->prepared, r->path, values, TG_TARGET_PARAMETERS, &n))
+            continue;
+        if (takes_method(l, r)) {
+            why->wrong_method = false;
+            take_values(r, l, values, n);
+            return l;
+        }
+        why->wrong_method = true;
+    }
+    return NULL;
+}
+
+const struct tg_location *tg_settings_route(const struct tg_server_conf *s, struct tg_request *r,
+                                            struct tg_no_route *why)
+{
+    const struct tg_location *l;
+
+    *why = (struct tg_no_route){0};
+    l = find_location(s, r, why);
+    return is_plain(s, r, l, why) ? l : NULL;
+}
+
+static const char *no_route_text(const struct tg_no_route *why)
+{
+    if (why->ambiguous != NULL)
+        return why->ambiguous;
+    if (why->resembled.n > 0)
+        return "the path resembles a guarded one";
+    return why->wrong_method ? "patterns match, but no method does" : "no pattern matches";
+}
+
+void tg_location_trace(const struct tg_location *l, const struct tg_request *r,
+                       const struct tg_no_route *why)
+{
+    if (l == NULL)
+        TG_TRACE(r, "\"%.*s %.*s\" has no location: %s%s%.*s", TG_STR_ARG(r->method),
+                 TG_STR_ARG(tg_target_shown(r->path)), no_route_text(why),
+                 why->resembled.n > 0 ? ", " : "", TG_STR_ARG(why->resembled));
+    else
+        TG_TRACE(r,
+                 "\"%.*s %.*s\" goes to location \"%.*s%s%.*s\" (%s:%u), %u filters, upstream "
+                 "%.*s, project_id \"%.*s\", config_name \"%.*s\"",
+                 TG_STR_ARG(r->method), TG_STR_ARG(tg_target_shown(r->path)), TG_STR_ARG(l->method),
+                 l->method.n > 0 ? " " : "", TG_STR_ARG(l->pattern), l->file, l->line, l->filters.n,
+                 TG_STR_ARG(l->upstream->name), TG_STR_ARG(r->project_id),
+                 TG_STR_ARG(r->config_name));
+}

@@ -1,7 +1,6 @@
 /* Signatures in the configuration: clients' keys, and what a location does. */
 #include "settings/internal.h"
-
-#define SECOND INT64_C(1000000)
+#include "settings/rows.h"
 
 enum { FORMS_SDK = 1, FORMS_EXACT };
 

@@ -28,6 +28,16 @@ bool tg_set_workers(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     return tg_conf_number(c, item, item->args[1], d->min, d->max, out);
 }
 
+uid_t tg_settings_user(const struct tg_settings *s)
+{
+    return s->user.n > 0 ? s->uid : geteuid();
+}
+
+const char *tg_settings_error_log(const struct tg_settings *s)
+{
+    return s->error_log.n == 0 || tg_str_eq(s->error_log, TG_STR("stderr")) ? NULL : s->error_log.p;
+}
+
 void tg_check_error_log(struct tg_conf *c, const struct tg_settings *s)
 {
     const char *path = tg_settings_error_log(s), *why;

@@ -1,0 +1,229 @@
+/* The block "upstream": its directives, and what only the whole block shows. */
+#include "net/tls.h"
+#include "settings/internal.h"
+#include "settings/rows.h"
+
+#include <stddef.h>
+
+#define UPSTREAM(member) .offset = offsetof(struct tg_upstream_conf, member)
+
+const struct tg_directive tg_upstream_directives[] = {
+    {.name = "server",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_upstream_server,
+     .repeat = true,
+     .min_args = 1,
+     .max_args = 3,
+     .syntax = "HOST[:PORT] [max_fails=NUMBER] [fail_timeout=TIME]",
+     .help = "Name or address of the endpoint; without a port 443, or 80 when `tls` is off. "
+             "Several take turns; a request goes to the next one when it could not be connected "
+             "to. After `max_fails` (1) failures within `fail_timeout` (10s) a server is passed "
+             "over for as long; 0 never. All names are resolved again after `resolve_valid`; one "
+             "that ends with a dot is absolute, and no search list counts."},
+    {.name = "tls",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_FLAG,
+     UPSTREAM(tls),
+     .fallback = "on",
+     .help = "Speaks TLS (1.2 or newer) to the endpoint."},
+    {.name = "tls_verify",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_FLAG,
+     UPSTREAM(tls_conf.verify),
+     .fallback = "on",
+     .help = "Checks the endpoint's certificate and its name before the first byte is sent. Off, "
+             "anyone between gateway and endpoint can read and change the requests."},
+    {.name = "tls_ca",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(tls_conf.ca),
+     .help = "PEM file with the authorities to trust; without it the system's."},
+    {.name = "tls_crl",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(tls_conf.crl),
+     .help = "PEM file with the revocation lists of all authorities of the chain. Certificates on "
+             "it, and those of an authority without a list, are not trusted."},
+    {.name = "tls_cert",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(tls_conf.certificate),
+     .help =
+         "PEM file with the gateway's own certificate and chain, shown to an endpoint that asks "
+         "for one."},
+    {.name = "tls_key",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(tls_conf.key),
+     .help = "PEM file with the private key of `tls_cert`; without it the key stands in the same "
+             "file."},
+    {.name = "tls_name",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_host,
+     UPSTREAM(tls_conf.name),
+     .syntax = "NAME",
+     .help = "Name to ask for (SNI) and to check in the certificate; without it the host of "
+             "`server`."},
+    {.name = "host",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_host,
+     UPSTREAM(host),
+     .syntax = "NAME[:PORT]",
+     .help = "Value of the `Host` field sent to the endpoint; without it the host of `server`, "
+             "and its port if that is not the usual one."},
+    {.name = "accept_host",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .min_args = 1,
+     .max_args = TG_CONF_ANY_ARGS,
+     .set = tg_set_accept_host,
+     .syntax = "NAME[:PORT] ...",
+     .help = "Hosts that signed requests may name; without it those of `host` and `server`."},
+    {.name = "keepalive",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(0, 10000),
+     UPSTREAM(keepalive),
+     .fallback = "32",
+     .help = "How many idle connections one worker keeps to this upstream; 0 keeps none."},
+    {.name = "keepalive_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(SECOND, DAY),
+     UPSTREAM(keepalive_timeout),
+     .fallback = "60s",
+     .help = "How long an idle connection to the upstream is kept."},
+    {.name = "keepalive_requests",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(1, 1000000000),
+     UPSTREAM(keepalive_requests),
+     .fallback = "1000",
+     .help = "How many requests go over one connection to the upstream before it is closed."},
+    {.name = "connect_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, 10 * MINUTE),
+     UPSTREAM(connect_timeout),
+     .fallback = "3s",
+     .help = "How long name resolution, TCP and TLS may take together."},
+    {.name = "send_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, DAY),
+     UPSTREAM(send_timeout),
+     .fallback = "60s",
+     .help = "How long the upstream may take nothing of a request between two writes."},
+    {.name = "read_timeout",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(MS, DAY),
+     UPSTREAM(read_timeout),
+     .fallback = "60s",
+     .help = "How long the upstream may send nothing between two reads of its answer."},
+    {.name = "max_connections",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(0, 1000000),
+     UPSTREAM(max_connections),
+     .fallback = "0",
+     .help = "How many connections one worker has to this upstream at once; 0: no limit. Requests "
+             "beyond it wait, at most `connect_timeout`."},
+    {.name = "max_pending",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(0, 1000000),
+     UPSTREAM(max_pending),
+     .fallback = "128",
+     .help = "How many requests of one worker may wait for a connection; more are refused at once "
+             "(503)."},
+    {.name = "max_retries",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_NUMBER,
+     RANGE(0, 1000000),
+     UPSTREAM(max_retries),
+     .fallback = "16",
+     .help = "How many requests of one worker may be tried again at the same time, so that an "
+             "endpoint in trouble is not asked twice as often; 0 never tries again."},
+    {.name = "resolve_valid",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_TIME,
+     RANGE(0, DAY),
+     UPSTREAM(resolve_valid),
+     .fallback = "30s",
+     .help = "How long a resolved address is used again without asking; 0 asks each time. Where a "
+             "record has a shorter time to live, that counts, but at least one second. "
+             "/etc/resolv.conf and /etc/hosts are read each time, and three quarters of "
+             "`connect_timeout` are there for the answer."},
+    {.name = NULL},
+};
+
+static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct tg_upstream_conf *u)
+{
+    const char *why = "";
+
+    u->tls_context = tg_tls_context_new(&u->tls_conf, c->arena, &why);
+    if (u->tls_context == NULL)
+        tg_conf_error(c, item, "upstream \"%s\": cannot use %s", u->name.p, why);
+    return u->tls_context != NULL;
+}
+
+/* What only the whole block shows. The place for everything a start would find out about an
+ * upstream: endpoint, ports, certificates. */
+static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
+                           struct tg_upstream_conf *u, bool offline)
+{
+    if (u->origins == NULL) {
+        tg_conf_error(c, item, "upstream \"%s\" has no \"server\"", u->name.p);
+        return false;
+    }
+    for (struct tg_upstream_server *o = u->origins; o != NULL; o = o->next)
+        if (o->port == 0)
+            o->port = u->tls ? 443 : 80;
+    if (u->tls && !u->tls_conf.verify)
+        tg_conf_warn(c, item, "upstream \"%s\" is not verified, anyone can pose as it", u->name.p);
+    if (!u->tls)
+        tg_warn_without_tls(c, item->children, "beside \"tls off\"");
+    return !u->tls || offline || make_tls(c, item, u);
+}
+
+struct tg_upstream_conf *tg_upstream_conf_find(const struct tg_settings *s, struct tg_str name)
+{
+    for (struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
+        if (tg_str_eq(u->name, name))
+            return u;
+    return NULL;
+}
+
+bool tg_set_upstream(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                     const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+    struct tg_upstream_conf *u = tg_arena_zalloc(c->arena, 1, sizeof(*u));
+    const struct tg_conf_table table = {tg_upstream_directives, u};
+    const struct tg_upstream_conf *twin = tg_upstream_conf_find(s, item->args[1]);
+    struct tg_upstream_conf **last = &s->upstreams;
+
+    (void)d;
+    u->name = item->args[1];
+    u->file = item->file;
+    u->line = item->line;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = u;
+    if (u->name.n == 0) {
+        tg_conf_error(c, item, "an upstream needs a name that is not empty");
+        return false;
+    }
+    if (twin != NULL) {
+        tg_conf_error(c, item, "upstream \"%s\" stands in %s:%u already, and again", u->name.p,
+                      twin->file, twin->line);
+        return false;
+    }
+    tg_conf_defaults(c, TG_IN_UPSTREAM, &table);
+    return tg_conf_apply(c, TG_IN_UPSTREAM, item->children, &table, 1) &&
+           check_upstream(c, item, u, s->offline);
+}
