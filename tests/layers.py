@@ -4,6 +4,7 @@ its own folder and those before it.
 `tests/layers.py includes`       every #include names an equal or a lower folder
 `tests/layers.py circles`        no more than two files of a folder include each other in a circle
 `tests/layers.py calls BUILD`    no object needs a symbol that a higher folder alone defines
+`tests/layers.py rounds BUILD`   no more than two objects of a folder need each other's symbols in a circle
 
 A file is a unit: x.c and x.h together. Exceptions are those of EXCEPTIONS, which may only shrink.
 """
@@ -15,7 +16,10 @@ import subprocess
 import sys
 
 # What still points up. The lists may only shrink: an exception that is not needed is a mistake.
-EXCEPTIONS = {"includes": set(), "circles": set(), "calls": set()}
+EXCEPTIONS = {
+    "includes": set(), "circles": set(), "calls": set(),
+    "rounds": {"filters/policy eval load message policy policy_rows rule status"},
+}
 
 
 def order(top):
@@ -92,8 +96,16 @@ def components(edges):
     return found
 
 
+def circles_of(folder, edges, how):
+    """The circles of more than two units among a folder's edges, as a rule yields them."""
+    for circle in components(edges):
+        if len(circle) > 2:
+            names = " ".join(sorted(circle))
+            yield f"{folder} {names}", f"{place(folder)}: these {how} each other in a circle: {names}"
+
+
 def check_circles(top):
-    """Circles of more than two units of a folder."""
+    """Circles of includes."""
     for folder in order(top):
         edges = collections.defaultdict(set)
         for path in sources(top, folder):
@@ -101,15 +113,17 @@ def check_circles(top):
                 pathlib.Path(name).stem for _, name in included(path)
                 if (path.parent / pathlib.Path(name).name).exists() and
                 place(folder).endswith(str(pathlib.Path(name).parent)))
-        for circle in components({k: {o for o in v if o in edges} for k, v in edges.items()}):
-            if len(circle) > 2:
-                names = " ".join(sorted(circle))
-                yield f"{folder} {names}", f"{place(folder)}: these include each other in a circle: {names}"
+        yield from circles_of(folder, {k: {o for o in v if o in edges} for k, v in edges.items()}, "include")
 
 
-def symbols(library):
+def library(build, folder):
+    """Where CMake puts a folder's library."""
+    return build / f"libtg_{folder.replace('/', '_')}.a"
+
+
+def symbols(path):
     """What the objects of a library share with others, as (object, name, whether it is needed)."""
-    text = subprocess.run(["nm", "-A", "-g", "--format=posix", library], capture_output=True, text=True,
+    text = subprocess.run(["nm", "-A", "-g", "--format=posix", path], capture_output=True, text=True,
                           check=True).stdout
     return [(found[1], found[2], found[3] in "Uvw") for found in
             re.finditer(r"\[(.*)\.o\]: (\S+) (\S)", text)]
@@ -118,10 +132,10 @@ def symbols(library):
 def check_calls(top, build):
     """Symbols an object needs that only a higher folder has."""
     known = order(top)
-    found = [symbols(build / f"libtg_{f.replace('/', '_')}.a") for f in known]
+    found = [symbols(library(build, folder)) for folder in known]
     level = {}
-    for number, library in enumerate(found):
-        for _, name, needed in library:
+    for number, shared in enumerate(found):
+        for _, name, needed in shared:
             if not needed:
                 level.setdefault(name, number)
     for number, folder in enumerate(known):
@@ -129,6 +143,19 @@ def check_calls(top, build):
             if needed and level.get(name, -1) > number:
                 above = known[level[name]]
                 yield f"{folder} {name}", f"{place(folder)}/{unit}: may not use {name}(): {above}/ is above it"
+
+
+def check_rounds(top, build):
+    """Circles of symbols that objects of a folder need of each other."""
+    for folder in order(top):
+        shared = [(unit.removesuffix(".c"), name, needed)
+                  for unit, name, needed in symbols(library(build, folder))]
+        home = {name: unit for unit, name, needed in shared if not needed}
+        edges = {unit: set() for unit, _, _ in shared}
+        for unit, name, needed in shared:
+            if needed and name in home:
+                edges[unit].add(home[name])
+        yield from circles_of(folder, edges, "call")
 
 
 def main(rule, *arguments):

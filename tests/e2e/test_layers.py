@@ -38,7 +38,7 @@ def make_judge(tmp_path, monkeypatch, capsys):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         layers.EXCEPTIONS[rule] = set(excused)
-        status = layers.main(rule, *([build()] if rule == "calls" else []))
+        status = layers.main(rule, *([build()] if rule in ("calls", "rounds") else []))
         said = capsys.readouterr().err
         assert status == bool(said)
         return said
@@ -56,7 +56,7 @@ def build():
     return "."
 
 
-@pytest.mark.parametrize("rule", ["includes", "circles", "calls"])
+@pytest.mark.parametrize("rule", ["includes", "circles", "calls", "rounds"])
 def test_a_tree_in_order(judge, rule):
     """Nothing is said of it."""
     assert judge(rule, {}) == ""
@@ -100,6 +100,22 @@ CIRCLE = {"gateway/low/a.h": '#include "low/b.h"\n', "gateway/low/b.c": '#includ
 def test_circles(judge, back, said):
     """Three units in a circle; two may know each other."""
     assert judge("circles", {**CIRCLE, "gateway/low/c.h": f'#include "{back}"\n'}) == said
+
+
+CALLS = {"gateway/low/a.c": "int b(void);\nint a(void) { return b(); }\n",
+         "gateway/low/b.c": "int c(void);\nint b(void) { return c(); }\n"}
+
+
+@pytest.mark.parametrize("back, said", [
+    ("int a(void);\nint c(void) { return a(); }\n", "gateway/low: these call each other in a circle: a b c\n"),
+    ("int a(void);\nint (*d)(void) = a;\nint c(void) { return 3; }\n",
+     "gateway/low: these call each other in a circle: a b c\n"),
+    ("int b(void);\nint c(void) { return b(); }\n", ""),
+    ("static int a(void) { return 3; }\nint c(void) { return a(); }\n", ""),
+])
+def test_rounds(judge, back, said):
+    """Three units that call each other in a circle, whatever they include; two may."""
+    assert judge("rounds", {**CALLS, "gateway/low/c.c": back}) == said
 
 
 def test_exceptions_only_shrink(judge):
