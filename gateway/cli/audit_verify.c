@@ -7,12 +7,12 @@
 #include "audit/chain.h"
 #include "base/check.h"
 #include "cli/audit.h"
+#include "cli/audit_stored.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 enum { BUCKETS = 1024, MAX_FINDINGS = 1000, MAX_KEY = 4096 };
@@ -65,9 +65,7 @@ struct verify {
     bool wrong_key; /* told once */
     struct previous *previous;
     struct previous **last_previous;
-    struct stored *stored; /* lines that are sorted before they are judged */
-    size_t nstored;
-    size_t stored_cap;
+    struct tg_audit_stored *stored; /* lines that are sorted before they are judged */
     struct stream *buckets[BUCKETS];
     struct stream *first;
     struct stream **last;
@@ -462,73 +460,21 @@ static bool on_line(void *context, struct tg_str text, const struct tg_audit_pla
 
 /* --- lines that were stored elsewhere --- */
 
-struct stored {
-    struct tg_audit_line line;
-    struct tg_str text;
-    struct tg_audit_place place;
-};
-
 /* Takes a line to be judged later; what is no record is judged at once. */
 static bool store_line(void *context, struct tg_str text, const struct tg_audit_place *place)
 {
     struct verify *v = context;
-    struct tg_audit_line line;
-    struct stored *s;
 
-    text = tg_str_trim(text);
-    if (!tg_audit_line_read(text, &line))
-        return on_line(v, text, place);
-    if (v->nstored == v->stored_cap) {
-        v->stored_cap = v->stored_cap > 0 ? 2 * v->stored_cap : 1024;
-        v->stored = realloc(v->stored, v->stored_cap * sizeof(*v->stored));
-        CHECK(v->stored != NULL);
-    }
-    s = &v->stored[v->nstored++];
-    s->text = tg_arena_dup(&v->arena, text);
-    s->place = *place;
-    s->place.rotated = false;
-    CHECK(tg_audit_line_read(s->text, &s->line));
-    return true;
+    return tg_audit_store(v->stored, tg_str_trim(text), place) || on_line(v, text, place);
 }
 
-static int compare_texts(struct tg_str a, struct tg_str b)
+static bool judge_stored(void *context, struct tg_str text, const struct tg_audit_place *place,
+                         bool twice)
 {
-    int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+    struct verify *v = context;
 
-    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
-}
-
-/* By stream, then by number; the record that continues a stream stands behind its namesake. */
-static int compare_stored(const void *left, const void *right)
-{
-    const struct stored *a = left;
-    const struct stored *b = right;
-    int order = compare_texts(a->line.stream, b->line.stream);
-    int continues[] = {tg_str_eq(a->line.event, TG_STR("continue")),
-                       tg_str_eq(b->line.event, TG_STR("continue"))};
-
-    if (order != 0)
-        return order;
-    if (a->line.seq != b->line.seq)
-        return a->line.seq < b->line.seq ? -1 : 1;
-    order = continues[0] - continues[1];
-    return order != 0 ? order : compare_texts(a->text, b->text);
-}
-
-static void judge_stored(struct verify *v)
-{
-    if (v->nstored > 0)
-        qsort(v->stored, v->nstored, sizeof(*v->stored), compare_stored);
-    for (size_t i = 0; i < v->nstored && !v->wrong_key; i++) {
-        const struct stored *s = &v->stored[i];
-
-        if (i > 0 && tg_str_eq(s->text, v->stored[i - 1].text))
-            v->twice++;
-        else
-            (void)on_line(v, s->text, &s->place);
-    }
-    free(v->stored);
-    v->stored = NULL;
+    v->twice += twice;
+    return twice || on_line(v, text, place);
 }
 
 /* --- the end --- */
@@ -614,9 +560,10 @@ int tg_audit_verify(const struct tg_audit_options *options, char **files, int nf
     v.last = &v.first;
     v.last_finding = &v.findings;
     v.last_previous = &v.previous;
+    v.stored = tg_audit_stored_new(&v.arena);
     ok = read_keys(&v, options) && tg_audit_read(files, nfiles, false, &reading);
     if (ok)
-        judge_stored(&v);
+        tg_audit_stored_read(v.stored, judge_stored, &v);
     ok = ok && !v.wrong_key;
     if (ok) {
         for (const struct previous *p = v.previous; p != NULL; p = p->next)
@@ -624,7 +571,7 @@ int tg_audit_verify(const struct tg_audit_options *options, char **files, int nf
         check_ends(&v, options->closed);
         print(&v);
     }
-    free(v.stored);
+    tg_audit_stored_end(v.stored);
     tg_audit_chain_end(&v.plain);
     for (unsigned i = 0; i < v.nkeys; i++)
         tg_audit_chain_end(&v.keyed[i]);
