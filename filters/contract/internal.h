@@ -79,14 +79,19 @@ void tg_judge_labels(struct tg_judge *j);
 unsigned tg_judge_path_faults(const struct tg_doc *d, uint32_t node,
                               const struct tg_contract_member *member);
 
-/* The checks of the rules, by subject. types.c: */
+/*
+ * The checks, one for each rule, whose row in rules.c says what it demands. A check looks at the
+ * document and adds a finding of the current rule for each node that breaks it; it changes nothing.
+ *
+ * Of types and names (types.c):
+ */
 void tg_check_type(struct tg_judge *j);
 void tg_check_range(struct tg_judge *j);
 void tg_check_length(struct tg_judge *j);
 void tg_check_spelling(struct tg_judge *j);
 void tg_check_unknown(struct tg_judge *j);
 
-/* paths.c: */
+/* Checks of paths and images (paths.c). */
 void tg_check_obs_path(struct tg_judge *j);
 void tg_check_data_path(struct tg_judge *j);
 void tg_check_obs_ascii(struct tg_judge *j);
@@ -94,13 +99,13 @@ void tg_check_slash(struct tg_judge *j);
 void tg_check_boot_file(struct tg_judge *j);
 void tg_check_image(struct tg_judge *j);
 
-/* lists.c: */
+/* Checks of labels and data sources (lists.c). */
 void tg_check_label_missing(struct tg_judge *j);
 void tg_check_label_empty(struct tg_judge *j);
 void tg_check_label_twice(struct tg_judge *j);
 void tg_check_data_source(struct tg_judge *j);
 
-/* judge.c: */
+/* Checks of the whole config (judge.c). */
 void tg_check_config_name(struct tg_judge *j);
 void tg_check_required(struct tg_judge *j);
 void tg_check_code_pair(struct tg_judge *j);

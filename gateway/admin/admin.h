@@ -44,7 +44,11 @@ struct event_base *tg_admin_base(const struct tg_admin *a);
 
 /* Runs until tg_admin_stop(), or, after tg_admin_drain(), until every answer is out. */
 void tg_admin_run(struct tg_admin *a);
+
+/* Ends tg_admin_run() with this turn of the loop. */
 void tg_admin_stop(struct tg_admin *a);
+
+/* Accepts no more; tg_admin_run() ends when the last connection has its answer. */
 void tg_admin_drain(struct tg_admin *a);
 
 /* Frees everything. */

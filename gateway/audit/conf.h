@@ -51,6 +51,8 @@ const char *tg_audit_file(const void *conf);
 
 /* Settings, made by tg_audit_directives in the main block. */
 extern const struct tg_directive tg_audit_directives[];
+
+/* Bytes of the settings, which whoever loads a configuration makes room for. */
 size_t tg_audit_conf_size(void);
 
 /* Finishes the settings after their directives were applied (defaults, key file; before workers are

@@ -17,7 +17,8 @@ static inline unsigned tg_simd_plain_twin(const char *p)
     return i;
 }
 
-/* How many of them are white space of JSON (RFC 8259 section 2), before the first that is not. */
+/* How many of 16 bytes from `p` on are white space of JSON (RFC 8259 section 2) before the first
+ * that is none: 0 to 16. */
 static inline unsigned tg_simd_space_twin(const char *p)
 {
     unsigned i = 0;
@@ -54,6 +55,7 @@ static inline unsigned tg_simd_plain(const char *p)
     return (unsigned)__builtin_ctz(tg_simd_special(tg_simd_load(p)) | 0x10000);
 }
 
+/* The result of tg_simd_space_twin(), at once. */
 static inline unsigned tg_simd_space(const char *p)
 {
     __m128i c = tg_simd_load(p);

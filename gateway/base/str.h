@@ -28,7 +28,7 @@ static inline struct tg_str tg_str_of(const char *text)
     return (struct tg_str){text, text != NULL ? strlen(text) : 0};
 }
 
-/* Eight bytes as a number, and four, to compare them at once. */
+/* Eight bytes as a number, to compare them at once. */
 static inline uint64_t tg_str_word(const char *p)
 {
     uint64_t word;
@@ -37,6 +37,7 @@ static inline uint64_t tg_str_word(const char *p)
     return word;
 }
 
+/* Four bytes as a number. */
 static inline uint32_t tg_str_half(const char *p)
 {
     uint32_t half;

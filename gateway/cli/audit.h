@@ -110,10 +110,16 @@ int tg_audit_compare(struct tg_str time, const struct tg_audit_bound *b);
  * such a one gets a quote before it. */
 void tg_audit_add_cell(struct tg_buf *out, struct tg_str value);
 
-/* --- commands; they print to standard output and return an exit status --- */
+/* --- commands; each takes the names of its files and returns an exit status (TG_AUDIT_...) --- */
 
+/* Follows the chains through the files and prints what does not fit (verify). TG_AUDIT_PROBLEM when
+ * something does not, or no line was there. */
 int tg_audit_verify(const struct tg_audit_options *options, char **files, int nfiles);
+
+/* Prints the records that pass the filter, one line or row each (show). */
 int tg_audit_show(const struct tg_audit_options *options, char **files, int nfiles);
+
+/* Prints counts of the records that pass the filter (summary). */
 int tg_audit_summary(const struct tg_audit_options *options, char **files, int nfiles);
 
 #endif

@@ -61,9 +61,10 @@ void tg_clients_open(struct tg_clients *all, const struct tg_settings *settings)
 /* Stops listening; connections go on. Harmless when repeated. */
 void tg_clients_stop(struct tg_clients *all);
 
-/* A connection was made, and counts from now on; it ends: the next one may be accepted again if
- * there was no room. */
+/* A connection was made, and counts from now on. */
 void tg_clients_add(struct tg_clients *all, struct tg_conn *c);
+
+/* A connection ends: the next one may be accepted again if there was no room. */
 void tg_clients_remove(struct tg_clients *all, struct tg_conn *c);
 
 /* True when there may be more connections. */

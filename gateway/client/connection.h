@@ -113,9 +113,10 @@ bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n);
 /* Bytes of the answer the client has not taken yet. */
 size_t tg_conn_unsent(const struct tg_conn *c);
 
-/* No more body for now; go on with the body. The latter may hand out what is held before it
- * returns. */
+/* No more body for now. */
 void tg_conn_pause_body(struct tg_conn *c);
+
+/* Goes on with a body that was paused; may hand out what is held before it returns. */
 void tg_conn_resume_body(struct tg_conn *c);
 
 /* The rest of the body is not wanted: the request has its answer. */

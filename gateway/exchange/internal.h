@@ -178,7 +178,8 @@ void tg_exchange_record_intent(struct tg_exchange *x);
  * end of the turn. */
 void tg_exchange_record_answer(struct tg_exchange *x);
 
-/* struct tg_client_events. */
+/* on_stuck and on_gone of struct tg_client_events, which has their contracts: the exchange ends, by
+ * send_timeout or because its client went away. */
 void tg_exchange_on_stuck(void *exchange);
 void tg_exchange_on_gone(void *exchange);
 
@@ -234,7 +235,8 @@ void tg_exchange_start(struct tg_exchange *x);
 /* Calls the filters whose turn it is, again when they waited, and goes on as they say. */
 void tg_exchange_run_chain(struct tg_exchange *x);
 
-/* struct tg_client_events. */
+/* on_body to on_timeout of struct tg_client_events, which has their contracts: the body is streamed
+ * or collected; what is wrong with it ends the exchange. */
 void tg_exchange_on_body(void *exchange, struct tg_str data);
 void tg_exchange_on_body_end(void *exchange);
 void tg_exchange_on_read_done(void *exchange);
@@ -243,8 +245,11 @@ void tg_exchange_on_timeout(void *exchange, const char *why);
 
 /* --- intake.c: struct tg_client_events, the owner being struct tg_exchanges --- */
 
+/* on_request: makes an exchange of a head, whose texts it copies, and starts it. */
 void tg_exchange_on_request(void *all, struct tg_conn *c, const struct tg_request_head *head,
                             struct tg_str raw);
+
+/* on_unreadable: makes an exchange that answers what is no request, and records it. */
 void tg_exchange_on_unreadable(void *all, struct tg_conn *c, struct tg_str raw, enum tg_error error,
                                const char *why);
 

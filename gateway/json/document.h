@@ -121,6 +121,7 @@ bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
 
 /* --- looking; `node` is a number below d->count (CHECKed) --- */
 
+/* What a node is. Constant time, like all that look at one node. */
 static inline enum tg_node_type tg_doc_type(const struct tg_doc *d, uint32_t node)
 {
     return (enum tg_node_type)d->node[node].type;

@@ -55,11 +55,11 @@ void tg_listeners_close(const struct tg_listener *sockets);
 void tg_listeners_take(struct tg_listener *sockets, struct tg_settings *settings, unsigned worker,
                        unsigned workers);
 
-/*
- * Hands all sockets over to the program that is about to be executed: in the child, between fork()
- * and exec(). Writes `TG_LISTENERS_VARIABLE` into the environment.
- */
+/* What tg_listeners_export() writes and tg_listeners_import() reads. */
 #define TG_LISTENERS_VARIABLE "TRAINGUARD_SOCKETS"
+
+/* Hands all sockets over to the program that is about to be executed: in the child, between fork()
+ * and exec(). Writes TG_LISTENERS_VARIABLE into the environment. */
 void tg_listeners_export(const struct tg_listener *sockets);
 
 /* Takes over what the environment says an older master handed over, and cleans the environment.
