@@ -16,10 +16,7 @@ import subprocess
 import sys
 
 # What still points up. The lists may only shrink: an exception that is not needed is a mistake.
-EXCEPTIONS = {
-    "includes": set(), "circles": set(), "calls": set(),
-    "rounds": {"filters/policy eval load message policy policy_rows rule status"},
-}
+EXCEPTIONS = {"includes": set(), "circles": set(), "calls": set(), "rounds": set()}
 
 
 def order(top):

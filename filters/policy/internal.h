@@ -15,15 +15,26 @@ tg_conf_setter tg_set_policy_test;  /* OPERAND..., into struct tg_policy_rule */
 /* --- blocks: begun before the words in them are applied, finished behind these. Problems are
  * recorded; what was begun is in its list whatever is wrong with it --- */
 
+/* Appends a policy to the set, with the modes it has unless its block says others. Never NULL. */
 struct tg_policy *tg_policy_begin(struct tg_conf *c, const struct tg_conf_item *item,
                                   struct tg_policy_set *set);
+
+/* The block of the policy has ended, `good` when it has no problem so far. */
 void tg_policy_finish(struct tg_conf *c, const struct tg_policy *p, bool good);
+
+/* Appends an exception to the set. Never NULL. */
 struct tg_policy_exception *tg_policy_exception_begin(struct tg_conf *c,
                                                       const struct tg_conf_item *item,
                                                       struct tg_policy_set *set);
+
+/* The block of the exception has ended without a problem. */
 void tg_policy_exception_finish(struct tg_conf *c, const struct tg_policy_exception *e);
+
+/* Appends a rule with its own check to the policy. Never NULL. */
 struct tg_policy_rule *tg_policy_rule_begin(struct tg_conf *c, const struct tg_conf_item *item,
                                             struct tg_policy *policy);
+
+/* The block of the rule has ended without a problem: every check needs a place and a test. */
 void tg_policy_rule_finish(struct tg_conf *c, struct tg_policy_rule *rule);
 
 /* Adds a check of several paths to a rule. False after it recorded a problem with them. */

@@ -90,9 +90,12 @@ void tg_live_set_absent(struct tg_request *r, enum tg_live_name name);
  * request's own is); doc == NULL: it is known that none does. */
 void tg_live_set_old(struct tg_request *r, const struct tg_doc *doc, uint32_t config);
 
-/* --- reading: what is read is on record. Never NULL --- */
+/* --- reading: what is read is on record --- */
 
+/* A value as it is known, perhaps not at all; never NULL. Lives as long as the request. */
 const struct tg_live_value *tg_live_read(struct tg_request *r, enum tg_live_name name);
+
+/* The same for the config that stands there already. */
 const struct tg_live_old *tg_live_read_old(struct tg_request *r);
 
 #endif
