@@ -239,61 +239,39 @@ static void add_digests(struct tg_buf *out, const struct tg_request *r)
     add_digest(out, TG_STR(",\"forwarded.sha256\":\""), went);
 }
 
-/* `test` with the value that was there. */
-static void add_test(struct tg_buf *out, const struct tg_change *c)
+/* Who asks what of a patch may be told. */
+struct patch_owner {
+    struct tg_redact *redact;
+    const struct tg_request *request;
+    struct tg_redact_path *path;
+};
+
+/* A container or a long value is hidden whatever it is. */
+static bool tells_change(void *owner, const struct tg_change *c)
 {
-    tg_buf_add(out, TG_STR("{\"op\":\"test\",\"path\":"));
-    tg_buf_json(out, c->pointer);
-    tg_buf_add(out, TG_STR(",\"value\":"));
-    tg_redact_compact(out, c->old_text);
-    tg_buf_add(out, TG_STR("},"));
+    struct patch_owner *o = owner;
+
+    return tg_redact_tells(o->redact, o->request, c->node, o->path) && c->old_text.n <= 4096 &&
+           (c->old_text.n == 0 || (*c->old_text.p != '{' && *c->old_text.p != '['));
 }
 
-/* One change as RFC 6902 has it, with one member more, `why`, which that allows (section 4). */
-static void add_change(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
-                       const struct tg_change *c, struct tg_redact_path *path)
+static void hide_value(void *owner, struct tg_buf *out, struct tg_str value)
 {
-    static const char *const ops[] = {[TG_CHANGE_REPLACE] = "replace",
-                                      [TG_CHANGE_RENAME] = "move",
-                                      [TG_CHANGE_REMOVE] = "remove",
-                                      [TG_CHANGE_ADD] = "add"};
-    bool hide = !tg_redact_tells(redact, r, c->node, path) || c->old_text.n > 4096 ||
-                (c->old_text.n > 0 && (*c->old_text.p == '{' || *c->old_text.p == '['));
+    struct patch_owner *o = owner;
 
-    CHECK(c->op >= TG_CHANGE_REPLACE && c->op <= TG_CHANGE_ADD);
-    if (c->op != TG_CHANGE_ADD && !hide) /* nobody could test a hidden value */
-        add_test(out, c);
-    tg_buf_add(out, TG_STR("{\"op\":\""));
-    tg_buf_puts(out, ops[c->op]);
-    tg_buf_putc(out, '"');
-    add_text(out, TG_STR(",\"from\":"),
-             c->op == TG_CHANGE_RENAME ? c->pointer : (struct tg_str){NULL, 0});
-    tg_buf_add(out, TG_STR(",\"path\":"));
-    tg_buf_json(out, c->op == TG_CHANGE_RENAME ? c->to : c->pointer);
-    if (c->op == TG_CHANGE_REPLACE || c->op == TG_CHANGE_ADD) {
-        tg_buf_add(out, TG_STR(",\"value\":"));
-        if (hide)
-            tg_redact_value(redact, out, c->new_text);
-        else
-            tg_redact_compact(out, c->new_text);
-    }
-    tg_buf_add(out, TG_STR(",\"why\":"));
-    tg_buf_json(out, tg_str_of(c->why));
-    tg_buf_putc(out, '}');
+    tg_redact_value(o->redact, out, value);
 }
 
 static void add_patch(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
                       struct tg_redact_path *path)
 {
+    struct patch_owner owner = {redact, r, path};
+    const struct tg_patch_record record = {tells_change, hide_value, &owner};
+
     if (r->doc == NULL || r->doc->nchanges == 0)
         return;
-    tg_buf_add(out, TG_STR(",\"patch\":["));
-    for (const struct tg_change *c = r->doc->changes; c != NULL; c = c->next) {
-        if (c != r->doc->changes)
-            tg_buf_putc(out, ',');
-        add_change(redact, out, r, c, path);
-    }
-    tg_buf_putc(out, ']');
+    tg_buf_add(out, TG_STR(",\"patch\":"));
+    tg_doc_patch(r->doc, &record, out);
 }
 
 static void add_finding(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,

@@ -235,43 +235,6 @@ void tg_redact_message(struct tg_redact *r, struct tg_buf *out, const struct tg_
     tg_buf_end(&text);
 }
 
-/* The length of the JSON string, quotes included, that `s` begins with. */
-static size_t string_length(struct tg_str s)
-{
-    size_t i = 1;
-
-    while (i < s.n && s.p[i] != '"')
-        i += s.p[i] == '\\' ? 2 : 1;
-    return i < s.n ? i + 1 : s.n;
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
-/* How much of `s` stands before white space between tokens, or its end. */
-static size_t until_space(struct tg_str s)
-{
-    size_t n = 0;
-
-    while (n < s.n && !is_space(s.p[n]))
-        n += s.p[n] == '"' ? string_length(tg_str_skip(s, n)) : 1;
-    return n;
-}
-
-void tg_redact_compact(struct tg_buf *out, struct tg_str json)
-{
-    while (json.n > 0) {
-        size_t n = until_space(json);
-
-        tg_buf_add(out, (struct tg_str){json.p, n});
-        json = tg_str_skip(json, n);
-        while (json.n > 0 && is_space(*json.p))
-            json = tg_str_skip(json, 1);
-    }
-}
-
 /* --- bodies --- */
 
 static void add_comma(struct tg_buf *out, char open)

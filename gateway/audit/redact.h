@@ -69,9 +69,6 @@ void tg_redact_message(struct tg_redact *r, struct tg_buf *out, const struct tg_
                        const struct tg_message *message, const struct tg_message_value *value,
                        struct tg_redact_path *path);
 
-/* Appends valid JSON text without the white space between its tokens: always one line. */
-void tg_redact_compact(struct tg_buf *out, struct tg_str json);
-
 /* Appends the request's document as the body level allows (not to be called with level none). */
 void tg_redact_body(struct tg_redact *r, struct tg_buf *out, const struct tg_request *request);
 

@@ -137,7 +137,7 @@ static void json_changes(struct tg_buf *out, const struct tg_evaluation *v, unsi
         json_change(out, c, v->places[at++]);
     tg_json_end(out, ']');
     tg_json_name(out, "patch");
-    tg_doc_patch(v->request.doc, out);
+    tg_doc_patch(v->request.doc, NULL, out);
 }
 
 static void json_policies(struct tg_buf *out, const struct tg_report *r)

@@ -126,7 +126,7 @@ static void finish(struct fmt *fmt, const struct tg_evaluation *v)
         break;
     case PATCH:
         if (v->request.doc != NULL)
-            tg_doc_patch(v->request.doc, &fmt->out);
+            tg_doc_patch(v->request.doc, NULL, &fmt->out);
         else
             tg_buf_puts(&fmt->out, "[]"); /* no filter that reads it: nothing is changed */
         tg_buf_putc(&fmt->out, '\n');

@@ -1,10 +1,9 @@
 /*
- * Changes to a document, and what comes of them: the new text and an RFC 6902 patch. An edit only
+ * Changes to a document, and the new text that comes of them. An edit only
  * marks nodes. The text is made by one walk over the nodes in the order of the client's text, so it
  * is linear however many edits there are and in whatever order they were made.
  */
 #include "base/check.h"
-#include "base/json_writer.h"
 #include "json/document.h"
 
 #include <stdlib.h>
@@ -424,71 +423,4 @@ struct tg_str tg_doc_result(struct tg_doc *d)
     d->rendered = d->nchanges;
     CHECK(d->result.n <= most);
     return d->result;
-}
-
-/* --- the patch (RFC 6902) --- */
-
-static void begin_operation(struct tg_buf *out, const char *op, struct tg_str path)
-{
-    tg_json_begin(out, '{');
-    tg_json_member(out, "op", tg_str_of(op));
-    tg_json_member(out, "path", path);
-}
-
-/* JSON text without the white space between its tokens: a patch stands on one line. */
-static void add_compact(struct tg_buf *out, struct tg_str text)
-{
-    bool in_string = false;
-
-    for (size_t i = 0; i < text.n; i++) {
-        if (!in_string && is_space(text.p[i]))
-            continue;
-        tg_buf_putc(out, text.p[i]);
-        if (in_string && text.p[i] == '\\')
-            tg_buf_putc(out, text.p[++i]);
-        else if (text.p[i] == '"')
-            in_string = !in_string;
-    }
-    CHECK(!in_string);
-}
-
-static void add_operation(struct tg_buf *out, const char *op, struct tg_str path,
-                          struct tg_str value)
-{
-    begin_operation(out, op, path);
-    tg_json_name(out, "value");
-    add_compact(out, value);
-    tg_json_end(out, '}');
-}
-
-static void add_change(struct tg_buf *out, const struct tg_change *c)
-{
-    if (c->op != TG_CHANGE_ADD)
-        add_operation(out, "test", c->pointer, c->old_text);
-    switch (c->op) {
-    case TG_CHANGE_REPLACE:
-        add_operation(out, "replace", c->pointer, c->new_text);
-        return;
-    case TG_CHANGE_RENAME:
-        begin_operation(out, "move", c->to);
-        tg_json_member(out, "from", c->pointer);
-        tg_json_end(out, '}');
-        return;
-    case TG_CHANGE_REMOVE:
-        begin_operation(out, "remove", c->pointer);
-        tg_json_end(out, '}');
-        return;
-    case TG_CHANGE_ADD:
-        add_operation(out, "add", c->pointer, c->new_text);
-        return;
-    }
-    TG_UNREACHABLE();
-}
-
-void tg_doc_patch(const struct tg_doc *d, struct tg_buf *out)
-{
-    tg_json_begin(out, '[');
-    for (const struct tg_change *c = d->changes; c != NULL; c = c->next)
-        add_change(out, c);
-    tg_json_end(out, ']');
 }

@@ -72,7 +72,7 @@ static void check(struct tg_arena *arena, struct tg_str commands, struct tg_str 
         return;
     }
     must_be_same(&d, 0, &again, 0);
-    tg_doc_patch(&d, &patch);
+    tg_doc_patch(&d, NULL, &patch);
     CHECK(tg_doc_parse(&again, arena, tg_buf_str(&patch), &limits, &fault) ||
           fault.kind == TG_JSON_DEPTH || fault.kind == TG_JSON_TOKENS);
     tg_buf_end(&patch);

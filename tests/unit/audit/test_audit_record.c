@@ -442,31 +442,6 @@ static void naming_members(void **state)
     assert_false(tg_name_is_naming(TG_STR("")));
 }
 
-static void compact_text_keeps_strings(void **state)
-{
-    static const struct {
-        const char *json;
-        const char *want;
-    } rows[] = {
-        {"", ""},
-        {" 1 ", "1"},
-        {"-0.01", "-0.01"},
-        {"\"a \\\" b\"", "\"a \\\" b\""},
-        {"[ 1 ,\t\"\" ,\r\n{ \"a b\" : \"\\\\\" } ]", "[1,\"\",{\"a b\":\"\\\\\"}]"},
-        {"\n\n{\n}\n", "{}"},
-    };
-    struct tg_buf out = {0};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        out.n = 0;
-        tg_redact_compact(&out, tg_str_of(rows[i].json));
-        if (!tg_str_eq(tg_buf_str(&out), tg_str_of(rows[i].want)))
-            fail_msg("%s: %.*s", rows[i].json, TG_STR_ARG(out));
-    }
-    tg_buf_end(&out);
-}
-
 /* The seed's example writes `key` for `label`: that is a name, not a key. */
 static void a_parameter_name_is_shown(void **state)
 {
@@ -617,7 +592,6 @@ int main(void)
         TEST(a_patch_takes_linear_time),
         TEST(names_match_by_word),
         TEST(naming_members),
-        TEST(compact_text_keeps_strings),
         TEST(a_parameter_name_is_shown),
         TEST(equal_tokens_look_equal),
         TEST(decisions_follow_from_the_facts),

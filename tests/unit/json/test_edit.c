@@ -116,6 +116,46 @@ static void edits_are_spliced(void **state)
     }
 }
 
+static bool tells_numbers(void *owner, const struct tg_change *c)
+{
+    const struct tg_doc *d = owner;
+
+    return tg_doc_type(d, c->node) != TG_NAME && *c->new_text.p != '"';
+}
+
+static void hide(void *owner, struct tg_buf *out, struct tg_str value)
+{
+    assert_non_null(owner);
+    tg_buf_printf(out, "\"%zu bytes\"", value.n);
+}
+
+static void a_kept_patch_says_why_and_hides(void **state)
+{
+    struct tg_arena arena;
+    struct tg_buf b = {0};
+    struct tg_doc d;
+    struct tg_patch_record record = {tells_numbers, hide, &d};
+
+    (void)state;
+    tg_arena_init(&arena);
+    must_parse(&arena, TG_STR("{\"a\":1,\"b\":2,\"c\":[ 3 ]}"), &d);
+    tg_doc_patch(&d, &record, &b);
+    assert_true(tg_str_eq(tg_buf_str(&b), TG_STR("[]")));
+    b.n = 0;
+    tg_doc_replace(&d, tg_doc_find(&d, TG_STR("/a")), TG_STRING, TG_STR("\"x\""), "text");
+    tg_doc_replace(&d, tg_doc_find(&d, TG_STR("/b")), TG_NUMBER, TG_STR("4"), "number");
+    tg_doc_rename(&d, tg_doc_find(&d, TG_STR("/c")) - 1, TG_STR("d"), "name");
+    tg_doc_patch(&d, &record, &b);
+    assert_true(tg_str_eq(
+        tg_buf_str(&b),
+        TG_STR("[{\"op\":\"replace\",\"path\":\"/a\",\"value\":\"3 bytes\",\"why\":\"text\"},"
+               "{\"op\":\"test\",\"path\":\"/b\",\"value\":2},"
+               "{\"op\":\"replace\",\"path\":\"/b\",\"value\":4,\"why\":\"number\"},"
+               "{\"op\":\"move\",\"from\":\"/c\",\"path\":\"/d\",\"why\":\"name\"}]")));
+    tg_buf_end(&b);
+    tg_arena_end(&arena);
+}
+
 static void the_patch_tells_the_changes(void **state)
 {
     static const char text[] = "{ \"a/b\": { \"x\" : [ 1, \" \\\" y\" ] }, \"c\": 1.50 }";
@@ -126,20 +166,20 @@ static void the_patch_tells_the_changes(void **state)
     (void)state;
     tg_arena_init(&arena);
     must_parse(&arena, tg_str_of(text), &d);
-    tg_doc_patch(&d, &b);
+    tg_doc_patch(&d, NULL, &b);
     assert_true(tg_str_eq(tg_buf_str(&b), TG_STR("[]")));
     b.n = 0;
     apply(&d, "=/a~1b/x/0");
     apply(&d, "@/c");
     apply(&d, "-/a~1b");
     apply(&d, "+");
-    tg_doc_patch(&d, &b);
+    tg_doc_patch(&d, NULL, &b);
     assert_true(tg_str_eq(
         tg_buf_str(&b),
         TG_STR("[{\"op\":\"test\",\"path\":\"/a~1b/x/0\",\"value\":1},"
                "{\"op\":\"replace\",\"path\":\"/a~1b/x/0\",\"value\":\"R\"},"
                "{\"op\":\"test\",\"path\":\"/c\",\"value\":1.50},"
-               "{\"op\":\"move\",\"path\":\"/n\",\"from\":\"/c\"},"
+               "{\"op\":\"move\",\"from\":\"/c\",\"path\":\"/n\"},"
                "{\"op\":\"test\",\"path\":\"/a~1b\",\"value\":{\"x\":[\"R\",\" \\\" y\"]}},"
                "{\"op\":\"remove\",\"path\":\"/a~1b\"},"
                "{\"op\":\"add\",\"path\":\"/z\",\"value\":7}]")));
@@ -263,7 +303,7 @@ static void random_edits_are_what_is_sent(void **state)
             random_edit(&d, i);
         must_parse(&arena, tg_doc_result(&d), &again);
         must_be_same(&d, 0, &again, 0);
-        tg_doc_patch(&d, &patch);
+        tg_doc_patch(&d, NULL, &patch);
         must_parse(&arena, tg_buf_str(&patch), &operations);
         tg_buf_end(&patch);
         tg_buf_end(&b);
@@ -276,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edits_are_spliced),
         cmocka_unit_test(the_patch_tells_the_changes),
+        cmocka_unit_test(a_kept_patch_says_why_and_hides),
         cmocka_unit_test(random_edits_are_what_is_sent),
     };
 
