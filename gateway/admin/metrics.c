@@ -245,7 +245,7 @@ static void process(const struct tg_stats *s, const struct tg_stats_slot *sum, s
            sum->gauges.connections);
     single(out, "http_requests_in_flight", "gauge", "Requests under way.", sum->gauges.exchanges);
     single(out, "upstream_connections", "gauge", "Connections to upstreams that are open.",
-           sum->gauges.peers);
+           sum->gauges.upstream_conns);
     single(out, "body_memory_bytes", "gauge", "Memory that request bodies take now.",
            sum->gauges.body_memory);
     single(out, "http_request_body_bytes_total", "counter", "Bytes of request bodies.",
@@ -294,7 +294,7 @@ static void add_process(const struct tg_stats_slot *p, uint64_t now, struct tg_b
     tg_json_member_number(out, "uptime_seconds", (now - p->started) / 1000000);
     tg_json_member_number(out, "connections", p->gauges.connections);
     tg_json_member_number(out, "requests_in_flight", p->gauges.exchanges);
-    tg_json_member_number(out, "upstream_connections", p->gauges.peers);
+    tg_json_member_number(out, "upstream_connections", p->gauges.upstream_conns);
     tg_json_member(out, "audit_trouble", tg_str_of(p->trouble));
     tg_json_end(out, '}');
 }

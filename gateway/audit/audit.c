@@ -375,7 +375,7 @@ void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct t
 void tg_audit_tick(struct tg_audit *a)
 {
     CHECK_MAGIC(a, MAGIC);
-    tg_token_cache_tick(a->redact.callers);
+    tg_token_cache_tick(a->redact.tokens);
     if (a->failing)
         (void)tg_audit_flush(a);
 }

@@ -10,7 +10,7 @@ void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf)
     CHECK(conf->checked);
     *r = (struct tg_redact){.conf = conf};
     r->hash = tg_hash_new((struct tg_str){(const char *)conf->salt, sizeof(conf->salt)});
-    r->callers = tg_token_cache_new();
+    r->tokens = tg_token_cache_new();
     tg_names_init(&r->names, conf);
     for (unsigned i = 0; i < TG_CONFIG_ROWS; i++)
         r->config_facts[i] =
@@ -19,8 +19,8 @@ void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf)
 
 void tg_redact_end(struct tg_redact *r)
 {
-    tg_token_cache_end(r->callers);
-    r->callers = NULL;
+    tg_token_cache_end(r->tokens);
+    r->tokens = NULL;
     tg_hash_end(r->hash);
     r->hash = NULL;
 }
@@ -201,7 +201,7 @@ void tg_redact_digest(struct tg_redact *r, struct tg_buf *out, struct tg_str val
 
 void tg_redact_token(struct tg_redact *r, struct tg_buf *out, struct tg_str token)
 {
-    struct tg_str name = tg_token_cache_find(r->callers, token);
+    struct tg_str name = tg_token_cache_find(r->tokens, token);
     size_t start = out->n;
 
     if (name.p != NULL) {
@@ -209,7 +209,7 @@ void tg_redact_token(struct tg_redact *r, struct tg_buf *out, struct tg_str toke
         return;
     }
     tg_redact_digest(r, out, token);
-    tg_token_cache_keep(r->callers, token, tg_str_skip(tg_buf_str(out), start));
+    tg_token_cache_keep(r->tokens, token, tg_str_skip(tg_buf_str(out), start));
 }
 
 void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str value)

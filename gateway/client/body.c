@@ -22,7 +22,7 @@ void tg_conn_limit_body(struct tg_conn *c)
 
 void tg_conn_limit_reading(struct tg_conn *c)
 {
-    if (tg_socket_queued(&c->wire) > 0)
+    if (tg_socket_queued(&c->socket) > 0)
         tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->send_timeout);
     else
         tg_timer_clear(&c->timer);

@@ -45,7 +45,7 @@ void tg_conn_close(struct tg_conn *c)
     tg_conn_release(c);
     tg_timer_end(&c->timer);
     tg_evhtp_close(c->front);
-    close(tg_socket_close(&c->wire));
+    close(tg_socket_close(&c->socket));
     tg_buf_end(&c->held);
     free(c->principal);
     tg_clients_remove(c->clients, c);
@@ -58,8 +58,8 @@ static void reset_conn(struct tg_conn *c)
 {
     struct linger abort = {1, 0};
 
-    setsockopt(c->wire.fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-    c->wire.broken = true;
+    setsockopt(c->socket.fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+    c->socket.broken = true;
     tg_conn_close(c);
 }
 
@@ -193,9 +193,9 @@ static void process(struct tg_conn *c, struct tg_str in)
         return;
     }
     if (wants_bytes(c))
-        tg_socket_read_on(&c->wire);
+        tg_socket_read_on(&c->socket);
     else
-        tg_socket_read_off(&c->wire);
+        tg_socket_read_off(&c->socket);
 }
 
 /* --- events --- */
@@ -212,7 +212,7 @@ static void client_gone(struct tg_conn *c)
 /* Who only knocks, as port scanners and health checks do, fills no log. */
 static bool has_spoken(const struct tg_conn *c)
 {
-    return c->held.n > 0 || (c->wire.tls != NULL && tg_tls_has_read(c->wire.tls));
+    return c->held.n > 0 || (c->socket.tls != NULL && tg_tls_has_read(c->socket.tls));
 }
 
 /* Before TLS has begun, only a request without it is refused. */
@@ -220,7 +220,7 @@ static enum tg_error handshake_error(const struct tg_conn *c)
 {
     if (c->proxy_due)
         return TG_E_PROXY_HEADER;
-    return c->wire.tls != NULL ? TG_E_CLIENT_TLS : TG_E_PLAIN_HTTP;
+    return c->socket.tls != NULL ? TG_E_CLIENT_TLS : TG_E_PLAIN_HTTP;
 }
 
 /* What has to come before the first request did not: there is a record of it, and an end. */
@@ -257,7 +257,7 @@ static bool finish_handshake(struct tg_conn *c)
     }
     c->state = TG_CONN_HEAD;
     tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->client_header_timeout);
-    return c->wire.tls == NULL || tg_tls_pending(c->wire.tls);
+    return c->socket.tls == NULL || tg_tls_pending(c->socket.tls);
 }
 
 static void on_readable(void *owner)
@@ -268,7 +268,7 @@ static void on_readable(void *owner)
     CHECK_MAGIC(c, CONN_MAGIC);
     if (c->state == TG_CONN_HANDSHAKE && !finish_handshake(c))
         return;
-    switch (tg_socket_read(&c->wire, c->clients->loop->scratch, TG_SCRATCH, &in.n)) {
+    switch (tg_socket_read(&c->socket, c->clients->loop->scratch, TG_SCRATCH, &in.n)) {
     case TG_IO_DONE:
         break;
     case TG_IO_WANT_READ:
@@ -373,10 +373,10 @@ void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
     c->state = listen->tls || listen->proxy_protocol ? TG_CONN_HANDSHAKE : TG_CONN_HEAD;
     c->proxy_due = listen->proxy_protocol;
     write_address(c, address);
-    tg_socket_open(&c->wire, all->loop->base, fd, &events, c);
+    tg_socket_open(&c->socket, all->loop->base, fd, &events, c);
     tg_timer_init(&c->timer, all->loop->base, on_deadline, c);
     tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), server->client_header_timeout);
-    tg_socket_read_on(&c->wire);
+    tg_socket_read_on(&c->socket);
     c->limit_entry = -1;
     if (!c->proxy_due)
         tg_conn_count(c);
@@ -388,16 +388,16 @@ void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
 bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n)
 {
     CHECK_MAGIC(c, CONN_MAGIC);
-    if (!tg_socket_write(&c->wire, iov, n))
+    if (!tg_socket_write(&c->socket, iov, n))
         return false;
-    if (tg_socket_queued(&c->wire) > 0 && is_only_reading(c))
+    if (tg_socket_queued(&c->socket) > 0 && is_only_reading(c))
         tg_conn_limit_reading(c);
     return true;
 }
 
 size_t tg_conn_unsent(const struct tg_conn *c)
 {
-    return tg_socket_queued(&c->wire);
+    return tg_socket_queued(&c->socket);
 }
 
 void tg_conn_pause_body(struct tg_conn *c)
@@ -408,7 +408,7 @@ void tg_conn_pause_body(struct tg_conn *c)
         tg_conn_limit_reading(c);
     }
     if (!c->processing)
-        tg_socket_read_off(&c->wire);
+        tg_socket_read_off(&c->socket);
 }
 
 void tg_conn_resume_body(struct tg_conn *c)
@@ -437,9 +437,9 @@ static void linger(struct tg_conn *c)
 {
     c->state = TG_CONN_LINGER;
     tg_buf_end(&c->held);
-    tg_socket_finish(&c->wire);
+    tg_socket_finish(&c->socket);
     tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->lingering_timeout);
-    tg_socket_read_on(&c->wire);
+    tg_socket_read_on(&c->socket);
 }
 
 static void next_request(struct tg_conn *c)
@@ -452,7 +452,7 @@ static void next_request(struct tg_conn *c)
     if (c->held.n > 0)
         process(c, tg_buf_str(&c->held));
     else
-        tg_socket_read_on(&c->wire);
+        tg_socket_read_on(&c->socket);
 }
 
 static void finish_now(struct tg_conn *c)
@@ -482,7 +482,7 @@ void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after)
     c->exchange = NULL;
     c->requests++;
     c->after = after;
-    if (tg_socket_queued(&c->wire) > 0 && after != TG_AFTER_ABORT) {
+    if (tg_socket_queued(&c->socket) > 0 && after != TG_AFTER_ABORT) {
         c->state = TG_CONN_DRAIN;
         tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->send_timeout);
         return;
@@ -497,7 +497,7 @@ bool tg_conn_is_idle(const struct tg_conn *c)
 }
 
 /* How long the client may take for what it is waited for. */
-static int64_t patience(const struct tg_conn *c)
+static int64_t time_allowed(const struct tg_conn *c)
 {
     if (c->state == TG_CONN_LINGER)
         return c->server->lingering_timeout;
@@ -508,7 +508,7 @@ static int64_t patience(const struct tg_conn *c)
 
 uint64_t tg_conn_waiting_time(const struct tg_conn *c, uint64_t now)
 {
-    uint64_t end = now + (uint64_t)patience(c);
+    uint64_t end = now + (uint64_t)time_allowed(c);
 
     return end > c->timer.deadline ? end - c->timer.deadline : 0;
 }
@@ -530,7 +530,7 @@ static bool has_nothing_to_read(const struct tg_conn *c)
 {
     char byte;
 
-    return recv(c->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    return recv(c->socket.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 bool tg_conn_give_way(struct tg_conn *c)

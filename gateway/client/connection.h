@@ -41,7 +41,7 @@ struct tg_conn {
     const struct tg_server_conf *server;
     const struct tg_listen *listen;
     struct evhtp_connection *front; /* owned; as libevhtp sees it */
-    struct tg_socket wire;
+    struct tg_socket socket;
     struct tg_timer timer;
     enum tg_conn_state state;
     enum tg_conn_after after; /* in DRAIN */

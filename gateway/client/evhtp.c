@@ -137,7 +137,7 @@ struct tg_evhtp *tg_evhtp_open(struct event_base *base, int fd, const char *text
     f->htp = evhtp_new(base, f);
     CHECK(f->htp != NULL);
     evhtp_disable_flag(f->htp, EVHTP_FLAG_ENABLE_100_CONT);
-    evhtp_set_bev_flags(f->htp, 0); /* sockets are the wire's */
+    evhtp_set_bev_flags(f->htp, 0); /* sockets are the connection's */
     evhtp_set_gencb(f->htp, on_request, NULL);
     evhtp_set_post_accept_cb(f->htp, on_accept, f);
     f->parser = htparser_new();

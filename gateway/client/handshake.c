@@ -11,7 +11,7 @@ static void consume(struct tg_conn *c, size_t n)
     char *p = tg_buf_room(&c->held, n);
     size_t got = 0;
 
-    CHECK(tg_socket_read(&c->wire, p, n, &got) == TG_IO_DONE && got == n);
+    CHECK(tg_socket_read(&c->socket, p, n, &got) == TG_IO_DONE && got == n);
     c->held.n += n;
 }
 
@@ -31,7 +31,7 @@ static enum tg_parse read_proxy(struct tg_conn *c, const char **why)
     struct tg_proxy proxy;
     size_t n = 0, before = c->held.n, used = 0;
     char *p = tg_buf_room(&c->held, TG_PROXY_V2_MAX);
-    enum tg_io io = tg_socket_peek(&c->wire, p, TG_PROXY_V2_MAX, &n);
+    enum tg_io io = tg_socket_peek(&c->socket, p, TG_PROXY_V2_MAX, &n);
     enum tg_parse parse;
 
     if (io == TG_IO_WANT_READ || io == TG_IO_WANT_WRITE)
@@ -57,13 +57,13 @@ static enum tg_parse read_plain(struct tg_conn *c, const char **why)
 {
     size_t n = 0;
     char first;
-    enum tg_io io = tg_socket_peek(&c->wire, &first, 1, &n);
+    enum tg_io io = tg_socket_peek(&c->socket, &first, 1, &n);
 
     if (io == TG_IO_WANT_READ || io == TG_IO_WANT_WRITE)
         return TG_PARSE_MORE;
     if (io != TG_IO_DONE || first < 'A' || first > 'Z')
         return TG_PARSE_DONE; /* TLS says what is wrong */
-    if (tg_socket_read(&c->wire, tg_buf_room(&c->held, PLAIN), PLAIN, &n) == TG_IO_DONE)
+    if (tg_socket_read(&c->socket, tg_buf_room(&c->held, PLAIN), PLAIN, &n) == TG_IO_DONE)
         c->held.n += n;
     *why = "";
     return TG_PARSE_BAD;
@@ -71,26 +71,26 @@ static enum tg_parse read_plain(struct tg_conn *c, const char **why)
 
 static enum tg_parse shake_hands(struct tg_conn *c, const char **why)
 {
-    if (c->wire.tls == NULL) {
+    if (c->socket.tls == NULL) {
         enum tg_parse plain = read_plain(c, why);
 
         if (plain != TG_PARSE_DONE)
             return plain;
-        tg_socket_secure(&c->wire, tg_tls_accept(c->server->tls_server, c->wire.fd));
-        tg_tls_spare_buffers(c->wire.tls, c->clients->live);
+        tg_socket_secure(&c->socket, tg_tls_accept(c->server->tls_server, c->socket.fd));
+        tg_tls_spare_buffers(c->socket.tls, c->clients->live);
     }
-    switch (tg_tls_handshake(c->wire.tls, why)) {
+    switch (tg_tls_handshake(c->socket.tls, why)) {
     case TG_IO_DONE:
-        c->principal = tg_tls_principal(c->wire.tls);
+        c->principal = tg_tls_principal(c->socket.tls);
         return TG_PARSE_DONE;
     case TG_IO_WANT_READ:
         return TG_PARSE_MORE;
     case TG_IO_WANT_WRITE:
-        tg_socket_await_write(&c->wire);
+        tg_socket_await_write(&c->socket);
         return TG_PARSE_MORE;
     case TG_IO_CLOSED:
     case TG_IO_BROKEN:
-        c->wire.broken = true;
+        c->socket.broken = true;
         return TG_PARSE_BAD;
     }
     TG_UNREACHABLE();

@@ -76,11 +76,11 @@ static void connect_too_late(struct tg_exchange *x)
 {
     char why[TG_UPSTREAM_WORDS];
 
-    if (x->peer != NULL && x->peer->state == TG_UPSTREAM_CONN_PENDING) {
+    if (x->upstream_conn != NULL && x->upstream_conn->state == TG_UPSTREAM_CONN_PENDING) {
         pending_too_late(x);
         return;
     }
-    tg_upstream_conn_awaited(x->peer, why);
+    tg_upstream_conn_awaited(x->upstream_conn, why);
     tg_exchange_end(x, TG_E_CONNECT_TIMEOUT, tg_arena_dup(&x->arena, tg_str_of(why)).p);
 }
 
@@ -184,8 +184,8 @@ static size_t held_for_body(const struct tg_exchange *x)
     n = tg_arena_used(&x->arena) - x->arena_before;
     if (x->body != NULL)
         n += evbuffer_get_length(x->body);
-    if (x->peer != NULL)
-        n += tg_socket_queued(&x->peer->wire);
+    if (x->upstream_conn != NULL)
+        n += tg_socket_queued(&x->upstream_conn->socket);
     return n;
 }
 
@@ -217,7 +217,7 @@ static void give_back(struct tg_exchange *x)
 {
     struct tg_exchanges *all = x->all;
 
-    CHECK(x->conn == NULL && x->peer == NULL && !x->awaits_flush);
+    CHECK(x->conn == NULL && x->upstream_conn == NULL && !x->awaits_flush);
     tg_timer_clear(&x->timer);
     tg_buf_end(&x->response_buffer);
     drop_body(x);
@@ -340,8 +340,8 @@ void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *det
     CHECK(phase != TG_PHASE_END);
     tg_exchange_to(x, TG_PHASE_END);
     tg_timer_clear(&x->timer);
-    tg_upstream_conn_judge(x->peer, error);
-    tg_upstream_conn_end(&x->peer);
+    tg_upstream_conn_judge(x->upstream_conn, error);
+    tg_upstream_conn_end(&x->upstream_conn);
     drop_body(x);
     tg_exchange_count_body(x);
     x->end = error;

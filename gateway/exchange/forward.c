@@ -91,7 +91,7 @@ static struct tg_str add_host(const struct tg_exchange *x, struct tg_buf *b)
     if (x->request.credentials == TG_CRED_SIGNED && !x->request.resigned && x->host.n > 0)
         tg_buf_add(b, x->host);
     else
-        tg_upstream_conn_host(x->peer, b);
+        tg_upstream_conn_host(x->upstream_conn, b);
     size_t n = b->n - from;
     tg_buf_puts(b, "\r\n");
     return (struct tg_str){b->p + from, n};
@@ -211,7 +211,7 @@ static int add_stream(struct tg_exchange *x, struct iovec *iov, int n, char size
     return n;
 }
 
-/* The request, or what is left of it, to the wire. Returns false when the wire is broken. */
+/* The request, or what is left of it, to the socket. Returns false when that is broken. */
 static bool write_request(struct tg_exchange *x)
 {
     struct iovec iov[MAX_PIECES];
@@ -227,7 +227,7 @@ static bool write_request(struct tg_exchange *x)
     else if (x->streamed)
         n = add_stream(x, iov, n, size, &taken);
     CHECK(n <= MAX_PIECES);
-    if (n > 0 && !tg_socket_write(&x->peer->wire, iov, n))
+    if (n > 0 && !tg_socket_write(&x->upstream_conn->socket, iov, n))
         return false;
     if (taken > 0)
         evbuffer_drain(x->body, taken);
@@ -239,7 +239,7 @@ static bool write_request(struct tg_exchange *x)
 static void settle(struct tg_exchange *x)
 {
     const struct tg_upstream_conf *conf = x->location->upstream;
-    size_t queued = tg_socket_queued(&x->peer->wire);
+    size_t queued = tg_socket_queued(&x->upstream_conn->socket);
 
     tg_exchange_count_body(x);
     if (x->phase != TG_PHASE_SEND)
@@ -275,15 +275,15 @@ static void send_more(struct tg_exchange *x)
             return;
         }
     } while (x->body != NULL && evbuffer_get_length(x->body) > 0 &&
-             tg_socket_queued(&x->peer->wire) < TG_HIGH_WATER);
+             tg_socket_queued(&x->upstream_conn->socket) < TG_HIGH_WATER);
     settle(x);
 }
 
 void tg_forward_more(struct tg_exchange *x)
 {
     CHECK(x->conn != NULL);
-    if (x->peer != NULL && x->peer->state == TG_UPSTREAM_CONN_BUSY) {
-        if (!x->request_sent && tg_socket_queued(&x->peer->wire) < TG_HIGH_WATER)
+    if (x->upstream_conn != NULL && x->upstream_conn->state == TG_UPSTREAM_CONN_BUSY) {
+        if (!x->request_sent && tg_socket_queued(&x->upstream_conn->socket) < TG_HIGH_WATER)
             send_more(x);
         else if (!x->request_sent)
             tg_conn_pause_body(x->conn);
@@ -308,9 +308,9 @@ static bool idempotent(struct tg_str method)
 
 static bool may_retry(const struct tg_exchange *x)
 {
-    return x->peer != NULL && x->peer->reused && !x->response_seen && !x->retried &&
-           idempotent(x->request.method) && !(x->streamed && x->body_bytes > 0) &&
-           tg_upstream_conn_may_retry(x->peer);
+    return x->upstream_conn != NULL && x->upstream_conn->reused && !x->response_seen &&
+           !x->retried && idempotent(x->request.method) && !(x->streamed && x->body_bytes > 0) &&
+           tg_upstream_conn_may_retry(x->upstream_conn);
 }
 
 /* The connection failed while sending or before an answer: tries another one when that is allowed
@@ -323,7 +323,7 @@ static void retry_or_end(struct tg_exchange *x, const char *why)
     }
     x->retried = true;
     x->request_sent = false;
-    tg_upstream_conn_end(&x->peer);
+    tg_upstream_conn_end(&x->upstream_conn);
     tg_forward_begin(x, true);
 }
 
@@ -359,7 +359,7 @@ static void on_ready(void *owner, struct tg_upstream_conn *p)
     struct tg_exchange *x = exchange_of(owner);
 
     CHECK(x->phase == TG_PHASE_CONNECT && p->state == TG_UPSTREAM_CONN_BUSY);
-    x->peer = p;
+    x->upstream_conn = p;
     if (!p->reused)
         x->connect_us = tg_loop_now(x->all->loop) - x->connect_started;
     x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(p->address));
@@ -375,7 +375,7 @@ static void on_failed(void *owner, enum tg_error error, const char *why)
     struct tg_exchange *x = exchange_of(owner);
 
     CHECK(x->phase == TG_PHASE_CONNECT);
-    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->peer->address));
+    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->upstream_conn->address));
     tg_exchange_end(x, error, tg_arena_dup(&x->arena, tg_str_of(why)).p);
 }
 
@@ -414,11 +414,12 @@ void tg_forward_begin(struct tg_exchange *x, bool fresh)
 {
     const struct tg_upstream_conf *conf = x->location->upstream;
 
-    CHECK(x->peer == NULL);
+    CHECK(x->upstream_conn == NULL);
     tg_exchange_to(x, TG_PHASE_CONNECT);
     tg_exchange_deadline(x, conf->connect_timeout);
     x->connect_started = tg_loop_now(x->all->loop);
-    x->peer = tg_upstream_take(x->all->upstreams, conf, fresh ? TG_UPSTREAM_RETRY : 0, &events, x);
-    if (x->peer->state == TG_UPSTREAM_CONN_BUSY)
-        on_ready(x, x->peer);
+    x->upstream_conn =
+        tg_upstream_take(x->all->upstreams, conf, fresh ? TG_UPSTREAM_RETRY : 0, &events, x);
+    if (x->upstream_conn->state == TG_UPSTREAM_CONN_BUSY)
+        on_ready(x, x->upstream_conn);
 }

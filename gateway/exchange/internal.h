@@ -79,11 +79,11 @@ struct tg_exchange {
     struct tg_chain chain;
 
     /* towards the upstream */
-    struct tg_upstream_conn *peer;
-    struct tg_str upstream_address; /* of the last peer, for the record */
+    struct tg_upstream_conn *upstream_conn;
+    struct tg_str upstream_address; /* of the last connection, for the record */
     struct tg_str forwarded;        /* collected body as it is sent */
     bool head_sent;
-    bool request_sent; /* all of it was handed to the wire */
+    bool request_sent; /* all of it was handed to the socket */
     bool retried;
 
     /* the response */
@@ -94,7 +94,7 @@ struct tg_exchange {
     uint64_t response_left;
     unsigned interim;              /* 1xx answers skipped */
     size_t scanned;                /* bytes of an answer's incomplete head that were looked at */
-    bool peer_keep;                /* the upstream's connection can be used again */
+    bool upstream_keep;            /* the upstream's connection can be used again */
     bool watch_outcome;            /* the body is JSON text */
     bool outcome_unknown;          /* the body of what was judged is coded: not looked into */
     bool response_seen;            /* bytes of an answer came from the upstream */

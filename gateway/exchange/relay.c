@@ -126,7 +126,7 @@ static struct tg_str take_head(struct tg_exchange *x, const struct tg_response_h
 {
     x->upstream_status = in->status;
     x->status = in->status;
-    x->peer_keep = in->keep_alive;
+    x->upstream_keep = in->keep_alive;
     x->response_framing = in->framing;
     x->response_left = in->framing == TG_FRAMING_LENGTH ? in->length : 0;
     if (in->framing == TG_FRAMING_CHUNKED)
@@ -169,11 +169,11 @@ static void release_peer(struct tg_exchange *x, bool extra)
     if (extra)
         tg_log(TG_LOG_WARN, "relay", "%.*s sent bytes behind its answer: connection closed",
                TG_STR_ARG(x->upstream_address));
-    if (x->peer_keep && x->request_sent && !extra && !x->peer->wire.broken &&
-        tg_socket_queued(&x->peer->wire) == 0)
-        tg_upstream_conn_give(&x->peer);
+    if (x->upstream_keep && x->request_sent && !extra && !x->upstream_conn->socket.broken &&
+        tg_socket_queued(&x->upstream_conn->socket) == 0)
+        tg_upstream_conn_give(&x->upstream_conn);
     else
-        tg_upstream_conn_end(&x->peer);
+        tg_upstream_conn_end(&x->upstream_conn);
 }
 
 /* Nothing goes before a record of the answer is on disk: a short one waits for its outcome, a
@@ -230,7 +230,7 @@ static void finish(struct tg_exchange *x, struct tg_str head, struct tg_str data
 static void await_more(struct tg_exchange *x)
 {
     if (x->awaits_flush || tg_conn_unsent(x->conn) > TG_HIGH_WATER) {
-        tg_socket_read_off(&x->peer->wire);
+        tg_socket_read_off(&x->upstream_conn->socket);
         tg_timer_clear(&x->timer);
     } else {
         tg_exchange_deadline(x, x->location->upstream->read_timeout);
@@ -248,7 +248,7 @@ void tg_relay_open(struct tg_exchange *x)
 {
     struct iovec iov = piece(x->response_buffer.p, x->response_buffer.n);
 
-    CHECK(x->phase == TG_PHASE_RELAY && x->await_record && x->peer != NULL);
+    CHECK(x->phase == TG_PHASE_RELAY && x->await_record && x->upstream_conn != NULL);
     x->await_record = false;
     x->response_started = true;
     if (!tg_conn_send(x->conn, &iov, 1)) {
@@ -256,7 +256,7 @@ void tg_relay_open(struct tg_exchange *x)
         return;
     }
     tg_buf_end(&x->response_buffer);
-    tg_socket_read_on(&x->peer->wire);
+    tg_socket_read_on(&x->upstream_conn->socket);
     await_more(x);
 }
 
@@ -329,7 +329,7 @@ static void read_head(struct tg_exchange *x, struct tg_str in)
 {
     struct tg_response_head r;
     struct tg_str head;
-    struct tg_buf *partial = &x->peer->in;
+    struct tg_buf *partial = &x->upstream_conn->in;
     const char *why = "";
     size_t used = 0;
 
@@ -363,8 +363,8 @@ static void read_head(struct tg_exchange *x, struct tg_str in)
     }
     head = take_head(x, &r);
     read_body(x, head, tg_str_skip(in, used));
-    if (x->peer != NULL)
-        x->peer->in.n = 0;
+    if (x->upstream_conn != NULL)
+        x->upstream_conn->in.n = 0;
 }
 
 /* The upstream closed: the end of an answer that is framed so, or a failure. False: not a byte of
@@ -374,7 +374,7 @@ static bool take_close(struct tg_exchange *x, bool in_order)
     const struct tg_str none = {NULL, 0};
 
     if (x->phase == TG_PHASE_RELAY && x->response_framing == TG_FRAMING_CLOSE && in_order) {
-        x->peer_keep = false;
+        x->upstream_keep = false;
         finish(x, none, none, false);
         return true;
     }
@@ -391,7 +391,7 @@ bool tg_relay_read(struct tg_exchange *x)
     struct tg_str in = {loop->scratch, 0};
 
     CHECK(x->phase == TG_PHASE_SEND || x->phase == TG_PHASE_AWAIT || x->phase == TG_PHASE_RELAY);
-    switch (tg_socket_read(&x->peer->wire, loop->scratch, TG_SCRATCH, &in.n)) {
+    switch (tg_socket_read(&x->upstream_conn->socket, loop->scratch, TG_SCRATCH, &in.n)) {
     case TG_IO_DONE:
         break;
     case TG_IO_WANT_READ:
@@ -415,8 +415,8 @@ void tg_relay_on_drained(void *exchange)
     struct tg_exchange *x = exchange;
 
     CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
-    if (x->phase != TG_PHASE_RELAY || x->peer == NULL || x->awaits_flush)
+    if (x->phase != TG_PHASE_RELAY || x->upstream_conn == NULL || x->awaits_flush)
         return;
     tg_exchange_deadline(x, x->location->upstream->read_timeout);
-    tg_socket_read_on(&x->peer->wire);
+    tg_socket_read_on(&x->upstream_conn->socket);
 }

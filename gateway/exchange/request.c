@@ -316,7 +316,7 @@ void tg_exchange_on_read_done(void *exchange)
     struct tg_exchange *x = exchange;
 
     CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
-    if (x->phase != TG_PHASE_END && (x->streamed || x->peer != NULL))
+    if (x->phase != TG_PHASE_END && (x->streamed || x->upstream_conn != NULL))
         tg_forward_more(x);
 }
 

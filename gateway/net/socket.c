@@ -7,7 +7,7 @@
 #include <event2/event.h>
 #include <sys/socket.h>
 
-enum { WIRE_MAGIC = 0x77697265, RECORD = 16384, MAX_IOV = 8 };
+enum { SOCKET_MAGIC = 0x77697265, RECORD = 16384, MAX_IOV = 8 };
 
 static bool flush_queue(struct tg_socket *w);
 
@@ -23,7 +23,7 @@ static void on_read_event(evutil_socket_t fd, short what, void *arg)
     struct tg_socket *w = arg;
 
     (void)fd, (void)what;
-    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK_MAGIC(w, SOCKET_MAGIC);
     w->events->on_readable(w->owner);
 }
 
@@ -33,7 +33,7 @@ static void on_write_event(evutil_socket_t fd, short what, void *arg)
     size_t before = tg_socket_queued(w);
 
     (void)fd, (void)what;
-    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK_MAGIC(w, SOCKET_MAGIC);
     if (!flush_queue(w)) {
         /* nothing of it will ever go; the owner may still read what the peer said before */
         evbuffer_drain(w->out, evbuffer_get_length(w->out));
@@ -53,7 +53,7 @@ static void on_write_event(evutil_socket_t fd, short what, void *arg)
 void tg_socket_open(struct tg_socket *w, struct event_base *base, int fd,
                     const struct tg_socket_events *events, void *owner)
 {
-    *w = (struct tg_socket){.magic = WIRE_MAGIC, .fd = fd, .events = events, .owner = owner};
+    *w = (struct tg_socket){.magic = SOCKET_MAGIC, .fd = fd, .events = events, .owner = owner};
     CHECK(event_assign(&w->ev_read, base, fd, EV_READ | EV_PERSIST, on_read_event, w) == 0);
 }
 
@@ -61,7 +61,7 @@ int tg_socket_close(struct tg_socket *w)
 {
     int fd = w->fd;
 
-    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK_MAGIC(w, SOCKET_MAGIC);
     event_del(&w->ev_read);
     stop_writing(w);
     if (w->tls != NULL && !w->broken)
@@ -75,7 +75,7 @@ int tg_socket_close(struct tg_socket *w)
 
 void tg_socket_read_on(struct tg_socket *w)
 {
-    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK_MAGIC(w, SOCKET_MAGIC);
     if (w->reading)
         return;
     CHECK(event_add(&w->ev_read, NULL) == 0);
@@ -86,7 +86,7 @@ void tg_socket_read_on(struct tg_socket *w)
 
 void tg_socket_read_off(struct tg_socket *w)
 {
-    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK_MAGIC(w, SOCKET_MAGIC);
     if (!w->reading)
         return;
     event_del(&w->ev_read);
@@ -105,14 +105,14 @@ static enum tg_io plain_io(struct tg_socket *w, ssize_t result, enum tg_io again
 
 void tg_socket_secure(struct tg_socket *w, struct tg_tls *tls)
 {
-    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK_MAGIC(w, SOCKET_MAGIC);
     CHECK(w->tls == NULL && tg_socket_queued(w) == 0);
     w->tls = tls;
 }
 
 void tg_socket_finish(struct tg_socket *w)
 {
-    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK_MAGIC(w, SOCKET_MAGIC);
     if (w->tls != NULL && !w->broken)
         tg_tls_shutdown(w->tls);
     shutdown(w->fd, SHUT_WR);
@@ -132,7 +132,7 @@ static enum tg_io receive(struct tg_socket *w, char *p, size_t cap, int flags, s
 
 enum tg_io tg_socket_peek(struct tg_socket *w, char *p, size_t cap, size_t *n)
 {
-    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK_MAGIC(w, SOCKET_MAGIC);
     CHECK(w->tls == NULL);
     return receive(w, p, cap, MSG_PEEK, n);
 }
@@ -141,7 +141,7 @@ enum tg_io tg_socket_read(struct tg_socket *w, char *p, size_t cap, size_t *n)
 {
     enum tg_io io;
 
-    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK_MAGIC(w, SOCKET_MAGIC);
     if (w->tls == NULL)
         return receive(w, p, cap, 0, n);
     io = tg_tls_read(w->tls, p, cap, n);
@@ -220,7 +220,7 @@ bool tg_socket_write(struct tg_socket *w, const struct iovec *pieces, int n)
     struct iovec iov[MAX_IOV];
     char record[RECORD];
 
-    CHECK_MAGIC(w, WIRE_MAGIC);
+    CHECK_MAGIC(w, SOCKET_MAGIC);
     CHECK(n > 0 && n <= MAX_IOV);
     if (w->broken)
         return false;

@@ -12,7 +12,7 @@
 #include <event2/event_struct.h>
 #include <sys/uio.h>
 
-/* What a wire tells its owner. Inside any of these the owner may close the wire. */
+/* What a socket tells its owner. Inside any of these the owner may close it. */
 struct tg_socket_events {
     void (*on_readable)(void *owner);
     void (*on_drained)(void *owner);  /* everything queued is with the kernel */
@@ -47,7 +47,7 @@ void tg_socket_read_off(struct tg_socket *w);
 /* Speaks TLS from now on; takes `tls` over. */
 void tg_socket_secure(struct tg_socket *w, struct tg_tls *tls);
 
-/* Looks at up to `cap` bytes that stay to be read; plain wires only. */
+/* Looks at up to `cap` bytes that stay to be read; plain sockets only. */
 enum tg_io tg_socket_peek(struct tg_socket *w, char *p, size_t cap, size_t *n);
 
 /* Tells the other side that nothing more comes; reading goes on. */

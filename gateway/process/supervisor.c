@@ -20,7 +20,7 @@ enum {
     READY_US = 10000000,     /* how long a start may take */
     RETIRE_US = 1000000,     /* how long an old worker may go on taking connections */
     CUT_US = 2000000,        /* how long one that is cut off may take to write its records */
-    STILL = 2,               /* looks that find one beat before its worker is ended */
+    STILL = 2,               /* looks that find one heartbeat before its worker is ended */
 };
 
 static bool is_worker(unsigned number)
@@ -363,12 +363,12 @@ int64_t tg_supervisor_respawn(struct tg_supervisor *c)
 
 /* When a member last turned its loop; 0: it has not begun to, so it cannot have stopped, or it is
  * none that is watched. */
-static uint64_t beat_of(struct tg_supervisor *c, const struct tg_process *p)
+static uint64_t heartbeat_of(struct tg_supervisor *c, const struct tg_process *p)
 {
     const struct tg_stats_slot *slot = slot_of(c, p);
 
     if (slot != NULL)
-        return slot->ready || slot->old ? slot->beat : 0;
+        return slot->ready || slot->old ? slot->heartbeat : 0;
     if (p->number != TG_SUPERVISOR_KEEPER || p->generation != c->generation)
         return 0;
     return c->keeper_beat(c->owner);
@@ -377,10 +377,10 @@ static uint64_t beat_of(struct tg_supervisor *c, const struct tg_process *p)
 static void look_at(struct tg_supervisor *c, struct tg_process *p, int64_t timeout)
 {
     const struct tg_stats_slot *slot = slot_of(c, p);
-    uint64_t beat = beat_of(c, p);
+    uint64_t heartbeat = heartbeat_of(c, p);
 
-    if (beat != p->beat || beat == 0) {
-        p->beat = beat;
+    if (heartbeat != p->heartbeat || heartbeat == 0) {
+        p->heartbeat = heartbeat;
         p->still = 0;
         return;
     }

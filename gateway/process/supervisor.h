@@ -22,8 +22,8 @@ struct tg_process {
     unsigned number; /* which socket of each address is its; or one of the above */
     unsigned generation;
     uint64_t started;
-    uint64_t beat;  /* of its slot, when it was last looked at */
-    unsigned still; /* looks in a row that found the same beat */
+    uint64_t heartbeat; /* of its slot, when it was last looked at */
+    unsigned still;     /* looks in a row that found the same heartbeat */
 };
 
 /* A process to be started again, not before `at`. */
@@ -81,9 +81,9 @@ int64_t tg_supervisor_respawn(struct tg_supervisor *c);
 
 /*
  * Ends workers, and a keeper, whose event loop has not turned for `timeout` microseconds: looks at
- * all of them twice in that time, and kills who was found at the same beat by two looks in a row,
- * so that a machine that stood still, the caller with it, ends nobody. They are replaced as any
- * that die. Returns how long until the next look, in microseconds; -1, and does nothing, when
+ * all of them twice in that time, and kills who was found at the same heartbeat by two looks in a
+ * row, so that a machine that stood still, the caller with it, ends nobody. They are replaced as
+ * any that die. Returns how long until the next look, in microseconds; -1, and does nothing, when
  * `timeout` is 0.
  */
 int64_t tg_supervisor_look(struct tg_supervisor *c, int64_t timeout);

@@ -85,7 +85,8 @@ static void compose(struct tg_worker *w)
     tg_clients_open(&w->clients, w->settings);
 }
 
-/* Several times within worker_hang_timeout: who looks twice in it sees another beat each time. */
+/* Several times within worker_hang_timeout: who looks twice in it sees another heartbeat each time.
+ */
 static int64_t heartbeat_interval(const struct tg_settings *s)
 {
     int64_t often = s->worker_hang_timeout / 8;
@@ -120,7 +121,7 @@ static void count_turn(struct tg_worker *w)
     struct tg_stats_gauges gauges = {
         .connections = w->clients.live,
         .exchanges = w->exchanges.live,
-        .peers = w->upstreams.live,
+        .upstream_conns = w->upstreams.live,
         .body_memory = w->exchanges.body_memory + w->fetches.memory,
     };
     const struct tg_stats *stats = w->shared.stats;
@@ -191,7 +192,7 @@ static void on_heartbeat(void *owner)
     uint64_t now = tg_clock_mono_now();
 
     if (w->shared.slot != NULL)
-        w->shared.slot->beat = now;
+        w->shared.slot->heartbeat = now;
     /* who is told that we are not ready sends nothing that would make us try again */
     tg_audit_tick(w->audit);
     record_refusals(w);
@@ -257,8 +258,9 @@ static void report_live(const struct tg_worker *w)
                  w->fetches.live == 0 && w->exchanges.body_memory + w->fetches.memory == 0;
 
     tg_log(clean ? TG_LOG_NOTICE : TG_LOG_ERROR, "worker",
-           "live objects: connections %u, exchanges %u, peers %u, body memory %lu", w->clients.live,
-           w->exchanges.live, w->upstreams.live, w->exchanges.body_memory + w->fetches.memory);
+           "live objects: connections %u, exchanges %u, upstream connections %u, body memory %lu",
+           w->clients.live, w->exchanges.live, w->upstreams.live,
+           w->exchanges.body_memory + w->fetches.memory);
 }
 
 void tg_worker_end(struct tg_worker *w)

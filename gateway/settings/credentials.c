@@ -112,7 +112,7 @@ static bool read_endpoint(struct tg_conf *c, struct tg_credential_conf *k)
     bool tls = tg_str_starts(k->endpoint, TG_STR("https://"));
     bool plain = tg_str_starts(k->endpoint, TG_STR("http://"));
 
-    if ((!tls && !plain) || !tg_read_origin(tg_str_skip(k->endpoint, tls ? 8 : 7), &at)) {
+    if ((!tls && !plain) || !tg_read_server(tg_str_skip(k->endpoint, tls ? 8 : 7), &at)) {
         tg_conf_error(c, k->item,
                       "\"endpoint\" takes http:// or https:// and HOST or HOST:PORT, "
                       "got \"%s\"",

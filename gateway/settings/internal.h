@@ -67,7 +67,7 @@ tg_conf_setter tg_set_upstream_server; /* HOST[:PORT], appends to struct tg_upst
 tg_conf_setter tg_set_accept_host;     /* NAME[:PORT]..., into struct tg_upstream_conf */
 /* Reads HOST, HOST:PORT or [IPv6]:PORT into host (a slice of `text`), port (0: none) and literal.
  * False when it is none of them. */
-bool tg_read_origin(struct tg_str text, struct tg_upstream_server *o);
+bool tg_read_server(struct tg_str text, struct tg_upstream_server *o);
 
 tg_conf_setter tg_set_host; /* a host name or address with or without port, into a tg_str */
 

@@ -241,7 +241,7 @@ bool tg_upstream_conf_accepts_host(const struct tg_upstream_conf *u, struct tg_s
             return true;
     if (u->accept_host != NULL)
         return false;
-    for (const struct tg_upstream_server *o = u->origins; o != NULL; o = o->next)
+    for (const struct tg_upstream_server *o = u->servers; o != NULL; o = o->next)
         if (same_host(tg_str_of(o->text), host, port))
             return true;
     return u->host.n > 0 && same_host(u->host, host, port);

@@ -22,7 +22,7 @@
 struct tg_audit_conf;
 
 enum {
-    TG_MAX_ORIGINS = 64,          /* servers of one upstream */
+    TG_MAX_UPSTREAM_SERVERS = 64, /* servers of one upstream */
     TG_JUDGED_BODY_MAX = 1 << 20, /* bytes of a body that filters judge where
                                      client_max_body_size is 0 */
 };
@@ -57,11 +57,11 @@ struct tg_upstream_conf {
     struct tg_str name;
     const char *file; /* where it stands */
     unsigned line;
-    struct tg_upstream_server *origins;
-    unsigned norigins;
+    struct tg_upstream_server *servers;
+    unsigned nservers;
     bool tls;
     struct tg_tls_client_conf tls_conf;
-    struct tg_str host; /* Host to send; empty: the origin's host (and port if not the default) */
+    struct tg_str host; /* Host to send; empty: the server's host (and port if not the default) */
     const struct tg_conf_item *accept_host; /* its arguments are the names that a signed request may
                                                have in Host; NULL: those of `host` and `server` */
     int64_t keepalive;                      /* idle connections kept per worker */

@@ -176,11 +176,11 @@ static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct 
 static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
                            struct tg_upstream_conf *u, bool offline)
 {
-    if (u->origins == NULL) {
+    if (u->servers == NULL) {
         tg_conf_error(c, item, "upstream \"%s\" has no \"server\"", u->name.p);
         return false;
     }
-    for (struct tg_upstream_server *o = u->origins; o != NULL; o = o->next)
+    for (struct tg_upstream_server *o = u->servers; o != NULL; o = o->next)
         if (o->port == 0)
             o->port = u->tls ? 443 : 80;
     if (u->tls && !u->tls_conf.verify)

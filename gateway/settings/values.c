@@ -295,7 +295,7 @@ static bool is_dns_name(struct tg_str text)
     return label > 0 && !digits && is_host(text, "");
 }
 
-bool tg_read_origin(struct tg_str text, struct tg_upstream_server *o)
+bool tg_read_server(struct tg_str text, struct tg_upstream_server *o)
 {
     unsigned char address[16];
     struct tg_str port;
@@ -314,7 +314,7 @@ bool tg_read_origin(struct tg_str text, struct tg_upstream_server *o)
 }
 
 /* One "name=value" behind the address. */
-static bool read_origin_option(struct tg_conf *c, const struct tg_conf_item *item,
+static bool read_server_option(struct tg_conf *c, const struct tg_conf_item *item,
                                struct tg_str text, struct tg_upstream_server *o)
 {
     int64_t fails;
@@ -338,10 +338,10 @@ bool tg_set_upstream_server(struct tg_conf *c, const struct tg_conf_item *item, 
 {
     struct tg_upstream_conf *u = target;
     struct tg_upstream_server *o = tg_arena_zalloc(c->arena, 1, sizeof(*o));
-    struct tg_upstream_server **last = &u->origins;
+    struct tg_upstream_server **last = &u->servers;
 
     (void)d;
-    if (!tg_read_origin(item->args[1], o)) {
+    if (!tg_read_server(item->args[1], o)) {
         tg_conf_error(c, item,
                       "\"server\" takes HOST or HOST:PORT with a port between 1 and 65535, "
                       "got \"%s\"",
@@ -354,15 +354,15 @@ bool tg_set_upstream_server(struct tg_conf *c, const struct tg_conf_item *item, 
     o->max_fails = 1;
     o->fail_timeout = 10 * INT64_C(1000000);
     for (unsigned i = 2; i < item->nargs; i++)
-        if (!read_origin_option(c, item, item->args[i], o))
+        if (!read_server_option(c, item, item->args[i], o))
             return false;
-    if (u->norigins == TG_MAX_ORIGINS) {
-        tg_conf_error(c, item, "an upstream has at most %d servers", TG_MAX_ORIGINS);
+    if (u->nservers == TG_MAX_UPSTREAM_SERVERS) {
+        tg_conf_error(c, item, "an upstream has at most %d servers", TG_MAX_UPSTREAM_SERVERS);
         return false;
     }
     while (*last != NULL)
         last = &(*last)->next;
     *last = o;
-    u->norigins++;
+    u->nservers++;
     return true;
 }

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { BEAT_LATE_US = 15000000 }; /* a worker that turned no loop for so long hangs */
+enum { HEARTBEAT_LATE_US = 15000000 }; /* a worker that turned no loop for so long hangs */
 
 const uint64_t tg_stats_bounds[TG_STATS_BUCKETS - 1] = {5000,    10000,   25000,   50000,   75000,
                                                         100000,  250000,  500000,  750000,  1000000,
@@ -42,7 +42,7 @@ struct tg_stats_slot *tg_stats_take(struct tg_stats *s, unsigned index, unsigned
     CHECK(slot->pid == 0);
     memset(slot, 0, sizeof(*slot));
     slot->number = number;
-    slot->started = slot->beat = tg_clock_mono_now();
+    slot->started = slot->heartbeat = tg_clock_mono_now();
     slot->pid = -1; /* taken; fork() gives the number */
     return slot;
 }
@@ -352,9 +352,10 @@ bool tg_stats_turning(const struct tg_stats *s, uint64_t late)
 
     for (unsigned i = 0; i < TG_STATS_SLOTS; i++) {
         const struct tg_stats_slot *p = &s->slot[i];
-        uint64_t beat = p->beat;
+        uint64_t heartbeat = p->heartbeat;
 
-        if (p->pid > 0 && !p->old && now > beat + (late > BEAT_LATE_US ? late : BEAT_LATE_US))
+        if (p->pid > 0 && !p->old &&
+            now > heartbeat + (late > HEARTBEAT_LATE_US ? late : HEARTBEAT_LATE_US))
             return false;
     }
     return true;

@@ -60,7 +60,7 @@ struct tg_stats_counts {
 struct tg_stats_gauges {
     uint64_t connections;
     uint64_t exchanges;
-    uint64_t peers;
+    uint64_t upstream_conns;
     uint64_t body_memory;  /* bytes that request bodies take */
     uint64_t audit_queued; /* bytes */
 };
@@ -78,12 +78,12 @@ struct tg_stats_name {
 /* One process. `pid` 0: free. */
 struct tg_stats_slot {
     int32_t pid;
-    uint32_t number;  /* of the worker */
-    uint32_t ready;   /* takes connections */
-    uint32_t old;     /* of an earlier configuration */
-    uint32_t phase;   /* of the exchange it deals with, or dealt with last; 0: none yet */
-    uint64_t started; /* monotonic microseconds */
-    uint64_t beat;    /* when it was last seen to turn its loop, monotonic microseconds */
+    uint32_t number;    /* of the worker */
+    uint32_t ready;     /* takes connections */
+    uint32_t old;       /* of an earlier configuration */
+    uint32_t phase;     /* of the exchange it deals with, or dealt with last; 0: none yet */
+    uint64_t started;   /* monotonic microseconds */
+    uint64_t heartbeat; /* when it was last seen to turn its loop, monotonic microseconds */
     char trouble[TG_STATS_TROUBLE]; /* of the audit log; "" when there is none */
     struct tg_stats_gauges gauges;
     struct tg_stats_counts counts;

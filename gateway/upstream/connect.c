@@ -55,7 +55,7 @@ static void on_looked_up(struct tg_upstream_conn *p, const char *why)
 void tg_upstream_conn_begin(struct tg_upstream_conn *p)
 {
     CHECK(p->home != NULL && p->owner != NULL);
-    snprintf(p->address, sizeof(p->address), "%.*s", (int)sizeof(p->address) - 1, p->origin->text);
+    snprintf(p->address, sizeof(p->address), "%.*s", (int)sizeof(p->address) - 1, p->server->text);
     if (tg_upstream_conn_await_addresses(p, on_looked_up))
         limit_attempt(p, 0);
     else
@@ -65,19 +65,19 @@ void tg_upstream_conn_begin(struct tg_upstream_conn *p)
 void tg_upstream_conn_host(const struct tg_upstream_conn *p, struct tg_buf *out)
 {
     const struct tg_upstream_conf *conf = p->upstream->conf;
-    const struct tg_upstream_server *origin = p->origin;
-    bool v6 = origin->literal && memchr(origin->host.p, ':', origin->host.n) != NULL;
+    const struct tg_upstream_server *server = p->server;
+    bool v6 = server->literal && memchr(server->host.p, ':', server->host.n) != NULL;
 
     if (conf->host.n > 0) {
         tg_buf_add(out, conf->host);
         return;
     }
     tg_buf_puts(out, v6 ? "[" : "");
-    tg_buf_add(out, origin->host);
+    tg_buf_add(out, server->host);
     tg_buf_puts(out, v6 ? "]" : "");
-    if (origin->port != (conf->tls ? 443 : 80)) {
+    if (server->port != (conf->tls ? 443 : 80)) {
         tg_buf_putc(out, ':');
-        tg_buf_u64(out, origin->port);
+        tg_buf_u64(out, server->port);
     }
 }
 
@@ -85,8 +85,8 @@ void tg_upstream_conn_host(const struct tg_upstream_conn *p, struct tg_buf *out)
 
 static void close_socket(struct tg_upstream_conn *p)
 {
-    if (p->wire.fd >= 0)
-        close(tg_socket_close(&p->wire));
+    if (p->socket.fd >= 0)
+        close(tg_socket_close(&p->socket));
 }
 
 /* Through the loop, because the owner may just be asking for the connection. */
@@ -137,18 +137,18 @@ static void handshake(struct tg_upstream_conn *p)
 {
     const char *why = "";
 
-    switch (tg_tls_handshake(p->wire.tls, &why)) {
+    switch (tg_tls_handshake(p->socket.tls, &why)) {
     case TG_IO_DONE:
         ready(p);
         return;
     case TG_IO_WANT_READ:
         return; /* the read event is armed */
     case TG_IO_WANT_WRITE:
-        tg_socket_await_write(&p->wire);
+        tg_socket_await_write(&p->socket);
         return;
     case TG_IO_CLOSED:
     case TG_IO_BROKEN:
-        p->wire.broken = true;
+        p->socket.broken = true;
         address_failed(p, TG_E_UPSTREAM_TLS, why);
         return;
     }
@@ -161,20 +161,21 @@ static void connected(struct tg_upstream_conn *p)
     int error = 0;
     socklen_t len = sizeof(error);
 
-    CHECK(getsockopt(p->wire.fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0);
+    CHECK(getsockopt(p->socket.fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0);
     if (error != 0) {
         address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(error));
         return;
     }
-    tg_socket_read_on(&p->wire);
+    tg_socket_read_on(&p->socket);
     if (!conf->tls) {
         ready(p);
         return;
     }
     p->state = TG_UPSTREAM_CONN_HANDSHAKE;
-    p->wire.tls = tg_tls_connect(conf->tls_context, p->wire.fd,
-                                 conf->tls_conf.name.n > 0 ? conf->tls_conf.name : p->origin->host);
-    tg_tls_spare_buffers(p->wire.tls, p->upstream->nopen);
+    p->socket.tls =
+        tg_tls_connect(conf->tls_context, p->socket.fd,
+                       conf->tls_conf.name.n > 0 ? conf->tls_conf.name : p->server->host);
+    tg_tls_spare_buffers(p->socket.tls, p->upstream->nopen);
     handshake(p);
 }
 
@@ -182,7 +183,7 @@ static void connected(struct tg_upstream_conn *p)
 static void idle_readable(struct tg_upstream_conn *p)
 {
     size_t n = 0;
-    enum tg_io io = tg_socket_read(&p->wire, p->upstream->all->loop->scratch, TG_SCRATCH, &n);
+    enum tg_io io = tg_socket_read(&p->socket, p->upstream->all->loop->scratch, TG_SCRATCH, &n);
 
     if (io == TG_IO_WANT_READ || io == TG_IO_WANT_WRITE)
         return; /* TLS spoke for itself, e.g. a session ticket */
@@ -298,13 +299,13 @@ static void next_address(struct tg_upstream_conn *p)
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    tg_socket_open(&p->wire, p->upstream->all->loop->base, fd, &socket_events, p);
+    tg_socket_open(&p->socket, p->upstream->all->loop->base, fd, &socket_events, p);
     if (connect(fd, (const struct sockaddr *)address, len) != 0 && errno != EINPROGRESS) {
         address_failed(p, TG_E_UPSTREAM_CONNECT, strerror(errno));
         return;
     }
     limit_attempt(p, p->addresses->n - p->next);
-    tg_socket_await_write(&p->wire);
+    tg_socket_await_write(&p->socket);
 }
 
 /* --- the end, and deadlines --- */
@@ -324,7 +325,7 @@ static const char *awaited(const struct tg_upstream_conn *p)
     case TG_UPSTREAM_CONN_CONNECTING:
         return "TCP not connected in time";
     case TG_UPSTREAM_CONN_HANDSHAKE:
-        return tg_tls_has_read(p->wire.tls)
+        return tg_tls_has_read(p->socket.tls)
                    ? "TCP connected, TLS handshake not ended in time"
                    : "TCP connected, TLS handshake not answered: is \"tls off\" meant?";
     case TG_UPSTREAM_CONN_PENDING:

@@ -132,7 +132,8 @@ static void fail(struct tg_fetch_job *j, enum tg_error error, const char *why)
 
 static void answered(struct tg_fetch_job *j, bool extra)
 {
-    if (j->keep_alive && !extra && !j->conn->wire.broken && tg_socket_queued(&j->conn->wire) == 0)
+    if (j->keep_alive && !extra && !j->conn->socket.broken &&
+        tg_socket_queued(&j->conn->socket) == 0)
         tg_upstream_conn_give(&j->conn);
     end(j, &(struct tg_fetch_answer){
                .error = TG_E_DONE, .why = "", .status = j->status, .body = tg_buf_str(&j->body)});
@@ -291,7 +292,7 @@ static void ask(struct tg_fetch_job *j)
     struct tg_buf head = {0};
     bool ok = build_head(j, &head);
     struct iovec iov = {head.p, head.n};
-    bool sent = ok && tg_socket_write(&j->conn->wire, &iov, 1);
+    bool sent = ok && tg_socket_write(&j->conn->socket, &iov, 1);
 
     tg_buf_wipe(&head);
     tg_buf_end(&head);
@@ -332,7 +333,7 @@ static void on_readable(void *owner)
     struct tg_fetch_job *j = job_of(owner);
     struct tg_str in = {loop_of(j)->scratch, 0};
 
-    switch (tg_socket_read(&j->conn->wire, loop_of(j)->scratch, TG_SCRATCH, &in.n)) {
+    switch (tg_socket_read(&j->conn->socket, loop_of(j)->scratch, TG_SCRATCH, &in.n)) {
     case TG_IO_WANT_READ:
     case TG_IO_WANT_WRITE:
         return;

@@ -19,7 +19,7 @@ typedef void tg_upstream_looked_up(struct tg_upstream_conn *p, const char *why);
 /* What one worker knows of one server of an upstream. */
 struct tg_upstream_server_state {
     struct tg_upstream *upstream;
-    const struct tg_upstream_server *origin;
+    const struct tg_upstream_server *server;
     struct tg_addresses addresses;
     struct tg_lookup *lookup;            /* under way, or NULL */
     bool looks_for_more;                 /* the look-up has found one family already */
@@ -36,8 +36,8 @@ struct tg_upstream_server_state {
 struct tg_upstream {
     struct tg_upstreams *all;
     const struct tg_upstream_conf *conf;
-    struct tg_upstream_server_state *origins;
-    unsigned turn;  /* round robin over origins */
+    struct tg_upstream_server_state *servers;
+    unsigned turn;  /* round robin over servers */
     unsigned nopen; /* connections, busy and idle and on their way */
     unsigned nidle;
     unsigned nretries;

@@ -6,7 +6,7 @@
 static bool is_fresh(const struct tg_upstream_server_state *home, uint64_t now)
 {
     return home->addresses.n > 0 &&
-           (home->origin->literal || (home->valid_until > now && home->ttl_until > now));
+           (home->server->literal || (home->valid_until > now && home->ttl_until > now));
 }
 
 /* Whoever waits goes on; some may come back at once, for another server. */
@@ -47,7 +47,7 @@ static void on_addresses(void *owner, const struct tg_name_addresses *found, boo
         home->valid_until = now + (uint64_t)u->conf->resolve_valid;
     if (!more || end < home->ttl_until)
         home->ttl_until = end;
-    tg_addresses_resolved(&home->addresses, found, home->origin->port);
+    tg_addresses_resolved(&home->addresses, found, home->server->port);
     wake_waiting(home, NULL);
 }
 
@@ -80,7 +80,7 @@ static void look_up(struct tg_upstream_server_state *home)
         home->looks_for_more = false;
     }
     if (home->lookup == NULL)
-        home->lookup = tg_lookup_start(u->all->resolver, home->origin->host,
+        home->lookup = tg_lookup_start(u->all->resolver, home->server->host,
                                        u->conf->connect_timeout * 3 / 4, &lookup_events, home);
 }
 
@@ -89,8 +89,8 @@ bool tg_upstream_conn_await_addresses(struct tg_upstream_conn *p,
 {
     struct tg_upstream_server_state *home = p->home;
 
-    if (home->origin->literal && home->addresses.n == 0)
-        tg_addresses_literal(&home->addresses, home->origin->host, home->origin->port);
+    if (home->server->literal && home->addresses.n == 0)
+        tg_addresses_literal(&home->addresses, home->server->host, home->server->port);
     if (is_fresh(home, tg_loop_now(p->upstream->all->loop)))
         return false;
     p->state = TG_UPSTREAM_CONN_RESOLVING;

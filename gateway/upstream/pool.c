@@ -25,12 +25,12 @@ static struct tg_upstream_conn *take_idle(struct tg_upstream_server_state *home)
     return p;
 }
 
-/* An idle peer of any server. */
+/* An idle connection of any server. */
 static struct tg_upstream_conn *take_any_idle(struct tg_upstream *u)
 {
-    for (unsigned i = 0; u->nidle > 0 && i < u->conf->norigins; i++)
-        if (u->origins[i].idle != NULL)
-            return take_idle(&u->origins[i]);
+    for (unsigned i = 0; u->nidle > 0 && i < u->conf->nservers; i++)
+        if (u->servers[i].idle != NULL)
+            return take_idle(&u->servers[i]);
     return NULL;
 }
 
@@ -133,7 +133,7 @@ static struct tg_upstream_conn *new_conn(struct tg_upstream *u, unsigned use)
     CHECK(p != NULL);
     p->magic = TG_UPSTREAM_CONN_MAGIC;
     p->upstream = u;
-    p->wire.fd = -1;
+    p->socket.fd = -1;
     p->deadline = tg_loop_now(u->all->loop) + (uint64_t)u->conf->connect_timeout;
     p->retry = retry;
     u->nretries += retry;
@@ -198,9 +198,9 @@ static void end_retry(struct tg_upstream_conn *p)
     p->retry = false;
 }
 
-void tg_upstream_conn_give(struct tg_upstream_conn **peer)
+void tg_upstream_conn_give(struct tg_upstream_conn **conn)
 {
-    struct tg_upstream_conn *p = *peer;
+    struct tg_upstream_conn *p = *conn;
     struct tg_upstream *u = p->upstream;
 
     CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
@@ -210,30 +210,30 @@ void tg_upstream_conn_give(struct tg_upstream_conn **peer)
     end_retry(p);
     if (u->nidle >= (unsigned)u->conf->keepalive || u->all->loop->draining ||
         (u->conf->keepalive_requests > 0 && p->requests >= (uint64_t)u->conf->keepalive_requests)) {
-        tg_upstream_conn_end(peer);
+        tg_upstream_conn_end(conn);
         return;
     }
-    *peer = NULL;
+    *conn = NULL;
     p->owner = NULL;
     p->state = TG_UPSTREAM_CONN_IDLE;
     p->in.n = 0;
     p->sibling = p->home->idle;
     p->home->idle = p;
     u->nidle++;
-    tg_socket_read_on(&p->wire);
+    tg_socket_read_on(&p->socket);
     tg_timer_set(&p->timer, tg_loop_now(u->all->loop), u->conf->keepalive_timeout);
     wake(u);
 }
 
-void tg_upstream_conn_end(struct tg_upstream_conn **peer)
+void tg_upstream_conn_end(struct tg_upstream_conn **conn)
 {
-    struct tg_upstream_conn *p = *peer;
+    struct tg_upstream_conn *p = *conn;
     struct tg_upstream *u;
 
     if (p == NULL)
         return;
     CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
-    *peer = NULL;
+    *conn = NULL;
     u = p->upstream;
     if (p->state == TG_UPSTREAM_CONN_IDLE)
         leave_pool(p);
@@ -271,18 +271,18 @@ static struct tg_upstream *open_one(struct tg_upstreams *all, const struct tg_up
     struct tg_upstream *u = calloc(1, sizeof(*u));
     unsigned i = 0;
 
-    CHECK(u != NULL && c->norigins > 0 && c->norigins <= TG_MAX_ORIGINS);
+    CHECK(u != NULL && c->nservers > 0 && c->nservers <= TG_MAX_UPSTREAM_SERVERS);
     u->all = all;
     u->conf = c;
     tg_upstream_queue_init(&u->pending);
-    u->origins = calloc(c->norigins, sizeof(*u->origins));
-    CHECK(u->origins != NULL);
-    for (const struct tg_upstream_server *o = c->origins; o != NULL; o = o->next, i++) {
-        u->origins[i].upstream = u;
-        u->origins[i].origin = o;
-        tg_upstream_queue_init(&u->origins[i].waiting);
+    u->servers = calloc(c->nservers, sizeof(*u->servers));
+    CHECK(u->servers != NULL);
+    for (const struct tg_upstream_server *o = c->servers; o != NULL; o = o->next, i++) {
+        u->servers[i].upstream = u;
+        u->servers[i].server = o;
+        tg_upstream_queue_init(&u->servers[i].waiting);
     }
-    CHECK(i == c->norigins);
+    CHECK(i == c->nservers);
     CHECK(event_assign(&u->wake, u->all->loop->base, -1, 0, on_wake, u) == 0);
     return u;
 }
@@ -303,9 +303,9 @@ void tg_upstreams_open(struct tg_upstreams *all, struct tg_loop *loop,
 void tg_upstreams_close_idle(struct tg_upstreams *all)
 {
     for (struct tg_upstream *u = all->first; u != NULL; u = u->next)
-        for (unsigned i = 0; i < u->conf->norigins; i++)
-            while (u->origins[i].idle != NULL) {
-                struct tg_upstream_conn *p = u->origins[i].idle;
+        for (unsigned i = 0; i < u->conf->nservers; i++)
+            while (u->servers[i].idle != NULL) {
+                struct tg_upstream_conn *p = u->servers[i].idle;
 
                 tg_upstream_conn_end(&p);
             }
@@ -326,8 +326,8 @@ bool tg_upstreams_shed(struct tg_upstreams *all)
     struct tg_upstream *u = with_most_idle(all);
     struct tg_upstream_conn *p = NULL;
 
-    for (unsigned i = 0; u != NULL && p == NULL && i < u->conf->norigins; i++)
-        p = u->origins[i].idle;
+    for (unsigned i = 0; u != NULL && p == NULL && i < u->conf->nservers; i++)
+        p = u->servers[i].idle;
     if (p == NULL)
         return false;
     while (p->sibling != NULL)
@@ -345,9 +345,9 @@ void tg_upstreams_end(struct tg_upstreams *all)
         CHECK(u->pending.first == NULL);
         all->first = u->next;
         event_del(&u->wake);
-        for (unsigned i = 0; i < u->conf->norigins; i++)
-            tg_upstream_server_end(&u->origins[i]);
-        free(u->origins);
+        for (unsigned i = 0; i < u->conf->nservers; i++)
+            tg_upstream_server_end(&u->servers[i]);
+        free(u->servers);
         free(u);
     }
     tg_resolver_end(all->resolver);

@@ -17,13 +17,13 @@ static bool is_servers_fault(enum tg_error error)
 
 static unsigned number_of(const struct tg_upstream *u, const struct tg_upstream_server_state *home)
 {
-    CHECK(home >= u->origins && home < u->origins + u->conf->norigins);
-    return (unsigned)(home - u->origins);
+    CHECK(home >= u->servers && home < u->servers + u->conf->nservers);
+    return (unsigned)(home - u->servers);
 }
 
 static void count_failure(struct tg_upstream *u, struct tg_upstream_server_state *home)
 {
-    const struct tg_upstream_server *o = home->origin;
+    const struct tg_upstream_server *o = home->server;
     uint64_t now = tg_loop_now(u->all->loop);
 
     if (now - home->window > (uint64_t)o->fail_timeout) {
@@ -31,7 +31,7 @@ static void count_failure(struct tg_upstream *u, struct tg_upstream_server_state
         home->fails = 0;
     }
     home->fails++;
-    if (o->max_fails == 0 || home->fails < o->max_fails || u->conf->norigins == 1)
+    if (o->max_fails == 0 || home->fails < o->max_fails || u->conf->nservers == 1)
         return;
     home->down_until = now + (uint64_t)o->fail_timeout;
     home->fails = 0;
@@ -54,15 +54,15 @@ void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error)
 struct tg_upstream_server_state *tg_upstream_pick(struct tg_upstream *u, uint64_t tried)
 {
     struct tg_upstream_server_state *best = NULL;
-    unsigned n = u->conf->norigins;
+    unsigned n = u->conf->nservers;
     uint64_t now;
 
     if (n == 1)
-        return tried == 0 ? &u->origins[0] : NULL;
+        return tried == 0 ? &u->servers[0] : NULL;
     now = tg_loop_now(u->all->loop);
     for (unsigned i = 0; i < n; i++) {
         unsigned at = (u->turn + i) % n;
-        struct tg_upstream_server_state *o = &u->origins[at];
+        struct tg_upstream_server_state *o = &u->servers[at];
 
         if ((tried & UINT64_C(1) << at) != 0)
             continue;
@@ -80,7 +80,7 @@ struct tg_upstream_server_state *tg_upstream_pick(struct tg_upstream *u, uint64_
 void tg_upstream_conn_settle(struct tg_upstream_conn *p, struct tg_upstream_server_state *home)
 {
     p->home = home;
-    p->origin = home->origin;
+    p->server = home->server;
 }
 
 bool tg_upstream_conn_move(struct tg_upstream_conn *p)
@@ -99,5 +99,5 @@ unsigned tg_upstream_conn_untried(const struct tg_upstream_conn *p)
 {
     uint64_t tried = p->tried | UINT64_C(1) << number_of(p->upstream, p->home);
 
-    return p->upstream->conf->norigins - (unsigned)__builtin_popcountll(tried);
+    return p->upstream->conf->nservers - (unsigned)__builtin_popcountll(tried);
 }

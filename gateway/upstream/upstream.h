@@ -65,8 +65,8 @@ struct tg_upstream_conn {
     uint32_t magic;
     struct tg_upstream *upstream;
     struct tg_upstream_server_state *home;   /* the server it belongs to; NULL while pending */
-    const struct tg_upstream_server *origin; /* the same as configured */
-    struct tg_socket wire;
+    const struct tg_upstream_server *server; /* the same as configured */
+    struct tg_socket socket;
     struct tg_timer timer; /* idle: keepalive_timeout; connecting: of one attempt among several */
     enum tg_upstream_conn_state state;
     const struct tg_upstream_conn_events *events;
@@ -138,9 +138,9 @@ void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error);
 
 /* Gives a connection back to the pool, or closes it when the pool is full; nulls the pointer. Only
  * for one whose last answer ended exactly where its bytes ended. */
-void tg_upstream_conn_give(struct tg_upstream_conn **peer);
+void tg_upstream_conn_give(struct tg_upstream_conn **conn);
 
 /* Closes a connection in any state; nulls the pointer. NULL inside is fine. */
-void tg_upstream_conn_end(struct tg_upstream_conn **peer);
+void tg_upstream_conn_end(struct tg_upstream_conn **conn);
 
 #endif

@@ -40,7 +40,7 @@ LOCATIONS = """
 LISTENING = re.compile(r"listening on \S+")
 PORT = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 LIVE = re.compile(r"live objects: (.*)")
-NONE_LIVE = "connections 0, exchanges 0, peers 0, body memory 0"
+NONE_LIVE = "connections 0, exchanges 0, upstream connections 0, body memory 0"
 BAD_LEVEL = re.compile(r"\[(error|crit|alert|emerg)\]")
 SANITIZER = re.compile(r"(Address|Leak|Memory|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 

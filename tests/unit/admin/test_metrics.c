@@ -230,9 +230,9 @@ static void readiness(void **state)
     strcpy(slot->trouble, "disk full");
     assert_false(ready(f, "[-] audit log: disk full\n"));
     slot->trouble[0] = '\0';
-    slot->beat = 1;
+    slot->heartbeat = 1;
     assert_int_equal(tg_stats_turning(f->s, 0), tg_clock_mono_now() < 15000001);
-    slot->beat = tg_clock_mono_now() + 3600000000; /* however long the test stands still */
+    slot->heartbeat = tg_clock_mono_now() + 3600000000; /* however long the test stands still */
     slot->old = true;
     assert_false(ready(f, "[-] workers: no worker is ready\n"));
     slot->old = false;

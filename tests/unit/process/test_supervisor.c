@@ -83,7 +83,7 @@ static void too_many_generations(void **state)
     end(c);
 }
 
-/* What the only worker's beat does between looks, and after which of them it is killed. */
+/* What the only worker's heartbeat does between looks, and after which of them it is killed. */
 static const struct {
     const char *beats; /* 't' it turns, 's' it stands still */
     int killed;        /* by which look, from 1; 0: by none */
@@ -113,7 +113,7 @@ static void loop_stands_still(void **state)
         assert_true(tg_supervisor_start(c));
         c->stats->slot[0].ready = true;
         for (const char *b = loops[i].beats; *b != '\0'; b++) {
-            c->stats->slot[0].beat += *b == 't';
+            c->stats->slot[0].heartbeat += *b == 't';
             c->looked = 0;
             assert_true(tg_supervisor_look(c, 60000000) > 29000000);
             look++;

@@ -211,7 +211,7 @@ static void every_directive_arrives(void **state)
 {
     struct tg_settings *s = load("every_directive.conf");
     const struct tg_upstream_conf *u = s->upstreams;
-    const struct tg_upstream_server *o = u->origins;
+    const struct tg_upstream_server *o = u->servers;
 
     (void)state;
     assert_int_equal(s->worker_processes, 3);
@@ -222,7 +222,7 @@ static void every_directive_arrives(void **state)
     text_is(s->pid, "./run/trainguard.pid");
     assert_string_equal(s->admin_listens->text, "unix:admin.sock");
     assert_int_equal(s->admin_listens->next->address.ss_family, AF_INET6);
-    assert_int_equal(u->norigins, 4);
+    assert_int_equal(u->nservers, 4);
     text_is(o->host, "one.example.com");
     assert_int_equal(o->port, 443);
     assert_false(o->literal);
@@ -241,7 +241,7 @@ static void every_directive_arrives(void **state)
     assert_int_equal(u->send_timeout, 4000000);
     assert_int_equal(u->read_timeout, INT64_C(86400000000));
     assert_int_equal(u->resolve_valid, 0);
-    assert_int_equal(u->next->origins->port, 80);
+    assert_int_equal(u->next->servers->port, 80);
     tg_settings_end(s);
 }
 
