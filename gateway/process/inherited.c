@@ -2,6 +2,7 @@
 #include "process/inherited.h"
 
 #include "base/str.h"
+#include "process/listeners.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,11 @@
 #include <unistd.h>
 
 enum { MAX_PATH = 4096, MAX_PROCESSORS = 1 << 16 };
+
+enum {
+    OWN_DESCRIPTORS = 32,  /* of a process that serves nobody */
+    LEAST_CONNECTIONS = 4, /* what a worker takes however low the limit is */
+};
 
 /* --- descriptors --- */
 
@@ -155,4 +161,33 @@ unsigned tg_inherited_processors(void)
     unsigned quota = own_quota();
 
     return quota > 0 && quota < allowed ? quota : allowed;
+}
+
+unsigned tg_inherited_workers(const struct tg_settings *s)
+{
+    unsigned n =
+        s->worker_processes > 0 ? (unsigned)s->worker_processes : tg_inherited_processors();
+
+    return n > TG_MAX_WORKERS ? TG_MAX_WORKERS : n;
+}
+
+/* A request takes a descriptor on each side; what else a worker has open is a matter of listeners,
+ * and of logs, files and the connections it keeps to upstreams. */
+void tg_inherited_fit(struct tg_settings *s, struct tg_buf *problems)
+{
+    uint64_t limit = tg_inherited_limits(), own = OWN_DESCRIPTORS;
+    uint64_t most;
+
+    for (const struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
+        for (const struct tg_listen *l = v->listens; l != NULL; l = l->next)
+            own += TG_MAX_WORKERS / tg_inherited_workers(s) + 1;
+    most = limit > own + 2 * LEAST_CONNECTIONS ? (limit - own) / 2 : LEAST_CONNECTIONS;
+    if ((uint64_t)s->worker_connections <= most)
+        return;
+    tg_buf_printf(problems,
+                  "[warn] \"worker_connections %ld\" needs %lu descriptors, the limit is %lu "
+                  "(ulimit -n): each worker takes %lu connections\n",
+                  (long)s->worker_connections, own + 2 * (uint64_t)s->worker_connections, limit,
+                  most);
+    s->worker_connections = (int64_t)most;
 }

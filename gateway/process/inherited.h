@@ -5,8 +5,7 @@
 #ifndef TG_PROCESS_INHERITED_H
 #define TG_PROCESS_INHERITED_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "settings/settings.h"
 
 /*
  * Opens /dev/null on those of the descriptors 0 to 2 that are closed, so that nothing opened later
@@ -37,5 +36,12 @@ unsigned tg_inherited_processors(void);
  * sense, set no quota.
  */
 unsigned tg_inherited_quota(const char *root, const char *path);
+
+/* How many workers the settings ask for, which may be one for each processor. */
+unsigned tg_inherited_workers(const struct tg_settings *s);
+
+/* Lowers worker_connections to what the limit of open files lets a worker have; says so in
+ * `problems`, as a warning. */
+void tg_inherited_fit(struct tg_settings *s, struct tg_buf *problems);
 
 #endif

@@ -19,14 +19,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum {
-    OWN_DESCRIPTORS = 32,  /* of a process that serves nobody */
-    LEAST_CONNECTIONS = 4, /* what a worker takes however low the limit is */
-};
 
 #define OLD_MASTER_VARIABLE  "TRAINGUARD_MASTER"
 #define CREDENTIALS_VARIABLE "TRAINGUARD_CREDENTIALS" /* descriptor of the old master's keys */
@@ -38,12 +32,12 @@ struct master {
     char **argv;
     struct tg_listener *sockets;
     struct tg_stats *stats;
-    struct tg_supervisor crew;
+    struct tg_supervisor supervisor;
     struct tg_ticket_keys tickets; /* workers get a copy with fork() */
     pid_t pid;
-    pid_t heir;       /* the program USR2 started, until it takes over; 0: none */
-    pid_t forerunner; /* the master that started this one; 0: none */
-    bool replaced;    /* the heir serves: what is shared with it stays */
+    pid_t new_master; /* the program USR2 started, until it takes over; 0: none */
+    pid_t old_master; /* the master that started this one; 0: none */
+    bool replaced;    /* the new master serves: what is shared with it stays */
     int daemon_fd;    /* tells who started it into the background; -1: nobody waits */
     int pid_fd;       /* holds the lock of the pid file; -1: there is none */
     uint64_t watched; /* when the watchdog was last told, monotonic */
@@ -74,41 +68,12 @@ static bool open_log(const struct tg_settings *s, struct tg_buf *problems)
 
 /* --- settings in force --- */
 
-static unsigned wanted_workers(const struct tg_settings *s)
-{
-    unsigned n =
-        s->worker_processes > 0 ? (unsigned)s->worker_processes : tg_inherited_processors();
-
-    return n > TG_MAX_WORKERS ? TG_MAX_WORKERS : n;
-}
-
 /* Gives the routes their numbers in the counters. */
 static void name_routes(struct tg_stats *stats, struct tg_settings *s)
 {
     for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
         for (struct tg_location *l = v->locations; l != NULL; l = l->next)
             l->stats_route = tg_stats_route(stats, l->pattern);
-}
-
-/* A request takes a descriptor on each side; what else a worker has open is a matter of listeners,
- * and of logs, files and the connections it keeps to upstreams. */
-static void fit_descriptors(struct tg_settings *s, struct tg_buf *problems)
-{
-    uint64_t limit = tg_inherited_limits(), own = OWN_DESCRIPTORS;
-    uint64_t most;
-
-    for (const struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
-        for (const struct tg_listen *l = v->listens; l != NULL; l = l->next)
-            own += TG_MAX_WORKERS / wanted_workers(s) + 1;
-    most = limit > own + 2 * LEAST_CONNECTIONS ? (limit - own) / 2 : LEAST_CONNECTIONS;
-    if ((uint64_t)s->worker_connections <= most)
-        return;
-    tg_buf_printf(problems,
-                  "[warn] \"worker_connections %ld\" needs %lu descriptors, the limit is %lu "
-                  "(ulimit -n): each worker takes %lu connections\n",
-                  (long)s->worker_connections, own + 2 * (uint64_t)s->worker_connections, limit,
-                  most);
-    s->worker_connections = (int64_t)most;
 }
 
 /* What a child has no business with: what orders the master, and what is the master's own. */
@@ -128,7 +93,7 @@ static int work_as_keeper(struct master *m, int ready)
 {
     tg_listeners_close(m->sockets);
     tg_stats_end(m->stats);
-    tg_limits_end(m->crew.limits);
+    tg_limits_end(m->supervisor.limits);
     tg_wipe(&m->tickets, sizeof(m->tickets));
     return tg_child_keeper(m->settings, m->pid, ready);
 }
@@ -150,12 +115,14 @@ static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int re
     if (number == TG_SUPERVISOR_KEEPER)
         return work_as_keeper(m, ready);
     if (number == TG_SUPERVISOR_ADMIN) {
-        tg_listeners_take(m->sockets, m->settings, number, m->crew.workers);
-        return tg_child_admin(m->settings, m->pid, m->stats, m->crew.limits, m->orders[1], ready);
+        tg_listeners_take(m->sockets, m->settings, number, m->supervisor.workers);
+        return tg_child_admin(m->settings, m->pid, m->stats, m->supervisor.limits, m->orders[1],
+                              ready);
     }
     tg_ticket_keys_advance(&m->tickets, tg_clock_mono_now());
-    tg_listeners_take(m->sockets, m->settings, number, m->crew.workers);
-    return tg_child_worker(m->settings, number, m->pid, m->stats, m->crew.limits, slot, ready);
+    tg_listeners_take(m->sockets, m->settings, number, m->supervisor.workers);
+    return tg_child_worker(m->settings, number, m->pid, m->stats, m->supervisor.limits, slot,
+                           ready);
 }
 
 /* Keys that were fetched go on under a new configuration, and a new program. */
@@ -186,31 +153,31 @@ static void import_keys(struct tg_settings *fresh)
 static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *problems)
 {
     struct tg_settings *before = m->settings;
-    unsigned workers = m->crew.workers;
-    bool admin = m->crew.admin, keeper = m->crew.keeper;
+    unsigned workers = m->supervisor.workers;
+    bool admin = m->supervisor.admin, keeper = m->supervisor.keeper;
 
     if (!tg_trial_audit_log(fresh, problems) || !open_log(fresh, problems))
         return false;
-    if (!tg_listeners_open(&m->sockets, fresh, wanted_workers(fresh), problems)) {
+    if (!tg_listeners_open(&m->sockets, fresh, tg_inherited_workers(fresh), problems)) {
         (void)open_log(before, problems);
         return false;
     }
     name_routes(m->stats, fresh);
     adopt_keys(fresh, before->credential_map);
-    fit_descriptors(fresh, problems);
+    tg_inherited_fit(fresh, problems);
     fresh->tickets = &m->tickets;
     m->settings = fresh;
-    m->crew.workers = wanted_workers(fresh);
-    m->crew.admin = fresh->admin_listens != NULL;
-    m->crew.keeper = tg_keeper_wanted(fresh);
-    if (tg_supervisor_start(&m->crew))
+    m->supervisor.workers = tg_inherited_workers(fresh);
+    m->supervisor.admin = fresh->admin_listens != NULL;
+    m->supervisor.keeper = tg_keeper_wanted(fresh);
+    if (tg_supervisor_start(&m->supervisor))
         return true;
     tg_buf_puts(problems, "[emerg] the new workers did not come to serve, the log says why\n");
     (void)open_log(before, problems);
     m->settings = before;
-    m->crew.workers = workers;
-    m->crew.admin = admin;
-    m->crew.keeper = keeper;
+    m->supervisor.workers = workers;
+    m->supervisor.admin = admin;
+    m->supervisor.keeper = keeper;
     return false;
 }
 
@@ -226,7 +193,7 @@ static void restore_sockets(struct master *m)
 {
     struct tg_buf ignored = {0};
 
-    CHECK(tg_listeners_open(&m->sockets, m->settings, m->crew.workers, &ignored));
+    CHECK(tg_listeners_open(&m->sockets, m->settings, m->supervisor.workers, &ignored));
     tg_listeners_close_unwanted(&m->sockets);
     tg_buf_end(&ignored);
 }
@@ -328,23 +295,23 @@ static void execute(struct master *m)
 
 static void upgrade(struct master *m)
 {
-    if (m->heir != 0) {
-        tg_log(TG_LOG_ERROR, "master", "an upgrade is under way, process %d", (int)m->heir);
+    if (m->new_master != 0) {
+        tg_log(TG_LOG_ERROR, "master", "an upgrade is under way, process %d", (int)m->new_master);
         return;
     }
     if (getpid() == 1) {
         tg_log(TG_LOG_ERROR, "master", "process 1 cannot be upgraded: the container would end");
         return;
     }
-    m->heir = fork();
-    if (m->heir == 0)
+    m->new_master = fork();
+    if (m->new_master == 0)
         execute(m);
-    if (m->heir < 0) {
+    if (m->new_master < 0) {
         tg_log(TG_LOG_ALERT, "master", "fork: %s", strerror(errno));
-        m->heir = 0;
+        m->new_master = 0;
         return;
     }
-    tg_log(TG_LOG_NOTICE, "master", "upgrade: the new program is process %d", (int)m->heir);
+    tg_log(TG_LOG_NOTICE, "master", "upgrade: the new program is process %d", (int)m->new_master);
 }
 
 /* The other half, in the new program: the master that started it, or 0. */
@@ -361,20 +328,20 @@ static pid_t old_master(void)
 /* The new program serves, so the old one may go. */
 static void take_over(const struct master *m)
 {
-    if (m->forerunner == 0)
+    if (m->old_master == 0)
         return;
     tg_notify("MAINPID=%d", (int)getpid());
-    tg_log(TG_LOG_NOTICE, "master", "upgrade: process %d may end", (int)m->forerunner);
-    kill(m->forerunner, SIGQUIT);
+    tg_log(TG_LOG_NOTICE, "master", "upgrade: process %d may end", (int)m->old_master);
+    kill(m->old_master, SIGQUIT);
 }
 
-static void heir_ended(struct master *m, int status)
+static void new_master_ended(struct master *m, int status)
 {
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     char why[64];
 
-    m->heir = 0;
-    if (m->crew.ending)
+    m->new_master = 0;
+    if (m->supervisor.ending)
         return;
     tg_log(TG_LOG_ERROR, "master", "upgrade failed with status %d: the old program goes on", code);
     snprintf(why, sizeof(why), "the new program ended with status %d", code);
@@ -385,22 +352,22 @@ static void heir_ended(struct master *m, int status)
 
 static void end(struct master *m, int signal_number)
 {
-    m->crew.ending = true;
+    m->supervisor.ending = true;
     m->stats->draining = true;
-    m->replaced = m->heir != 0;
-    if (!m->replaced) /* or systemd would end the heir, too */
+    m->replaced = m->new_master != 0;
+    if (!m->replaced) /* or systemd would end the new master, too */
         tg_notify("STOPPING=1\nSTATUS=%s", signal_number == SIGQUIT ? "Draining." : "Stopping.");
     tg_listeners_end(&m->sockets,
                      !m->replaced); /* who comes now is refused, and waits for nobody */
-    tg_supervisor_tell(&m->crew, signal_number);
+    tg_supervisor_tell(&m->supervisor, signal_number);
 }
 
 static void reap(struct master *m)
 {
     int status;
 
-    if (tg_supervisor_reap(&m->crew, m->heir, &status))
-        heir_ended(m, status);
+    if (tg_supervisor_reap(&m->supervisor, m->new_master, &status))
+        new_master_ended(m, status);
 }
 
 /* The admin process has its own user and may not send signals: it writes, and the kernel signals.
@@ -421,7 +388,7 @@ static void take_orders(struct master *m)
     while (read(m->orders[0], &order, 1) == 1)
         switch (order) {
         case TG_ORDER_RELOAD:
-            if (!m->crew.ending)
+            if (!m->supervisor.ending)
                 reload(m, TG_AUDIT_ASKED_ADMIN);
             break;
         case TG_ORDER_DRAIN:
@@ -439,14 +406,14 @@ static void reopen(struct master *m)
     (void)open_log(m->settings, &problems);
     log_problems(tg_buf_str(&problems));
     tg_buf_end(&problems);
-    tg_supervisor_tell(&m->crew, SIGUSR1);
+    tg_supervisor_tell(&m->supervisor, SIGUSR1);
 }
 
 static void obey(struct master *m, int signal_number)
 {
     bool drain = signal_number == SIGQUIT || (signal_number == SIGTERM && getpid() == 1);
 
-    if (m->crew.ending &&
+    if (m->supervisor.ending &&
         (signal_number == SIGHUP || signal_number == SIGUSR2 || signal_number == SIGWINCH))
         return;
     switch (signal_number) {
@@ -473,7 +440,7 @@ static void obey(struct master *m, int signal_number)
         upgrade(m);
         break;
     case SIGWINCH:
-        tg_supervisor_rest(&m->crew);
+        tg_supervisor_rest(&m->supervisor);
         break;
     default:
         TG_UNREACHABLE();
@@ -534,9 +501,9 @@ static int most_urgent(int got)
 
 static void run(struct master *m, const sigset_t *signals)
 {
-    while (!m->crew.ending || tg_supervisor_count(&m->crew) > 0) {
-        int64_t look = tg_supervisor_look(&m->crew, m->settings->worker_hang_timeout);
-        int64_t wait = sooner(sooner(tg_supervisor_respawn(&m->crew), watch(m)), look);
+    while (!m->supervisor.ending || tg_supervisor_count(&m->supervisor) > 0) {
+        int64_t look = tg_supervisor_look(&m->supervisor, m->settings->worker_hang_timeout);
+        int64_t wait = sooner(sooner(tg_supervisor_respawn(&m->supervisor), watch(m)), look);
         struct timespec timeout = {wait / 1000000, (wait % 1000000) * 1000};
         int got = wait < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &timeout);
 
@@ -557,10 +524,10 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
     bool good;
 
     m->pid = getpid();
-    m->forerunner = old_master();
+    m->old_master = old_master();
     open_orders(m);
     m->settings = settings;
-    if (m->forerunner != 0)
+    if (m->old_master != 0)
         settings->asked_by = TG_AUDIT_ASKED_UPGRADE;
     if (!tg_listeners_import(&m->sockets))
         tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_LISTENERS_VARIABLE);
@@ -568,20 +535,20 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
     good = enforce(m, settings, problems);
     log_problems(tg_buf_str(problems)); /* of a start that goes well: warnings */
     if (good && settings->pid.n > 0) {
-        m->pid_fd = tg_control_write_pid(settings->pid, tg_settings_user(settings), m->forerunner,
+        m->pid_fd = tg_control_write_pid(settings->pid, tg_settings_user(settings), m->old_master,
                                          problems);
         good = m->pid_fd >= 0;
     }
     if (!good) {
-        m->crew.ending = true;
-        tg_supervisor_tell(&m->crew, SIGTERM);
+        m->supervisor.ending = true;
+        tg_supervisor_tell(&m->supervisor, SIGTERM);
         m->settings = settings;
         return false;
     }
     tg_listeners_close_unwanted(&m->sockets);
     m->stats->generation = 1;
-    tg_log(TG_LOG_NOTICE, "master", "trainguard %s, %u worker%s", TG_VERSION, m->crew.workers,
-           m->crew.workers == 1 ? "" : "s");
+    tg_log(TG_LOG_NOTICE, "master", "trainguard %s, %u worker%s", TG_VERSION, m->supervisor.workers,
+           m->supervisor.workers == 1 ? "" : "s");
     take_over(m);
     tg_notify("READY=1\nSTATUS=Serving.");
     return true;
@@ -605,11 +572,11 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     signal(SIGXFSZ, SIG_IGN); /* a log that may not grow is trouble like a full disk */
     CHECK(sigprocmask(SIG_BLOCK, &signals, NULL) == 0);
     tg_ticket_keys_init(&m.tickets, settings->tls_ticket_rotation, tg_clock_mono_now());
-    m.crew.stats = m.stats;
-    m.crew.limits = tg_limits_new();
-    m.crew.work = work;
-    m.crew.keeper_beat = keeper_beat;
-    m.crew.owner = &m;
+    m.supervisor.stats = m.stats;
+    m.supervisor.limits = tg_limits_new();
+    m.supervisor.work = work;
+    m.supervisor.keeper_beat = keeper_beat;
+    m.supervisor.owner = &m;
     good = begin(&m, settings, &problems);
     if (good || !quiet)
         problems.n = 0; /* they were told where they were found */
@@ -627,7 +594,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     tg_settings_end(m.settings);
     tg_wipe(&m.tickets, sizeof(m.tickets));
     tg_stats_end(m.stats);
-    tg_limits_end(m.crew.limits);
+    tg_limits_end(m.supervisor.limits);
     tg_log(TG_LOG_NOTICE, "master", "ended");
-    return good && !m.crew.failed ? EXIT_SUCCESS : EXIT_FAILURE;
+    return good && !m.supervisor.failed ? EXIT_SUCCESS : EXIT_FAILURE;
 }
