@@ -5,12 +5,17 @@
 #include "base/check.h"
 #include "base/clock.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum {
     HEARTBEAT_US = 1000000,
+    KEPT = 16,          /* descriptors that connections leave to others */
     FREED = 1 << 20,    /* bytes that stand free before they are given back */
     TRIM_PAD = 1 << 17, /* bytes that stay at the heap's top for what comes next */
 };
@@ -54,9 +59,33 @@ static bool on_scarce(void *owner)
     struct tg_worker *w = owner;
 
     if (!w->told_scarce)
-        tg_log(TG_LOG_WARN, "worker", "no descriptor is left: idle connections are closed");
+        tg_log(TG_LOG_WARN, "worker", "descriptors are scarce: idle connections are closed");
     w->told_scarce = true;
     return tg_upstreams_shed(&w->upstreams) || tg_clients_shed(&w->clients);
+}
+
+/* Requests can wait for room, or are refused; hosts, resolv.conf, name servers and logs find
+ * descriptors, since what is idle leaves some. */
+static unsigned most_sockets(void)
+{
+    struct rlimit limit;
+    int first_free = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    if (first_free < 0)
+        return 0;
+    close(first_free);
+    if (limit.rlim_cur > INT_MAX)
+        return INT_MAX;
+    return limit.rlim_cur > (rlim_t)first_free + KEPT
+               ? (unsigned)limit.rlim_cur - KEPT - (unsigned)first_free
+               : 0;
+}
+
+static void leave_descriptors(struct tg_worker *w)
+{
+    while (w->clients.live + w->upstreams.live > w->most_sockets && on_scarce(w))
+        ;
 }
 
 /* Each part is told what it stands on; who is above it, it knows as an owner of callbacks. */
@@ -111,6 +140,7 @@ struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned num
     tg_timer_init(&w->drain_timer, w->loop.base, on_drain_timeout, w);
     tg_timer_set(&w->heartbeat, tg_clock_mono_now(), heartbeat_interval(settings));
     compose(w);
+    w->most_sockets = most_sockets();
     return w;
 }
 
@@ -214,6 +244,7 @@ void tg_worker_run(struct tg_worker *w)
     while (!w->stopping) {
         tg_loop_turn(&w->loop);
         tg_exchanges_turn(&w->exchanges);
+        leave_descriptors(w);
         count_turn(w);
         if (!w->loop.draining)
             continue;

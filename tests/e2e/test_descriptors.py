@@ -7,12 +7,14 @@ import re
 import resource
 import socket
 import stat
+import threading
 import time
 
 import pytest
 
 from client import Client, ask, check_refusal, request
 from gateway import Gateway, config, sanitized
+from origin import again, answer, read
 from test_processes import PASS
 from test_sandbox import closed
 
@@ -93,7 +95,7 @@ def test_idle_connections_give_way(origin, gateway, upstream):
     run_out(process(guard, "worker"))
     for _ in range(10):
         assert ask(guard.port, request()).status == 200
-    guard.wait_log("no descriptor is left: idle connections are closed")
+    guard.wait_log("descriptors are scarce: idle connections are closed")
     assert len(behind.requests) == 30
     for client in idle:
         client.sock.close()
@@ -114,6 +116,34 @@ def test_nothing_can_give_way(origin, gateway):
         client.send(request())
         assert client.final().status == 200
     assert len(behind.requests) == 2
+
+
+def test_names_find_a_descriptor(origin, tmp_path):
+    """What is kept for others never takes the last ones: hosts and resolv.conf can be read."""
+    go = [threading.Event() for _ in range(15)]
+    ends = [origin(*[[read, lambda *_, e=e: e.wait(60), answer(), again]] * 20) for e in go]
+    upstreams = "".join(f"upstream u{i} {{ server {'127.0.0.1' if i else 'localhost'}:{end.port}; "
+                        "tls off; keepalive 64; }\n" for i, end in enumerate(ends))
+    places = "".join(f"location /{i} {{ proxy_pass u{i}; }}\n" for i in reversed(range(15)))
+    text = config(tmp_path / "g", ends[0].port, locations=places, main=upstreams)
+    with Gateway(tmp_path / "g", text, **limited(120, 120)) as guard:
+        guard.wait_log(r"each worker takes \d+ connections")
+        most = int(guard.matches(r"each worker takes (\d+) connections")[0][1])
+        clients = [Client(guard.port) for _ in range(most)]
+        for i in range(1, 15):
+            for client in clients:
+                client.send(request("GET", f"/{i}"))
+            ends[i].wait(lambda i=i: len(ends[i].requests) == most)
+            go[i].set()
+            assert {client.final().status for client in clients} == {200}
+        go[0].set()
+        clients[0].send(request("GET", "/0"))
+        assert clients[0].final().status == 200
+        guard.wait_log("descriptors are scarce: idle connections are closed")
+        assert not guard.matches("Too many open files")
+        assert len(os.listdir(f"/proc/{process(guard, 'worker')}/fd")) <= 120 - 12
+        for client in clients:
+            client.sock.close()
 
 
 @pytest.mark.parametrize("mode", [None, "0600", "0666", "0777"])
