@@ -2,6 +2,7 @@
 #include "audit/conf.h"
 
 #include "base/check.h"
+#include "base/file.h"
 #include "chain/secret_names.h"
 
 #include <errno.h>
@@ -224,35 +225,22 @@ static bool key_fault(struct tg_conf *c, const struct tg_audit_conf *a, const ch
     return false;
 }
 
-static bool take_key(struct tg_conf *c, struct tg_audit_conf *a, int fd)
-{
-    char *bytes = tg_arena_alloc(c->arena, MAX_KEY + 1);
-    ssize_t n = read(fd, bytes, MAX_KEY + 1);
-    struct stat st;
-
-    if (n < 0)
-        return key_fault(c, a, strerror(errno));
-    while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == '\r'))
-        n--;
-    if (n < MIN_KEY || n > MAX_KEY)
-        return key_fault(c, a, "a key has 16 to 4096 bytes");
-    if (fstat(fd, &st) == 0 && (st.st_mode & 077) != 0)
-        tg_conf_warn(c, a->key_at, "\"audit_key_file\" %s can be read by others than its owner",
-                     a->key_file.p);
-    a->key = (struct tg_str){bytes, (size_t)n};
-    return true;
-}
-
 static bool read_key(struct tg_conf *c, struct tg_audit_conf *a)
 {
-    int fd = open(a->key_file.p, O_RDONLY | O_CLOEXEC);
-    bool ok;
+    struct tg_file file = {.text = {NULL, 0}};
+    const char *why = tg_file_read(c->arena, a->key_file.p, &file);
 
-    if (fd < 0)
-        return key_fault(c, a, strerror(errno));
-    ok = take_key(c, a, fd);
-    close(fd);
-    return ok;
+    if (why != NULL)
+        return key_fault(c, a, why);
+    a->key = file.text;
+    while (a->key.n > 0 && (a->key.p[a->key.n - 1] == '\n' || a->key.p[a->key.n - 1] == '\r'))
+        a->key.n--;
+    if (a->key.n < MIN_KEY || a->key.n > MAX_KEY)
+        return key_fault(c, a, "a key has 16 to 4096 bytes");
+    why = tg_file_why_not_private(&file);
+    if (why != NULL)
+        tg_conf_warn(c, a->key_at, "\"audit_key_file\" %s: %s", a->key_file.p, why);
+    return true;
 }
 
 static void fill_defaults(struct tg_conf *c, struct tg_audit_conf *a)

@@ -32,6 +32,30 @@ static bool passes_by(const struct tg_request *r, const struct tg_filter *f)
     return r->bodyless && (f->traits & TG_OF_DOCUMENT) != 0;
 }
 
+/* Tells which filter's hook runs from now on, until leave(). */
+static void enter(const struct tg_chain *c, unsigned i)
+{
+    if (c->running != NULL)
+        *c->running = c->filters->number[i] + UINT32_C(1);
+}
+
+static void leave(const struct tg_chain *c)
+{
+    if (c->running != NULL)
+        *c->running = 0;
+}
+
+static enum tg_verdict run(const struct tg_chain *c, const struct tg_filter *f)
+{
+    enum tg_verdict verdict;
+
+    enter(c, c->at);
+    verdict = f->on_request(c->request, c->filters->conf[c->at], c->state[c->at]);
+    leave(c);
+    check_verdict(c->request, verdict);
+    return verdict;
+}
+
 /* --- tracing --- */
 
 static const char *verdict_word(enum tg_verdict verdict)
@@ -74,11 +98,10 @@ static enum tg_verdict call_traced(struct tg_chain *c, const struct tg_filter *f
     const struct tg_finding *last = r->report.last;
     unsigned changes = count_changes(r);
     uint64_t started = tg_clock_mono_now();
-    enum tg_verdict verdict = f->on_request(r, c->filters->conf[c->at], c->state[c->at]);
+    enum tg_verdict verdict = run(c, f);
     uint64_t took = tg_clock_mono_now() - started;
     struct tg_str why;
 
-    check_verdict(r, verdict);
     trace_findings(r, f->name, last != NULL ? last->next : r->report.first);
     why = reason(r, verdict);
     TG_TRACE(r, "filter %s: %s%s%.*s, %u changes, %" PRIu64 " us", f->name, verdict_word(verdict),
@@ -91,7 +114,6 @@ static enum tg_verdict call_traced(struct tg_chain *c, const struct tg_filter *f
 static enum tg_verdict call(struct tg_chain *c)
 {
     const struct tg_filter *f = c->filters->at[c->at];
-    enum tg_verdict verdict;
 
     if (passes_by(c->request, f)) {
         TG_TRACE(c->request, "filter %s: passed by, no body", f->name);
@@ -101,11 +123,7 @@ static enum tg_verdict call(struct tg_chain *c)
     if (++c->turns > TG_CHAIN_MAX_TURNS)
         return tg_fail(c->request, "the chain did not settle");
     c->request->waiting = NULL;
-    if (c->request->trace != NULL)
-        return call_traced(c, f);
-    verdict = f->on_request(c->request, c->filters->conf[c->at], c->state[c->at]);
-    check_verdict(c->request, verdict);
-    return verdict;
+    return c->request->trace != NULL ? call_traced(c, f) : run(c, f);
 }
 
 enum tg_verdict tg_chain_run_to(struct tg_chain *c, unsigned end)
@@ -145,9 +163,14 @@ bool tg_chain_forward(struct tg_chain *c, struct tg_str host, struct tg_buf *out
 {
     for (unsigned i = 0; c->filters != NULL && i < c->filters->n; i++) {
         const struct tg_filter *f = c->filters->at[i];
+        bool good;
 
-        if (has_entered(c, i) && f->on_forward != NULL &&
-            !f->on_forward(c->request, host, out, c->filters->conf[i], c->state[i]))
+        if (!has_entered(c, i) || f->on_forward == NULL)
+            continue;
+        enter(c, i);
+        good = f->on_forward(c->request, host, out, c->filters->conf[i], c->state[i]);
+        leave(c);
+        if (!good)
             return false;
     }
     return true;
@@ -167,8 +190,11 @@ void tg_chain_response(struct tg_chain *c, const struct tg_response *response)
     for (unsigned i = c->filters->n; i-- > 0;) {
         const struct tg_filter *f = c->filters->at[i];
 
-        if (has_entered(c, i) && f->on_response != NULL)
-            f->on_response(c->request, response, c->filters->conf[i], c->state[i]);
+        if (!has_entered(c, i) || f->on_response == NULL)
+            continue;
+        enter(c, i);
+        f->on_response(c->request, response, c->filters->conf[i], c->state[i]);
+        leave(c);
     }
 }
 
@@ -179,8 +205,11 @@ void tg_chain_done(struct tg_chain *c)
     for (unsigned i = c->filters->n; i-- > 0;) {
         const struct tg_filter *f = c->filters->at[i];
 
-        if (has_entered(c, i) && f->on_done != NULL)
-            f->on_done(c->request, c->filters->conf[i], c->state[i]);
+        if (!has_entered(c, i) || f->on_done == NULL)
+            continue;
+        enter(c, i);
+        f->on_done(c->request, c->filters->conf[i], c->state[i]);
+        leave(c);
     }
     c->filters = NULL;
 }

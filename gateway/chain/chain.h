@@ -13,9 +13,11 @@ enum { TG_CHAIN_MAX_TURNS = 64 }; /* calls of one filter that waits and wakes; t
 struct tg_chain {
     const struct tg_filter_list *filters; /* NULL before begin and after done */
     struct tg_request *request;
-    unsigned at;                 /* index of the filter to call next */
-    uint32_t entered;            /* filters whose on_request ran, one bit each by position */
-    unsigned turns;              /* of the current filter */
+    unsigned at;       /* index of the filter to call next */
+    uint32_t entered;  /* filters whose on_request ran, one bit each by position */
+    unsigned turns;    /* of the current filter */
+    uint32_t *running; /* told of the filter that runs: tg_filter_index() + 1, 0 none; NULL:
+                          nobody wants to know. Set behind tg_chain_begin() */
     void *state[TG_MAX_FILTERS]; /* by position; in the request's arena */
 };
 

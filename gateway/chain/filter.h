@@ -166,7 +166,8 @@ enum { TG_MAX_FILTERS = 32 }; /* that one process can know */
 /* The filters of a location in the order of the configuration, and the configuration of each. */
 struct tg_filter_list {
     const struct tg_filter *at[TG_MAX_FILTERS];
-    void *conf[TG_MAX_FILTERS]; /* set when the filter is loaded */
+    void *conf[TG_MAX_FILTERS];           /* set when the filter is loaded */
+    unsigned char number[TG_MAX_FILTERS]; /* of each, tg_filter_index() */
     unsigned n;
     unsigned nhead;     /* of them, those before the first that needs the body */
     unsigned nidentify; /* of them, those up to the last that settles who calls */

@@ -226,6 +226,14 @@ static void filter(struct tg_exchange *x)
     tg_exchange_run_chain(x);
 }
 
+static void begin_chain(struct tg_exchange *x)
+{
+    struct tg_stats_slot *slot = x->all->shared->slot;
+
+    tg_chain_begin(&x->chain, &x->location->filters, &x->request);
+    x->chain.running = slot != NULL ? &slot->filter : NULL;
+}
+
 void tg_exchange_start(struct tg_exchange *x)
 {
     CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
@@ -238,7 +246,7 @@ void tg_exchange_start(struct tg_exchange *x)
     if (!route(x) || !tg_exchange_acquire(x) || !tg_exchange_max_forwards(x) || !body_allowed(x))
         return;
     if (x->location->filters.n > 0)
-        tg_chain_begin(&x->chain, &x->location->filters, &x->request);
+        begin_chain(x);
     if (x->location->filters.nhead > 0)
         filter(x);
     else

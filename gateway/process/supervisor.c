@@ -374,10 +374,19 @@ static uint64_t heartbeat_of(struct tg_supervisor *c, const struct tg_process *p
     return c->keeper_beat(c->owner);
 }
 
+/* The filter a worker runs, as the worker tells it: it may tell anything. */
+static const char *filter_of(const struct tg_stats_slot *slot)
+{
+    uint32_t number = slot != NULL ? slot->filter : 0;
+
+    return number > 0 && number <= tg_filter_count() ? tg_filter_at(number - 1)->name : NULL;
+}
+
 static void look_at(struct tg_supervisor *c, struct tg_process *p, int64_t timeout)
 {
     const struct tg_stats_slot *slot = slot_of(c, p);
     uint64_t heartbeat = heartbeat_of(c, p);
+    const char *filter;
 
     if (heartbeat != p->heartbeat || heartbeat == 0) {
         p->heartbeat = heartbeat;
@@ -386,10 +395,12 @@ static void look_at(struct tg_supervisor *c, struct tg_process *p, int64_t timeo
     }
     if (++p->still < STILL)
         return;
+    filter = filter_of(slot);
     tg_log(TG_LOG_ALERT, "master",
-           "%s %u (process %d) has not turned its event loop for %ld ms%s%s: it is ended",
+           "%s %u (process %d) has not turned its event loop for %ld ms%s%s%s%s: it is ended",
            role(p->number), p->number, (int)p->pid, (long)(timeout / 1000),
-           slot != NULL ? ", while " : "", slot != NULL ? tg_phase_text(slot->phase) : "");
+           slot != NULL ? ", while " : "", slot != NULL ? tg_phase_text(slot->phase) : "",
+           filter != NULL ? ", in the filter " : "", filter != NULL ? filter : "");
     kill(p->pid, SIGKILL);
 }
 

@@ -78,6 +78,7 @@ static bool take_filter(struct tg_conf *c, const struct tg_conf_item *item, stru
         }
     }
     CHECK(l->filters.n < TG_MAX_FILTERS);
+    l->filters.number[l->filters.n] = (unsigned char)index;
     l->filters.at[l->filters.n++] = tg_filter_at((unsigned)index);
     return true;
 }

@@ -95,6 +95,11 @@ tg_conf_setter tg_set_protocols; /* TLSv1.2 and TLSv1.3, bits into an int */
 bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
                    struct tg_server_conf *server, bool offline);
 
+/* Warns of a file with a key that others than the gateway and root can read or change
+ * (tg_file_why_not_private()). A file that cannot be read is left to whoever needs it. */
+void tg_warn_not_private(struct tg_conf *c, const struct tg_conf_item *item, const char *directive,
+                         struct tg_str path);
+
 /* Warns of each "tls_..." directive of a block that speaks no TLS: it "does nothing WHY". */
 void tg_warn_without_tls(struct tg_conf *c, const struct tg_conf_item *items, const char *why);
 

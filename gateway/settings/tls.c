@@ -1,6 +1,8 @@
 /* TLS of a server block: certificates in pairs, versions, client certificates. */
 #include "net/tls.h"
 #include "base/check.h"
+#include "base/crypto.h"
+#include "base/file.h"
 #include "settings/internal.h"
 
 static const char *const protocol_words[] = {"TLSv1.2", "TLSv1.3", NULL};
@@ -75,6 +77,23 @@ static const char *contradiction(const struct tg_tls_server_conf *tls, bool list
     return NULL;
 }
 
+void tg_warn_not_private(struct tg_conf *c, const struct tg_conf_item *item, const char *directive,
+                         struct tg_str path)
+{
+    struct tg_arena arena;
+    struct tg_file file;
+    const char *why;
+
+    tg_arena_init(&arena);
+    if (tg_file_read(&arena, path.p, &file) == NULL) {
+        why = tg_file_why_not_private(&file);
+        if (why != NULL)
+            tg_conf_warn(c, item, "\"%s\" %s: %s", directive, path.p, why);
+        tg_wipe((void *)(uintptr_t)file.text.p, file.text.n);
+    }
+    tg_arena_end(&arena);
+}
+
 /* Where a warning of the certificates goes. */
 struct place {
     struct tg_conf *conf;
@@ -108,6 +127,8 @@ bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
         tg_warn_without_tls(c, item->children, "without a \"listen\" with \"tls\"");
     if (!listens || offline)
         return true;
+    for (const struct tg_tls_file *key = server->tls_conf.keys; key != NULL; key = key->next)
+        tg_warn_not_private(c, item, "tls_certificate_key", key->path);
     server->tls_server = tg_tls_server_new(&server->tls_conf, c->arena, warn, &place, &why);
     if (server->tls_server == NULL)
         tg_conf_error(c, item, "%s", why);

@@ -165,6 +165,9 @@ static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct 
 {
     const char *why = "";
 
+    if (u->tls_conf.certificate.n > 0)
+        tg_warn_not_private(c, item, "tls_key",
+                            u->tls_conf.key.n > 0 ? u->tls_conf.key : u->tls_conf.certificate);
     u->tls_context = tg_tls_context_new(&u->tls_conf, c->arena, &why);
     if (u->tls_context == NULL)
         tg_conf_error(c, item, "upstream \"%s\": cannot use %s", u->name.p, why);

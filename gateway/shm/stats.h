@@ -82,6 +82,7 @@ struct tg_stats_slot {
     uint32_t ready;     /* takes connections */
     uint32_t old;       /* of an earlier configuration */
     uint32_t phase;     /* of the exchange it deals with, or dealt with last; 0: none yet */
+    uint32_t filter;    /* that runs, tg_filter_index() + 1; 0: none */
     uint64_t started;   /* monotonic microseconds */
     uint64_t heartbeat; /* when it was last seen to turn its loop, monotonic microseconds */
     char trouble[TG_STATS_TROUBLE]; /* of the audit log; "" when there is none */

@@ -147,3 +147,29 @@ def test_a_new_mode_for_a_socket_that_was_replaced(scene, origin, there):
         assert send(guard, "reload").returncode == 0
         guard.wait_log("cannot change the mode of")
     assert untouched(scene)
+
+
+KEYS = {"listener": ("listen 127.0.0.1:0 tls; tls_certificate {d}/server.pem; tls_certificate_key {k};", ""),
+        "upstream": ("listen 127.0.0.1:0;", "tls_cert {d}/server.pem; tls_key {k};"),
+        "upstream, one file": ("listen 127.0.0.1:0;", "tls_cert {k};")}
+
+
+@pytest.mark.parametrize("where", KEYS)
+@pytest.mark.parametrize("mode, why", [
+    (0o400, None), (0o600, None), (0o440, None), (0o444, "everybody can read it"),
+    (0o604, "everybody can read it"), (0o640, None), (0o660, "others than its owner can write it"),
+    (0o602, "others than its owner can write it")])
+def test_keys_that_are_not_private(tmp_path, certificates, where, mode, why):
+    """Of TLS, on both sides: a warning, which names the file."""
+    key = tmp_path / "key.pem"
+    key.write_bytes((certificates / "server.key").read_bytes() + (certificates / "server.pem").read_bytes())
+    key.chmod(mode)
+    server, upstream = (part.format(d=certificates, k=key) for part in KEYS[where])
+    conf = tmp_path / "x.conf"
+    conf.write_text(f"audit_log off; upstream u {{ server 127.0.0.1:1; {upstream} }}\n"
+                    f"server {{ {server} location / {{ proxy_pass u; }} }}\n")
+    done = subprocess.run([binary(), "-t", "-c", conf], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if re.search("(tls_certificate_key|tls_key)", line)]
+    assert len(told) == (why is not None), told
+    assert all("[warn]" in line and f"{key}: {why}" in line for line in told)

@@ -31,7 +31,7 @@ def test_an_endless_filter(origin, gateway, module):
     worker = int(guard.matches(r"worker 0 is process (\d+)")[0][1])
     with Client(guard.port) as client:
         client.send(request("PUT", "/endless", b"x"))
-        guard.wait_log(HUNG.format(worker, "running the filters"))
+        guard.wait_log(HUNG.format(worker, "running the filters, in the filter endless"))
         assert client.rest() == b""
     assert ask(guard.port, request("PUT", "/x", b"x"), "PUT").status == 200
     assert worker not in children(guard.process.pid)

@@ -258,6 +258,54 @@ static void directives_are_checked(void **state)
     }
 }
 
+/* A key of so many bytes, and whom its file lets read it. */
+static const struct {
+    size_t n;
+    mode_t mode;
+    const char *fault, *warning;
+} keys[] = {
+    {0, 0600, "a key has 16 to 4096 bytes", NULL},
+    {15, 0600, "a key has 16 to 4096 bytes", NULL},
+    {16, 0600, NULL, NULL},
+    {17, 0400, NULL, NULL},
+    {4095, 0600, NULL, NULL},
+    {4096, 0600, NULL, NULL},
+    {4097, 0600, "a key has 16 to 4096 bytes", NULL},
+    {32, 0440, NULL, NULL},
+    {32, 0444, NULL, "everybody can read it"},
+    {32, 0604, NULL, "everybody can read it"},
+    {32, 0620, NULL, "others than its owner can write it"},
+    {32, 0602, NULL, "others than its owner can write it"},
+};
+
+static void key_files(void **state)
+{
+    struct fixture *f = *state;
+    char path[PATH_MAX], bytes[4097];
+
+    memset(bytes, 'k', sizeof(bytes));
+    snprintf(path, sizeof(path), "%skey", f->prefix);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        FILE *file = fopen(path, "w");
+        const char *said;
+
+        assert_non_null(file);
+        assert_int_equal(fwrite(bytes, 1, keys[i].n, file), keys[i].n);
+        fputs("\r\n", file);
+        fclose(file);
+        assert_int_equal(chmod(path, keys[i].mode), 0);
+        tg_conf_init(&f->conf, &f->arena, f->prefix);
+        if ((fixture_conf(f, "audit_log a; audit_key_file key;") != NULL) !=
+            (keys[i].fault == NULL))
+            fail_msg("a key of %zu bytes", keys[i].n);
+        said = f->conf.problems != NULL ? f->conf.problems->text : "nothing";
+        if (keys[i].fault != NULL || keys[i].warning != NULL)
+            assert_non_null(strstr(said, keys[i].fault ? keys[i].fault : keys[i].warning));
+        else
+            assert_string_equal(said, "nothing");
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
@@ -272,6 +320,7 @@ int main(void)
         TEST(strict_wants_intents),
         TEST(workers_share_a_file),
         TEST(directives_are_checked),
+        TEST(key_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
