@@ -2,7 +2,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "contract/contract.h"
-#include "policy/policy.h"
+#include "policy/internal.h"
 
 /* --- names to values, once per request --- */
 
@@ -56,14 +56,16 @@ enum {
 /* What is the same for all rules, then what belongs to one check. */
 struct judging {
     const struct tg_policy_set *set;
-    const struct tg_doc *doc;
+    struct tg_request *request;
+    const struct tg_doc *doc; /* NULL: the request has none */
     uint32_t config;
     bool is_object; /* the config */
     struct tg_policy_outcome *outcome;
 
     const struct tg_policy_check *check;
-    struct tg_policy_seen seen; /* the value at hand */
-    unsigned found;             /* FOUND_..., or-ed */
+    const struct tg_policy_path *path; /* at hand, when it leads elsewhere than into the config */
+    struct tg_policy_seen seen;        /* the value at hand */
+    unsigned found;                    /* FOUND_..., or-ed */
     struct tg_policy_value first_missing;
 };
 
@@ -74,6 +76,7 @@ static void fail(struct judging *j, enum tg_rule_result result, const struct tg_
 
     CHECK(result == TG_RULE_FAIL || result == TG_RULE_ERROR);
     j->found |= result == TG_RULE_FAIL ? FOUND_FAILURE : FOUND_ERROR;
+    value.path = j->path;
     if (o->nfaults < TG_POLICY_MAX_SEEN)
         o->faults[o->nfaults++] = (struct tg_policy_fault){test, value};
 }
@@ -129,6 +132,9 @@ static void on_value(void *context, const struct tg_policy_value *value)
     case TG_FOUND_MISSING:
         judge_missing(j, *value);
         break;
+    case TG_FOUND_UNKNOWN:
+    case TG_FOUND_REQUEST:
+        TG_UNREACHABLE(); /* no walk finds them */
     }
 }
 
@@ -145,8 +151,9 @@ static void judge_path(struct judging *j, const struct tg_policy_path *path)
     else if (!tg_contract_is_absent(j->doc, first, path->empty))
         judge_value(j, first);
     else
-        judge_missing(
-            j, (struct tg_policy_value){TG_FOUND_MISSING, j->config, path->steps[0].name.text});
+        judge_missing(j, (struct tg_policy_value){.found = TG_FOUND_MISSING,
+                                                  .node = j->config,
+                                                  .name = path->steps[0].name.text});
 }
 
 /* One of several paths is enough for what is required. */
@@ -155,6 +162,15 @@ static void judge_required(struct judging *j, const struct tg_policy_check *chec
     if (check->required != NULL &&
         (j->found & (FOUND_VALUE | FOUND_FAILURE | FOUND_MISSING)) == FOUND_MISSING)
         fail(j, TG_RULE_FAIL, check->required, j->first_missing);
+}
+
+static enum tg_rule_result conclude_check(struct judging *j, const struct tg_policy_check *check)
+{
+    if (check->npaths > 1)
+        judge_required(j, check);
+    if (j->found & (FOUND_FAILURE | FOUND_ERROR))
+        return j->found & FOUND_FAILURE ? TG_RULE_FAIL : TG_RULE_ERROR;
+    return (j->found & FOUND_VALUE) || check->absent != NULL ? TG_RULE_PASS : TG_RULE_SKIP;
 }
 
 static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy_check *check)
@@ -168,11 +184,282 @@ static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy
     do
         judge_path(j, path++);
     while (--left > 0);
-    if (check->npaths > 1)
-        judge_required(j, check);
-    if (j->found & (FOUND_FAILURE | FOUND_ERROR))
-        return j->found & FOUND_FAILURE ? TG_RULE_FAIL : TG_RULE_ERROR;
-    return (j->found & FOUND_VALUE) || check->absent != NULL ? TG_RULE_PASS : TG_RULE_SKIP;
+    return conclude_check(j, check);
+}
+
+/* --- one check of a rule that is not plain --- */
+
+/* Nobody could tell what is there: the rule cannot be judged. */
+static void judge_unknown(struct judging *j, const struct tg_policy_test *t, const char *what)
+{
+    tg_report_unknown(&j->request->report, what);
+    fail(j, TG_RULE_ERROR, t, (struct tg_policy_value){.found = TG_FOUND_UNKNOWN});
+}
+
+/* Walks a path through the old config. */
+static void walk_old(struct tg_request *r, const struct tg_policy_path *path,
+                     tg_policy_value_hook *hook, void *context)
+{
+    const struct tg_live_old *old = tg_live_read_old(r);
+    uint32_t first = TG_NONE;
+
+    CHECK(old->state == TG_LIVE_KNOWN);
+    if (tg_doc_type(old->doc, old->config) == TG_OBJECT) {
+        (void)tg_contract_members(old->doc, old->config); /* the walk looks at its notes */
+        first = path->nsteps > 0 ? tg_doc_member(old->doc, old->config, path->steps[0].name.text)
+                                 : TG_NONE;
+    }
+    if (path->nsteps == 0)
+        hook(context, &(struct tg_policy_value){.found = TG_FOUND_VALUE, .node = old->config});
+    else
+        tg_policy_path_walk(path, old->doc, old->config, first, hook, context);
+}
+
+/* "old" alone is missing where no config stands yet; what would be in it says nothing then. */
+static void judge_old(struct judging *j, const struct tg_policy_path *path)
+{
+    const struct tg_live_old *old = tg_live_read_old(j->request);
+    const struct tg_doc *doc = j->doc;
+    uint32_t config = j->config;
+
+    j->seen.obs = path->obs;
+    if (old->state == TG_LIVE_UNKNOWN) {
+        judge_unknown(j, j->check->tests, "old");
+    } else if (old->state == TG_LIVE_KNOWN) {
+        j->doc = old->doc;
+        j->config = old->config;
+        walk_old(j->request, path, on_value, j);
+        j->doc = doc;
+        j->config = config;
+    } else if (path->nsteps == 0) {
+        judge_missing(j, (struct tg_policy_value){.found = TG_FOUND_MISSING});
+    }
+}
+
+static void see_live(struct judging *j, const struct tg_policy_path *path,
+                     const struct tg_live_value *value)
+{
+    j->seen.type = tg_live_infos[path->live].kind == TG_LIVE_NUMBER ? TG_NUMBER : TG_STRING;
+    j->seen.text = value->text;
+    j->seen.obs = false;
+}
+
+static void judge_live_value(struct judging *j, const struct tg_policy_path *path,
+                             const struct tg_live_value *value)
+{
+    const struct tg_policy_test *t = j->check->absent;
+    enum tg_rule_result result = TG_RULE_FAIL;
+
+    j->found |= FOUND_VALUE;
+    if (t == NULL) {
+        see_live(j, path, value);
+        for (t = j->check->tests; t != NULL; t = t->next)
+            if (t->run != NULL && (result = t->run(t, &j->seen)) != TG_RULE_PASS)
+                break;
+    }
+    if (t != NULL)
+        fail(j, result, t, (struct tg_policy_value){.found = TG_FOUND_VALUE, .text = value->text});
+}
+
+static void judge_live(struct judging *j, const struct tg_policy_path *path)
+{
+    const struct tg_live_value *value = tg_live_read(j->request, path->live);
+
+    if (value->state == TG_LIVE_UNKNOWN)
+        judge_unknown(j, j->check->tests, tg_live_infos[path->live].name);
+    else if (value->state == TG_LIVE_ABSENT)
+        judge_missing(j, (struct tg_policy_value){.found = TG_FOUND_MISSING});
+    else
+        judge_live_value(j, path, value);
+}
+
+/* PASS, FAIL or ERROR of a test that compares; SKIP where there is nothing to compare: no config
+ * stands yet, or both lack the member. `now` is what the config has. */
+static enum tg_rule_result compare(struct judging *j, const struct tg_policy_test *t,
+                                   const struct tg_policy_path *path, struct tg_policy_nodes *now)
+{
+    const struct tg_live_old *old = tg_live_read_old(j->request);
+    struct tg_policy_nodes before;
+
+    now->n = 0;
+    if (old->state != TG_LIVE_KNOWN)
+        return old->state == TG_LIVE_ABSENT ? TG_RULE_SKIP : TG_RULE_ERROR;
+    (void)tg_contract_members(old->doc, old->config);
+    tg_policy_path_nodes(path, j->doc, j->config, j->request->arena, now);
+    tg_policy_path_nodes(path, old->doc, old->config, j->request->arena, &before);
+    if (now->n == 0 && before.n == 0)
+        return TG_RULE_SKIP;
+    return tg_policy_test_compare(t, now, &before);
+}
+
+static void judge_change(struct judging *j, const struct tg_policy_test *t,
+                         const struct tg_policy_path *path)
+{
+    struct tg_policy_nodes now;
+    enum tg_rule_result result = compare(j, t, path, &now);
+
+    if (result == TG_RULE_ERROR && tg_live_read_old(j->request)->state == TG_LIVE_UNKNOWN)
+        judge_unknown(j, t, "old");
+    else if (result == TG_RULE_FAIL || result == TG_RULE_ERROR)
+        fail(j, result, t,
+             now.n > 0 ? (struct tg_policy_value){.found = TG_FOUND_VALUE, .node = now.at[0]}
+                       : (struct tg_policy_value){.found = TG_FOUND_MISSING,
+                                                  .node = j->config,
+                                                  .name = path->steps[0].name.text});
+    else if (result == TG_RULE_PASS)
+        j->found |= FOUND_VALUE;
+}
+
+/* Tests that compare look for the values themselves; the others are left out where there are none
+ * of theirs, so that a value counts as judged only by a test that did. */
+static void judge_in_config(struct judging *j, const struct tg_policy_check *check,
+                            const struct tg_policy_path *path)
+{
+    bool others = false;
+
+    for (const struct tg_policy_test *t = check->tests; t != NULL; t = t->next) {
+        if (tg_policy_test_compares(t))
+            judge_change(j, t, path);
+        else
+            others = true;
+    }
+    if (others)
+        judge_path(j, path);
+}
+
+/* A check of any kind. */
+static enum tg_rule_result judge_any_check(struct judging *j, const struct tg_policy_check *check)
+{
+    CHECK(check->npaths > 0 && check->tests != NULL);
+    j->check = check;
+    j->found = 0;
+    for (unsigned i = 0; i < check->npaths; i++) {
+        const struct tg_policy_path *path = &check->paths[i];
+
+        j->path = path->source != TG_SOURCE_CONFIG ? path : NULL;
+        if (path->source == TG_SOURCE_OLD)
+            judge_old(j, path);
+        else if (path->source == TG_SOURCE_LIVE)
+            judge_live(j, path);
+        else
+            judge_in_config(j, check, path);
+    }
+    return conclude_check(j, check);
+}
+
+/* --- conditions --- */
+
+struct asking {
+    struct judging *j;
+    const struct tg_policy_test *test;
+    bool there;   /* a value is */
+    bool met;     /* by one of them */
+    bool unknown; /* one could not be judged */
+};
+
+static void ask_seen(struct asking *a)
+{
+    enum tg_rule_result result = a->test->run(a->test, &a->j->seen);
+
+    a->met = a->met || result == TG_RULE_PASS;
+    a->unknown = a->unknown || result == TG_RULE_ERROR;
+}
+
+/* What is of a type that the test cannot judge does not switch a rule off. */
+static void ask_value(void *context, const struct tg_policy_value *value)
+{
+    struct asking *a = context;
+
+    if (value->found == TG_FOUND_MISSING)
+        return;
+    a->there = true;
+    if (a->test->run == NULL) {
+        a->met = a->met || tg_policy_test_is(a->test, "required");
+        return;
+    }
+    look_at(a->j, value->node);
+    if (value->found == TG_FOUND_OTHER || a->j->seen.type == TG_OBJECT ||
+        a->j->seen.type == TG_ARRAY)
+        a->unknown = true;
+    else
+        ask_seen(a);
+}
+
+static void ask_old(struct asking *a, const struct tg_policy_path *path)
+{
+    const struct tg_live_old *old = tg_live_read_old(a->j->request);
+    const struct tg_doc *doc = a->j->doc;
+
+    if (old->state == TG_LIVE_UNKNOWN)
+        a->unknown = true;
+    if (old->state != TG_LIVE_KNOWN)
+        return;
+    a->j->doc = old->doc;
+    walk_old(a->j->request, path, ask_value, a);
+    a->j->doc = doc;
+}
+
+static void ask_live(struct asking *a, const struct tg_policy_path *path)
+{
+    const struct tg_live_value *value = tg_live_read(a->j->request, path->live);
+
+    a->unknown = value->state == TG_LIVE_UNKNOWN;
+    if (value->state != TG_LIVE_KNOWN)
+        return;
+    a->there = true;
+    see_live(a->j, path, value);
+    if (a->test->run == NULL)
+        a->met = tg_policy_test_is(a->test, "required");
+    else
+        ask_seen(a);
+}
+
+static void ask_change(struct asking *a, const struct tg_policy_path *path)
+{
+    struct tg_policy_nodes now;
+    enum tg_rule_result result = compare(a->j, a->test, path, &now);
+
+    a->there = true;
+    a->met = result == TG_RULE_PASS;
+    a->unknown = result == TG_RULE_ERROR;
+}
+
+static void ask(struct asking *a, const struct tg_policy_path *path)
+{
+    a->j->seen.obs = path->obs;
+    if (path->source == TG_SOURCE_OLD)
+        ask_old(a, path);
+    else if (path->source == TG_SOURCE_LIVE)
+        ask_live(a, path);
+    else if (tg_policy_test_compares(a->test))
+        ask_change(a, path);
+    else
+        tg_policy_path_walk(path, a->j->doc, a->j->config, a->j->set->slots[path->slot], ask_value,
+                            a);
+}
+
+/* The name of what was not known of a condition, for the record. */
+static const char *asked_of(const struct tg_policy_check *when)
+{
+    const struct tg_policy_path *path = &when->paths[0];
+
+    if (path->source == TG_SOURCE_LIVE)
+        return tg_live_infos[path->live].name;
+    return path->source == TG_SOURCE_OLD || tg_policy_test_compares(when->tests) ? "old" : "when";
+}
+
+/* True when a condition holds, or it is not known that it does not. */
+static bool holds(struct judging *j, const struct tg_policy_check *when)
+{
+    struct asking a = {.j = j, .test = when->tests};
+
+    CHECK(when->npaths == 1 && when->tests != NULL && when->tests->next == NULL);
+    ask(&a, &when->paths[0]);
+    if (when->absent != NULL)
+        a.met = !a.there && !a.unknown;
+    if (!a.met && a.unknown)
+        tg_report_unknown(&j->request->report, asked_of(when));
+    return a.met || a.unknown;
 }
 
 /* --- one rule --- */
@@ -222,6 +509,25 @@ static void conclude(struct tg_policy_outcome *o, struct tg_request *r)
         o->result = TG_RULE_WARN;
 }
 
+/* A rule that is not plain, or of a request without a document. Not inlined: most are. */
+__attribute__((noinline)) static void judge_any_rule(struct judging *j, struct tg_policy_outcome *o)
+{
+    const struct tg_policy_rule *rule = o->rule;
+
+    if (rule->needs_document && j->doc == NULL)
+        return;
+    for (const struct tg_policy_check *w = rule->whens; w != NULL; w = w->next)
+        if (!holds(j, w))
+            return;
+    for (const struct tg_policy_check *c = rule->checks; c != NULL; c = c->next)
+        o->result = graver(o->result, judge_any_check(j, c));
+    j->path = NULL;
+    if (rule->deny == NULL)
+        return;
+    fail(j, TG_RULE_FAIL, rule->deny, (struct tg_policy_value){.found = TG_FOUND_REQUEST});
+    o->result = TG_RULE_FAIL;
+}
+
 static void judge_rule(struct judging *j, struct tg_policy_outcome *o)
 {
     o->result = TG_RULE_SKIP;
@@ -229,6 +535,10 @@ static void judge_rule(struct judging *j, struct tg_policy_outcome *o)
     o->denies = false;
     o->warns = false;
     o->nfaults = 0;
+    if (!o->rule->plain || j->doc == NULL) {
+        judge_any_rule(j, o);
+        return;
+    }
     for (const struct tg_policy_check *c = o->rule->checks; c != NULL; c = c->next)
         o->result = graver(o->result, judge_check(j, c));
 }
@@ -237,13 +547,14 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
                     void *context)
 {
     struct tg_policy_outcome o;
-    struct judging j = {.set = set, .doc = r->doc, .config = r->config, .outcome = &o};
-    bool ready = false;
+    struct judging j = {
+        .set = set, .request = r, .doc = r->doc, .config = r->config, .outcome = &o};
+    bool ready = r->doc == NULL;
 
     j.seen.steps = &r->pattern_steps;
-    r->pattern_steps = tg_pattern_steps(r->doc->text.n);
-    CHECK(r->doc != NULL && r->config < r->doc->count);
-    j.is_object = tg_doc_type(r->doc, r->config) == TG_OBJECT;
+    r->pattern_steps = tg_pattern_steps(r->doc != NULL ? r->doc->text.n : 0);
+    CHECK(r->doc == NULL || r->config < r->doc->count);
+    j.is_object = r->doc != NULL && tg_doc_type(r->doc, r->config) == TG_OBJECT;
     for (o.policy = set->policies; o.policy != NULL; o.policy = o.policy->next) {
         /* A policy of which it is not known whether it applies does. */
         if (tg_policy_match_request(o.policy->matches, r) == TG_POLICY_NOT_MET) {

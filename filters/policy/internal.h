@@ -10,7 +10,8 @@ tg_conf_setter tg_set_policy_match; /* into the list at the row's offset (block.
 tg_conf_setter tg_set_waived_rules; /* NAME..., into struct tg_policy_exception */
 tg_conf_setter tg_set_expires;      /* DATE, into struct tg_policy_exception */
 tg_conf_setter tg_set_policy_at;    /* PATH, into struct tg_policy_rule (rule.c) */
-tg_conf_setter tg_set_policy_test;  /* OPERAND..., into struct tg_policy_rule */
+tg_conf_setter tg_set_policy_deny;
+tg_conf_setter tg_set_policy_test; /* OPERAND..., into struct tg_policy_rule */
 
 /* --- blocks: begun before the words in them are applied, finished behind these. Problems are
  * recorded; what was begun is in its list whatever is wrong with it --- */
@@ -40,6 +41,12 @@ void tg_policy_rule_finish(struct tg_conf *c, struct tg_policy_rule *rule);
 /* Adds a check of several paths to a rule. False after it recorded a problem with them. */
 bool tg_policy_any_of_begin(struct tg_conf *c, const struct tg_conf_item *item,
                             struct tg_policy_rule *rule);
+
+/* Adds a condition to a rule: its path is read, its test goes into it. Finished once that is there.
+ */
+struct tg_policy_check *tg_policy_when_begin(struct tg_conf *c, const struct tg_conf_item *item,
+                                             struct tg_policy_rule *rule);
+void tg_policy_when_finish(struct tg_conf *c, const struct tg_policy_check *when);
 
 /* Switches the rules that an exception names off for what it matches. */
 void tg_policy_grant(struct tg_conf *c, const struct tg_policy_set *set,
@@ -89,6 +96,17 @@ bool tg_policy_files(struct tg_conf *c, const struct tg_conf_item *at, const str
 /* What tg_policy_load() does with the files it found (load.c). */
 struct tg_policy_set *tg_policy_load_files(struct tg_conf *c, const struct tg_policy_file *files,
                                            unsigned n);
+
+/* --- the config of the request beside the old one (compare.c) --- */
+
+/* True when both are the same values: numbers by value, objects in any order of their members. Two
+ * that are too large to be compared are not the same. */
+bool tg_policy_same(const struct tg_policy_nodes *now, const struct tg_policy_nodes *old);
+
+/* PASS when one number is larger than the old one in its place, or has none there; ERROR when it
+ * is not known since one of them is no number; else FAIL. */
+enum tg_rule_result tg_policy_increases(const struct tg_policy_nodes *now,
+                                        const struct tg_policy_nodes *old);
 
 /* struct tg_filter: revision, policies and exceptions of a location as members of an object; false
  * when it has no policies. Of all exceptions when each ends and whether it holds now: one that

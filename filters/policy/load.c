@@ -20,28 +20,66 @@ static unsigned slot_of(struct tg_policy_set *set, struct tg_str name)
     return TG_CONFIG_ROWS + set->nnames - 1;
 }
 
-static void number_rule(struct tg_policy_set *set, struct tg_policy_rule *r)
+static void number_path(struct tg_policy_set *set, struct tg_policy_path *path)
 {
-    r->number = set->nrules++;
-    for (struct tg_policy_check *k = r->checks; k != NULL; k = k->next)
-        for (unsigned i = 0; i < k->npaths; i++)
-            k->paths[i].slot = slot_of(set, k->paths[i].steps[0].name.text);
+    if (path->source == TG_SOURCE_CONFIG)
+        path->slot = slot_of(set, path->steps[0].name.text);
+    else if (path->source == TG_SOURCE_LIVE)
+        set->live |= UINT32_C(1) << path->live;
+    else
+        set->old = true;
 }
 
-static size_t count_paths(const struct tg_policy_set *set)
+static void number_checks(struct tg_policy_set *set, const struct tg_policy_check *list)
+{
+    for (; list != NULL; list = list->next) {
+        for (unsigned i = 0; i < list->npaths; i++)
+            number_path(set, &list->paths[i]);
+        for (const struct tg_policy_test *t = list->tests; t != NULL; t = t->next)
+            set->old = set->old || tg_policy_test_compares(t);
+    }
+}
+
+static void note_matches(struct tg_policy_set *set, const struct tg_policy_match *list)
+{
+    for (; list != NULL; list = list->next)
+        set->live |= tg_policy_match_live(list);
+}
+
+static void number_rule(struct tg_conf *c, struct tg_policy_set *set, const struct tg_policy *p,
+                        struct tg_policy_rule *r)
+{
+    r->number = set->nrules++;
+    number_checks(set, r->checks);
+    number_checks(set, r->whens);
+    if (r->needs_document && set->needs_document == NULL)
+        set->needs_document = tg_arena_printf(c->arena, "rule \"%s.%s\" in %s:%u looks into it",
+                                              p->name.p, r->name.p, r->item->file, r->item->line)
+                                  .p;
+}
+
+static size_t count_paths(const struct tg_policy_check *list)
+{
+    size_t n = 0;
+
+    for (; list != NULL; list = list->next)
+        n += list->npaths;
+    return n;
+}
+
+static size_t count_all_paths(const struct tg_policy_set *set)
 {
     size_t n = 0;
 
     for (const struct tg_policy *p = set->policies; p != NULL; p = p->next)
         for (const struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
-            for (const struct tg_policy_check *k = r->checks; k != NULL; k = k->next)
-                n += k->npaths;
+            n += count_paths(r->checks) + count_paths(r->whens);
     return n;
 }
 
 static void number_all(struct tg_conf *c, struct tg_policy_set *set)
 {
-    size_t n = count_paths(set);
+    size_t n = count_all_paths(set);
     uint32_t size = 16;
 
     while (size < n * 2)
@@ -49,9 +87,13 @@ static void number_all(struct tg_conf *c, struct tg_policy_set *set)
     set->hash_mask = size - 1;
     set->hash = tg_arena_zalloc(c->arena, size, sizeof(*set->hash));
     set->names = tg_arena_zalloc(c->arena, n, sizeof(*set->names));
-    for (struct tg_policy *p = set->policies; p != NULL; p = p->next)
+    for (const struct tg_policy *p = set->policies; p != NULL; p = p->next) {
+        note_matches(set, p->matches);
         for (struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
-            number_rule(set, r);
+            number_rule(c, set, p, r);
+    }
+    for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
+        note_matches(set, e->matches);
     set->nslots = TG_CONFIG_ROWS + set->nnames;
     set->slots = tg_arena_zalloc(c->arena, set->nslots, sizeof(*set->slots));
 }

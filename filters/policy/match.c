@@ -1,6 +1,7 @@
 /* Which requests a policy or an exception is about: project, name, caller. */
 #include "base/chars.h"
 #include "base/check.h"
+#include "http/methods.h"
 #include "policy/policy.h"
 
 /* Cheapest first: that is the order in which a list is tried. */
@@ -8,9 +9,11 @@ static const struct {
     const char *name;
     enum tg_policy_subject subject;
 } subjects[] = {
+    {"method", TG_MATCH_METHOD},       {"route", TG_MATCH_ROUTE},
     {"project_id", TG_MATCH_PROJECT},  {"config_name", TG_MATCH_CONFIG},
-    {"principal", TG_MATCH_PRINCIPAL}, {"client", TG_MATCH_CLIENT},
-    {"header", TG_MATCH_HEADER},
+    {"principal", TG_MATCH_PRINCIPAL}, {"user", TG_MATCH_USER},
+    {"domain", TG_MATCH_DOMAIN},       {"role", TG_MATCH_ROLE},
+    {"client", TG_MATCH_CLIENT},       {"header", TG_MATCH_HEADER},
 };
 
 enum { SUBJECTS = sizeof(subjects) / sizeof(*subjects) };
@@ -83,6 +86,16 @@ static bool check_value(struct tg_conf *c, const struct tg_policy_match *m, stru
 {
     bool named = m->subject == TG_MATCH_PROJECT || m->subject == TG_MATCH_CONFIG;
 
+    if (m->subject == TG_MATCH_METHOD && !tg_method_is_known(value)) {
+        tg_conf_unknown(c, m->item, "method", value, tg_methods);
+        return false;
+    }
+    if (m->subject == TG_MATCH_ROUTE && !tg_str_starts(value, TG_STR("/"))) {
+        tg_conf_error(c, m->item,
+                      "\"%s route\" takes the path of a location as it is written, got \"%s\"",
+                      m->item->args[0].p, value.p);
+        return false;
+    }
     if (value.n > 0 && (!named || (value.n <= 64 && tg_chars_are(value, TG_CHAR_NAME))))
         return true;
     tg_conf_error(c, m->item, "no request has the %s \"%s\"%s", subjects[m->subject - 1].name,
@@ -275,9 +288,59 @@ static enum tg_policy_held match_principal(const struct tg_policy_match *m, stru
     return either(match_text(m, r, claimed), match_text(m, r, proven));
 }
 
+/* Whether one of several texts is met: any will do. */
+static enum tg_policy_held match_texts(const struct tg_policy_match *m, struct tg_request *r,
+                                       const struct tg_str *texts, unsigned n)
+{
+    enum tg_policy_held result = TG_POLICY_NOT_MET;
+
+    for (unsigned i = 0; i < n; i++)
+        result = either(result, match_text(m, r, texts[i]));
+    return result;
+}
+
+static enum tg_policy_held match_live(const struct tg_policy_match *m, struct tg_request *r,
+                                      enum tg_live_name name)
+{
+    const struct tg_live_value *value = tg_live_read(r, name);
+
+    if (value->state == TG_LIVE_UNKNOWN)
+        return TG_POLICY_NOT_KNOWN;
+    if (value->state == TG_LIVE_ABSENT)
+        return TG_POLICY_NOT_MET;
+    if (tg_live_infos[name].kind == TG_LIVE_LIST)
+        return match_texts(m, r, value->items, value->nitems);
+    return match_text(m, r, value->text);
+}
+
+/* By the id, or as DOMAIN/NAME: anybody may have a domain in which users are called as they like.
+ */
+static enum tg_policy_held match_user(const struct tg_policy_match *m, struct tg_request *r)
+{
+    const struct tg_live_value *name = tg_live_read(r, TG_LIVE_USER_NAME);
+    const struct tg_live_value *domain = tg_live_read(r, TG_LIVE_DOMAIN);
+    enum tg_policy_held result = match_live(m, r, TG_LIVE_USER_ID);
+    struct tg_str full = {NULL, 0};
+
+    if (name->state == TG_LIVE_KNOWN && domain->state == TG_LIVE_KNOWN)
+        full = tg_arena_printf(r->arena, "%.*s/%.*s", TG_STR_ARG(domain->text),
+                               TG_STR_ARG(name->text));
+    return either(result, match_text(m, r, full));
+}
+
 static enum tg_policy_held match_subject(const struct tg_policy_match *m, struct tg_request *r)
 {
     switch (m->subject) {
+    case TG_MATCH_METHOD:
+        return match_text(m, r, r->method);
+    case TG_MATCH_ROUTE:
+        return match_text(m, r, r->route);
+    case TG_MATCH_USER:
+        return match_user(m, r);
+    case TG_MATCH_DOMAIN:
+        return match_live(m, r, TG_LIVE_DOMAIN);
+    case TG_MATCH_ROLE:
+        return match_live(m, r, TG_LIVE_ROLES);
     case TG_MATCH_PROJECT:
         return match_text(m, r, r->project_id);
     case TG_MATCH_CONFIG:
@@ -333,4 +396,20 @@ bool tg_policy_match_asks(const struct tg_policy_match *list, enum tg_policy_sub
     while (list != NULL && list->subject != subject)
         list = list->next;
     return list != NULL;
+}
+
+uint32_t tg_policy_match_live(const struct tg_policy_match *m)
+{
+    const uint32_t one = 1;
+
+    switch (m->subject) {
+    case TG_MATCH_USER:
+        return one << TG_LIVE_USER_ID | one << TG_LIVE_USER_NAME | one << TG_LIVE_DOMAIN;
+    case TG_MATCH_DOMAIN:
+        return one << TG_LIVE_DOMAIN;
+    case TG_MATCH_ROLE:
+        return one << TG_LIVE_ROLES;
+    default:
+        return 0;
+    }
 }

@@ -58,10 +58,17 @@ static const struct words *type_words(enum tg_node_type type)
     return type == TG_OBJECT ? &object : type == TG_ARRAY ? &array : NULL;
 }
 
+/* True when the fault is about a value of the request's document. */
+static bool has_node(const struct tg_policy_fault *f)
+{
+    return (f->value.found == TG_FOUND_VALUE || f->value.found == TG_FOUND_OTHER) &&
+           f->value.path == NULL;
+}
+
 /* True when a message shows the fault's value. */
 static bool is_shown(const struct tg_doc *d, const struct tg_policy_fault *f)
 {
-    return f->value.found != TG_FOUND_MISSING && type_words(tg_doc_type(d, f->value.node)) == NULL;
+    return has_node(f) && type_words(tg_doc_type(d, f->value.node)) == NULL;
 }
 
 /* " (got " before a value, " (got an object)", or nothing when nothing is there. */
@@ -70,12 +77,31 @@ static void write_seen(struct tg_buf *out, const struct tg_doc *d, const struct 
 {
     const struct words *type;
 
-    if (f->value.found == TG_FOUND_MISSING)
+    if (!has_node(f))
         return;
     type = type_words(tg_doc_type(d, f->value.node));
     tg_buf_puts(out, zh ? " (实际为 " : " (got ");
     if (type != NULL)
         tg_buf_printf(out, "%s)", zh ? type->zh : type->en);
+}
+
+/* --- what is not in the document of the request --- */
+
+/* " (got 16)": the catalogue's values are no secrets, those of the old config may be. */
+static void write_live(struct tg_buf *out, struct tg_request *r, const struct tg_policy_fault *f,
+                       bool zh)
+{
+    const struct tg_live_value *code = tg_live_read(r, TG_LIVE_SPEC_CODE);
+    const struct tg_live_value *each = tg_live_read(r, TG_LIVE_SPEC_GPU_NUM);
+
+    if (f->value.found != TG_FOUND_VALUE || f->value.path->source != TG_SOURCE_LIVE)
+        return;
+    tg_buf_printf(out, "%s%.*s", zh ? " (实际为 " : " (got ", TG_STR_ARG(f->value.text));
+    if (f->value.path->live == TG_LIVE_TOTAL_GPUS && code->state == TG_LIVE_KNOWN &&
+        each->state == TG_LIVE_KNOWN)
+        tg_buf_printf(out, zh ? ", %.*s 每个 %.*s" : ", %.*s has %.*s each", TG_STR_ARG(code->text),
+                      TG_STR_ARG(each->text));
+    tg_buf_putc(out, ')');
 }
 
 /* --- the message --- */
@@ -109,8 +135,13 @@ static struct tg_message message(struct tg_request *r, const struct tg_policy_ou
 {
     struct tg_buf before = {0};
 
+    if (f->value.path != NULL)
+        tg_buf_printf(&before, "%.*s ", TG_STR_ARG(f->value.path->text));
     write_demand(&before, o, f, zh);
-    write_seen(&before, r->doc, f, zh);
+    if (f->value.path != NULL)
+        write_live(&before, r, f, zh);
+    else
+        write_seen(&before, r->doc, f, zh);
     return (struct tg_message){keep(r, &before),
                                is_shown(r->doc, f) ? TG_STR(")") : (struct tg_str){NULL, 0}};
 }
@@ -130,13 +161,22 @@ static struct tg_message_value value_of(struct tg_request *r, const struct tg_po
     return v;
 }
 
+/* True when a value, or the lack of it, has a place in the document of the request. */
+static bool has_place(const struct tg_policy_value *v)
+{
+    return v->path == NULL && v->found != TG_FOUND_REQUEST && v->found != TG_FOUND_UNKNOWN;
+}
+
 /* The pointer of a value, also of one that is missing. Names of rules need no escapes but "~" and
  * "/" (RFC 6901 section 3). */
 static struct tg_str pointer_of(struct tg_request *r, const struct tg_policy_value *v)
 {
-    struct tg_str at = tg_doc_pointer(r->doc, v->node);
     struct tg_buf text = {0};
+    struct tg_str at;
 
+    if (!has_place(v))
+        return (struct tg_str){NULL, 0};
+    at = tg_doc_pointer(r->doc, v->node);
     if (v->found != TG_FOUND_MISSING)
         return at;
     tg_buf_add(&text, at);
@@ -159,7 +199,7 @@ static void add_finding(struct tg_request *r, const struct tg_policy_outcome *o,
         .policy = o->policy->name,
         .error = TG_E_POLICY,
         .pointer = pointer_of(r, &f->value),
-        .offset = tg_doc_offset(r->doc, f->value.node),
+        .offset = has_place(&f->value) ? tg_doc_offset(r->doc, f->value.node) : TG_NONE,
         .message = message(r, o, f, false),
         .message_zh = message(r, o, f, true),
         .value = value_of(r, f),

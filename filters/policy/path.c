@@ -1,7 +1,7 @@
 /* Paths of rules: `spec_id`, `flavor.code`, `parameter[*].label`, `parameter[label=NAME].value`. */
 #include "base/check.h"
 #include "contract/contract.h"
-#include "policy/policy.h"
+#include "policy/internal.h"
 
 /* --- names --- */
 
@@ -171,6 +171,76 @@ static bool resolve(struct tg_conf *c, const struct tg_conf_item *item, struct t
     return true;
 }
 
+/* --- what is not in the config of the request --- */
+
+/* What a live value is for rules. */
+static const struct {
+    unsigned types;
+    const char *is;
+} live_kinds[] = {
+    [TG_LIVE_TEXT] = {TG_TYPE_TEXT, "a string"},
+    [TG_LIVE_NUMBER] = {TG_TYPE_NUMBER, "a number"},
+};
+
+/* Those of the catalogue: who asks is a matter of matches. */
+static bool is_of_config(enum tg_live_name name)
+{
+    return strcmp(tg_live_infos[name].filter, "catalogue") == 0;
+}
+
+/* True when the name begins with a word that live values have before their dot. */
+static bool looks_live(struct tg_str text)
+{
+    for (unsigned i = 0; i < TG_LIVE_NAMES; i++) {
+        struct tg_str name = tg_str_of(tg_live_infos[i].name);
+        const char *dot = memchr(name.p, '.', name.n);
+
+        if (is_of_config((enum tg_live_name)i) &&
+            tg_str_starts(text, (struct tg_str){name.p, (size_t)(dot - name.p) + 1}))
+            return true;
+    }
+    return false;
+}
+
+/* Records which live values there are. */
+static bool unknown_live(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text)
+{
+    const char *names[TG_LIVE_NAMES + 1];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < TG_LIVE_NAMES; i++)
+        if (is_of_config((enum tg_live_name)i))
+            names[n++] = tg_live_infos[i].name;
+    names[n] = NULL;
+    tg_conf_unknown(c, item, "live value", text, names);
+    return false;
+}
+
+static bool read_live(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
+                      struct tg_policy_path *out)
+{
+    enum tg_live_name name = tg_live_find(text);
+
+    if (name == TG_LIVE_NAMES)
+        return unknown_live(c, item, text);
+    out->source = TG_SOURCE_LIVE;
+    out->live = name;
+    out->types = live_kinds[tg_live_infos[name].kind].types;
+    out->is = live_kinds[tg_live_infos[name].kind].is;
+    return true;
+}
+
+/* Takes the "old" off a path; false when it is another. */
+static bool take_old(struct tg_str *text)
+{
+    const struct tg_str word = TG_STR("old");
+
+    if (!tg_str_starts(*text, word) || (text->n > word.n && text->p[word.n] != '.'))
+        return false;
+    *text = tg_str_skip(*text, text->n > word.n ? word.n + 1 : word.n);
+    return true;
+}
+
 /* --- reading --- */
 
 /* Takes "[*]" or "[NAME=VALUE]" off *rest, which begins with '['. NULL, or what is wrong. */
@@ -237,6 +307,16 @@ bool tg_policy_path_read(struct tg_conf *c, const struct tg_conf_item *item, str
     const char *why;
 
     *out = (struct tg_policy_path){.text = text, .types = TG_TYPE_ANY, .is = "anything"};
+    if (!unknown && looks_live(text))
+        return read_live(c, item, text, out);
+    if (!unknown && take_old(&text)) {
+        out->source = TG_SOURCE_OLD;
+        if (text.n == 0) {
+            out->types = TG_TYPE_CONTAINER;
+            out->is = "an object";
+            return true;
+        }
+    }
     why = read_steps(text, read, &out->nsteps);
     if (why != NULL) {
         tg_conf_error(c, item, "\"%.*s\" is no path: %s", TG_STR_ARG(text), why);
@@ -262,7 +342,7 @@ struct walk {
 static void tell(const struct walk *w, enum tg_policy_found found, uint32_t node,
                  struct tg_str name)
 {
-    struct tg_policy_value value = {found, node, name};
+    struct tg_policy_value value = {.found = found, .node = node, .name = name};
 
     w->hook(w->context, &value);
 }
@@ -367,6 +447,42 @@ static void visit_elements(const struct walk *w, const struct tg_policy_step *st
     }
     if (!some)
         tell(w, TG_FOUND_MISSING, parent, step->name.text);
+}
+
+struct gathering {
+    struct tg_policy_nodes *nodes;
+    struct tg_arena *arena;
+};
+
+static void gather(void *context, const struct tg_policy_value *value)
+{
+    const struct gathering *g = context;
+    struct tg_policy_nodes *nodes = g->nodes;
+
+    if (value->found == TG_FOUND_MISSING)
+        return;
+    if (nodes->n == nodes->cap) {
+        uint32_t *more;
+
+        nodes->cap = nodes->cap * 2 + 8;
+        more = tg_arena_alloc(g->arena, nodes->cap * sizeof(*more));
+        if (nodes->n > 0)
+            memcpy(more, nodes->at, nodes->n * sizeof(*more));
+        nodes->at = more;
+    }
+    nodes->at[nodes->n++] = value->node;
+}
+
+void tg_policy_path_nodes(const struct tg_policy_path *path, const struct tg_doc *doc,
+                          uint32_t config, struct tg_arena *arena, struct tg_policy_nodes *out)
+{
+    struct gathering g = {out, arena};
+    uint32_t first = TG_NONE;
+
+    *out = (struct tg_policy_nodes){.doc = doc};
+    if (tg_doc_type(doc, config) == TG_OBJECT)
+        first = tg_doc_member(doc, config, path->steps[0].name.text);
+    tg_policy_path_walk(path, doc, config, first, gather, &g);
 }
 
 void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc *doc,

@@ -1,6 +1,6 @@
 /*
- * The filter `policy`: judges the normalized document by the organisation's policies and never
- * changes it. conf/policies/README.md teaches the language.
+ * The filter `policy`: judges the request and its normalized document by the organisation's
+ * policies and never changes it. conf/policies/README.md teaches the language.
  */
 #include "base/check.h"
 #include "policy/internal.h"
@@ -77,6 +77,30 @@ static void unload(void *conf)
     p->shared = NULL;
 }
 
+bool tg_policy_reads(const void *conf, enum tg_live_name name)
+{
+    const struct tg_policy_set *set = tg_policy_set_of(conf);
+
+    CHECK(name < TG_LIVE_NAMES);
+    return set != NULL && (set->live & UINT32_C(1) << name) != 0;
+}
+
+bool tg_policy_reads_old(const void *conf)
+{
+    const struct tg_policy_set *set = tg_policy_set_of(conf);
+
+    return set != NULL && set->old;
+}
+
+enum { OF_BODIES = TG_NEEDS_DOCUMENT | TG_JUDGES_BODY };
+
+/* A set that looks at no body runs on the head. */
+static unsigned traits(const void *conf, const char **why)
+{
+    *why = tg_policy_set_of(conf)->needs_document;
+    return *why != NULL ? OF_BODIES | TG_JUDGES_REQUEST : TG_JUDGES_REQUEST;
+}
+
 static enum tg_verdict judge(struct tg_request *r, const void *conf, void *state)
 {
     const struct tg_policy_set *set = tg_policy_set_of(conf);
@@ -108,12 +132,14 @@ static struct tg_str revision(const void *conf)
 const struct tg_filter tg_filter_policy = {
     .abi = TG_FILTER_ABI,
     .name = "policy",
-    .help =
-        "Judges the normalized body by the organisation's policies, see conf/policies/README.md.",
-    .traits = TG_NEEDS_DOCUMENT | TG_JUDGES_BODY,
+    .help = "Judges the request and its normalized body by the organisation's policies, see "
+            "conf/policies/README.md. It runs on the head, and bodies stream, where no rule looks "
+            "into them.",
+    .traits = OF_BODIES | TG_JUDGES_REQUEST,
     .directives = tg_policy_directives,
     .conf_size = sizeof(struct tg_policy_conf),
     .on_load = load,
+    .on_traits = traits,
     .on_unload = unload,
     .on_request = judge,
     .on_dump = dump,

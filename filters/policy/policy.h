@@ -7,13 +7,14 @@
  *   status.c   what it tells of what it loaded
  *   load.c     files to a set
  *   files.c    which files those are
- *   policy_rows.c  the words of the language
+ *   rows.c     the words of the language
  *   block.c    the blocks `policy` and `exception`
  *   rule.c     the blocks `rule` and `any_of`
  *   set.c      what a set holds
  *   path.c     where a rule looks: paths to values
  *   test.c     the words that judge one value
  *   match.c    which requests a policy or an exception is about
+ *   compare.c  what of a config has changed
  *   eval.c     all rules over one request
  *   message.c  what a client and the audit log are told
  */
@@ -22,6 +23,7 @@
 
 #include "base/address.h"
 #include "chain/filter.h"
+#include "chain/live.h"
 #include "policy/decimal.h"
 #include "policy/pattern.h"
 
@@ -35,6 +37,13 @@ extern const char *const tg_policy_modes[];
 const char *tg_policy_mode_word(int mode);
 
 /* --- where: paths (path.c) --- */
+
+/* What a path leads into. */
+enum tg_policy_source {
+    TG_SOURCE_CONFIG = 0, /* the config of the request */
+    TG_SOURCE_OLD,        /* "old", "old.PATH": the config that stands there already */
+    TG_SOURCE_LIVE        /* "spec.gpu_num" and such (chain/live.h) */
+};
 
 enum { TG_POLICY_MAX_STEPS = 8 };
 
@@ -70,8 +79,10 @@ enum tg_policy_types {
 };
 
 struct tg_policy_path {
-    unsigned slot; /* of the first name, in the set's slots */
-    unsigned nsteps;
+    enum tg_policy_source source;
+    enum tg_live_name live; /* SOURCE_LIVE: which */
+    unsigned slot;          /* SOURCE_CONFIG: of the first name, in the set's slots */
+    unsigned nsteps;        /* 0: SOURCE_LIVE, or all of the old config */
     const struct tg_policy_step *steps;
     const struct tg_contract_member *leaf; /* the member it ends with; NULL: an element, or not in
                                               the contract's table */
@@ -95,23 +106,40 @@ bool tg_policy_path_read(struct tg_conf *c, const struct tg_conf_item *item, str
 enum tg_policy_found {
     TG_FOUND_VALUE = 1, /* a value */
     TG_FOUND_MISSING,   /* nothing where `required` wants something */
-    TG_FOUND_OTHER      /* something of another type stands in the way: never passes */
+    TG_FOUND_OTHER,     /* something of another type stands in the way: never passes */
+    TG_FOUND_UNKNOWN,   /* nobody could tell what is there: cannot be judged */
+    TG_FOUND_REQUEST    /* the request itself, of the test `deny` */
 };
 
 struct tg_policy_value {
     enum tg_policy_found found;
     uint32_t node;      /* the value, or what stands in the way; for MISSING the nearest parent */
     struct tg_str name; /* MISSING: what the parent lacks, may be empty */
+    const struct tg_policy_path *path; /* NULL: it leads into the config of the request */
+    struct tg_str text;                /* SOURCE_LIVE: a value as it is shown */
 };
 
 /* Takes a value. */
 typedef void tg_policy_value_hook(void *context, const struct tg_policy_value *value);
 
 /* Calls the hook for each value the path leads to from `first`, the member of its first name
- * (TG_NONE: it is not there), and for what is missing. `config` is the config object. */
+ * (TG_NONE: it is not there), and for what is missing. `config` is the config object. Not for live
+ * values. */
 void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc *doc,
                          uint32_t config, uint32_t first, tg_policy_value_hook *hook,
                          void *context);
+
+/* Nodes of a document. */
+struct tg_policy_nodes {
+    const struct tg_doc *doc;
+    uint32_t *at;
+    unsigned n;
+    unsigned cap;
+};
+
+/* What a path leads to in the object `config`, and what stands in its way; in `arena`. */
+void tg_policy_path_nodes(const struct tg_policy_path *path, const struct tg_doc *doc,
+                          uint32_t config, struct tg_arena *arena, struct tg_policy_nodes *out);
 
 /* --- what: tests (test.c) --- */
 
@@ -156,6 +184,18 @@ struct tg_policy_test *tg_policy_test_read(struct tg_conf *c, const struct tg_co
 /* Frees the patterns of a list of tests. */
 void tg_policy_tests_end(struct tg_policy_test *tests);
 
+/* True when the test compares the config of the request with the old one: then its `run` is NULL.
+ */
+bool tg_policy_test_compares(const struct tg_policy_test *t);
+
+/*
+ * PASS, FAIL or ERROR of a test that compares: by what a path leads to in the config of the request
+ * and in the old one, nodes of their documents in order; not both are empty.
+ */
+enum tg_rule_result tg_policy_test_compare(const struct tg_policy_test *t,
+                                           const struct tg_policy_nodes *now,
+                                           const struct tg_policy_nodes *old);
+
 /* True when it is the test of that word. */
 bool tg_policy_test_is(const struct tg_policy_test *t, const char *word);
 
@@ -174,9 +214,14 @@ void tg_policy_test_words(const struct tg_policy_test *t, bool chinese, struct t
 /* --- which requests: matches (match.c) --- */
 
 enum tg_policy_subject {
-    TG_MATCH_PROJECT = 1,
+    TG_MATCH_METHOD = 1,
+    TG_MATCH_ROUTE,
+    TG_MATCH_PROJECT,
     TG_MATCH_CONFIG,
     TG_MATCH_PRINCIPAL,
+    TG_MATCH_USER,
+    TG_MATCH_DOMAIN,
+    TG_MATCH_ROLE,
     TG_MATCH_CLIENT,
     TG_MATCH_HEADER,
 };
@@ -208,6 +253,9 @@ bool tg_policy_match_read(struct tg_conf *c, const struct tg_conf_item *item,
 
 /* True when one of a list is about a subject. */
 bool tg_policy_match_asks(const struct tg_policy_match *list, enum tg_policy_subject subject);
+
+/* The live values a match reads, one bit each. */
+uint32_t tg_policy_match_live(const struct tg_policy_match *m);
 
 /* Records an error when no request can meet all of a list. */
 void tg_policy_match_check(struct tg_conf *c, const struct tg_policy_match *list);
@@ -251,6 +299,10 @@ struct tg_policy_rule {
     struct tg_str message;
     struct tg_str message_zh;
     struct tg_policy_check *checks;
+    struct tg_policy_test *deny;   /* then there are no checks; or NULL */
+    struct tg_policy_check *whens; /* one path and one test each: all must hold */
+    bool needs_document;           /* it looks into the config of the request, */
+    bool plain;                    /* and at nothing else, without conditions */
     struct tg_policy_waiver *waivers;
     unsigned number; /* among all rules of the set, from 0 */
     struct tg_policy_rule *next;
@@ -284,7 +336,10 @@ struct tg_policy_set {
     struct tg_policy *policies;             /* in the order of the files, sorted by name */
     struct tg_policy_exception *exceptions; /* the same */
     unsigned nrules;
-    struct tg_str revision; /* hex SHA-256 of the texts of all files in their order */
+    uint32_t live;              /* live values that policies read, one bit each */
+    bool old;                   /* they read the config that stands there already */
+    const char *needs_document; /* which rule looks into the body, in words; NULL: none does */
+    struct tg_str revision;     /* hex SHA-256 of the texts of all files in their order */
 
     /* The values that paths begin at, so that a request's members are looked at once: a slot for
      * each row of the contract's table, then one for each first name that is not in it. */
@@ -310,6 +365,11 @@ struct tg_policy_set *tg_policy_load(struct tg_conf *c, const struct tg_conf_ite
 
 /* Frees what does not live in the arena. NULL is fine. */
 void tg_policy_end(struct tg_policy_set *set);
+
+/* True when a location's configuration of the filter (as struct tg_filter has it) has a policy that
+ * matches by a live value or looks at it; the same for the config that stands there already. */
+bool tg_policy_reads(const void *conf, enum tg_live_name name);
+bool tg_policy_reads_old(const void *conf);
 
 /* True until the end of its last day. */
 bool tg_policy_exception_holds(const struct tg_policy_exception *e);
@@ -360,7 +420,8 @@ struct tg_policy_outcome {
 typedef void tg_policy_hook(void *context, const struct tg_policy_outcome *outcome);
 
 /*
- * Judges the request's document, all rules of all policies in order. The clock is
+ * Judges a request and its document, if it has one (without one, rules that look into it say SKIP),
+ * all rules of all policies in order. The clock is
  * tg_clock_wall_now(). Uses scratch memory of the set: one thread at a time.
  */
 void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_policy_hook *hook,

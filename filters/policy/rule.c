@@ -4,14 +4,22 @@
 
 /* --- parts of a rule --- */
 
-static struct tg_policy_check *add_check(struct tg_conf *c, const struct tg_conf_item *item,
-                                         struct tg_policy_rule *rule, unsigned npaths)
+static struct tg_policy_check *new_check(struct tg_conf *c, const struct tg_conf_item *item,
+                                         unsigned npaths)
 {
     struct tg_policy_check *check = tg_arena_zalloc(c->arena, 1, sizeof(*check));
-    struct tg_policy_check **last = &rule->checks;
 
     check->item = item;
     check->paths = tg_arena_zalloc(c->arena, npaths, sizeof(*check->paths));
+    return check;
+}
+
+static struct tg_policy_check *add_check(struct tg_conf *c, const struct tg_conf_item *item,
+                                         struct tg_policy_rule *rule, unsigned npaths)
+{
+    struct tg_policy_check *check = new_check(c, item, npaths);
+    struct tg_policy_check **last = &rule->checks;
+
     while (*last != NULL)
         last = &(*last)->next;
     *last = check;
@@ -33,6 +41,27 @@ bool tg_set_policy_at(struct tg_conf *c, const struct tg_conf_item *item, void *
         return false;
     check->npaths = 1;
     return true;
+}
+
+bool tg_set_policy_deny(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                        const struct tg_directive *d)
+{
+    (void)d;
+    return tg_policy_test_read(c, item, &((struct tg_policy_rule *)target)->deny) != NULL;
+}
+
+struct tg_policy_check *tg_policy_when_begin(struct tg_conf *c, const struct tg_conf_item *item,
+                                             struct tg_policy_rule *rule)
+{
+    struct tg_policy_check *check = new_check(c, item, 1);
+    struct tg_policy_check **last = &rule->whens;
+
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = check;
+    if (tg_policy_path_read(c, item, item->args[1], false, &check->paths[0]))
+        check->npaths = 1;
+    return check;
 }
 
 /* The check that a test word in this block goes to: the last one, since an any_of block is applied
@@ -105,13 +134,46 @@ static void check_tests(struct tg_conf *c, const struct tg_policy_check *check, 
         tg_conf_error(c, check->absent->item, "\"absent\" leaves nothing for other tests");
 }
 
-/* Drops the rule's own check when only its any_of blocks look anywhere. */
+void tg_policy_when_finish(struct tg_conf *c, const struct tg_policy_check *when)
+{
+    bool can_fail = false;
+
+    check_tests(c, when, &can_fail);
+}
+
+/* Drops the rule's own check when only its any_of blocks look anywhere, or it just denies. */
 static void settle_own_check(struct tg_policy_rule *rule)
 {
     struct tg_policy_check *own = rule->checks;
 
-    if (own->npaths == 0 && own->tests == NULL && own->next != NULL)
+    if (own->npaths == 0 && own->tests == NULL && (own->next != NULL || rule->deny != NULL))
         rule->checks = own->next;
+}
+
+/* A live value of the catalogue depends on what the config asks for: none without one. */
+static bool looks_into_config(const struct tg_policy_check *list)
+{
+    for (; list != NULL; list = list->next) {
+        for (unsigned i = 0; i < list->npaths; i++)
+            if (list->paths[i].source != TG_SOURCE_OLD)
+                return true;
+    }
+    return false;
+}
+
+static bool is_plain(const struct tg_policy_rule *rule)
+{
+    if (rule->deny != NULL || rule->whens != NULL)
+        return false;
+    for (const struct tg_policy_check *k = rule->checks; k != NULL; k = k->next) {
+        for (unsigned i = 0; i < k->npaths; i++)
+            if (k->paths[i].source != TG_SOURCE_CONFIG)
+                return false;
+        for (const struct tg_policy_test *t = k->tests; t != NULL; t = t->next)
+            if (tg_policy_test_compares(t))
+                return false;
+    }
+    return true;
 }
 
 void tg_policy_rule_finish(struct tg_conf *c, struct tg_policy_rule *rule)
@@ -120,6 +182,10 @@ void tg_policy_rule_finish(struct tg_conf *c, struct tg_policy_rule *rule)
     bool can_fail = false;
 
     settle_own_check(rule);
+    if (rule->deny != NULL && rule->checks != NULL)
+        tg_conf_error(c, rule->deny->item,
+                      "\"deny\" leaves nothing for other tests, a condition stands in \"when\"");
+    can_fail = rule->deny != NULL;
     for (const struct tg_policy_check *k = rule->checks; k != NULL; k = k->next) {
         if (k->npaths == 0)
             tg_conf_error(c, k->item, "rule \"%s\" does not say where, \"at\" is missing",
@@ -131,6 +197,8 @@ void tg_policy_rule_finish(struct tg_conf *c, struct tg_policy_rule *rule)
     }
     if (c->errors == errors && !can_fail)
         tg_conf_warn(c, rule->item, "rule \"%s\" can never fail", rule->name.p);
+    rule->needs_document = looks_into_config(rule->checks) || looks_into_config(rule->whens);
+    rule->plain = is_plain(rule);
 }
 
 static void add_rule(struct tg_conf *c, struct tg_policy *policy, struct tg_policy_rule *rule)

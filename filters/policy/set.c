@@ -41,15 +41,22 @@ bool tg_policy_name(struct tg_conf *c, const struct tg_conf_item *item)
     return false;
 }
 
+static void end_checks(const struct tg_policy_check *list)
+{
+    for (; list != NULL; list = list->next)
+        tg_policy_tests_end(list->tests);
+}
+
 void tg_policy_end(struct tg_policy_set *set)
 {
     if (set == NULL)
         return;
     for (struct tg_policy *p = set->policies; p != NULL; p = p->next) {
         tg_policy_match_end(p->matches);
-        for (struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
-            for (struct tg_policy_check *k = r->checks; k != NULL; k = k->next)
-                tg_policy_tests_end(k->tests);
+        for (struct tg_policy_rule *r = p->rules; r != NULL; r = r->next) {
+            end_checks(r->checks);
+            end_checks(r->whens);
+        }
     }
     for (struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
         tg_policy_match_end(e->matches);

@@ -3,7 +3,7 @@
 #include "base/utf8.h"
 #include "contract/contract.h"
 #include "contract/obs_path.h"
-#include "policy/policy.h"
+#include "policy/internal.h"
 
 #include <stdio.h>
 
@@ -15,6 +15,9 @@ enum operands {
     OPERANDS_PATTERN
 };
 
+typedef enum tg_rule_result tg_policy_compare(const struct tg_policy_nodes *now,
+                                              const struct tg_policy_nodes *old);
+
 struct tg_policy_word {
     const char *name;
     enum operands operands;
@@ -24,6 +27,7 @@ struct tg_policy_word {
     const char *words_zh;
     const char *tail;
     const char *tail_zh;
+    tg_policy_compare *compare; /* of a test that compares with the old config */
 };
 
 static enum tg_rule_result result_of(bool holds)
@@ -216,29 +220,52 @@ static enum tg_rule_result judge_not_matches(const struct tg_policy_test *t,
     return found == TG_PATTERN_ERROR ? TG_RULE_ERROR : result_of(found == TG_PATTERN_NO);
 }
 
+/* --- changes --- */
+
+static enum tg_rule_result judge_changed(const struct tg_policy_nodes *now,
+                                         const struct tg_policy_nodes *old)
+{
+    return result_of(!tg_policy_same(now, old));
+}
+
+static enum tg_rule_result judge_unchanged(const struct tg_policy_nodes *now,
+                                           const struct tg_policy_nodes *old)
+{
+    return result_of(tg_policy_same(now, old));
+}
+
 /* --- the table --- */
 
 enum { TEXT = TG_TYPE_TEXT, SCALAR = TG_TYPE_TEXT | TG_TYPE_NUMBER | TG_TYPE_BOOLEAN };
 
 static const struct tg_policy_word words[] = {
-    {"required", OPERANDS_NONE, TG_TYPE_ANY, NULL, "is required", "必须填写", "", ""},
-    {"absent", OPERANDS_NONE, TG_TYPE_ANY, NULL, "must not be given", "不允许填写", "", ""},
-    {"equals", OPERANDS_TEXT, SCALAR, judge_in, "must be ", "必须为 ", "", ""},
-    {"in", OPERANDS_TEXT, SCALAR, judge_in, "must be one of ", "必须是以下之一: ", "", ""},
+    {"required", OPERANDS_NONE, TG_TYPE_ANY, NULL, "is required", "必须填写", "", "", NULL},
+    {"absent", OPERANDS_NONE, TG_TYPE_ANY, NULL, "must not be given", "不允许填写", "", "", NULL},
+    {"equals", OPERANDS_TEXT, SCALAR, judge_in, "must be ", "必须为 ", "", "", NULL},
+    {"in", OPERANDS_TEXT, SCALAR, judge_in, "must be one of ", "必须是以下之一: ", "", "", NULL},
     {"not_in", OPERANDS_TEXT, SCALAR, judge_not_in, "must not be one of ", "不得是以下之一: ", "",
-     ""},
-    {"min", OPERANDS_NUMBER, TG_TYPE_NUMBER, judge_min, "must be at least ", "不得小于 ", "", ""},
-    {"max", OPERANDS_NUMBER, TG_TYPE_NUMBER, judge_max, "must be at most ", "不得大于 ", "", ""},
+     "", NULL},
+    {"min", OPERANDS_NUMBER, TG_TYPE_NUMBER, judge_min, "must be at least ", "不得小于 ", "", "",
+     NULL},
+    {"max", OPERANDS_NUMBER, TG_TYPE_NUMBER, judge_max, "must be at most ", "不得大于 ", "", "",
+     NULL},
     {"min_length", OPERANDS_LENGTH, TEXT, judge_min_length, "must have at least ", "不得少于 ",
-     " characters", " 个字符"},
+     " characters", " 个字符", NULL},
     {"max_length", OPERANDS_LENGTH, TEXT, judge_max_length, "must have at most ", "不得多于 ",
-     " characters", " 个字符"},
-    {"prefix", OPERANDS_TEXT, TEXT, judge_prefix, "must begin with ", "必须以此开头: ", "", ""},
+     " characters", " 个字符", NULL},
+    {"prefix", OPERANDS_TEXT, TEXT, judge_prefix, "must begin with ", "必须以此开头: ", "", "",
+     NULL},
     {"not_prefix", OPERANDS_TEXT, TEXT, judge_not_prefix, "must not begin with ",
-     "不得以此开头: ", "", ""},
-    {"matches", OPERANDS_PATTERN, TEXT, judge_matches, "must match ", "必须匹配 ", "", ""},
+     "不得以此开头: ", "", "", NULL},
+    {"matches", OPERANDS_PATTERN, TEXT, judge_matches, "must match ", "必须匹配 ", "", "", NULL},
     {"not_matches", OPERANDS_PATTERN, TEXT, judge_not_matches, "must not match ", "不得匹配 ", "",
-     ""},
+     "", NULL},
+    {"deny", OPERANDS_NONE, 0, NULL, "is denied", "被禁止", "", "", NULL},
+    {"changed", OPERANDS_NONE, TG_TYPE_ANY, NULL, "must change", "必须修改", "", "", judge_changed},
+    {"unchanged", OPERANDS_NONE, TG_TYPE_ANY, NULL, "must not change", "不得修改", "", "",
+     judge_unchanged},
+    {"increases", OPERANDS_NONE, TG_TYPE_NUMBER, NULL, "must increase", "必须增大", "", "",
+     tg_policy_increases},
 };
 
 static const struct tg_policy_word *find_word(struct tg_str name)
@@ -325,6 +352,19 @@ void tg_policy_tests_end(struct tg_policy_test *tests)
     }
 }
 
+bool tg_policy_test_compares(const struct tg_policy_test *t)
+{
+    return t->word->compare != NULL;
+}
+
+enum tg_rule_result tg_policy_test_compare(const struct tg_policy_test *t,
+                                           const struct tg_policy_nodes *now,
+                                           const struct tg_policy_nodes *old)
+{
+    CHECK(now->n > 0 || old->n > 0);
+    return t->word->compare(now, old);
+}
+
 bool tg_policy_test_is(const struct tg_policy_test *t, const char *word)
 {
     return strcmp(t->word->name, word) == 0;
@@ -335,14 +375,17 @@ bool tg_policy_test_is(const struct tg_policy_test *t, const char *word)
 /* Parameter values are text that may be a number. */
 static bool may_be_number(const struct tg_policy_path *path)
 {
-    return tg_str_eq(path->steps[0].name.text, TG_STR("parameter")) &&
+    return path->nsteps > 0 && tg_str_eq(path->steps[0].name.text, TG_STR("parameter")) &&
            tg_str_eq(path->steps[path->nsteps - 1].name.text, TG_STR("value"));
 }
 
 static bool applies(const struct tg_policy_test *t, const struct tg_policy_path *path)
 {
-    return (t->word->types & path->types) != 0 ||
-           (t->word->operands == OPERANDS_NUMBER && may_be_number(path));
+    bool numbers = t->word->types == TG_TYPE_NUMBER;
+
+    if (tg_policy_test_compares(t) && path->source != TG_SOURCE_CONFIG)
+        return false;
+    return (t->word->types & path->types) != 0 || (numbers && may_be_number(path));
 }
 
 /* Operands of equality where only numbers stand. */

@@ -5,6 +5,7 @@
 #include "audit/record.h"
 
 #include "audit/record_live.h"
+#include "audit/record_values.h"
 
 #include "base/chars.h"
 #include "base/check.h"
@@ -446,6 +447,7 @@ static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
     add_results(redact, out, r, &path, cut);
     add_exceptions(out, &r->report);
     tg_audit_record_live(out, r);
+    tg_audit_record_values(redact, out, r, cut < TG_AUDIT_NO_BODY);
     if (cut < TG_AUDIT_NO_BODY)
         add_body(redact, out, r);
     add_truncated(out, cut);

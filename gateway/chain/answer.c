@@ -42,12 +42,14 @@ static void add_sentence(struct tg_buf *out, const struct tg_request *r,
 {
     unsigned n = r->report.violations;
     const char *separator = "";
+    bool body = r->doc != NULL || tg_report_violation(&r->report)->error != TG_E_POLICY;
     unsigned i = 0;
 
     if (chinese)
-        tg_buf_printf(out, "请求体有 %u 个问题: ", n);
+        tg_buf_printf(out, body ? "请求体有 %u 个问题: " : "请求有 %u 个问题: ", n);
     else
-        tg_buf_printf(out, "%u problem%s in the request body: ", n, n == 1 ? "" : "s");
+        tg_buf_printf(out, "%u problem%s in the request%s: ", n, n == 1 ? "" : "s",
+                      body ? " body" : "");
     for (const struct tg_finding *f = r->report.first; f != NULL; f = f->next, i++) {
         if (f->severity != TG_VIOLATION)
             continue;

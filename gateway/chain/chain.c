@@ -27,9 +27,9 @@ static void check_verdict(const struct tg_request *r, enum tg_verdict verdict)
 }
 
 /* A filter of documents has nothing to look at in a request without a body. */
-static bool passes_by(const struct tg_request *r, const struct tg_filter *f)
+static bool passes_by(const struct tg_request *r, unsigned traits)
 {
-    return r->bodyless && (f->traits & TG_OF_DOCUMENT) != 0;
+    return r->bodyless && (traits & TG_OF_DOCUMENT) != 0 && (traits & TG_JUDGES_REQUEST) == 0;
 }
 
 /* Tells which filter's hook runs from now on, until leave(). */
@@ -115,7 +115,7 @@ static enum tg_verdict call(struct tg_chain *c)
 {
     const struct tg_filter *f = c->filters->at[c->at];
 
-    if (passes_by(c->request, f)) {
+    if (passes_by(c->request, c->filters->traits[c->at])) {
         TG_TRACE(c->request, "filter %s: passed by, no body", f->name);
         return TG_NEXT;
     }

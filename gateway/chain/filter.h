@@ -25,7 +25,8 @@ enum tg_verdict {
  * What a filter relies on and does; the order is checked against it when the file is loaded. A
  * filter with no trait, or TG_SIGNS alone, runs on the request's head, before the body comes. The
  * body is collected only for the first filter of a location that has another trait, and for those
- * behind it; where none has, the body streams.
+ * behind it; where none has, the body streams. Which traits count may depend on the configuration
+ * (on_traits).
  */
 enum tg_filter_traits {
     TG_NEEDS_DOCUMENT = 1 << 0, /* must stand behind a filter with TG_GIVES_DOCUMENT */
@@ -35,10 +36,13 @@ enum tg_filter_traits {
     TG_SIGNS = 1 << 4,      /* must be last */
     TG_NEEDS_BODY = 1 << 5, /* wants r->body, whatever it is */
     TG_IDENTIFIES = 1 << 6, /* settles who calls; limits that go by that are charged behind it */
+    TG_JUDGES_REQUEST = 1 << 7, /* also those without a body: they do not pass it by, and what only
+                                   resembles its location is refused */
 };
 
 /* The traits of filters that look into the body as a document. A request that has no body, of a
- * method that needs none (GET, HEAD, DELETE, OPTIONS, TRACE), passes them by. */
+ * method that needs none (GET, HEAD, DELETE, OPTIONS, TRACE), passes them by, but for those with
+ * TG_JUDGES_REQUEST. */
 enum { TG_OF_DOCUMENT = TG_NEEDS_DOCUMENT | TG_GIVES_DOCUMENT | TG_CHANGES_BODY | TG_JUDGES_BODY };
 
 /* What came back, when all of it has come (never its body). */
@@ -63,6 +67,10 @@ struct tg_filter {
      * Records problems with tg_conf_error(), each once for all locations that share it (see
      * tg_conf_shared()), and returns false. May be NULL. */
     bool (*on_load)(struct tg_conf *c, const struct tg_conf_item *location, void *conf);
+
+    /* Those of `traits` that count with this configuration, once it is loaded. When it needs a
+     * document, *why may say what for: "rule \"a.b\" looks into it". NULL: all of them. */
+    unsigned (*on_traits)(const void *conf, const char **why);
 
     /* Undoes on_load when the configuration goes. Must cope with a conf on_load failed on. */
     void (*on_unload)(void *conf);
@@ -102,10 +110,11 @@ struct tg_filter {
     struct tg_str (*on_revision)(const void *conf);
 };
 
-/* True when a filter runs once the body has been collected, false when it runs on the head. */
-static inline bool tg_filter_needs_body(const struct tg_filter *f)
+/* True when a filter with these traits runs once the body has been collected, false when it runs on
+ * the head. */
+static inline bool tg_traits_need_body(unsigned traits)
 {
-    return (f->traits & (TG_OF_DOCUMENT | TG_NEEDS_BODY)) != 0;
+    return (traits & (TG_OF_DOCUMENT | TG_NEEDS_BODY)) != 0;
 }
 
 /* `return tg_reply(r, TG_E_..., "detail", "中文")`: refuse with a row of errors.h. The details may
@@ -166,7 +175,8 @@ enum { TG_MAX_FILTERS = 32 }; /* that one process can know */
 /* The filters of a location in the order of the configuration, and the configuration of each. */
 struct tg_filter_list {
     const struct tg_filter *at[TG_MAX_FILTERS];
-    void *conf[TG_MAX_FILTERS];           /* set when the filter is loaded */
+    void *conf[TG_MAX_FILTERS];           /* set when the filter is loaded, */
+    unsigned traits[TG_MAX_FILTERS];      /* and those that count then */
     unsigned char number[TG_MAX_FILTERS]; /* of each, tg_filter_index() */
     unsigned n;
     unsigned nhead;     /* of them, those before the first that needs the body */

@@ -71,7 +71,7 @@ void tg_live_set_absent(struct tg_request *r, enum tg_live_name name)
     live_of(r)->values[name] = (struct tg_live_value){.state = TG_LIVE_ABSENT};
 }
 
-void tg_live_set_old(struct tg_request *r, const struct tg_doc *doc, uint32_t config)
+void tg_live_set_old(struct tg_request *r, struct tg_doc *doc, uint32_t config)
 {
     CHECK(doc == NULL || config < doc->count);
     live_of(r)->old =

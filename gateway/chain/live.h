@@ -56,8 +56,8 @@ struct tg_live_value {
 struct tg_live_old {
     enum tg_live_state state;
     bool read;
-    const struct tg_doc *doc; /* KNOWN: its document, */
-    uint32_t config;          /* and the config object in it */
+    struct tg_doc *doc; /* KNOWN: its document, */
+    uint32_t config;    /* and the config object in it */
 };
 
 /* In a request, NULL until something is published or read. */
@@ -88,7 +88,7 @@ void tg_live_set_absent(struct tg_request *r, enum tg_live_name name);
 
 /* The config that stands there already: a document and the config object in it (normalized, as the
  * request's own is); doc == NULL: it is known that none does. */
-void tg_live_set_old(struct tg_request *r, const struct tg_doc *doc, uint32_t config);
+void tg_live_set_old(struct tg_request *r, struct tg_doc *doc, uint32_t config);
 
 /* --- reading: what is read is on record --- */
 

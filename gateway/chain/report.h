@@ -12,7 +12,7 @@
 
 enum tg_severity { TG_WARNING = 1, TG_VIOLATION };
 
-enum { TG_MAX_UNKNOWN = 16 }; /* subjects of policies, more than there are */
+enum { TG_MAX_UNKNOWN = 32 }; /* subjects of policies and live values, more than there are */
 
 enum { TG_MAX_FINDINGS = 200 }; /* kept of each severity; more are counted */
 

@@ -75,12 +75,48 @@ static bool set_expect(struct tg_conf *c, const struct tg_conf_item *item, void 
     return true;
 }
 
+/* "spec gpu_num 8", "role ml-admin viewer": the name is that of policies, in one word or two. */
+static bool set_live(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                     const struct tg_directive *d)
+{
+    bool two = d->min_args == 2;
+    struct tg_case *t = target;
+    struct tg_case_live *live = tg_arena_zalloc(c->arena, 1, sizeof(*live));
+    struct tg_str name =
+        two ? tg_arena_printf(c->arena, "%s.%s", d->name, item->args[1].p) : tg_str_of(d->name);
+    struct tg_decimal number;
+
+    *live = (struct tg_case_live){.name = tg_live_find(name), .next = t->live};
+    if (live->name == TG_LIVE_NAMES) {
+        tg_conf_error(c, item, "no live value is called \"%s\"", name.p);
+        return false;
+    }
+    live->n = item->nargs - (two ? 2 : 1);
+    live->texts = tg_arena_zalloc(c->arena, live->n, sizeof(*live->texts));
+    for (unsigned i = 0; i < live->n; i++)
+        live->texts[i] = item->args[i + (two ? 2 : 1)];
+    if (tg_live_infos[live->name].kind == TG_LIVE_NUMBER && live->texts[0].n > 0 &&
+        !tg_decimal_read(live->texts[0], &number)) {
+        tg_conf_error(c, item, "\"%s\" takes a number, got \"%s\"", name.p, live->texts[0].p);
+        return false;
+    }
+    t->live = live;
+    return true;
+}
+
 static tg_conf_setter set_case;
 
 #define TEXT(word, member)                                                                         \
     {                                                                                              \
         .name = (word), .contexts = TG_IN_CASE, .kind = TG_CONF_STRING,                            \
         .offset = offsetof(struct tg_case, member)                                                 \
+    }
+
+/* Live values: "spec.gpu_num" is `spec gpu_num`; an empty text says that there is none. */
+#define LIVE(word, least, most)                                                                    \
+    {                                                                                              \
+        .name = (word), .contexts = TG_IN_CASE, .kind = TG_CONF_CUSTOM, .repeat = (least) == 2,    \
+        .min_args = (least), .max_args = (most), .set = set_live                                   \
     }
 
 static const struct tg_directive words[] = {
@@ -97,6 +133,16 @@ static const struct tg_directive words[] = {
      .repeat = true,
      .set = set_case},
     TEXT("body", body),
+    TEXT("method", method),
+    TEXT("route", route),
+    TEXT("old", old),
+    LIVE("spec", 2, 2),
+    LIVE("engine", 2, 2),
+    LIVE("model", 2, 2),
+    LIVE("total", 2, 2),
+    LIVE("user", 2, 2),
+    LIVE("domain", 1, 1),
+    LIVE("role", 1, TG_CONF_ANY_ARGS),
     TEXT("project_id", project_id),
     TEXT("config_name", config_name),
     TEXT("principal", principal),
@@ -129,6 +175,7 @@ static bool set_case(struct tg_conf *c, const struct tg_conf_item *item, void *t
     (void)d;
     *t = (struct tg_case){.name = item->args[1],
                           .item = item,
+                          .route = TG_STR("/v1/{project_id}/training-job-configs/{config_name}"),
                           .project_id = TG_STR("project"),
                           .config_name = TG_STR("config")};
     while (*last != NULL)
@@ -136,10 +183,10 @@ static bool set_case(struct tg_conf *c, const struct tg_conf_item *item, void *t
     *last = t;
     if (!tg_conf_apply(c, TG_IN_CASE, item->children, &table, 1))
         return false;
-    if (t->body.n > 0 && t->expects != NULL)
+    if ((t->body.n > 0 || t->method.n > 0) && t->expects != NULL)
         return true;
-    tg_conf_error(c, item, "case \"%s\" has no \"%s\"", t->name.p,
-                  t->body.n == 0 ? "body" : "expect");
+    tg_conf_error(c, item, "case \"%s\" has no %s", t->name.p,
+                  t->expects == NULL ? "\"expect\"" : "\"body\", and no \"method\" without one");
     return false;
 }
 
@@ -234,30 +281,86 @@ static void note(void *context, const struct tg_policy_outcome *o)
     tg_policy_report(run->request, o);
 }
 
+/* A JSON text, or that of a file; false with `error` set when it cannot be read. */
+static bool read_body(struct tg_case_file *f, struct tg_case *t, struct tg_str name,
+                      struct tg_str *out)
+{
+    struct tg_file file = {.text = name};
+
+    t->unread = name;
+    if (name.n > 0 && *name.p != '{')
+        t->error = tg_file_read(&f->arena, tg_conf_path(&f->conf, name).p, &file);
+    *out = file.text;
+    return t->error == NULL;
+}
+
 /* The case's request; false with `error` set when its body cannot be read. */
 static bool make_request(struct tg_case_file *f, struct tg_case *t, struct tg_request *r)
 {
     struct tg_field *fields = tg_arena_zalloc(&f->arena, t->nfields + 1, sizeof(*fields));
-    struct tg_file body = {.text = t->body};
+    struct tg_str body;
 
-    if (*t->body.p != '{')
-        t->error = tg_file_read(&f->arena, tg_conf_path(&f->conf, t->body).p, &body);
+    if (!read_body(f, t, t->body, &body))
+        return false;
     for (unsigned i = 0; i < t->nfields; i++)
         fields[i] = t->fields[i];
     fields[t->nfields] = (struct tg_field){TG_STR("Content-Type"), TG_STR("application/json")};
     tg_request_init(r, &f->arena);
-    r->method = TG_STR("PUT");
+    r->method = t->method.n > 0 ? t->method : TG_STR("PUT");
+    r->route = t->route;
+    r->bodyless = t->body.n == 0;
     r->fields = fields;
     r->nfields = t->nfields + 1;
     r->project_id = t->project_id;
     r->config_name = t->config_name;
     r->client_address = t->client;
-    r->body = body.text;
+    r->body = body;
     (void)tg_request_identify(r);
     if (tg_str_starts(t->principal, TG_STR("tls:")))
         r->tls_principal = tg_str_skip(t->principal, 4);
     else
         r->principal = t->principal.n > 0 ? t->principal : r->access_key;
+    return true;
+}
+
+static void publish(struct tg_request *r, const struct tg_case_live *live)
+{
+    enum tg_live_kind kind = tg_live_infos[live->name].kind;
+
+    if (live->texts[0].n == 0)
+        tg_live_set_absent(r, live->name);
+    else if (kind == TG_LIVE_LIST)
+        tg_live_set_list(r, live->name, live->texts, live->n);
+    else if (kind == TG_LIVE_NUMBER)
+        tg_live_set_number(r, live->name, live->texts[0]);
+    else
+        tg_live_set_text(r, live->name, live->texts[0]);
+}
+
+/* The config that stands there already, repaired as the request's is. */
+static bool publish_old(struct tg_case_file *f, struct tg_case *t, struct tg_request *r,
+                        const struct tg_location *before)
+{
+    struct tg_request *old = tg_arena_alloc(&f->arena, sizeof(*old));
+    struct tg_chain chain = {0};
+
+    if (t->old.n == 0)
+        return true;
+    if (tg_str_eq(t->old, TG_STR("none"))) {
+        tg_live_set_old(r, NULL, 0);
+        return true;
+    }
+    tg_request_init(old, &f->arena);
+    old->fields = r->fields;
+    old->nfields = r->nfields;
+    if (!read_body(f, t, t->old, &old->body))
+        return false;
+    tg_chain_begin(&chain, &before->filters, old);
+    if (tg_chain_run(&chain) != TG_NEXT)
+        t->error = "it is no config";
+    tg_chain_done(&chain);
+    if (t->error == NULL)
+        tg_live_set_old(r, old->doc, old->config);
     return t->error == NULL;
 }
 
@@ -302,8 +405,10 @@ static void run_case(struct tg_case_file *f, struct tg_case *t, const struct tg_
 
     for (struct tg_case_expect *e = t->expects; e != NULL; e = e->next)
         e->got = tg_str_of(tg_rule_result_word(TG_RULE_SKIP));
-    if (!make_request(f, t, &request))
+    if (!make_request(f, t, &request) || !publish_old(f, t, &request, before))
         return;
+    for (const struct tg_case_live *live = t->live; live != NULL; live = live->next)
+        publish(&request, live);
     tg_clock_freeze(t->now);
     decision = tg_str_of(tg_decision_word(judge(&run, before)));
     tg_clock_freeze(0);

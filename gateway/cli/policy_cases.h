@@ -15,11 +15,23 @@ struct tg_case_expect {
     struct tg_case_expect *next;
 };
 
+/* A live value of a case. */
+struct tg_case_live {
+    enum tg_live_name name;
+    struct tg_str *texts; /* of a list all */
+    unsigned n;
+    struct tg_case_live *next;
+};
+
 /* One `case` with what became of it. */
 struct tg_case {
     struct tg_str name;
     const struct tg_conf_item *item;
-    struct tg_str body; /* JSON text, or a file beside the test file */
+    struct tg_str body; /* JSON text, or a file beside the test file; empty: the request has none */
+    struct tg_str method;
+    struct tg_str route;
+    struct tg_str old;         /* as body; "none": none stands there yet; empty: not known */
+    struct tg_case_live *live; /* what other filters would have learned */
     struct tg_str project_id;
     struct tg_str config_name;
     struct tg_str principal;
@@ -28,9 +40,10 @@ struct tg_case {
     unsigned nfields;
     int64_t now; /* microseconds since 1970; 0: the clock's */
     struct tg_case_expect *expects;
-    const char *error; /* why it could not be run, or NULL */
-    struct tg_str why; /* why the body was refused before policy saw it, or empty */
-    unsigned failed;   /* expectations that were not met */
+    const char *error;    /* why it could not be run, or NULL */
+    struct tg_str unread; /* the body that is about */
+    struct tg_str why;    /* why the body was refused before policy saw it, or empty */
+    unsigned failed;      /* expectations that were not met */
     uint64_t took_us;
     struct tg_case *next;
 };

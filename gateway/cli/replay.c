@@ -1,7 +1,9 @@
 /* `trainguard replay`: what candidate policies would have done to recorded requests. */
 #include "cli/replay.h"
 #include "base/check.h"
+#include "chain/live.h"
 #include "cli/commands.h"
+#include "http/methods.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -53,9 +55,10 @@ static void note(void *context, const struct tg_policy_outcome *o)
         return;
     tg_policy_report(&p->request, o);
     told = p->request.report.last_result;
-    CHECK(tg_str_starts(told->pointer, place));
+    CHECK(told->pointer.n == 0 || tg_str_starts(told->pointer, place));
     f = tg_arena_zalloc(&p->arena, 1, sizeof(*f));
-    *f = (struct tg_replay_refusal){o->policy, o->rule, tg_str_skip(told->pointer, place.n),
+    *f = (struct tg_replay_refusal){o->policy, o->rule,
+                                    tg_str_skip(told->pointer, told->pointer.n > 0 ? place.n : 0),
                                     tg_result_text(&p->request.report, told), NULL};
     *p->last = f;
     p->last = &f->next;
@@ -92,13 +95,73 @@ static void count(struct replay *p, bool was_denied)
     }
 }
 
+/* The texts of an array; *n is how many. */
+static const struct tg_str *texts_of(struct replay *p, uint32_t array, unsigned *n)
+{
+    struct tg_str *texts;
+
+    *n = 0;
+    for (uint32_t e = tg_doc_first(&p->doc, array); e != TG_NONE; e = tg_doc_next(&p->doc, e))
+        ++*n;
+    texts = tg_arena_zalloc(&p->arena, *n, sizeof(*texts));
+    *n = 0;
+    for (uint32_t e = tg_doc_first(&p->doc, array); e != TG_NONE; e = tg_doc_next(&p->doc, e))
+        if (tg_doc_type(&p->doc, e) == TG_STRING)
+            texts[(*n)++] = tg_doc_string(&p->doc, e);
+    return texts;
+}
+
+/* A value that the request was judged by; one of another type than it has is not known. */
+static void publish(struct replay *p, enum tg_live_name name, uint32_t node)
+{
+    enum tg_node_type type = tg_doc_type(&p->doc, node);
+    enum tg_live_kind kind = tg_live_infos[name].kind;
+    unsigned n;
+
+    if (type == TG_NULL) {
+        tg_live_set_absent(&p->request, name);
+    } else if (kind == TG_LIVE_TEXT && type == TG_STRING) {
+        tg_live_set_text(&p->request, name, tg_doc_string(&p->doc, node));
+    } else if (kind == TG_LIVE_NUMBER && type == TG_NUMBER) {
+        tg_live_set_number(&p->request, name, tg_doc_text(&p->doc, node));
+    } else if (kind == TG_LIVE_LIST && type == TG_ARRAY) {
+        const struct tg_str *texts = texts_of(p, node, &n);
+
+        tg_live_set_list(&p->request, name, texts, n);
+    }
+}
+
+static void publish_all(struct replay *p)
+{
+    uint32_t live = tg_doc_member(&p->doc, 0, TG_STR("live"));
+    uint32_t old;
+
+    if (live == TG_NONE || tg_doc_type(&p->doc, live) != TG_OBJECT)
+        return;
+    for (unsigned i = 0; i < TG_LIVE_NAMES; i++) {
+        uint32_t node = tg_doc_member(&p->doc, live, tg_str_of(tg_live_infos[i].name));
+
+        if (node != TG_NONE)
+            publish(p, (enum tg_live_name)i, node);
+    }
+    old = tg_doc_member(&p->doc, live, TG_STR("old"));
+    if (old != TG_NONE && tg_doc_type(&p->doc, old) == TG_NULL)
+        tg_live_set_old(&p->request, NULL, 0);
+    else if (old != TG_NONE)
+        tg_live_set_old(&p->request, &p->doc, old);
+}
+
+/* `body` is the config in the record, or TG_NONE: the request had no body. */
 static void judge(struct replay *p, uint32_t body, bool was_denied)
 {
     struct tg_request *r = &p->request;
 
     tg_request_init(r, &p->arena);
-    r->doc = &p->doc;
-    r->config = body;
+    r->doc = body != TG_NONE ? &p->doc : NULL;
+    r->config = body != TG_NONE ? body : 0;
+    r->method = tg_audit_text(&p->doc, 0, TG_STR("http.request.method"));
+    r->route = tg_audit_text(&p->doc, 0, TG_STR("http.route"));
+    publish_all(p);
     r->project_id = tg_audit_text(&p->doc, 0, TG_STR("project_id"));
     r->config_name = tg_audit_text(&p->doc, 0, TG_STR("config_name"));
     r->client_address = tg_audit_text(&p->doc, 0, TG_STR("client.address"));
@@ -122,6 +185,16 @@ static bool holds_redacted(const struct tg_doc *d, uint32_t node)
     return memmem(text.p, text.n, "\"hmac-sha256:", 13) != NULL;
 }
 
+/* True when rules can be judged without a body: the request had none, or no rule looks at one. */
+static bool had_no_body(const struct replay *p)
+{
+    const struct tg_doc *d = &p->doc;
+
+    return p->set->needs_document == NULL ||
+           (tg_doc_member(d, 0, TG_STR("request.sha256")) == TG_NONE &&
+            tg_method_needs_no_body(tg_audit_text(d, 0, TG_STR("http.request.method"))));
+}
+
 static void take_record(struct replay *p)
 {
     const struct tg_doc *d = &p->doc;
@@ -136,6 +209,8 @@ static void take_record(struct replay *p)
     p->run.count[TG_REPLAY_RECORDS]++;
     if (tg_str_eq(decision, TG_STR("invalid"))) {
         p->run.count[TG_REPLAY_INVALID]++;
+    } else if (had_no_body(p)) {
+        judge(p, TG_NONE, denied);
     } else if (body == TG_NONE || full == TG_NONE || tg_doc_type(d, body) != TG_OBJECT) {
         p->run.count[TG_REPLAY_BODILESS]++;
     } else {
@@ -203,25 +278,27 @@ static void sort_rules(struct replay *p)
 
 static void usage(void)
 {
-    fputs("Usage: trainguard replay --policy PATTERN [--enforce] [--project ID] [--since TIME]\n"
-          "                         [--output text|json|junit] [--quiet] [--top N] AUDIT...\n\n"
-          "Judges the requests of audit logs by candidate policies, as of now.\n\n"
-          "  --policy PATTERN  the candidate's files (may be repeated)\n"
-          "  --enforce         every rule as if its mode were `deny`\n"
-          "  --project ID      only requests of this project\n"
-          "  --since TIME      only those at or after it: 2026-01-31, 2026-01-31T12:00 (UTC),\n"
-          "                    2026-01-31T20:00+08:00, or 90m, 12h, 7d, 4w ago\n"
-          "  --output FORMAT   text (default), json, or junit: a case per rule of the candidate,\n"
-          "                    which fails when it would newly deny requests\n"
-          "  --quiet           only the sums, no request by itself\n"
-          "  --top N           only the N rules that would refuse most\n"
-          "  -h, --help        print this and exit\n\n"
-          "Only records with a whole body (audit_body full) can be replayed; the rest is counted.\n"
-          "Headers are not on record: a policy that matches one applies, an exception that does "
-          "not.\n"
-          "Exit status: 0 nothing is newly denied, 1 something is, 2 files cannot be read, or\n"
-          "wrong usage.\n",
-          stdout);
+    fputs(
+        "Usage: trainguard replay --policy PATTERN [--enforce] [--project ID] [--since TIME]\n"
+        "                         [--output text|json|junit] [--quiet] [--top N] AUDIT...\n\n"
+        "Judges the requests of audit logs by candidate policies, as of now.\n\n"
+        "  --policy PATTERN  the candidate's files (may be repeated)\n"
+        "  --enforce         every rule as if its mode were `deny`\n"
+        "  --project ID      only requests of this project\n"
+        "  --since TIME      only those at or after it: 2026-01-31, 2026-01-31T12:00 (UTC),\n"
+        "                    2026-01-31T20:00+08:00, or 90m, 12h, 7d, 4w ago\n"
+        "  --output FORMAT   text (default), json, or junit: a case per rule of the candidate,\n"
+        "                    which fails when it would newly deny requests\n"
+        "  --quiet           only the sums, no request by itself\n"
+        "  --top N           only the N rules that would refuse most\n"
+        "  -h, --help        print this and exit\n\n"
+        "Only records with a whole body (audit_body full) can be replayed, and those of requests\n"
+        "that had none, or where no rule of the candidate looks into it; the rest is counted.\n"
+        "Headers are not on record: a policy that matches one applies, an exception that does "
+        "not.\n"
+        "Exit status: 0 nothing is newly denied, 1 something is, 2 files cannot be read, or\n"
+        "wrong usage.\n",
+        stdout);
 }
 
 static const char *set_format(struct options *o, const char *word)

@@ -81,7 +81,7 @@ static void add_case(struct tg_buf *out, const struct tg_case *t)
     tg_buf_printf(out, "%s  %s (%s:%u)\n", t->failed == 0 && t->error == NULL ? "ok  " : "FAIL",
                   t->name.p, t->item->file, t->item->line);
     if (t->error != NULL)
-        tg_buf_printf(out, "      cannot read the body \"%s\": %s\n", t->body.p, t->error);
+        tg_buf_printf(out, "      cannot read the body \"%s\": %s\n", t->unread.p, t->error);
     if (t->failed > 0 && t->why.n > 0)
         tg_buf_printf(out, "      the body never came to policy: %.*s\n", TG_STR_ARG(t->why));
     for (const struct tg_case_expect *e = t->expects; t->error == NULL && e != NULL; e = e->next)

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "http/methods.h"
 
 #include <event2/buffer.h>
 #include <inttypes.h>
@@ -90,20 +91,9 @@ static bool route(struct tg_exchange *x)
     return true;
 }
 
-/* Methods whose requests usually have no content (RFC 9110 section 9.3). */
-static bool needs_no_body(struct tg_str method)
-{
-    static const char *const methods[] = {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"};
-
-    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
-        if (tg_str_eq(method, tg_str_of(methods[i])))
-            return true;
-    return false;
-}
-
 static bool is_bodyless(const struct tg_exchange *x)
 {
-    return needs_no_body(x->request.method) &&
+    return tg_method_needs_no_body(x->request.method) &&
            (x->framing == TG_FRAMING_NONE || (x->framing == TG_FRAMING_LENGTH && x->length == 0));
 }
 

@@ -231,7 +231,7 @@ static const struct {
 static bool is_guard(const struct tg_server_conf *server)
 {
     for (const struct tg_location *l = server->locations; l != NULL; l = l->next)
-        if (tg_location_judges(l))
+        if (l->judges)
             return true;
     return false;
 }
@@ -248,7 +248,7 @@ static void warn_of_unguarded(struct tg_conf *c, const struct tg_server_conf *se
         struct tg_no_route why;
         const struct tg_location *l = tg_settings_route(server, &r, &why);
 
-        if (l == NULL || tg_location_judges(l))
+        if (l == NULL || l->judges)
             continue;
         tg_conf_warn(c, &(struct tg_conf_item){.file = l->file, .line = l->line},
                      "\"%s %s\" writes a training config and passes unjudged: give it a location "
@@ -262,7 +262,7 @@ static void check_body_memory(struct tg_conf *c, const struct tg_settings *s)
 {
     for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
         for (const struct tg_location *l = v->locations; l != NULL; l = l->next)
-            if (tg_location_judges(l) && s->worker_body_memory > 0 &&
+            if (tg_location_collects(l) && s->worker_body_memory > 0 &&
                 tg_location_body_most(l) > (uint64_t)s->worker_body_memory)
                 tg_conf_error(c, &(struct tg_conf_item){.file = l->file, .line = l->line},
                               "a body for location \"%s\" may have %lu bytes "

@@ -34,13 +34,10 @@ static bool check_order(struct tg_conf *c, const struct tg_conf_item *item,
         const struct tg_filter *f = l->filters.at[i];
         const struct tg_filter *judge = with_trait(l, i, TG_JUDGES_BODY);
 
-        if (has(f, TG_NEEDS_DOCUMENT) && with_trait(l, i, TG_GIVES_DOCUMENT) == NULL)
-            tg_conf_error(c, item, "filter \"%s\" needs a document, put \"%s\" before it", f->name,
-                          giver());
-        else if (has(f, TG_CHANGES_BODY) && judge != NULL)
-            tg_conf_error(c, item,
-                          "filter \"%s\" changes the body, put it before \"%s\", which judges it",
-                          f->name, judge->name);
+        if (judge != NULL && (f->traits & (TG_CHANGES_BODY | TG_GIVES_DOCUMENT)) != 0)
+            tg_conf_error(c, item, "filter \"%s\" %s, put it before \"%s\", which judges it",
+                          f->name, has(f, TG_CHANGES_BODY) ? "changes the body" : "reads the body",
+                          judge->name);
         else if (has(f, TG_SIGNS) && i + 1 < l->filters.n)
             tg_conf_error(c, item, "filter \"%s\" signs the request, put it last", f->name);
         else
@@ -83,16 +80,6 @@ static bool take_filter(struct tg_conf *c, const struct tg_conf_item *item, stru
     return true;
 }
 
-/* How many run before the body comes. */
-static unsigned count_head(const struct tg_location *l)
-{
-    unsigned n = 0;
-
-    while (n < l->filters.n && !tg_filter_needs_body(l->filters.at[n]))
-        n++;
-    return n;
-}
-
 /* How many run until it is settled who calls. */
 static unsigned count_identify(const struct tg_location *l)
 {
@@ -113,7 +100,6 @@ bool tg_set_filters(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     l->filters.n = 0;
     for (unsigned i = 1; i < item->nargs; i++)
         ok = take_filter(c, item, item->args[i], l) && ok;
-    l->filters.nhead = count_head(l);
     l->filters.nidentify = count_identify(l);
     return ok && check_order(c, item, l);
 }
@@ -186,8 +172,62 @@ static void warn_unused(struct tg_conf *c, const struct tg_conf_item *item,
     }
 }
 
+/* How many run before the body comes. */
+static unsigned count_head(const struct tg_filter_list *filters)
+{
+    unsigned n = 0;
+
+    while (n < filters->n && !tg_traits_need_body(filters->traits[n]))
+        n++;
+    return n;
+}
+
+/* The line of a location that names its filters; the location where it took them over. */
+static const struct tg_conf_item *filters_line(const struct tg_conf_item *location)
+{
+    for (const struct tg_conf_item *i = location->children; i != NULL; i = i->next)
+        if (tg_str_eq(i->args[0], TG_STR("filters")))
+            return i;
+    return location;
+}
+
+/* The traits of a loaded filter; *given is whether one before it gives a document. */
+static unsigned take_traits(struct tg_conf *c, const struct tg_conf_item *location,
+                            const struct tg_location *l, unsigned i, bool *given)
+{
+    const struct tg_filter *f = l->filters.at[i];
+    const char *why = NULL;
+    unsigned traits = f->traits;
+
+    if (f->on_traits != NULL)
+        traits = f->on_traits(l->filters.conf[i], &why);
+    CHECK((traits & ~f->traits) == 0);
+    if ((traits & TG_NEEDS_DOCUMENT) != 0 && !*given)
+        tg_conf_error(c, filters_line(location),
+                      "filter \"%s\" needs a document%s%s, put \"%s\" before it", f->name,
+                      why != NULL ? ": " : "", why != NULL ? why : "", giver());
+    *given = *given || (traits & TG_GIVES_DOCUMENT) != 0;
+    return traits;
+}
+
+static void settle_traits(struct tg_conf *c, const struct tg_conf_item *location,
+                          struct tg_location *l)
+{
+    bool given = false;
+
+    l->judges = false;
+    for (unsigned i = 0; i < l->filters.n; i++) {
+        l->filters.traits[i] = take_traits(c, location, l, i, &given);
+        l->judges = l->judges || (l->filters.traits[i] & TG_JUDGES_REQUEST) != 0;
+    }
+    l->filters.nhead = count_head(&l->filters);
+    l->judges = l->judges || tg_location_collects(l);
+}
+
 void tg_filters_load(struct tg_conf *c, const struct tg_conf_item *item, struct tg_location *l)
 {
+    bool good = true;
+
     for (const struct tg_conf_item *child = item->children; child != NULL; child = child->next)
         warn_unused(c, child, l);
     CHECK(l->nloaded == 0);
@@ -197,9 +237,13 @@ void tg_filters_load(struct tg_conf *c, const struct tg_conf_item *item, struct 
         void *conf = l->filter_conf[tg_filter_index(tg_str_of(f->name))];
 
         l->filters.conf[i] = conf;
-        if (f->on_load != NULL)
-            CHECK(f->on_load(c, item, conf) || c->errors > 0);
+        if (f->on_load != NULL && !f->on_load(c, item, conf)) {
+            CHECK(c->errors > 0);
+            good = false;
+        }
     }
+    if (good)
+        settle_traits(c, item, l);
 }
 
 void tg_filters_unload(struct tg_location *l)

@@ -1,6 +1,7 @@
 /* The method and path pattern of a location, and which location hides which. Pure. */
 #include "base/chars.h"
 #include "base/check.h"
+#include "http/methods.h"
 #include "http/target.h"
 #include "settings/internal.h"
 
@@ -96,59 +97,6 @@ static bool is_method(struct tg_str s)
     return s.n > 0 && s.n <= 32;
 }
 
-/* The methods there are (IANA's registry): a location for another one would never be reached. */
-static const char *const methods[] = {
-    "ACL",
-    "BASELINE-CONTROL",
-    "BIND",
-    "CHECKIN",
-    "CHECKOUT",
-    "CONNECT",
-    "COPY",
-    "DELETE",
-    "GET",
-    "HEAD",
-    "LABEL",
-    "LINK",
-    "LOCK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MKREDIRECTREF",
-    "MKWORKSPACE",
-    "MOVE",
-    "OPTIONS",
-    "ORDERPATCH",
-    "PATCH",
-    "POST",
-    "PRI",
-    "PROPFIND",
-    "PROPPATCH",
-    "PUT",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "TRACE",
-    "UNBIND",
-    "UNCHECKOUT",
-    "UNLINK",
-    "UNLOCK",
-    "UPDATE",
-    "UPDATEREDIRECTREF",
-    "VERSION-CONTROL",
-    NULL,
-};
-
-static bool is_known(struct tg_str method)
-{
-    const char *const *name = methods;
-
-    while (*name != NULL && !tg_str_eq(method, tg_str_of(*name)))
-        name++;
-    return *name != NULL;
-}
-
 static void prepare(struct tg_conf *c, struct tg_location *l)
 {
     size_t cap = l->pattern.n + TG_TARGET_SKELETON_MORE;
@@ -174,8 +122,8 @@ bool tg_location_name(struct tg_conf *c, const struct tg_conf_item *item, struct
                           l->method.p);
         return false;
     }
-    if (item->nargs == 3 && !is_known(l->method)) {
-        tg_conf_unknown(c, item, "method", l->method, methods);
+    if (item->nargs == 3 && !tg_method_is_known(l->method)) {
+        tg_conf_unknown(c, item, "method", l->method, tg_methods);
         return false;
     }
     why = check_pattern(l);
@@ -287,7 +235,7 @@ static const struct tg_location *find_resembled(const struct tg_server_conf *s,
     for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
         if (!tg_target_resembles(l->skeleton, skeleton))
             continue;
-        if (tg_location_judges(l))
+        if (tg_location_guards(l))
             return l;
         if (takes_method(l, r))
             return NULL;
@@ -324,7 +272,7 @@ static bool names_method(const struct tg_request *r)
 static bool is_plain(const struct tg_server_conf *s, const struct tg_request *r,
                      const struct tg_location *l, struct tg_no_route *why)
 {
-    bool guarded = l != NULL && tg_location_judges(l);
+    bool guarded = l != NULL && tg_location_guards(l);
     bool override = names_method(r);
     const struct tg_location *like = l;
 

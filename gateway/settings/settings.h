@@ -122,6 +122,7 @@ struct tg_location {
     unsigned line;
     struct tg_filter_list filters;
     unsigned nloaded;                  /* filters whose on_load ran, for tg_settings_end() */
+    bool judges;                       /* one of its filters judges requests or their bodies */
     void *filter_conf[TG_MAX_FILTERS]; /* by tg_filter_index(), for every known filter */
     struct tg_upstream_conf *upstream;
     const struct tg_conf_item *proxy_pass; /* where the upstream is named */
@@ -283,8 +284,15 @@ void tg_settings_reference(struct tg_buf *out);
 /* The configuration as text, secrets masked (-T). */
 void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out);
 
-/* True when filters of a location judge bodies: what goes there is guarded. */
-static inline bool tg_location_judges(const struct tg_location *l)
+/* True when what only resembles the pattern of a location is refused. All that goes to "/" and is
+ * judged on the head is judged there, however it is spelt. */
+static inline bool tg_location_guards(const struct tg_location *l)
+{
+    return l->filters.n > l->filters.nhead || (l->judges && l->pattern.n > 1);
+}
+
+/* True when bodies for a location are collected, since a filter looks into them. */
+static inline bool tg_location_collects(const struct tg_location *l)
 {
     return l->filters.n > l->filters.nhead;
 }
@@ -293,7 +301,7 @@ static inline bool tg_location_judges(const struct tg_location *l)
  */
 static inline uint64_t tg_location_body_most(const struct tg_location *l)
 {
-    if (l->client_max_body_size == 0 && tg_location_judges(l))
+    if (l->client_max_body_size == 0 && tg_location_collects(l))
         return TG_JUDGED_BODY_MAX;
     return (uint64_t)l->client_max_body_size;
 }

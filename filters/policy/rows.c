@@ -55,6 +55,41 @@ static bool set_any_of(struct tg_conf *c, const struct tg_conf_item *item, void 
     return apply(c, TG_IN_ANY_OF, item, target) && ok;
 }
 
+/* Records which tests there are. */
+static bool unknown_test(struct tg_conf *c, const struct tg_conf_item *item)
+{
+    const char *names[32];
+    size_t n = 0;
+
+    for (const struct tg_directive *d = tg_policy_directives; d->name != NULL; d++)
+        if ((d->contexts & TG_IN_ANY_OF) != 0 && n < sizeof(names) / sizeof(*names) - 1)
+            names[n++] = d->name;
+    names[n] = NULL;
+    tg_conf_unknown(c, item, "test", item->args[2], names);
+    return false;
+}
+
+/* "when PATH TEST OPERAND...": the test is read as it would be on a line of its own. */
+static bool set_when(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                     const struct tg_directive *d)
+{
+    struct tg_policy_check *when = tg_policy_when_begin(c, item, target);
+    struct tg_conf_item *test = tg_arena_alloc(c->arena, sizeof(*test));
+    const struct tg_directive *row = tg_conf_row(tg_policy_directives, item->args[2], TG_IN_ANY_OF);
+    struct tg_policy_rule holder = {.checks = when};
+
+    (void)d;
+    *test = *item;
+    test->args += 2;
+    test->nargs -= 2;
+    if (row == NULL)
+        return unknown_test(c, item);
+    if (when->npaths == 0 || !tg_conf_set(c, test, row, &holder))
+        return false;
+    tg_policy_when_finish(c, when);
+    return true;
+}
+
 static bool set_exception(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                           const struct tg_directive *d)
 {
@@ -128,9 +163,11 @@ const struct tg_directive tg_policy_directives[] = {
      .max_args = TG_CONF_ANY_ARGS,
      .offset = offsetof(struct tg_policy, matches),
      .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN",
-     .help = "Which requests: `project_id`, `config_name`, `principal` (access key, or the HMAC of "
+     .help = "Which requests: `method`, `route` (the path of the location as it is written), "
+             "`project_id`, `config_name`, `principal` (access key, or the HMAC of "
              "the token as the audit log has it, or `tls:` and the common name of a client's "
-             "certificate), `client` (addresses or networks), `header NAME`. "
+             "certificate), `user` (id, or DOMAIN/NAME), `domain`, `role` (of the filter "
+             "`identify`), `client` (addresses or networks), `header NAME`. "
              "Every match must hold, of its values one; without any it is all requests. A subject "
              "that is not known of a request counts as one that matches.",
      .set = tg_set_policy_match},
@@ -158,8 +195,11 @@ const struct tg_directive tg_policy_directives[] = {
      .contexts = TG_IN_RULE,
      .kind = TG_CONF_CUSTOM,
      .syntax = "PATH",
-     .help = "The member to look at: `spec_id`, `flavor.code`, `parameter[*].label` (each one), "
-             "`parameter[label=NAME].value` (those with that label).",
+     .help =
+         "The member to look at: `spec_id`, `flavor.code`, `parameter[*].label` (each one), "
+         "`parameter[label=NAME].value` (those with that label). `old` and `old.PATH` look into "
+         "the config that stands there already (filter `current`), `spec.gpu_num`, `total.gpus` "
+         "and such into what the catalogue says (filter `catalogue`).",
      .set = tg_set_policy_at},
     {.name = "at_unknown",
      .contexts = TG_IN_RULE,
@@ -167,6 +207,17 @@ const struct tg_directive tg_policy_directives[] = {
      .syntax = "PATH",
      .help = "The same for a member that the API's documents do not name.",
      .set = tg_set_policy_at},
+    {.name = "when",
+     .contexts = TG_IN_RULE,
+     .kind = TG_CONF_CUSTOM,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = TG_CONF_ANY_ARGS,
+     .syntax = "PATH TEST VALUE ...",
+     .help =
+         "A condition: the rule is skipped unless the test holds there, of several values (`[*]`) "
+         "for any. One that could not be judged counts as met. Of several lines all must hold.",
+     .set = set_when},
     {.name = "any_of",
      .contexts = TG_IN_RULE,
      .kind = TG_CONF_CUSTOM,
@@ -215,6 +266,19 @@ const struct tg_directive tg_policy_directives[] = {
     TEST("matches", 1, TG_CONF_ANY_ARGS, "PATTERN ...",
          "One of the regular expressions (PCRE2) is found in it."),
     TEST("not_matches", 1, TG_CONF_ANY_ARGS, "PATTERN ...", "None of them is."),
+    TEST("changed", 0, TG_CONF_NO_ARGS, "",
+         "It differs from the config that stands there already (filter `current`); skipped where "
+         "none does."),
+    TEST("unchanged", 0, TG_CONF_NO_ARGS, "", "It does not differ from it."),
+    TEST("increases", 0, TG_CONF_NO_ARGS, "",
+         "The number is larger than there, or there is none there."),
+    {.name = "deny",
+     .contexts = TG_IN_RULE,
+     .kind = TG_CONF_CUSTOM,
+     .max_args = TG_CONF_NO_ARGS,
+     .syntax = "",
+     .help = "Fails whenever the policy matches and the rule's `when` hold, also without a body.",
+     .set = tg_set_policy_deny},
     {.name = "exception",
      .contexts = TG_IN_POLICY_FILE,
      .kind = TG_CONF_CUSTOM,
