@@ -176,7 +176,7 @@ def life(container, folders, origin, go):
     swap(folders / "trainguard-policies", {"description.conf": "policy other { rule r { at config_desc; "
                                            "max_length 5; message short; } }"})
     container.command("-c", conf, "-s", "reload")
-    policies = json.loads(ask(admin, request(target="/policies")).body)
+    policies = json.loads(ask(admin, request(target="/policies", host="127.0.0.1")).body)
     check(policies["locations"][0]["policies"][0]["name"] == "other", "the swapped policy")
     print("took a swapped ConfigMap over")
 

@@ -1,28 +1,29 @@
 #include "admin/admin.h"
 #include "admin/metrics.h"
+#include "admin/page.h"
+#include "admin/pages.h"
+#include "admin/protect.h"
+#include "admin/sockets.h"
+#include "admin/status.h"
+#include "admin/viewers.h"
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "shm/history.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
-#include <event2/listener.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
     ADMIN_MAGIC = 0x61646d69,
-    MAX_BODY = 4096,
-    MAX_HEAD = 16384,
-    IDLE_S = 30,           /* a question that does not come, an answer that is not taken */
-    LOOK_US = 10000,       /* how often it looks whether the master has answered */
-    ANSWER_US = 60000000,  /* how long that may take */
-    GOODBYE_US = 500000,   /* for connections without a question, when it ends */
-    MAX_DESCRIPTORS = 256, /* connections and all else that is open; more wait in the queue */
-    PAUSE_US = 200000,     /* how long nobody is accepted then */
+    LOOK_US = 10000,      /* how often it looks whether the master has answered */
+    ANSWER_US = 60000000, /* how long that may take */
+    GOODBYE_US = 500000,  /* for connections without a question, when it ends */
 };
 
 /* A reload somebody waits for. */
@@ -42,9 +43,10 @@ struct tg_admin {
     const struct tg_limits *limits;
     int orders;
     struct event_base *base;
-    struct evhttp *open;   /* on addresses: GET alone */
-    struct evhttp *closed; /* on unix sockets: POST too */
-    struct tg_buf certs;   /* the page, made at the start */
+    struct tg_admin_sockets sockets;
+    struct tg_viewers *viewers;
+    struct event *keep;  /* the history */
+    struct tg_buf certs; /* the answer, made at the start */
     struct waiting *waiting;
     unsigned answering; /* answers that are not out yet */
     bool draining;
@@ -71,21 +73,46 @@ static void on_answered(struct evhttp_request *request, void *arg)
     done_draining(a);
 }
 
-static void answer(struct tg_admin *a, struct evhttp_request *request, int status, const char *type,
-                   struct tg_str text)
+static void add_field(struct evhttp_request *request, const char *name, const char *value)
 {
-    struct evkeyvalq *head = evhttp_request_get_output_headers(request);
+    CHECK(evhttp_add_header(evhttp_request_get_output_headers(request), name, value) == 0);
+}
+
+/* What browsers are told of every answer: it is shown in no frame, names no page it was asked from,
+ * is what its type says, and loads nothing from elsewhere. */
+static void add_protection(struct evhttp_request *request)
+{
+    add_field(request, "Content-Security-Policy",
+              "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+              "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    add_field(request, "X-Frame-Options", "DENY");
+    add_field(request, "Referrer-Policy", "no-referrer");
+    add_field(request, "X-Content-Type-Options", "nosniff");
+    add_field(request, "Cross-Origin-Resource-Policy", "same-origin");
+}
+
+/* An answer whose Content-Type and Cache-Control are set. */
+static void send_answer(struct tg_admin *a, struct evhttp_request *request, int status,
+                        struct tg_str text)
+{
     struct evbuffer *body = evbuffer_new();
 
     CHECK(body != NULL && evbuffer_add(body, text.p, text.n) == 0);
-    evhttp_add_header(head, "Content-Type", type);
-    evhttp_add_header(head, "Cache-Control", "no-store");
+    add_protection(request);
     if (a->draining)
-        evhttp_add_header(head, "Connection", "close");
+        add_field(request, "Connection", "close");
     a->answering++;
     evhttp_request_set_on_complete_cb(request, on_answered, a);
     evhttp_send_reply(request, status, NULL, body);
     evbuffer_free(body);
+}
+
+static void answer(struct tg_admin *a, struct evhttp_request *request, int status, const char *type,
+                   struct tg_str text)
+{
+    add_field(request, "Content-Type", type);
+    add_field(request, "Cache-Control", "no-store");
+    send_answer(a, request, status, text);
 }
 
 #define PLAIN "text/plain; charset=utf-8"
@@ -102,6 +129,58 @@ static void answer_buf(struct tg_admin *a, struct evhttp_request *request, int s
 {
     answer(a, request, status, type, tg_buf_str(text));
     tg_buf_end(text);
+}
+
+static const char *field_of(struct evhttp_request *request, const char *name)
+{
+    return evhttp_find_header(evhttp_request_get_input_headers(request), name);
+}
+
+/* --- the page --- */
+
+/* Files are asked for again each time, and sent when they are not those the browser has. */
+static void send_file(struct tg_admin *a, struct evhttp_request *request,
+                      const struct tg_page_file *file)
+{
+    const char *has = field_of(request, "If-None-Match");
+    bool same = has != NULL && strstr(has, file->etag) != NULL;
+
+    add_field(request, "Content-Type", file->type);
+    add_field(request, "Cache-Control", "no-cache");
+    add_field(request, "ETag", file->etag);
+    send_answer(a, request, same ? 304 : 200,
+                (struct tg_str){(const char *)file->bytes, same ? 0 : file->n});
+}
+
+static void add_paths(struct tg_buf *text);
+
+static void get_root(struct tg_admin *a, struct evhttp_request *request)
+{
+    struct tg_buf text = {0};
+
+    add_field(request, "Vary", "Accept");
+    if (tg_page_wanted(field_of(request, "Accept"))) {
+        send_file(a, request, tg_page_file("/"));
+        return;
+    }
+    add_paths(&text);
+    answer_buf(a, request, 200, PLAIN, &text);
+}
+
+static void get_events(struct tg_admin *a, struct evhttp_request *request)
+{
+    if (a->draining || evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
+        say(a, request, a->draining ? 503 : 200, "");
+        return;
+    }
+    if (tg_viewers_count(a->viewers) == TG_VIEWERS_MOST) {
+        add_field(request, "Retry-After", "5");
+        say(a, request, 503, "there are 20 viewers already\n");
+        return;
+    }
+    add_protection(request);
+    add_field(request, "Cache-Control", "no-store");
+    tg_viewers_add(a->viewers, request);
 }
 
 /* --- questions --- */
@@ -144,6 +223,7 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
     tg_limits_metrics(a->limits, &text);
     tg_admin_filter_metrics(a->settings, &text);
     tg_admin_credential_metrics(a->settings, &text);
+    tg_viewers_metrics(a->viewers, &text);
     answer_buf(a, request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
@@ -151,7 +231,15 @@ static void get_status(struct tg_admin *a, struct evhttp_request *request)
 {
     struct tg_buf text = {0};
 
-    tg_metrics_status(a->stats, a->settings, &text);
+    tg_status_text(a->settings, a->stats, a->limits, &text);
+    answer_buf(a, request, 200, JSON, &text);
+}
+
+static void get_history(struct tg_admin *a, struct evhttp_request *request)
+{
+    struct tg_buf text = {0};
+
+    tg_status_history(a->stats, &text);
     answer_buf(a, request, 200, JSON, &text);
 }
 
@@ -284,133 +372,122 @@ static void post_log_level(struct tg_admin *a, struct evhttp_request *request)
 static const struct {
     const char *path;
     enum evhttp_cmd_type method;
+    bool free; /* to whoever can connect */
     void (*run)(struct tg_admin *a, struct evhttp_request *request);
 } routes[] = {
-    {"/healthz", EVHTTP_REQ_GET, get_health},
-    {"/livez", EVHTTP_REQ_GET, get_live},
-    {"/readyz", EVHTTP_REQ_GET, get_ready},
-    {"/metrics", EVHTTP_REQ_GET, get_metrics},
-    {"/status", EVHTTP_REQ_GET, get_status},
-    {"/config", EVHTTP_REQ_GET, get_config},
-    {"/policies", EVHTTP_REQ_GET, get_policies},
-    {"/certs", EVHTTP_REQ_GET, get_certs},
-    {"/credentials", EVHTTP_REQ_GET, get_credentials},
-    {"/credentials/refresh", EVHTTP_REQ_POST, post_refresh},
-    {"/reload", EVHTTP_REQ_POST, post_reload},
-    {"/drain", EVHTTP_REQ_POST, post_drain},
-    {"/log-level", EVHTTP_REQ_POST, post_log_level},
+    {"/", EVHTTP_REQ_GET, false, get_root},
+    {"/healthz", EVHTTP_REQ_GET, true, get_health},
+    {"/livez", EVHTTP_REQ_GET, true, get_live},
+    {"/readyz", EVHTTP_REQ_GET, true, get_ready},
+    {"/metrics", EVHTTP_REQ_GET, true, get_metrics},
+    {"/status", EVHTTP_REQ_GET, false, get_status},
+    {"/history", EVHTTP_REQ_GET, false, get_history},
+    {"/events", EVHTTP_REQ_GET, false, get_events},
+    {"/config", EVHTTP_REQ_GET, false, get_config},
+    {"/policies", EVHTTP_REQ_GET, false, get_policies},
+    {"/certs", EVHTTP_REQ_GET, false, get_certs},
+    {"/credentials", EVHTTP_REQ_GET, false, get_credentials},
+    {"/credentials/refresh", EVHTTP_REQ_POST, false, post_refresh},
+    {"/reload", EVHTTP_REQ_POST, false, post_reload},
+    {"/drain", EVHTTP_REQ_POST, false, post_drain},
+    {"/log-level", EVHTTP_REQ_POST, false, post_log_level},
 };
+
+enum { ROUTES = sizeof(routes) / sizeof(*routes) };
+
+static void add_paths(struct tg_buf *text)
+{
+    for (size_t i = 0; i < ROUTES; i++)
+        tg_buf_printf(text, "%s%s", i > 0 ? " " : "", routes[i].path);
+    tg_buf_putc(text, '\n');
+}
 
 static void no_page(struct tg_admin *a, struct evhttp_request *request)
 {
     struct tg_buf text = {0};
 
-    tg_buf_puts(&text, "no such page, there are");
-    for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
-        tg_buf_printf(&text, " %s", routes[i].path);
-    tg_buf_putc(&text, '\n');
+    tg_buf_puts(&text, "no such page, there are ");
+    add_paths(&text);
     answer_buf(a, request, 404, PLAIN, &text);
 }
 
-static void route(struct tg_admin *a, struct evhttp_request *request, bool may_post)
+/* Answers who may not ask; false: may. */
+static bool refuse(struct tg_admin *a, struct evhttp_request *request, enum tg_admin_peer from)
 {
-    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-    enum evhttp_cmd_type method = evhttp_request_get_command(request);
-    size_t i = 0;
+    const char *host = field_of(request, "Host");
+    const char *authorization = field_of(request, "Authorization");
 
-    CHECK_MAGIC(a, ADMIN_MAGIC);
-    while (i < sizeof(routes) / sizeof(*routes) && strcmp(routes[i].path, path) != 0)
-        i++;
-    if (i == sizeof(routes) / sizeof(*routes)) {
-        no_page(a, request);
-        return;
+    if (from == TG_PEER_UNIX)
+        return false;
+    if (!tg_admin_knows_host(a->settings, tg_str_of(host))) {
+        say(a, request, 403, "Host is no address, no localhost, and no server_name of \"admin\"\n");
+        return true;
     }
+    if (from == TG_PEER_LOCAL || tg_admin_knows_token(a->settings, tg_str_of(authorization)))
+        return false;
+    if (a->settings->admin_token.n == 0) {
+        say(a, request, 403, "this address is not loopback, and \"admin\" has no token_file\n");
+        return true;
+    }
+    add_field(request, "WWW-Authenticate", "Basic realm=\"trainguard\", charset=\"UTF-8\"");
+    say(a, request, 401, "the token of token_file is wanted: Bearer, or Basic with any name\n");
+    return true;
+}
+
+static void run_route(struct tg_admin *a, struct evhttp_request *request, enum tg_admin_peer from,
+                      size_t i)
+{
+    enum evhttp_cmd_type method = evhttp_request_get_command(request);
+
     if (method == EVHTTP_REQ_HEAD)
         method = EVHTTP_REQ_GET;
+    if (!routes[i].free && refuse(a, request, from))
+        return;
     if (method != routes[i].method)
         say(a, request, 405, routes[i].method == EVHTTP_REQ_GET ? "GET only\n" : "POST only\n");
-    else if (method == EVHTTP_REQ_POST && !may_post)
+    else if (method == EVHTTP_REQ_POST && from != TG_PEER_UNIX)
         say(a, request, 403, "changes are made over a unix socket\n");
     else
         routes[i].run(a, request);
 }
 
-static void on_open(struct evhttp_request *request, void *arg)
+static void on_request(void *owner, struct evhttp_request *request, enum tg_admin_peer from)
 {
-    route(arg, request, false);
-}
+    struct tg_admin *a = owner;
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+    const struct tg_page_file *file = tg_page_file(path);
+    size_t i = 0;
 
-static void on_closed(struct evhttp_request *request, void *arg)
-{
-    route(arg, request, true);
-}
-
-/* --- connections --- */
-
-/* One whose callback tg_admin_drain() took away stays off. */
-static void on_pause_over(evutil_socket_t fd, short what, void *listener)
-{
-    (void)fd, (void)what;
-    (void)evconnlistener_enable(listener);
-}
-
-/* Nobody is accepted for a while: who connects waits in the queue of the socket. */
-static void pause_listener(struct evconnlistener *listener)
-{
-    struct timeval pause = {0, PAUSE_US};
-
-    (void)evconnlistener_disable(listener);
-    CHECK(event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, on_pause_over,
-                          listener, &pause) == 0);
-}
-
-static void pause_socket(struct evhttp_bound_socket *socket, void *arg)
-{
-    (void)arg;
-    pause_listener(evhttp_bound_socket_get_listener(socket));
-}
-
-static void on_accept_error(struct evconnlistener *listener, void *arg)
-{
-    (void)arg;
-    tg_log(TG_LOG_WARN, "admin", "cannot accept a connection: %s",
-           evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
-    pause_listener(listener);
-}
-
-/* Called with each connection, before libevent makes its own bufferevent for it. Descriptors are
- * given in order: the next one tells how many there are. */
-static struct bufferevent *on_accept(struct event_base *base, void *arg)
-{
-    struct tg_admin *a = arg;
-    int next = dup(a->orders);
-
-    (void)base;
     CHECK_MAGIC(a, ADMIN_MAGIC);
-    if (next >= 0)
-        close(next);
-    if (next < 0 || next >= MAX_DESCRIPTORS) {
-        evhttp_foreach_bound_socket(a->open, pause_socket, NULL);
-        evhttp_foreach_bound_socket(a->closed, pause_socket, NULL);
-    }
-    return NULL;
+    while (i < ROUTES && strcmp(routes[i].path, path) != 0)
+        i++;
+    if (i < ROUTES)
+        run_route(a, request, from, i);
+    else if (refuse(a, request, from))
+        return;
+    else if (file != NULL && evhttp_request_get_command(request) != EVHTTP_REQ_POST)
+        send_file(a, request, file);
+    else
+        no_page(a, request);
 }
 
 /* --- life --- */
 
-static struct evhttp *server(struct tg_admin *a,
-                             void (*callback)(struct evhttp_request *request, void *arg))
+static void on_keep(evutil_socket_t fd, short what, void *arg)
 {
-    struct evhttp *http = evhttp_new(a->base);
+    struct tg_admin *a = arg;
 
-    CHECK(http != NULL);
-    evhttp_set_gencb(http, callback, a);
-    evhttp_set_bevcb(http, on_accept, a);
-    evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
-    evhttp_set_max_body_size(http, MAX_BODY);
-    evhttp_set_max_headers_size(http, MAX_HEAD);
-    evhttp_set_timeout(http, IDLE_S);
-    return http;
+    (void)fd, (void)what;
+    tg_history_keep(a->stats, tg_clock_mono_now());
+}
+
+static void keep_history(struct tg_admin *a)
+{
+    struct timeval step = {TG_HISTORY_STEP_US / 1000000, 0};
+
+    a->keep = event_new(a->base, -1, EV_PERSIST, on_keep, a);
+    CHECK(a->keep != NULL && event_add(a->keep, &step) == 0);
+    tg_history_keep(a->stats, tg_clock_mono_now());
 }
 
 struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stats *stats,
@@ -426,16 +503,13 @@ struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stat
     a->orders = orders;
     a->base = event_base_new();
     CHECK(a->base != NULL);
-    a->open = server(a, on_open);
-    a->closed = server(a, on_closed);
+    a->viewers = tg_viewers_new(a->base, stats);
+    keep_history(a);
     tg_admin_certs(settings, &a->certs);
-    for (const struct tg_listen *l = settings->admin_listens; l != NULL; l = l->next) {
-        struct evhttp_bound_socket *socket = evhttp_accept_socket_with_handle(
-            l->address.ss_family == AF_UNIX ? a->closed : a->open, l->fd);
-
-        CHECK(socket != NULL);
-        evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(socket), on_accept_error);
-    }
+    a->sockets.probe = orders;
+    a->sockets.take = on_request;
+    a->sockets.owner = a;
+    tg_admin_sockets_open(&a->sockets, a->base, settings);
     return a;
 }
 
@@ -455,15 +529,6 @@ void tg_admin_stop(struct tg_admin *a)
     event_base_loopbreak(a->base);
 }
 
-static void unbind(struct evhttp_bound_socket *socket, void *arg)
-{
-    struct evconnlistener *listener = evhttp_bound_socket_get_listener(socket);
-
-    (void)arg;
-    (void)evconnlistener_disable(listener);
-    evconnlistener_set_cb(listener, NULL, NULL); /* the end of a pause does not enable it */
-}
-
 /* New questions wait in the queue of the socket for the next admin process. */
 void tg_admin_drain(struct tg_admin *a)
 {
@@ -471,8 +536,8 @@ void tg_admin_drain(struct tg_admin *a)
     if (a->draining)
         return;
     a->draining = true;
-    evhttp_foreach_bound_socket(a->open, unbind, NULL);
-    evhttp_foreach_bound_socket(a->closed, unbind, NULL);
+    tg_admin_sockets_unbind(&a->sockets);
+    tg_viewers_leave(a->viewers);
     done_draining(a);
 }
 
@@ -480,8 +545,9 @@ void tg_admin_end(struct tg_admin *a)
 {
     while (a->waiting != NULL)
         forget(a->waiting);
-    evhttp_free(a->open);
-    evhttp_free(a->closed);
+    tg_admin_sockets_end(&a->sockets);
+    tg_viewers_end(a->viewers);
+    event_free(a->keep);
     event_base_free(a->base);
     tg_buf_end(&a->certs);
     a->magic = 0;

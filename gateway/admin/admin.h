@@ -1,11 +1,14 @@
 /*
  * The process that answers questions about the gateway, on the addresses of the `admin` block:
  *
+ *   GET  /              the page for browsers (conf/page), else the list of paths
  *   GET  /healthz       the process is alive
  *   GET  /livez         200 while every worker turns its event loop, else 503
  *   GET  /readyz        200 when requests can be served, else 503; ?verbose lists the checks
  *   GET  /metrics       Prometheus text
- *   GET  /status        JSON: processes and totals
+ *   GET  /status        JSON: what is in force, processes and totals
+ *   GET  /history       JSON: the counters of the last quarter of an hour
+ *   GET  /events        records as they are written, as server-sent events (viewers.h)
  *   GET  /config        the configuration in force, secrets masked
  *   GET  /policies      JSON: policies, rules and exceptions of each location
  *   GET  /certs         JSON: certificates and when they end
@@ -15,8 +18,10 @@
  *   POST /credentials/refresh   the keeper fetches them anew; 202
  *   POST /log-level     ?level=debug for all workers; ?level=configured ends that
  *
- * POST is for unix sockets alone: who may connect there is a matter of file permissions. It is
- * libevent's own HTTP server: no traffic for the API comes near it.
+ * POST is for unix sockets alone: who may connect there is a matter of file permissions. On
+ * addresses a request names its host, and where others can connect it brings a token (protect.h);
+ * probes and /metrics are free. It is libevent's own HTTP server: no traffic for the API comes near
+ * it.
  */
 #ifndef TG_ADMIN_H
 #define TG_ADMIN_H
@@ -53,32 +58,5 @@ void tg_admin_drain(struct tg_admin *a);
 
 /* Frees everything. */
 void tg_admin_end(struct tg_admin *a);
-
-/* --- pages (pages.c) --- */
-
-/* Appends how many keys each limit knows, has forgotten for others, and has let share one entry, as
- * Prometheus text (metrics.c). */
-void tg_limits_metrics(const struct tg_limits *l, struct tg_buf *out);
-
-/* Appends the metrics that filters have of what was loaded (on_metrics), as Prometheus text. */
-void tg_admin_filter_metrics(const struct tg_settings *settings, struct tg_buf *out);
-
-/* Appends the JSON of /policies and of /certs. */
-void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out);
-void tg_admin_certs(const struct tg_settings *settings, struct tg_buf *out);
-
-/* --- the gateway's own keys (credentials.c) --- */
-
-/* Appends the JSON of /credentials. */
-void tg_admin_credentials(const struct tg_settings *s, struct tg_buf *out);
-
-/* Appends what is known of them as Prometheus text. */
-void tg_admin_credential_metrics(const struct tg_settings *s, struct tg_buf *out);
-
-/* True when each can be signed with. Appends one line per credential, as tg_metrics_ready(). */
-bool tg_admin_credentials_ready(const struct tg_settings *s, struct tg_buf *out);
-
-/* Appends their states as a member of a JSON object that is open. */
-void tg_admin_credential_states(const struct tg_settings *s, struct tg_buf *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* What is told of the gateway's own keys: a page, metrics, readiness. Never a secret. */
-#include "admin/admin.h"
+#include "admin/pages.h"
 
 #include "base/clock.h"
 #include "base/json_writer.h"

@@ -1,11 +1,8 @@
 /* What the counters look like to who asks: Prometheus text, JSON, readiness. */
 #include "admin/metrics.h"
-#include "base/json_writer.h"
 
-#include "admin/admin.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/json_writer.h"
 #include "base/prometheus.h"
 
 #include <stddef.h>
@@ -24,6 +21,7 @@ static struct tg_str route_name(const struct tg_stats *s, unsigned i)
 }
 
 static void histogram(struct tg_buf *out, const char *name, struct tg_str route,
+                      const uint64_t bounds[TG_STATS_BUCKETS - 1],
                       const struct tg_stats_histogram *h)
 {
     uint64_t n = 0;
@@ -36,7 +34,7 @@ static void histogram(struct tg_buf *out, const char *name, struct tg_str route,
             tg_buf_putc(out, ',');
         }
         if (i < TG_STATS_BUCKETS - 1)
-            tg_buf_printf(out, "le=\"%g\"} %lu\n", (double)tg_stats_bounds[i] / 1e6, n);
+            tg_buf_printf(out, "le=\"%g\"} %lu\n", (double)bounds[i] / 1e6, n);
         else
             tg_buf_printf(out, "le=\"+Inf\"} %lu\n", n);
     }
@@ -71,14 +69,35 @@ static void requests(const struct tg_stats *s, const struct tg_stats_counts *c, 
                     tg_buf_printf(out, "status_class=\"%uxx\"} ", k);
                 tg_buf_printf(out, "%lu\n", c->requests[r][d][k]);
             }
+    single(out, "http_requests_changed_total", "counter",
+           "Requests that were allowed with a body that the filters changed.", c->changed);
     tg_prometheus_family(out, "http_request_duration_seconds", "histogram",
                          "From the first byte of a request to the end of its answer.");
     for (unsigned r = 0; r < s->routes; r++)
         if (r == 0 || c->duration[r].sum_us > 0)
-            histogram(out, "http_request_duration_seconds", route_name(s, r), &c->duration[r]);
+            histogram(out, "http_request_duration_seconds", route_name(s, r), tg_stats_bounds,
+                      &c->duration[r]);
 }
 
-static bool of_upstream(enum tg_error e)
+static void phase(struct tg_buf *out, const char *name, const char *type, const char *help,
+                  const struct tg_stats_histogram *h)
+{
+    tg_prometheus_family(out, name, type, help);
+    histogram(out, name, TG_STR(""), tg_stats_phase_bounds, h);
+}
+
+static void phases(const struct tg_stats_counts *c, struct tg_buf *out)
+{
+    phase(out, "filters_duration_seconds", "histogram", "Time spent in filters.",
+          &c->phase[TG_STATS_FILTERS]);
+    phase(out, "upstream_connect_duration_seconds", "histogram",
+          "Name, TCP and TLS of a new connection to the upstream.", &c->phase[TG_STATS_CONNECT]);
+    phase(out, "upstream_response_duration_seconds", "histogram",
+          "From the request sent to the head of the upstream's answer.",
+          &c->phase[TG_STATS_UPSTREAM]);
+}
+
+bool tg_metrics_of_upstream(enum tg_error e)
 {
     return e >= TG_E_UPSTREAM_RESOLVE && e <= TG_E_READ_TIMEOUT;
 }
@@ -107,7 +126,7 @@ static void ends(const struct tg_stats_counts *c, struct tg_buf *out)
     tg_prometheus_family(out, "upstream_errors_total", "counter",
                          "Requests the upstream failed, by how.");
     for (unsigned e = 0; e < TG_E_COUNT; e++)
-        if (of_upstream(e))
+        if (tg_metrics_of_upstream(e))
             tg_buf_printf(out, "trainguard_upstream_errors_total{kind=\"%s\"} %lu\n",
                           tg_error_info(e)->word, c->ends[e]);
 }
@@ -264,11 +283,7 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
     requests(s, &sum->counts, out);
     ends(&sum->counts, out);
     outcomes(&sum->counts, out);
-    tg_prometheus_family(out, "filters_duration_seconds", "histogram", "Time spent in filters.");
-    histogram(out, "filters_duration_seconds", TG_STR(""), &sum->counts.filters);
-    tg_prometheus_family(out, "upstream_response_duration_seconds", "histogram",
-                         "From the request sent to the head of the upstream's answer.");
-    histogram(out, "upstream_response_duration_seconds", TG_STR(""), &sum->counts.upstream);
+    phases(&sum->counts, out);
     names(sum, TG_STATS_NORMALIZATION, "normalizations_total", "name",
           "Changes made to request bodies.", out);
     names(sum, TG_STATS_VIOLATION, "violations_total", "rule", "Mistakes found in requests.", out);
@@ -279,54 +294,6 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
            sum->counts.names_lost);
     audit(sum, out);
     free(sum);
-}
-
-/* --- JSON --- */
-
-static void add_process(const struct tg_stats_slot *p, uint64_t now, struct tg_buf *out)
-{
-    const char *state = p->old ? "draining" : p->ready ? "serving" : "starting";
-
-    tg_json_begin(out, '{');
-    tg_json_member_number(out, "worker", p->number);
-    tg_json_member_number(out, "pid", (unsigned)p->pid);
-    tg_json_member(out, "state", tg_str_of(state));
-    tg_json_member_number(out, "uptime_seconds", (now - p->started) / 1000000);
-    tg_json_member_number(out, "connections", p->gauges.connections);
-    tg_json_member_number(out, "requests_in_flight", p->gauges.exchanges);
-    tg_json_member_number(out, "upstream_connections", p->gauges.upstream_conns);
-    tg_json_member(out, "audit_trouble", tg_str_of(p->trouble));
-    tg_json_end(out, '}');
-}
-
-static void add_time(struct tg_buf *out, const char *name, int64_t us)
-{
-    char text[TG_CLOCK_TEXT];
-
-    if (us == 0) {
-        tg_json_member_raw(out, name, TG_STR("null"));
-        return;
-    }
-    tg_clock_text(us, text);
-    tg_json_member(out, name, tg_str_of(text));
-}
-
-static void add_totals(const struct tg_stats_counts *c, struct tg_buf *out)
-{
-    uint64_t n[TG_DECISIONS] = {0};
-
-    for (unsigned r = 0; r < TG_STATS_ROUTES; r++)
-        for (unsigned d = 0; d < TG_DECISIONS; d++)
-            for (unsigned k = 0; k < TG_STATS_CLASSES; k++)
-                n[d] += c->requests[r][d][k];
-    tg_json_member_begin(out, "requests", '{');
-    for (unsigned d = 0; d < TG_DECISIONS; d++)
-        tg_json_member_number(out, tg_decision_words[d], n[d]);
-    tg_json_end(out, '}');
-    tg_json_member_begin(out, "ends", '{');
-    for (unsigned e = 0; e < TG_E_COUNT; e++)
-        tg_json_member_number(out, tg_error_info(e)->word, c->ends[e]);
-    tg_json_end(out, '}');
 }
 
 void tg_metrics_config(const struct tg_settings *settings, struct tg_buf *out)
@@ -343,53 +310,7 @@ void tg_metrics_config(const struct tg_settings *settings, struct tg_buf *out)
         config, policies);
 }
 
-static void add_config(const struct tg_settings *settings, struct tg_buf *out)
-{
-    char config[TG_SHORT_REVISION + 1], policies[TG_SHORT_REVISION + 1];
-
-    tg_settings_short_revisions(settings, config, policies);
-    tg_json_member_begin(out, "config", '{');
-    tg_json_member(out, "config", tg_str_of(config));
-    tg_json_member(out, "policies", tg_str_of(policies));
-    tg_json_end(out, '}');
-}
-
-void tg_metrics_status(const struct tg_stats *s, const struct tg_settings *settings,
-                       struct tg_buf *out)
-{
-    struct tg_stats_slot *sum = malloc(sizeof(*sum));
-
-    CHECK(sum != NULL);
-    tg_stats_sum(s, sum);
-    tg_json_begin(out, '{');
-    tg_json_member(out, "version", TG_STR(TG_VERSION));
-    add_time(out, "started", s->started);
-    add_time(out, "reloaded", s->reloaded);
-    add_config(settings, out);
-    tg_json_member_number(out, "generation", s->generation);
-    tg_json_member_number(out, "reloads_failed", s->reloads[0]);
-    tg_json_member_number(out, "worker_restarts", s->restarts);
-    tg_json_member_bool(out, "draining", s->draining);
-    tg_admin_credential_states(settings, out);
-    tg_json_member_begin(out, "workers", '[');
-    for (unsigned i = 0; i < TG_STATS_SLOTS; i++)
-        if (s->slot[i].pid > 0)
-            add_process(&s->slot[i], tg_clock_mono_now(), out);
-    tg_json_end(out, ']');
-    add_totals(&sum->counts, out);
-    tg_json_end(out, '}');
-    tg_buf_putc(out, '\n');
-    free(sum);
-}
-
 /* --- readiness --- */
-
-static bool check(struct tg_buf *out, const char *what, bool good, const char *why)
-{
-    tg_buf_printf(out, "[%c] %s%s%s\n", good ? '+' : '-', what, good ? " ok" : ": ",
-                  good ? "" : why);
-    return good;
-}
 
 /* The first trouble of an audit log, or "". */
 static const char *audit_trouble(const struct tg_stats *s)
@@ -400,13 +321,29 @@ static const char *audit_trouble(const struct tg_stats *s)
     return "";
 }
 
-bool tg_metrics_ready(const struct tg_stats *s, struct tg_buf *out)
+void tg_metrics_checks(const struct tg_stats *s, struct tg_check out[TG_CHECKS])
 {
     const char *trouble = audit_trouble(s);
-    bool good = check(out, "serving", !s->draining, "the gateway is shutting down");
 
-    good &= check(out, "workers", live(s, true) > 0, "no worker is ready");
-    good &= check(out, "event loops", tg_stats_turning(s, 0), "a worker does not turn its loop");
-    good &= check(out, "audit log", trouble[0] == '\0', trouble);
+    out[0] = (struct tg_check){"serving", !s->draining, "the gateway is shutting down"};
+    out[1] = (struct tg_check){"workers", live(s, true) > 0, "no worker is ready"};
+    out[2] =
+        (struct tg_check){"event loops", tg_stats_turning(s, 0), "a worker does not turn its loop"};
+    out[3] = (struct tg_check){"audit log", trouble[0] == '\0', trouble};
+}
+
+bool tg_metrics_ready(const struct tg_stats *s, struct tg_buf *out)
+{
+    struct tg_check checks[TG_CHECKS];
+    bool good = true;
+
+    tg_metrics_checks(s, checks);
+    for (unsigned i = 0; i < TG_CHECKS; i++) {
+        const struct tg_check *c = &checks[i];
+
+        tg_buf_printf(out, "[%c] %s%s%s\n", c->good ? '+' : '-', c->name, c->good ? " ok" : ": ",
+                      c->good ? "" : c->why);
+        good = good && c->good;
+    }
     return good;
 }

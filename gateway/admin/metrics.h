@@ -1,23 +1,37 @@
-/* The counters of all processes as texts: metrics, status, readiness. */
+/* The counters of all processes as texts: metrics and readiness. */
 #ifndef TG_ADMIN_METRICS_H
 #define TG_ADMIN_METRICS_H
 
 #include "settings/settings.h"
+#include "shm/limits.h"
 
 /* Appends the sum of all processes as Prometheus text (version 0.0.4). */
 void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out);
 
-/* Appends the sum as JSON, with what is in force and a line for each process. */
-void tg_metrics_status(const struct tg_stats *s, const struct tg_settings *settings,
-                       struct tg_buf *out);
-
 /* Appends which configuration and policies are in force, as Prometheus text. */
 void tg_metrics_config(const struct tg_settings *settings, struct tg_buf *out);
 
-/*
- * True when requests can be served: at least one current worker is ready, all of them turn their
- * loop, no audit log is in trouble, the gateway does not end. Appends one line per check.
- */
+/* Appends how many keys each limit knows, has forgotten for others, and has let share one entry, as
+ * Prometheus text. */
+void tg_limits_metrics(const struct tg_limits *l, struct tg_buf *out);
+
+/* True for ends that the upstream is the cause of. */
+bool tg_metrics_of_upstream(enum tg_error e);
+
+/* One thing that has to be well for requests to be served. */
+struct tg_check {
+    const char *name;
+    bool good;
+    const char *why; /* when it is not; valid while the map is not written to */
+};
+
+enum { TG_CHECKS = 4 };
+
+/* At least one current worker is ready, all of them turn their loop, no audit log is in trouble,
+ * the gateway does not end. */
+void tg_metrics_checks(const struct tg_stats *s, struct tg_check out[TG_CHECKS]);
+
+/* True when all checks are good. Appends one line for each. */
 bool tg_metrics_ready(const struct tg_stats *s, struct tg_buf *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* Pages that tell of what was loaded: what filters have to tell, and certificates. */
-#include "admin/admin.h"
+#include "admin/pages.h"
 #include "admin/metrics.h"
 
 #include "base/check.h"

@@ -407,6 +407,16 @@ void tg_audit_count(const struct tg_audit *a, struct tg_audit_counts *out)
     out->queued = a->queue.n;
 }
 
+void tg_audit_stands(const struct tg_audit *a, struct tg_audit_standing *out)
+{
+    CHECK_MAGIC(a, MAGIC);
+    *out = (struct tg_audit_standing){.seq = a->seq};
+    if (a->off)
+        return;
+    out->stream = tg_str_of(a->stream);
+    out->chain = (struct tg_str){a->chain.at, TG_SHA256_HEX};
+}
+
 /* --- life --- */
 
 /* "<worker>-<12 hex digits>": no two streams ever have the same name. */

@@ -121,6 +121,16 @@ void tg_audit_reopen(struct tg_audit *a);
  * did not come into force. */
 void tg_audit_configuration(struct tg_audit *a, const struct tg_audit_configuration *c);
 
+/* The newest line of the stream. */
+struct tg_audit_standing {
+    struct tg_str stream; /* empty: the log is off */
+    uint64_t seq;
+    struct tg_str chain; /* hex */
+};
+
+/* Fills *out; its texts are valid until the next call on the log. */
+void tg_audit_stands(const struct tg_audit *a, struct tg_audit_standing *out);
+
 struct tg_audit_counts {
     uint64_t events;        /* intents, answers and outcomes told to the log */
     uint64_t dropped_queue; /* of them lost because the queue was full */

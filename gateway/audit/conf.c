@@ -214,6 +214,15 @@ const char *tg_audit_file(const void *conf)
     return c->target == TG_AUDIT_FILE ? c->path.p : NULL;
 }
 
+void tg_audit_facts(const void *conf, struct tg_audit_facts *out)
+{
+    const struct tg_audit_conf *c = conf;
+
+    CHECK(c->checked);
+    *out = (struct tg_audit_facts){
+        .target = c->text, .mode = modes[c->mode - 1], .body = bodies[c->body - 1]};
+}
+
 size_t tg_audit_conf_size(void)
 {
     return sizeof(struct tg_audit_conf);

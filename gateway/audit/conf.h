@@ -49,6 +49,16 @@ struct tg_audit_conf {
 /* The file the log is written to, or NULL when it goes elsewhere. */
 const char *tg_audit_file(const void *conf);
 
+/* What there is to tell of the settings. */
+struct tg_audit_facts {
+    struct tg_str target; /* audit_log's first argument as written */
+    const char *mode;     /* the words of the configuration */
+    const char *body;
+};
+
+/* Fills *out from checked settings; the texts live as long as they. */
+void tg_audit_facts(const void *conf, struct tg_audit_facts *out);
+
 /* Settings, made by tg_audit_directives in the main block. */
 extern const struct tg_directive tg_audit_directives[];
 

@@ -211,6 +211,13 @@ enum tg_decision tg_audit_decision(const struct tg_audit_record *a)
     return r->report.warnings > 0 ? TG_DECISION_WARN : TG_DECISION_ALLOW;
 }
 
+bool tg_audit_changed(const struct tg_audit_record *a)
+{
+    const struct tg_doc *doc = a->request->doc;
+
+    return doc != NULL && doc->nchanges > 0 && tg_audit_decision(a) == TG_DECISION_ALLOW;
+}
+
 /* --- what the filters found and did --- */
 
 static void add_digest(struct tg_buf *out, struct tg_str name,

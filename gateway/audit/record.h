@@ -48,4 +48,7 @@ void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
 /* What the gateway decided about the request. */
 enum tg_decision tg_audit_decision(const struct tg_audit_record *record);
 
+/* True when the request was allowed with a body that the filters changed. */
+bool tg_audit_changed(const struct tg_audit_record *record);
+
 #endif

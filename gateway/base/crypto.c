@@ -1,9 +1,11 @@
 /* Digests, hex, random bytes and secrets, by way of OpenSSL. */
 #include "base/crypto.h"
 
+#include "base/chars.h"
 #include "base/check.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
@@ -161,6 +163,23 @@ void tg_hex(const unsigned char *in, size_t n, char *out)
         out[2 * i] = digits[in[i] >> 4];
         out[2 * i + 1] = digits[in[i] & 15];
     }
+}
+
+/* OpenSSL passes blanks over, here and there. */
+bool tg_base64_read(struct tg_str text, char *out, size_t *n)
+{
+    size_t padding = 0;
+
+    while (padding < 2 && padding < text.n && text.p[text.n - 1 - padding] == '=')
+        padding++;
+    for (size_t i = 0; i < text.n - padding; i++)
+        if (!tg_char_is(text.p[i], TG_CHAR_ALPHANUMERIC) && text.p[i] != '+' && text.p[i] != '/')
+            return false;
+    if (text.n == 0 || text.n % 4 != 0 || text.n > INT32_MAX ||
+        EVP_DecodeBlock((unsigned char *)out, (const unsigned char *)text.p, (int)text.n) < 0)
+        return false;
+    *n = text.n / 4 * 3 - padding;
+    return true;
 }
 
 void tg_random(void *out, size_t n)

@@ -37,6 +37,10 @@ void tg_hash_hmac(const struct tg_hash *h, const struct tg_str *parts, unsigned 
 /* Lower-case hex without NUL. */
 void tg_hex(const unsigned char *in, size_t n, char *out);
 
+/* Decodes base64 (RFC 4648 section 4, with its padding, without blanks) into `out`, which has room
+ * for as many bytes as the text has. False when it is none, or empty. */
+bool tg_base64_read(struct tg_str text, char *out, size_t *n);
+
 /* Fills `out` with random bytes from the system (ends the process when there are none). */
 void tg_random(void *out, size_t n);
 

@@ -373,6 +373,7 @@ void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *det
         tg_audit_outcome(x->all->audit, &record);
         tg_stats_exchange(x->all->shared->slot, x->location != NULL ? x->location->stats_route : 0,
                           &record);
+        tg_teller_tell(x->all->shared->teller, &record, tg_loop_now(x->all->loop));
     }
 }
 

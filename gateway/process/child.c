@@ -149,7 +149,7 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     w = tg_worker_new(settings, number);
     if (w == NULL)
         return EXIT_FAILURE;
-    tg_worker_count(w, &(struct tg_shared){stats, slot, limits});
+    tg_worker_count(w, &(struct tg_shared){.stats = stats, .slot = slot, .limits = limits});
     events[0] = watch(w->loop.base, SIGTERM, on_term, w);
     events[1] = watch(w->loop.base, SIGQUIT, on_quit, w);
     events[2] = watch(w->loop.base, SIGUSR1, on_reopen, w);

@@ -221,8 +221,10 @@ static void on_heartbeat(void *owner)
     struct tg_worker *w = owner;
     uint64_t now = tg_clock_mono_now();
 
-    if (w->shared.slot != NULL)
+    if (w->shared.slot != NULL) {
         w->shared.slot->heartbeat = now;
+        tg_stats_audit(w->shared.slot, w->audit);
+    }
     /* who is told that we are not ready sends nothing that would make us try again */
     tg_audit_tick(w->audit);
     record_refusals(w);
@@ -234,6 +236,9 @@ static void on_heartbeat(void *owner)
 void tg_worker_count(struct tg_worker *w, const struct tg_shared *shared)
 {
     w->shared = *shared;
+    w->shared.teller =
+        tg_teller_new(w->settings->audit_conf, shared->stats, tg_shared_number(shared));
+    tg_stats_audit(shared->slot, w->audit);
     w->log_level = shared->stats->log_level;
 }
 
@@ -309,6 +314,7 @@ void tg_worker_end(struct tg_worker *w)
     tg_timer_end(&w->heartbeat);
     tg_timer_end(&w->drain_timer);
     tg_audit_close(w->audit);
+    tg_teller_end(w->shared.teller);
     report_live(w);
     tg_loop_end(&w->loop);
     free(w);

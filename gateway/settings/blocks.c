@@ -36,23 +36,6 @@ static bool apply_inside(struct tg_conf *c, unsigned context, const struct tg_co
     return ok;
 }
 
-/* --- admin --- */
-
-bool tg_set_admin(struct tg_conf *c, const struct tg_conf_item *item, void *target,
-                  const struct tg_directive *d)
-{
-    struct tg_settings *s = target;
-    const struct tg_conf_table table = {c->known[TG_ROWS_ADMIN], s};
-
-    (void)d;
-    if (!tg_conf_apply(c, TG_IN_ADMIN, item->children, &table, 1))
-        return false;
-    if (s->admin_listens != NULL)
-        return true;
-    tg_conf_error(c, item, "\"admin\" has no \"listen\"");
-    return false;
-}
-
 /* --- server, location --- */
 
 bool tg_set_server(struct tg_conf *c, const struct tg_conf_item *item, void *target,

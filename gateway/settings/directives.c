@@ -230,9 +230,26 @@ const struct tg_directive tg_admin_directives[] = {
      .min_args = 1,
      .max_args = 2,
      .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH [mode=OCTAL]",
-     .help = "An address for questions about the gateway itself. Anyone who can connect may ask: "
-             "keep it on 127.0.0.1 or a unix socket. The socket's file has the mode 0660 whatever "
-             "the umask, or the one that is given."},
+     .help = "An address for questions about the gateway itself, and for the page. Anyone who can "
+             "connect may ask: keep it on 127.0.0.1 or a unix socket. On other addresses only "
+             "probes and /metrics are answered without the token of `token_file`. The socket's "
+             "file has the mode 0660 whatever the umask, or the one that is given."},
+    {.name = "server_name",
+     .contexts = TG_IN_ADMIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_admin_names,
+     .min_args = 1,
+     .max_args = TG_CONF_ANY_ARGS,
+     .syntax = "NAME...",
+     .help = "Names that the page may be asked for by. Without it addresses and localhost: a "
+             "browser can be made to ask under any other name (DNS rebinding)."},
+    {.name = "token_file",
+     .contexts = TG_IN_ADMIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_token_file,
+     .syntax = "FILE",
+     .help = "Holds the token that is wanted on addresses that are not loopback, as `Bearer` or "
+             "as the password of `Basic`: 16 to 256 bytes. Private, as a key."},
     {.name = NULL},
 };
 

@@ -84,6 +84,16 @@ tg_conf_setter tg_set_upstream; /* NAME { ... }, appends to the list in struct t
 /* The upstream of that name, or NULL. */
 struct tg_upstream_conf *tg_upstream_conf_find(const struct tg_settings *s, struct tg_str name);
 
+/* True for a text of letters, digits, '.', '-', '_' and what `more` allows beside them, of 1 to 253
+ * bytes. */
+bool tg_is_host(struct tg_str text, const char *more);
+
+/* --- the admin block (admin.c) --- */
+
+tg_conf_setter tg_set_admin;
+tg_conf_setter tg_set_admin_names; /* NAME..., into struct tg_settings */
+tg_conf_setter tg_set_token_file;  /* FILE, read, into struct tg_settings */
+
 /* --- TLS of a server (tls.c) --- */
 
 tg_conf_setter
@@ -135,7 +145,6 @@ const struct tg_credential_conf *tg_credential_find(const struct tg_settings *s,
 
 /* --- setters of blocks (blocks.c) --- */
 
-tg_conf_setter tg_set_admin;
 tg_conf_setter tg_set_server;
 tg_conf_setter tg_set_location;
 tg_conf_setter tg_set_proxy_pass; /* NAME; looked up when all upstreams are known */

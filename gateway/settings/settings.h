@@ -198,7 +198,9 @@ struct tg_settings {
     int64_t tls_ticket_rotation;
     struct tg_ticket_keys *tickets; /* set by the master before workers start; may be NULL */
     struct tg_audit_conf *audit_conf;
-    struct tg_listen *admin_listens; /* admin { listen ... } */
+    struct tg_listen *admin_listens;        /* admin { listen ... } */
+    const struct tg_conf_item *admin_names; /* its `server_name`: the arguments; NULL: none */
+    struct tg_str admin_token;              /* what is in its token_file; empty: none */
     struct tg_upstream_conf *upstreams;
     struct tg_client_keys_conf *client_keys;
     struct tg_credential_conf *credentials;
@@ -257,6 +259,9 @@ struct tg_settings *tg_settings_offline(const char *file, struct tg_str text, co
  */
 const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct tg_location *base,
                                              struct tg_str text, struct tg_buf *problems);
+
+/* True when only this machine can connect: loopback, or a unix socket. */
+bool tg_listen_is_local(const struct tg_listen *l);
 
 /* The file of the error log, or NULL: standard error. */
 const char *tg_settings_error_log(const struct tg_settings *s);

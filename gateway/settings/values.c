@@ -235,9 +235,8 @@ bool tg_set_listen(struct tg_conf *c, const struct tg_conf_item *item, void *tar
     return true;
 }
 
-/* Letters, digits, '.', '-', '_' and what `more` allows beside them; not empty, not endless. What
- * passes can stand in a header field. */
-static bool is_host(struct tg_str text, const char *more)
+/* Not empty, not endless: what passes can stand in a header field. */
+bool tg_is_host(struct tg_str text, const char *more)
 {
     for (size_t i = 0; i < text.n; i++) {
         char ch = text.p[i];
@@ -251,7 +250,7 @@ static bool is_host(struct tg_str text, const char *more)
 bool tg_set_host(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                  const struct tg_directive *d)
 {
-    if (!is_host(item->args[1], "[]:")) {
+    if (!tg_is_host(item->args[1], "[]:")) {
         tg_conf_error(c, item, "\"%s\" takes a host name or address, got \"%s\"", d->name,
                       item->args[1].p);
         return false;
@@ -265,7 +264,7 @@ bool tg_set_accept_host(struct tg_conf *c, const struct tg_conf_item *item, void
 {
     (void)d;
     for (unsigned i = 1; i < item->nargs; i++) {
-        if (is_host(item->args[i], "[]:"))
+        if (tg_is_host(item->args[i], "[]:"))
             continue;
         tg_conf_error(c, item, "\"accept_host\" takes host names or addresses, got \"%s\"",
                       item->args[i].p);
@@ -292,7 +291,7 @@ static bool is_dns_name(struct tg_str text)
         if (label > 63)
             return false;
     }
-    return label > 0 && !digits && is_host(text, "");
+    return label > 0 && !digits && tg_is_host(text, "");
 }
 
 bool tg_read_server(struct tg_str text, struct tg_upstream_server *o)

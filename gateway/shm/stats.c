@@ -15,15 +15,19 @@ const uint64_t tg_stats_bounds[TG_STATS_BUCKETS - 1] = {5000,    10000,   25000,
                                                         100000,  250000,  500000,  750000,  1000000,
                                                         2500000, 5000000, 7500000, 10000000};
 
+const uint64_t tg_stats_phase_bounds[TG_STATS_BUCKETS - 1] = {
+    100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 5000000};
+
 struct tg_stats *tg_stats_new(void)
 {
-    struct tg_stats *s =
-        mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct tg_stats *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     CHECK(s != MAP_FAILED);
     s->started = tg_clock_wall_now();
     s->routes = 1;
     s->last_reload_well = true;
+    tg_feed_init(&s->feed);
     return s;
 }
 
@@ -100,17 +104,20 @@ static struct tg_stats_name *find_name(struct tg_stats_slot *slot, enum tg_stats
 }
 
 static void count_name(struct tg_stats_slot *slot, enum tg_stats_what what, struct tg_str text,
-                       uint64_t n)
+                       uint64_t n, int64_t last)
 {
     struct tg_stats_name *e = find_name(slot, what, text);
 
-    if (e != NULL)
-        e->n += n;
-    else
+    if (e == NULL) {
         slot->counts.names_lost += n;
+        return;
+    }
+    e->n += n;
+    if (last > e->last)
+        e->last = last;
 }
 
-static void count_policies(struct tg_stats_slot *slot, const struct tg_report *report)
+static void count_policies(struct tg_stats_slot *slot, const struct tg_report *report, int64_t time)
 {
     for (const struct tg_policy_result *p = report->results; p != NULL; p = p->next) {
         char text[TG_STATS_NAME_TEXT];
@@ -118,31 +125,38 @@ static void count_policies(struct tg_stats_slot *slot, const struct tg_report *r
                          TG_STR_ARG(p->rule), tg_rule_result_word(p->result), TG_STR_ARG(p->mode));
 
         CHECK(n > 0);
-        count_name(slot, TG_STATS_POLICY, (struct tg_str){text, (size_t)n}, 1);
+        count_name(slot, TG_STATS_POLICY, (struct tg_str){text, (size_t)n}, 1, time);
     }
 }
 
-static void count_findings(struct tg_stats_slot *slot, const struct tg_request *r)
+static void count_findings(struct tg_stats_slot *slot, const struct tg_request *r, int64_t time)
 {
     if (r->doc != NULL)
         for (const struct tg_change *c = r->doc->changes; c != NULL; c = c->next)
-            count_name(slot, TG_STATS_NORMALIZATION, tg_str_of(c->why), 1);
+            count_name(slot, TG_STATS_NORMALIZATION, tg_str_of(c->why), 1, time);
     for (const struct tg_finding *f = r->report.first; f != NULL; f = f->next)
         if (f->severity == TG_VIOLATION)
-            count_name(slot, TG_STATS_VIOLATION, tg_str_of(f->rule), 1);
-    count_policies(slot, &r->report);
+            count_name(slot, TG_STATS_VIOLATION, tg_str_of(f->rule), 1, time);
+    count_policies(slot, &r->report, time);
 }
 
 /* --- counting --- */
 
-static void observe(struct tg_stats_histogram *h, uint64_t us)
+static void observe(struct tg_stats_histogram *h, const uint64_t *bounds, uint64_t us)
 {
     unsigned i = 0;
 
-    while (i < TG_STATS_BUCKETS - 1 && us > tg_stats_bounds[i])
+    while (i < TG_STATS_BUCKETS - 1 && us > bounds[i])
         i++;
     h->bucket[i]++;
     h->sum_us += us;
+}
+
+/* A phase that did not happen takes no time. */
+static void observe_phase(struct tg_stats_slot *slot, unsigned phase, uint64_t us)
+{
+    if (us > 0)
+        observe(&slot->counts.phase[phase], tg_stats_phase_bounds, us);
 }
 
 /* A refusal is one whether its body can be read or not; a success is one that was seen whole. */
@@ -170,12 +184,12 @@ void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
         slot->counts.outcomes[outcome_of(record)]++;
     slot->counts.bytes_in += record->bytes_in;
     slot->counts.bytes_out += record->bytes_out;
-    observe(&slot->counts.duration[route], record->duration_us);
-    if (record->filter_us > 0)
-        observe(&slot->counts.filters, record->filter_us);
-    if (record->upstream_us > 0)
-        observe(&slot->counts.upstream, record->upstream_us);
-    count_findings(slot, record->request);
+    slot->counts.changed += tg_audit_changed(record);
+    observe(&slot->counts.duration[route], tg_stats_bounds, record->duration_us);
+    observe_phase(slot, TG_STATS_FILTERS, record->filter_us);
+    observe_phase(slot, TG_STATS_CONNECT, record->connect_us);
+    observe_phase(slot, TG_STATS_UPSTREAM, record->upstream_us);
+    count_findings(slot, record->request, record->time);
 }
 
 void tg_stats_turn(struct tg_stats_slot *slot, const struct tg_stats_gauges *gauges,
@@ -197,6 +211,30 @@ void tg_stats_turn(struct tg_stats_slot *slot, const struct tg_stats_gauges *gau
         return;
     }
     strncpy(slot->trouble, trouble, sizeof(slot->trouble) - 1);
+}
+
+static void copy_text(char *to, size_t size, struct tg_str text)
+{
+    size_t n = text.n < size ? text.n : size - 1;
+
+    if (n > 0)
+        memcpy(to, text.p, n);
+    to[n] = '\0';
+}
+
+/* Written since the last look: the log has been handed something, and took it. */
+void tg_stats_audit(struct tg_stats_slot *slot, const struct tg_audit *audit)
+{
+    struct tg_audit_standing now;
+
+    tg_audit_stands(audit, &now);
+    if (now.stream.n == 0)
+        return;
+    if (now.seq != slot->audit_seq && slot->trouble[0] == '\0')
+        slot->audit_written = tg_clock_wall_now();
+    copy_text(slot->audit_stream, sizeof(slot->audit_stream), now.stream);
+    copy_text(slot->audit_chain, sizeof(slot->audit_chain), now.chain);
+    slot->audit_seq = now.seq;
 }
 
 uint64_t tg_stats_reload(struct tg_stats *s)
@@ -242,15 +280,6 @@ bool tg_stats_answered(const struct tg_stats *s, uint64_t before, struct tg_stat
 
 /* --- configurations that did not come into force --- */
 
-static void copy_text(char *to, size_t size, struct tg_str text)
-{
-    size_t n = text.n < size ? text.n : size - 1;
-
-    if (n > 0)
-        memcpy(to, text.p, n);
-    to[n] = '\0';
-}
-
 void tg_stats_refuse(struct tg_stats *s, enum tg_audit_asker asked_by, struct tg_str revision,
                      struct tg_str why)
 {
@@ -289,6 +318,13 @@ bool tg_stats_take_refusal(struct tg_stats *s, struct tg_stats_refusal *out)
     return false;
 }
 
+bool tg_stats_last_refusal(const struct tg_stats *s, struct tg_stats_refusal *out)
+{
+    uint64_t number = __atomic_load_n(&s->refusals, __ATOMIC_SEQ_CST);
+
+    return number > 0 && copy_refusal(s, number, out);
+}
+
 /* --- adding up --- */
 
 static void add_words(uint64_t *to, const uint64_t *from, size_t bytes)
@@ -306,7 +342,7 @@ static void add_slot(struct tg_stats_slot *to, const struct tg_stats_slot *from)
         enum tg_stats_what what = __atomic_load_n(&e->what, __ATOMIC_ACQUIRE);
 
         if (what != 0)
-            count_name(to, what, tg_str_of(e->text), e->n);
+            count_name(to, what, tg_str_of(e->text), e->n, e->last);
     }
 }
 
@@ -317,6 +353,7 @@ void tg_stats_fold(struct tg_stats *s, unsigned index)
     CHECK(index < TG_STATS_SLOTS && slot->pid != 0);
     __atomic_add_fetch(&s->folding, 1, __ATOMIC_ACQ_REL);
     add_slot(&s->past, slot);
+    tg_feed_forget(&s->feed, index);
     slot->pid = 0;
     __atomic_add_fetch(&s->folding, 1, __ATOMIC_ACQ_REL);
 }
@@ -346,16 +383,28 @@ void tg_stats_sum(const struct tg_stats *s, struct tg_stats_slot *out)
     }
 }
 
+void tg_stats_by_decision(const struct tg_stats_counts *c, uint64_t out[TG_DECISIONS])
+{
+    memset(out, 0, TG_DECISIONS * sizeof(*out));
+    for (unsigned r = 0; r < TG_STATS_ROUTES; r++)
+        for (unsigned d = 0; d < TG_DECISIONS; d++)
+            for (unsigned k = 0; k < TG_STATS_CLASSES; k++)
+                out[d] += c->requests[r][d][k];
+}
+
+bool tg_stats_slot_turning(const struct tg_stats_slot *slot, uint64_t now, uint64_t late)
+{
+    return now <= slot->heartbeat + (late > HEARTBEAT_LATE_US ? late : HEARTBEAT_LATE_US);
+}
+
 bool tg_stats_turning(const struct tg_stats *s, uint64_t late)
 {
     uint64_t now = tg_clock_mono_now();
 
     for (unsigned i = 0; i < TG_STATS_SLOTS; i++) {
         const struct tg_stats_slot *p = &s->slot[i];
-        uint64_t heartbeat = p->heartbeat;
 
-        if (p->pid > 0 && !p->old &&
-            now > heartbeat + (late > HEARTBEAT_LATE_US ? late : HEARTBEAT_LATE_US))
+        if (p->pid > 0 && !p->old && !tg_stats_slot_turning(p, now, late))
             return false;
     }
     return true;

@@ -8,20 +8,24 @@
 #define TG_SHM_STATS_H
 
 #include "audit/audit.h"
+#include "shm/feed.h"
 
 enum {
-    TG_STATS_SLOTS = 257,      /* processes that can live at once */
-    TG_STATS_ROUTES = 64,      /* routes told apart; 0 is "no route or one too many" */
-    TG_STATS_ROUTE_TEXT = 256, /* longer ones are "one too many" */
-    TG_STATS_CLASSES = 6,      /* no status, 1xx ... 5xx */
-    TG_STATS_BUCKETS = 15,     /* of OpenTelemetry's HTTP durations, +Inf among them */
-    TG_STATS_NAMES = 128,      /* names told apart in one slot; more are counted in names_lost */
-    TG_STATS_NAME_TEXT = 160,  /* policy and rule have 64 bytes each; longer: names_lost */
+    TG_STATS_SLOTS = TG_FEED_RINGS, /* processes that can live at once */
+    TG_STATS_ROUTES = 64,           /* routes told apart; 0 is "no route or one too many" */
+    TG_STATS_ROUTE_TEXT = 256,      /* longer ones are "one too many" */
+    TG_STATS_CLASSES = 6,           /* no status, 1xx ... 5xx */
+    TG_STATS_BUCKETS = 15,          /* of a histogram, +Inf among them */
+    TG_STATS_NAMES = 128,     /* names told apart in one slot; more are counted in names_lost */
+    TG_STATS_NAME_TEXT = 160, /* policy and rule have 64 bytes each; longer: names_lost */
     TG_STATS_TROUBLE = 160,
     TG_STATS_ANSWER = 8192, /* text of a reload */
     TG_STATS_ANSWERS = 4,   /* of so many reloads the answers stand */
     TG_STATS_REFUSALS = 8,  /* so many wait for a worker that records them; older ones are lost */
-    TG_STATS_WHY = 256
+    TG_STATS_WHY = 256,
+    TG_STATS_STREAM = 80,
+    TG_HISTORY_STEPS = 180,      /* samples of the counters that are kept, */
+    TG_HISTORY_STEP_US = 5000000 /* one for so long */
 };
 
 /* Kinds of limits, as counted. */
@@ -29,6 +33,9 @@ enum tg_stats_limit { TG_LIMIT_REQ = 1, TG_LIMIT_CONN, TG_LIMIT_IN_FLIGHT, TG_LI
 
 /* What an answer of the upstream said, its body included (contract section 5). */
 enum { TG_STATS_SUCCESS, TG_STATS_FAILURE, TG_STATS_UNKNOWN, TG_STATS_OUTCOMES };
+
+/* The parts of an exchange's time. */
+enum { TG_STATS_FILTERS, TG_STATS_CONNECT, TG_STATS_UPSTREAM, TG_STATS_PHASES };
 
 /* A histogram: not cumulative, the sum in microseconds. */
 struct tg_stats_histogram {
@@ -41,8 +48,8 @@ struct tg_stats_counts {
     uint64_t requests[TG_STATS_ROUTES][TG_DECISIONS][TG_STATS_CLASSES];
     uint64_t ends[TG_E_COUNT];
     struct tg_stats_histogram duration[TG_STATS_ROUTES];
-    struct tg_stats_histogram filters;
-    struct tg_stats_histogram upstream;
+    struct tg_stats_histogram phase[TG_STATS_PHASES]; /* by tg_stats_phase_bounds */
+    uint64_t changed; /* requests that were allowed and whose body was changed */
     uint64_t outcomes[TG_STATS_OUTCOMES]; /* of the upstream's answers */
     uint64_t bytes_in;
     uint64_t bytes_out;
@@ -71,6 +78,7 @@ enum tg_stats_what { TG_STATS_NORMALIZATION = 1, TG_STATS_VIOLATION, TG_STATS_PO
 /* One counted name. Policy results: policy, rule, result and mode with '\n' between. */
 struct tg_stats_name {
     uint64_t n;
+    int64_t last;  /* when a request began that it was counted for last, wall clock */
     uint32_t what; /* enum tg_stats_what; 0: the entry is free */
     char text[TG_STATS_NAME_TEXT];
 };
@@ -86,9 +94,22 @@ struct tg_stats_slot {
     uint64_t started;   /* monotonic microseconds */
     uint64_t heartbeat; /* when it was last seen to turn its loop, monotonic microseconds */
     char trouble[TG_STATS_TROUBLE]; /* of the audit log; "" when there is none */
+    char audit_stream[TG_STATS_STREAM];
+    uint64_t audit_seq; /* of the newest line */
+    char audit_chain[TG_SHA256_HEX + 1];
+    int64_t audit_written; /* wall clock; 0: not yet */
     struct tg_stats_gauges gauges;
     struct tg_stats_counts counts;
     struct tg_stats_name names[TG_STATS_NAMES];
+};
+
+/* The counters at one time. */
+struct tg_stats_sample {
+    uint64_t step;  /* which TG_HISTORY_STEP_US of the monotonic clock; 0: it is being written */
+    uint64_t taken; /* monotonic microseconds */
+    uint64_t decisions[TG_DECISIONS];
+    uint64_t changed;
+    uint64_t phase[TG_STATS_PHASES][TG_STATS_BUCKETS];
 };
 
 /* What came of a reload. */
@@ -126,10 +147,14 @@ struct tg_stats {
     uint64_t folding; /* odd while a slot is folded into the past */
     struct tg_stats_slot past;
     struct tg_stats_slot slot[TG_STATS_SLOTS];
+    struct tg_stats_sample history[TG_HISTORY_STEPS]; /* step N: N % TG_HISTORY_STEPS */
+    struct tg_feed feed;                              /* ring N is of the process in slot N */
 };
 
-/* The upper bounds of the buckets but the last, in microseconds. */
+/* The upper bounds of the buckets but the last, in microseconds: of whole exchanges (those of
+ * OpenTelemetry's HTTP durations), and of their parts, which can be much shorter. */
 extern const uint64_t tg_stats_bounds[TG_STATS_BUCKETS - 1];
+extern const uint64_t tg_stats_phase_bounds[TG_STATS_BUCKETS - 1];
 
 /* Makes the map (CHECKed: without memory nothing starts). Never freed by workers. */
 struct tg_stats *tg_stats_new(void);
@@ -173,6 +198,9 @@ void tg_stats_refuse(struct tg_stats *s, enum tg_audit_asker asked_by, struct tg
 /* Takes the oldest of those that no worker has taken yet; false when there is none. */
 bool tg_stats_take_refusal(struct tg_stats *s, struct tg_stats_refusal *out);
 
+/* Copies the newest of them, taken or not; false when there is none. */
+bool tg_stats_last_refusal(const struct tg_stats *s, struct tg_stats_refusal *out);
+
 /*
  * Copies the answer of the first reload that began when s->reload was greater than `before`, so of
  * one that has seen what was changed by then; when that one's no longer stands, of the next whose
@@ -185,6 +213,16 @@ bool tg_stats_answered(const struct tg_stats *s, uint64_t before, struct tg_stat
  * What it reads may be one event old.
  */
 void tg_stats_sum(const struct tg_stats *s, struct tg_stats_slot *out);
+
+/* Adds the requests of all routes and statuses up, by decision - 1. */
+void tg_stats_by_decision(const struct tg_stats_counts *c, uint64_t out[TG_DECISIONS]);
+
+/* Notes where the worker's audit log stands. Once a second. */
+void tg_stats_audit(struct tg_stats_slot *slot, const struct tg_audit *audit);
+
+/* True when a worker has turned its event loop within `late` microseconds before `now`, or within
+ * 15 seconds when that is more. */
+bool tg_stats_slot_turning(const struct tg_stats_slot *slot, uint64_t now, uint64_t late);
 
 /* True when every worker in force has turned its event loop within `late` microseconds, or within
  * 15 seconds when that is more. */

@@ -37,9 +37,10 @@ class Admin:
         self.port, guard.port = ports[:2]
         self.path = str(guard.directory / "admin.sock")
 
-    def get(self, target, method="GET"):
+    def get(self, target, method="GET", *fields, host="127.0.0.1"):
         """An answer over the port."""
-        return ask(self.port, request(method, target, None if method == "GET" else b""), method)
+        return ask(self.port, request(method, target, None if method == "GET" else b"", *fields, host=host),
+                   method)
 
     def unix(self, target, method="POST"):
         """An answer over the unix socket."""
@@ -243,8 +244,11 @@ def test_what_is_refused_over_the_port(admin, target, method, status):
 
 def test_the_pages_there_are(admin):
     """Whoever asks for another one is told."""
-    told = admin().get("/").body
-    assert told.startswith(b"no such page, there are ") and b" /readyz /metrics " in told
+    one = admin()
+    paths = one.get("/").body
+    assert paths.startswith(b"/ /healthz ") and b" /readyz /metrics " in paths
+    other = one.get("/other")
+    assert (other.status, other.body) == (404, b"no such page, there are " + paths)
 
 
 def test_reload_over_the_unix_socket(admin):

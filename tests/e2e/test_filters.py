@@ -195,7 +195,7 @@ def test_pages(guarded, origin):
     guard = guarded(origin(), ("/a", filters("2s")), ("/b", filters()), ("/c", filters("3s")),
                     ("/", ""), main="admin { listen 127.0.0.1:0; }")
     admin = guard.ports[0]
-    locations = json.loads(ask(admin, request(target="/policies")).body)["locations"]
+    locations = json.loads(ask(admin, request(target="/policies", host="127.0.0.1")).body)["locations"]
     assert locations == [{"method": "", "location": "/a", "bell": 2000000},
                          {"method": "", "location": "/c", "bell": 3000000}]
     metrics = ask(admin, request(target="/metrics")).body.decode()

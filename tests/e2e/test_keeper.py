@@ -286,7 +286,7 @@ def test_the_keeper_dies(cloud):
 
 def admin(one, target):
     """A page of the admin block, whose socket is one of the gateway's."""
-    return ask(one.admin, request("GET", target))
+    return ask(one.admin, request("GET", target, host="127.0.0.1"))
 
 
 def post(one, target):

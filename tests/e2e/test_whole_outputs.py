@@ -31,7 +31,12 @@ MASKS = [
     (r'("?config"?[:=])"[0-9a-f]{12}"', r'\1"REVISION"'),
     (r"(_duration_seconds_(bucket|sum)\S*) [\d.]+", r"\1 N"),
     (r'"file":"[^"]*/', '"file":"DIR/'),
-    (r'"started":"[^"]*"', '"started":"TIME"'),
+    (r'"(started|now|last|last_write)":"[^"]*"', r'"\1":"TIME"'),
+    (r'"(disk_\w+|queued_bytes|sum_us|events|audit_seq)":\d+', r'"\1":N'),
+    (r'"buckets":\[[\d,]*\]', '"buckets":[N]'),
+    (r'"audit_(stream|chain)":"[^"]*"', r'"audit_\1":"HEX"'),
+    (r'"target":"[^"]*"', '"target":"FILE"'),
+    (r"127\.0\.0\.1:\d+", "ADDRESS"),
     (r'"pid":\d+', '"pid":N'),
     (r'"uptime_seconds":\d+', '"uptime_seconds":N'),
     # told at the end of a turn of the worker's loop, which may be later than its answer

@@ -1,0 +1,30 @@
+/* Pages that tell of what was loaded: what filters have to tell, certificates, the gateway's own
+ * keys.
+ */
+#ifndef TG_ADMIN_PAGES_H
+#define TG_ADMIN_PAGES_H
+
+#include "settings/settings.h"
+
+/* Appends the metrics that filters have of what was loaded (on_metrics), as Prometheus text. */
+void tg_admin_filter_metrics(const struct tg_settings *settings, struct tg_buf *out);
+
+/* Appends the JSON of /policies and of /certs. */
+void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out);
+void tg_admin_certs(const struct tg_settings *settings, struct tg_buf *out);
+
+/* --- the gateway's own keys (credentials.c) --- */
+
+/* Appends the JSON of /credentials. */
+void tg_admin_credentials(const struct tg_settings *s, struct tg_buf *out);
+
+/* Appends what is known of them as Prometheus text. */
+void tg_admin_credential_metrics(const struct tg_settings *s, struct tg_buf *out);
+
+/* True when each can be signed with. Appends one line per credential, as tg_metrics_ready(). */
+bool tg_admin_credentials_ready(const struct tg_settings *s, struct tg_buf *out);
+
+/* Appends their states as a member of a JSON object that is open. */
+void tg_admin_credential_states(const struct tg_settings *s, struct tg_buf *out);
+
+#endif

@@ -1,0 +1,103 @@
+/* The admin block: where the gateway is asked about itself, and by whom. */
+#include "base/address.h"
+#include "base/crypto.h"
+#include "settings/internal.h"
+
+enum { TOKEN_LEAST = 16, TOKEN_MOST = 256 }; /* bytes */
+
+bool tg_listen_is_local(const struct tg_listen *l)
+{
+    const unsigned char *bytes = tg_address_bytes((const struct sockaddr *)&l->address);
+    static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;
+
+    if (l->address.ss_family == AF_INET)
+        return bytes[0] == 127;
+    return l->address.ss_family != AF_INET6 || memcmp(bytes, &loopback, sizeof(loopback)) == 0;
+}
+
+bool tg_set_admin_names(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                        const struct tg_directive *d)
+{
+    (void)d;
+    for (unsigned i = 1; i < item->nargs; i++) {
+        if (tg_is_host(item->args[i], ""))
+            continue;
+        tg_conf_error(c, item, "\"server_name\" takes host names without a port, got \"%s\"",
+                      item->args[i].p);
+        return false;
+    }
+    ((struct tg_settings *)target)->admin_names = item;
+    return true;
+}
+
+static bool is_token(struct tg_str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] <= ' ' || text.p[i] > '~')
+            return false;
+    return text.n >= TOKEN_LEAST && text.n <= TOKEN_MOST;
+}
+
+static const char *read_token(struct tg_arena *arena, const char *path, struct tg_str *out)
+{
+    struct tg_file file;
+    const char *why = tg_file_read(arena, path, &file);
+
+    if (why == NULL)
+        why = tg_file_why_not_private(&file);
+    if (why != NULL)
+        return why;
+    *out = file.text;
+    while (out->n > 0 && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r'))
+        out->n--;
+    return is_token(*out) ? NULL : "a token is 16 to 256 bytes of printable ASCII without blanks";
+}
+
+bool tg_set_token_file(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                       const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+    const char *path = tg_conf_path(c, item->args[1]).p;
+    struct tg_arena arena;
+    struct tg_str token;
+    const char *why;
+
+    (void)d;
+    tg_arena_init(&arena);
+    why = read_token(&arena, path, &token);
+    if (why != NULL)
+        tg_conf_error(c, item, "\"token_file\" %s: %s", path, why);
+    else
+        s->admin_token = tg_arena_dup(c->arena, token);
+    tg_arena_wipe(&arena);
+    tg_arena_end(&arena);
+    return why == NULL;
+}
+
+/* Who may connect is a matter of the network there, and that is not enough. */
+static void warn_of_open(struct tg_conf *c, const struct tg_settings *s)
+{
+    for (const struct tg_listen *l = s->admin_listens; l != NULL; l = l->next)
+        if (!tg_listen_is_local(l) && s->admin_token.n == 0)
+            tg_conf_warn(c, &(struct tg_conf_item){.file = l->file, .line = l->line},
+                         "\"listen %s\" of \"admin\" is not loopback: without \"token_file\" it "
+                         "answers probes and /metrics alone",
+                         l->text);
+}
+
+bool tg_set_admin(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                  const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+    const struct tg_conf_table table = {c->known[TG_ROWS_ADMIN], s};
+
+    (void)d;
+    if (!tg_conf_apply(c, TG_IN_ADMIN, item->children, &table, 1))
+        return false;
+    if (s->admin_listens == NULL) {
+        tg_conf_error(c, item, "\"admin\" has no \"listen\"");
+        return false;
+    }
+    warn_of_open(c, s);
+    return true;
+}
