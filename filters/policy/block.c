@@ -17,6 +17,31 @@ bool tg_set_policy_match(struct tg_conf *c, const struct tg_conf_item *item, voi
     return tg_policy_match_read(c, item, list);
 }
 
+bool tg_policy_set_table(struct tg_conf *c, const struct tg_conf_item *item,
+                         struct tg_policy_set *set)
+{
+    const struct tg_policy_table *twin = tg_policy_table_named(set->tables, item->args[1]);
+    struct tg_policy_table *given = tg_policy_table_named(set->given, item->args[1]);
+    struct tg_policy_table *t;
+    struct tg_policy_table **last = &set->tables;
+
+    if (twin != NULL) {
+        tg_conf_error(c, item, "table \"%s\" stands in %s:%u already, and again", twin->name.p,
+                      twin->item->file, twin->item->line);
+        return false;
+    }
+    t = given == NULL ? tg_policy_table_read(c, item) : tg_arena_alloc(c->arena, sizeof(*t));
+    if (given != NULL) {
+        *t = *given;
+        t->item = item;
+        t->next = NULL;
+    }
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = t;
+    return t != NULL;
+}
+
 struct tg_policy *tg_policy_begin(struct tg_conf *c, const struct tg_conf_item *item,
                                   struct tg_policy_set *set)
 {
@@ -27,7 +52,8 @@ struct tg_policy *tg_policy_begin(struct tg_conf *c, const struct tg_conf_item *
     *p = (struct tg_policy){.name = item->args[1],
                             .item = item,
                             .mode = TG_POLICY_DENY,
-                            .on_error = TG_POLICY_ERROR_DENY};
+                            .on_error = TG_POLICY_ERROR_DENY,
+                            .on_missing = TG_POLICY_MISSING_DENY};
     while (*last != NULL)
         last = &(*last)->next;
     *last = p;

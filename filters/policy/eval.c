@@ -359,7 +359,8 @@ struct asking {
 
 static void ask_seen(struct asking *a)
 {
-    enum tg_rule_result result = a->test->run(a->test, &a->j->seen);
+    enum tg_rule_result result =
+        tg_policy_test_is_missing(a->test) ? TG_RULE_ERROR : a->test->run(a->test, &a->j->seen);
 
     a->met = a->met || result == TG_RULE_PASS;
     a->unknown = a->unknown || result == TG_RULE_ERROR;
@@ -509,12 +510,24 @@ static void conclude(struct tg_policy_outcome *o, struct tg_request *r)
         o->result = TG_RULE_WARN;
 }
 
+/* True when a cell is empty that a test of the rule refers to. */
+static bool lacks_a_cell(const struct tg_policy_rule *rule)
+{
+    for (const struct tg_policy_check *k = rule->checks; k != NULL; k = k->next)
+        for (const struct tg_policy_test *t = k->tests; t != NULL; t = t->next)
+            if (tg_policy_test_is_missing(t))
+                return true;
+    return false;
+}
+
 /* A rule that is not plain, or of a request without a document. Not inlined: most are. */
 __attribute__((noinline)) static void judge_any_rule(struct judging *j, struct tg_policy_outcome *o)
 {
     const struct tg_policy_rule *rule = o->rule;
 
     if (rule->needs_document && j->doc == NULL)
+        return;
+    if (o->policy->on_missing == TG_POLICY_MISSING_SKIP && lacks_a_cell(rule))
         return;
     for (const struct tg_policy_check *w = rule->whens; w != NULL; w = w->next)
         if (!holds(j, w))

@@ -38,6 +38,10 @@ struct tg_policy_rule *tg_policy_rule_begin(struct tg_conf *c, const struct tg_c
 /* The block of the rule has ended without a problem: every check needs a place and a test. */
 void tg_policy_rule_finish(struct tg_conf *c, struct tg_policy_rule *rule);
 
+/* Makes the tests of a rule ready that refer to cells of tables. */
+void tg_policy_rule_settle(struct tg_conf *c, const struct tg_policy_rule *rule,
+                           const struct tg_policy_match *matches);
+
 /* Adds a check of several paths to a rule. False after it recorded a problem with them. */
 bool tg_policy_any_of_begin(struct tg_conf *c, const struct tg_conf_item *item,
                             struct tg_policy_rule *rule);
@@ -95,7 +99,44 @@ bool tg_policy_files(struct tg_conf *c, const struct tg_conf_item *at, const str
 
 /* What tg_policy_load() does with the files it found (load.c). */
 struct tg_policy_set *tg_policy_load_files(struct tg_conf *c, const struct tg_policy_file *files,
-                                           unsigned n);
+                                           unsigned n, struct tg_policy_table *given);
+
+/* "table NAME FILE", into the set; records problems and returns false. (block.c) */
+bool tg_policy_set_table(struct tg_conf *c, const struct tg_conf_item *item,
+                         struct tg_policy_set *set);
+
+/* The number of a column by its name; t->ncolumns: there is none. (table.c) */
+unsigned tg_policy_table_column(const struct tg_policy_table *t, struct tg_str name);
+
+/* --- cells in operands: "{table.column}" (cells.c) --- */
+
+/* A test that refers to cells as it is for the row of the request; NULL: that is not known, or a
+ * cell is empty. */
+const struct tg_policy_test *tg_policy_test_of_row(const struct tg_policy_test *t);
+
+/* Takes the text up to the first cell and the cell off a text: returns what stands before it, and
+ * sets the names; table->n is 0 when there is none. */
+struct tg_str tg_policy_cell_next(struct tg_str *text, struct tg_str *table, struct tg_str *column);
+
+/* True when a text names a cell. */
+bool tg_policy_has_cell(struct tg_str text);
+
+/* False after it recorded that a text names cells of another table, or ones that there are not. */
+bool tg_policy_cells_check(struct tg_conf *c, const struct tg_conf_item *item,
+                           const struct tg_policy_table *t, struct tg_str text);
+
+/* A text with the cells of a row in it; false when one of them is empty. */
+bool tg_policy_cells_fill(struct tg_arena *arena, const struct tg_policy_table *t,
+                          const struct tg_policy_row *row, struct tg_str text, struct tg_str *out);
+
+/* Records that a list has no table of a name, and returns false. */
+bool tg_policy_table_unknown(struct tg_conf *c, const struct tg_conf_item *item,
+                             const struct tg_policy_table *list, struct tg_str name);
+
+/* Finds the table that a match looks up, if it does. Records problems and returns false. (match.c)
+ */
+bool tg_policy_match_settle(struct tg_conf *c, struct tg_policy_match *m,
+                            struct tg_policy_table *tables);
 
 /* --- the config of the request beside the old one (compare.c) --- */
 

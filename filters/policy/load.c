@@ -108,7 +108,8 @@ static bool has_includes(const struct tg_conf_item *item, const char *file)
     return false;
 }
 
-/* Applies one file. What it includes counts into the revision as it was understood. */
+/* Applies one file. What it includes counts into the revision as it was understood, its tables as
+ * they are. */
 static void apply_file(struct tg_conf *c, struct tg_policy_set *set,
                        const struct tg_policy_file *file, struct tg_buf *texts)
 {
@@ -116,10 +117,35 @@ static void apply_file(struct tg_conf *c, struct tg_policy_set *set,
     const struct tg_conf_table table = {tg_policy_directives, set};
     const struct tg_conf_item *first = tg_conf_parse_text(c, file->name, file->text);
 
+    struct tg_policy_table **tables = &set->tables;
+
+    while (*tables != NULL)
+        tables = &(*tables)->next;
     tg_buf_add(texts, file->text);
     if (has_includes(first, file->name))
         tg_conf_dump(first, no_tables, texts);
     (void)tg_conf_apply(c, TG_IN_POLICY_FILE, first, &table, 1);
+    for (const struct tg_policy_table *t = *tables; t != NULL; t = t->next)
+        tg_buf_add(texts, t->text);
+}
+
+static void settle_matches(struct tg_conf *c, const struct tg_policy_set *set,
+                           struct tg_policy_match *list)
+{
+    for (; list != NULL; list = list->next)
+        (void)tg_policy_match_settle(c, list, set->tables);
+}
+
+/* What refers to tables, which may stand in any file. */
+static void settle(struct tg_conf *c, const struct tg_policy_set *set)
+{
+    for (const struct tg_policy *p = set->policies; p != NULL; p = p->next) {
+        settle_matches(c, set, p->matches);
+        for (const struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
+            tg_policy_rule_settle(c, r, p->matches);
+    }
+    for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
+        settle_matches(c, set, e->matches);
 }
 
 static void set_revision(struct tg_conf *c, struct tg_policy_set *set, struct tg_str texts)
@@ -133,14 +159,17 @@ static void set_revision(struct tg_conf *c, struct tg_policy_set *set, struct tg
 }
 
 struct tg_policy_set *tg_policy_load_files(struct tg_conf *c, const struct tg_policy_file *files,
-                                           unsigned n)
+                                           unsigned n, struct tg_policy_table *given)
 {
     struct tg_policy_set *set = tg_arena_zalloc(c->arena, 1, sizeof(*set));
     struct tg_buf texts = {0};
     unsigned errors = c->errors;
 
+    set->given = given;
     for (unsigned i = 0; i < n; i++)
         apply_file(c, set, &files[i], &texts);
+    if (c->errors == errors)
+        settle(c, set);
     if (c->errors == errors)
         for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
             tg_policy_grant(c, set, e);
@@ -157,10 +186,17 @@ struct tg_policy_set *tg_policy_load_files(struct tg_conf *c, const struct tg_po
 struct tg_policy_set *tg_policy_load(struct tg_conf *c, const struct tg_conf_item *at,
                                      const struct tg_str *globs, unsigned nglobs)
 {
+    return tg_policy_load_given(c, at, globs, nglobs, NULL);
+}
+
+struct tg_policy_set *tg_policy_load_given(struct tg_conf *c, const struct tg_conf_item *at,
+                                           const struct tg_str *globs, unsigned nglobs,
+                                           struct tg_policy_table *given)
+{
     struct tg_policy_file *files;
     unsigned n;
     bool found = tg_policy_files(c, at, globs, nglobs, &files, &n);
-    struct tg_policy_set *set = tg_policy_load_files(c, files, n);
+    struct tg_policy_set *set = tg_policy_load_files(c, files, n, given);
 
     if (found)
         return set;

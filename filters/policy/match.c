@@ -2,7 +2,7 @@
 #include "base/chars.h"
 #include "base/check.h"
 #include "http/methods.h"
-#include "policy/policy.h"
+#include "policy/internal.h"
 
 /* Cheapest first: that is the order in which a list is tried. */
 static const struct {
@@ -103,6 +103,27 @@ static bool check_value(struct tg_conf *c, const struct tg_policy_match *m, stru
     return false;
 }
 
+/* "in TABLE". */
+static bool read_table(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str name,
+                       struct tg_policy_match *m)
+{
+    m->in = name;
+    m->row = tg_arena_zalloc(c->arena, 1, sizeof(*m->row));
+    if (m->subject != TG_MATCH_CLIENT)
+        return true;
+    tg_conf_error(c, item, "\"%s client\" takes addresses, no table", item->args[0].p);
+    return false;
+}
+
+bool tg_policy_match_settle(struct tg_conf *c, struct tg_policy_match *m,
+                            struct tg_policy_table *tables)
+{
+    if (m->in.n == 0)
+        return true;
+    m->table = tg_policy_table_named(tables, m->in);
+    return m->table != NULL || tg_policy_table_unknown(c, m->item, tables, m->in);
+}
+
 /* What stands behind the subject (and the header's name): values, or "~" and a pattern. */
 static bool read_values(struct tg_conf *c, const struct tg_conf_item *item, unsigned from,
                         struct tg_policy_match *m)
@@ -117,6 +138,8 @@ static bool read_values(struct tg_conf *c, const struct tg_conf_item *item, unsi
     }
     if (pattern)
         return read_pattern(c, item, item->args[from + 1], m);
+    if (n == 2 && tg_str_eq(item->args[from], TG_STR("in")))
+        return read_table(c, item, item->args[from + 1], m);
     m->nvalues = n;
     m->values = tg_arena_zalloc(c->arena, n, sizeof(*m->values));
     for (unsigned i = 0; i < n; i++) {
@@ -222,6 +245,16 @@ static enum tg_policy_held held(enum tg_pattern_result result)
     return answers[result];
 }
 
+/* Of several texts the first that has a row decides which that is. */
+static enum tg_policy_held look_up(const struct tg_policy_match *m, struct tg_str text)
+{
+    const struct tg_policy_row *row = tg_policy_table_find(m->table, text);
+
+    if (*m->row == NULL)
+        *m->row = row;
+    return row != NULL ? TG_POLICY_MET : TG_POLICY_NOT_MET;
+}
+
 static enum tg_policy_held match_text(const struct tg_policy_match *m, struct tg_request *r,
                                       struct tg_str text)
 {
@@ -229,6 +262,8 @@ static enum tg_policy_held match_text(const struct tg_policy_match *m, struct tg
         return TG_POLICY_NOT_KNOWN;
     if (m->pattern != NULL)
         return held(tg_pattern_match(m->pattern, text, &r->pattern_steps));
+    if (m->table != NULL)
+        return look_up(m, text);
     return has_value(m, text) ? TG_POLICY_MET : TG_POLICY_NOT_MET;
 }
 
@@ -357,8 +392,11 @@ static enum tg_policy_held match_subject(const struct tg_policy_match *m, struct
 
 static enum tg_policy_held match_one(const struct tg_policy_match *m, struct tg_request *r)
 {
-    enum tg_policy_held result = match_subject(m, r);
+    enum tg_policy_held result;
 
+    if (m->row != NULL)
+        *m->row = NULL;
+    result = match_subject(m, r);
     if (result == TG_POLICY_NOT_KNOWN) {
         tg_report_unknown(&r->report, subjects[m->subject - 1].name);
         return result;

@@ -119,6 +119,8 @@ static void dump(const void *conf, struct tg_buf *out)
     CHECK(set != NULL);
     tg_buf_printf(out, "# policy revision %.*s, rules: %u\n", TG_STR_ARG(set->revision),
                   set->nrules);
+    for (const struct tg_policy_table *t = set->tables; t != NULL; t = t->next)
+        tg_buf_printf(out, "# table %s, rows: %u\n", t->name.p, t->nrows);
     for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
         tg_buf_printf(out, "# exception %s expires %s%s\n", e->name.p, e->expires.p,
                       tg_policy_exception_holds(e) ? "" : ", has expired");

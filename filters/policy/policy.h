@@ -14,6 +14,8 @@
  *   path.c     where a rule looks: paths to values
  *   test.c     the words that judge one value
  *   match.c    which requests a policy or an exception is about
+ *   table.c    what policies look up, from files that csv.c reads
+ *   cells.c    cells of them in tests
  *   compare.c  what of a config has changed
  *   eval.c     all rules over one request
  *   message.c  what a client and the audit log are told
@@ -31,6 +33,9 @@ enum tg_policy_mode { TG_POLICY_DENY = 1, TG_POLICY_WARN, TG_POLICY_DRYRUN };
 
 /* What a rule that could not be judged does to a request. */
 enum tg_policy_on_error { TG_POLICY_ERROR_ALLOW = 1, TG_POLICY_ERROR_DENY };
+
+/* What a test does whose cell is empty. */
+enum tg_policy_on_missing { TG_POLICY_MISSING_DENY = 1, TG_POLICY_MISSING_SKIP };
 
 /* The words of the modes, NULL-terminated, and the word of one. */
 extern const char *const tg_policy_modes[];
@@ -141,6 +146,45 @@ struct tg_policy_nodes {
 void tg_policy_path_nodes(const struct tg_policy_path *path, const struct tg_doc *doc,
                           uint32_t config, struct tg_arena *arena, struct tg_policy_nodes *out);
 
+/* --- tables (table.c) --- */
+
+/* A row; the first cell is its key. */
+struct tg_policy_row {
+    struct tg_str *cells; /* as many as the table has columns */
+    unsigned line;        /* in its file */
+    unsigned index;       /* in the table */
+};
+
+struct tg_policy_table {
+    struct tg_str name;
+    const struct tg_conf_item *item;
+    const char *file;
+    struct tg_str text; /* of the file */
+    struct tg_str *columns;
+    unsigned ncolumns;
+    struct tg_policy_row *rows; /* in the order of their keys */
+    unsigned nrows;
+    unsigned cap;
+    struct tg_policy_table *next;
+};
+
+/* Reads "table NAME FILE", FILE relative to the folder of the file that says so. Records problems;
+ * NULL then. */
+struct tg_policy_table *tg_policy_table_read(struct tg_conf *c, const struct tg_conf_item *item);
+
+/* Adds a row (cells copied) to a table whose columns are set, and puts them in order behind the
+ * last. Record problems and return false. */
+bool tg_policy_table_add(struct tg_conf *c, struct tg_policy_table *t, const struct tg_str *cells,
+                         unsigned ncells, unsigned line);
+bool tg_policy_table_finish(struct tg_conf *c, struct tg_policy_table *t);
+
+/* The row of a key, or NULL. */
+const struct tg_policy_row *tg_policy_table_find(const struct tg_policy_table *t,
+                                                 struct tg_str key);
+
+/* The table of a list that has a name, or NULL. */
+struct tg_policy_table *tg_policy_table_named(struct tg_policy_table *list, struct tg_str name);
+
 /* --- what: tests (test.c) --- */
 
 struct tg_policy_operand {
@@ -158,6 +202,7 @@ struct tg_policy_seen {
     uint64_t *steps;    /* steps that patterns may still take for this request (pattern.h) */
 };
 
+struct tg_policy_match;
 struct tg_policy_test;
 
 /* PASS, FAIL or ERROR for one value. */
@@ -172,6 +217,12 @@ struct tg_policy_test {
     struct tg_pattern **pattern; /* one for each operand of matches, not_matches */
     unsigned noperands;
     int64_t length; /* min_length, max_length */
+
+    /* A test whose operands name cells: what it is for each row of the table, NULL where a cell is
+     * empty; `row` is where the policy's match leaves the row of the request. */
+    bool refers;
+    struct tg_policy_test **by_row;
+    const struct tg_policy_row *const *row;
     const struct tg_policy_word *word;
     const struct tg_conf_item *item;
 };
@@ -180,6 +231,15 @@ struct tg_policy_test {
  * Records problems; NULL then. */
 struct tg_policy_test *tg_policy_test_read(struct tg_conf *c, const struct tg_conf_item *item,
                                            struct tg_policy_test **list);
+
+/* Makes a test that refers to cells ready: one test for each row of the table that the matches of
+ * its policy look up, each fitting all paths. Records problems. */
+void tg_policy_test_settle(struct tg_conf *c, struct tg_policy_test *t,
+                           const struct tg_policy_match *matches,
+                           const struct tg_policy_path *paths, unsigned npaths);
+
+/* True when the row of the request is known and a cell of it that the test refers to is empty. */
+bool tg_policy_test_is_missing(const struct tg_policy_test *t);
 
 /* Frees the patterns of a list of tests. */
 void tg_policy_tests_end(struct tg_policy_test *tests);
@@ -236,6 +296,9 @@ struct tg_policy_match {
     unsigned nvalues;
     struct tg_network *networks; /* nvalues of them, for CLIENT */
     struct tg_pattern *pattern;  /* instead of values */
+    struct tg_str in;            /* instead of values, the table whose keys they are: its name, */
+    const struct tg_policy_table *table;
+    const struct tg_policy_row **row; /* and scratch: the row of the request at hand, or NULL */
     const struct tg_conf_item *item;
     struct tg_policy_match *next; /* cheapest first */
 };
@@ -312,8 +375,9 @@ struct tg_policy {
     struct tg_str name;
     struct tg_str description;
     const struct tg_conf_item *item;
-    int mode;     /* enum tg_policy_mode */
-    int on_error; /* enum tg_policy_on_error */
+    int mode;       /* enum tg_policy_mode */
+    int on_error;   /* enum tg_policy_on_error */
+    int on_missing; /* enum tg_policy_on_missing */
     struct tg_policy_match *matches;
     struct tg_policy_rule *rules;
     struct tg_policy *next;
@@ -335,6 +399,8 @@ struct tg_policy_exception {
 struct tg_policy_set {
     struct tg_policy *policies;             /* in the order of the files, sorted by name */
     struct tg_policy_exception *exceptions; /* the same */
+    struct tg_policy_table *tables;         /* in the order read */
+    struct tg_policy_table *given;          /* that stand in for files of their names, or NULL */
     unsigned nrules;
     uint32_t live;              /* live values that policies read, one bit each */
     bool old;                   /* they read the config that stands there already */
@@ -362,6 +428,11 @@ extern const struct tg_directive tg_policy_directives[];
  */
 struct tg_policy_set *tg_policy_load(struct tg_conf *c, const struct tg_conf_item *at,
                                      const struct tg_str *globs, unsigned nglobs);
+
+/* The same with tables (a list) that stand in for the files of tables with their names. */
+struct tg_policy_set *tg_policy_load_given(struct tg_conf *c, const struct tg_conf_item *at,
+                                           const struct tg_str *globs, unsigned nglobs,
+                                           struct tg_policy_table *given);
 
 /* Frees what does not live in the arena. NULL is fine. */
 void tg_policy_end(struct tg_policy_set *set);

@@ -2,6 +2,7 @@
 #include "policy/internal.h"
 
 static const char *const on_error_words[] = {"allow", "deny", NULL};
+static const char *const on_missing_words[] = {"deny", "skip", NULL};
 
 /* --- blocks: what each makes, then its words --- */
 
@@ -12,6 +13,13 @@ static bool set_policies(struct tg_conf *c, const struct tg_conf_item *item, voi
     (void)d;
     ((struct tg_policy_conf *)target)->item = item;
     return true;
+}
+
+static bool set_table(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                      const struct tg_directive *d)
+{
+    (void)d;
+    return tg_policy_set_table(c, item, target);
 }
 
 static bool apply(struct tg_conf *c, unsigned context, const struct tg_conf_item *item,
@@ -125,6 +133,18 @@ const struct tg_directive tg_policy_directives[] = {
      .help = "Policy files, as paths or patterns such as `policies/*.conf`. Files whose name ends "
              "in `.test.conf` hold tests and are left out. A pattern without a match is an error.",
      .set = set_policies},
+    {.name = "table",
+     .contexts = TG_IN_POLICY_FILE,
+     .kind = TG_CONF_CUSTOM,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = 2,
+     .syntax = "NAME FILE",
+     .help =
+         "A table of comma-separated values (RFC 4180), for `match SUBJECT in NAME` and "
+         "`{NAME.COLUMN}` in tests. The first row names the columns, the first column is the key. "
+         "FILE is relative to the folder of the policy file.",
+     .set = set_table},
     {.name = "policy",
      .contexts = TG_IN_POLICY_FILE,
      .kind = TG_CONF_CUSTOM,
@@ -155,6 +175,14 @@ const struct tg_directive tg_policy_directives[] = {
      .syntax = "allow | deny",
      .help = "What a rule that could not be judged, because a pattern hit its limit, does under "
              "`mode deny`. The default is `deny`."},
+    {.name = "on_missing",
+     .contexts = TG_IN_POLICY,
+     .kind = TG_CONF_ENUM,
+     .words = on_missing_words,
+     .offset = offsetof(struct tg_policy, on_missing),
+     .syntax = "deny | skip",
+     .help = "What becomes of a rule whose cell of a table is empty: it fails (the default) or is "
+             "skipped."},
     {.name = "match",
      .contexts = TG_IN_POLICY,
      .kind = TG_CONF_CUSTOM,
@@ -162,7 +190,7 @@ const struct tg_directive tg_policy_directives[] = {
      .min_args = 2,
      .max_args = TG_CONF_ANY_ARGS,
      .offset = offsetof(struct tg_policy, matches),
-     .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN",
+     .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN | SUBJECT in TABLE",
      .help = "Which requests: `method`, `route` (the path of the location as it is written), "
              "`project_id`, `config_name`, `principal` (access key, or the HMAC of "
              "the token as the audit log has it, or `tls:` and the common name of a client's "
@@ -178,7 +206,7 @@ const struct tg_directive tg_policy_directives[] = {
      .min_args = 2,
      .max_args = TG_CONF_ANY_ARGS,
      .offset = offsetof(struct tg_policy, matches),
-     .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN",
+     .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN | SUBJECT in TABLE",
      .help =
          "For which requests it is not meant, with the subjects of `match`: those that have one "
          "of the values. What is not known of a request switches nothing off.",
@@ -308,7 +336,7 @@ const struct tg_directive tg_policy_directives[] = {
      .min_args = 2,
      .max_args = TG_CONF_ANY_ARGS,
      .offset = offsetof(struct tg_policy_exception, matches),
-     .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN",
+     .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN | SUBJECT in TABLE",
      .help =
          "For which requests, as in a policy; but a subject that is not known of a request does "
          "not match.",
@@ -320,7 +348,7 @@ const struct tg_directive tg_policy_directives[] = {
      .min_args = 2,
      .max_args = TG_CONF_ANY_ARGS,
      .offset = offsetof(struct tg_policy_exception, matches),
-     .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN",
+     .syntax = "SUBJECT VALUE ... | SUBJECT ~ PATTERN | SUBJECT in TABLE",
      .help = "For which requests it is not granted. A subject that is not known of a request "
              "switches the exception off.",
      .set = tg_set_policy_match},

@@ -115,7 +115,8 @@ static void check_range(struct tg_conf *c, const struct tg_policy_check *check, 
     const struct tg_policy_test *low = find_test(check, least);
     const struct tg_policy_test *high = find_test(check, most);
 
-    if (low != NULL && high != NULL && tg_policy_range_is_empty(low, high))
+    if (low != NULL && high != NULL && !low->refers && !high->refers &&
+        tg_policy_range_is_empty(low, high))
         tg_conf_error(c, high->item, "\"%s\" %s is below \"%s\" %s, nothing can pass", most,
                       high->operands[0].text.p, least, low->operands[0].text.p);
 }
@@ -170,7 +171,7 @@ static bool is_plain(const struct tg_policy_rule *rule)
             if (k->paths[i].source != TG_SOURCE_CONFIG)
                 return false;
         for (const struct tg_policy_test *t = k->tests; t != NULL; t = t->next)
-            if (tg_policy_test_compares(t))
+            if (tg_policy_test_compares(t) || t->refers)
                 return false;
     }
     return true;
@@ -227,4 +228,20 @@ struct tg_policy_rule *tg_policy_rule_begin(struct tg_conf *c, const struct tg_c
     add_rule(c, policy, rule); /* whatever is wrong with it: its patterns are freed there */
     (void)tg_policy_name(c, item);
     return rule;
+}
+
+static void settle_checks(struct tg_conf *c, const struct tg_policy_check *list,
+                          const struct tg_policy_match *matches)
+{
+    for (; list != NULL; list = list->next)
+        for (struct tg_policy_test *t = list->tests; t != NULL; t = t->next)
+            if (t->refers)
+                tg_policy_test_settle(c, t, matches, list->paths, list->npaths);
+}
+
+void tg_policy_rule_settle(struct tg_conf *c, const struct tg_policy_rule *rule,
+                           const struct tg_policy_match *matches)
+{
+    settle_checks(c, rule->checks, matches);
+    settle_checks(c, rule->whens, matches);
 }

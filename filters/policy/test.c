@@ -306,6 +306,8 @@ static bool read_operand(struct tg_conf *c, struct tg_policy_test *t, unsigned i
     struct tg_policy_operand *o = &t->operands[i];
 
     o->text = t->item->args[i + 1];
+    if (t->refers)
+        return true; /* each row has a test of its own */
     o->is_number = tg_decimal_read(o->text, &o->number);
     switch (t->word->operands) {
     case OPERANDS_NUMBER:
@@ -319,6 +321,14 @@ static bool read_operand(struct tg_conf *c, struct tg_policy_test *t, unsigned i
         return true;
     }
     TG_UNREACHABLE();
+}
+
+static bool has_cells(const struct tg_policy_test *t)
+{
+    for (unsigned i = 0; i < t->noperands; i++)
+        if (tg_policy_has_cell(t->item->args[i + 1]))
+            return true;
+    return false;
 }
 
 struct tg_policy_test *tg_policy_test_read(struct tg_conf *c, const struct tg_conf_item *item,
@@ -337,6 +347,7 @@ struct tg_policy_test *tg_policy_test_read(struct tg_conf *c, const struct tg_co
     while (*list != NULL)
         list = &(*list)->next;
     *list = t; /* also after an error: its patterns are freed with the list */
+    t->refers = t->word->operands != OPERANDS_PATTERN && has_cells(t);
     for (unsigned i = 0; i < t->noperands; i++)
         (void)read_operand(c, t, i);
     return c->errors == errors ? t : NULL;
@@ -481,8 +492,8 @@ bool tg_policy_test_fits(struct tg_conf *c, const struct tg_policy_test *t,
                       path->text.p, path->is);
         return false;
     }
-    *can_fail = *can_fail || !always_holds(t, path);
-    return numbers_fit(c, t, path) && beginnings_fit(c, t, path);
+    *can_fail = *can_fail || t->refers || !always_holds(t, path);
+    return t->refers || (numbers_fit(c, t, path) && beginnings_fit(c, t, path));
 }
 
 bool tg_policy_range_is_empty(const struct tg_policy_test *least, const struct tg_policy_test *most)
@@ -499,6 +510,10 @@ void tg_policy_test_words(const struct tg_policy_test *t, bool chinese, struct t
 {
     const char *quote = t->word->operands == OPERANDS_PATTERN ? "\"" : "";
 
+    if (tg_policy_test_is_missing(t))
+        tg_buf_puts(out, chinese ? "表中没有所需的值: " : "has no value in the table for this: ");
+    else if (t->row != NULL && tg_policy_test_of_row(t) != NULL)
+        t = tg_policy_test_of_row(t);
     tg_buf_puts(out, chinese ? t->word->words_zh : t->word->words);
     for (unsigned i = 0; i < t->noperands; i++)
         tg_buf_printf(out, "%s%s%.*s%s", i > 0 ? ", " : "", quote, TG_STR_ARG(t->operands[i].text),

@@ -104,6 +104,33 @@ static bool set_live(struct tg_conf *c, const struct tg_conf_item *item, void *t
     return true;
 }
 
+static bool set_row(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                    const struct tg_directive *d)
+{
+    struct tg_case_row **last = &((struct tg_case *)target)->rows;
+
+    (void)d;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = tg_arena_zalloc(c->arena, 1, sizeof(**last));
+    (*last)->item = item;
+    return true;
+}
+
+static bool set_table(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                      const struct tg_directive *d)
+{
+    struct tg_case_file *f = target;
+    struct tg_policy_table *t = tg_policy_table_read(c, item);
+
+    (void)d;
+    if (t == NULL)
+        return false;
+    t->next = f->tables;
+    f->tables = t;
+    return true;
+}
+
 static tg_conf_setter set_case;
 
 #define TEXT(word, member)                                                                         \
@@ -126,6 +153,13 @@ static const struct tg_directive words[] = {
      .min_args = 1,
      .max_args = TG_CONF_ANY_ARGS,
      .set = set_globs},
+    {.name = "table",
+     .contexts = TG_IN_TEST_FILE,
+     .kind = TG_CONF_CUSTOM,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = 2,
+     .set = set_table},
     {.name = "case",
      .contexts = TG_IN_TEST_FILE,
      .kind = TG_CONF_CUSTOM,
@@ -154,6 +188,13 @@ static const struct tg_directive words[] = {
      .min_args = 2,
      .max_args = 2,
      .set = set_header},
+    {.name = "row",
+     .contexts = TG_IN_CASE,
+     .kind = TG_CONF_CUSTOM,
+     .repeat = true,
+     .min_args = 2,
+     .max_args = TG_CONF_ANY_ARGS,
+     .set = set_row},
     {.name = "now", .contexts = TG_IN_CASE, .kind = TG_CONF_CUSTOM, .set = set_now},
     {.name = "expect",
      .contexts = TG_IN_CASE,
@@ -192,6 +233,21 @@ static bool set_case(struct tg_conf *c, const struct tg_conf_item *item, void *t
 
 /* --- files --- */
 
+/* What judges a case. */
+static const struct tg_policy_set *set_of(const struct tg_case_file *f, const struct tg_case *t)
+{
+    return t->set != NULL ? t->set : f->set;
+}
+
+static void end_sets(struct tg_case_file *f)
+{
+    tg_policy_end(f->set);
+    for (struct tg_case *t = f->cases; t != NULL; t = t->next) {
+        tg_policy_end(t->set);
+        t->set = NULL;
+    }
+}
+
 /* The rule of "POLICY.RULE", or NULL. */
 static const struct tg_policy_rule *find_rule(const struct tg_policy_set *set, struct tg_str name)
 {
@@ -212,16 +268,76 @@ static void check_expects(struct tg_case_file *f)
                 tg_conf_error(&f->conf, e->item, "no rule is called \"%s\"", e->subject.p);
 }
 
-static void load(struct tg_case_file *f)
+static struct tg_policy_set *load_set(struct tg_case_file *f, struct tg_policy_table *tables)
 {
     static const struct tg_str beside = {"*.conf", 6};
+
+    return tg_policy_load_given(&f->conf, NULL, f->nglobs > 0 ? f->globs : &beside,
+                                f->nglobs > 0 ? f->nglobs : 1, tables);
+}
+
+/* The table of a case's rows with the columns of the one that stands in the policies; made by the
+ * first of them. NULL after a recorded problem. */
+static struct tg_policy_table *stand_in(struct tg_case_file *f, const struct tg_case_row *row,
+                                        struct tg_policy_table **tables)
+{
+    struct tg_str name = row->item->args[1];
+    struct tg_policy_table *t = tg_policy_table_named(*tables, name);
+    const struct tg_policy_table *own = tg_policy_table_named(f->set->tables, name);
+
+    if (t != NULL || own == NULL) {
+        if (own == NULL)
+            tg_conf_error(&f->conf, row->item, "no table is called \"%s\"", name.p);
+        return t;
+    }
+    t = tg_arena_zalloc(&f->arena, 1, sizeof(*t));
+    *t = (struct tg_policy_table){.name = own->name,
+                                  .item = own->item,
+                                  .file = row->item->file,
+                                  .columns = own->columns,
+                                  .ncolumns = own->ncolumns,
+                                  .next = *tables};
+    *tables = t;
+    return t;
+}
+
+/* The set of a case that gives rows: with these in place of the tables'. */
+static void load_rows(struct tg_case_file *f, struct tg_case *t)
+{
+    struct tg_policy_table *tables = NULL;
+    unsigned errors = f->conf.errors;
+
+    for (const struct tg_case_row *row = t->rows; row != NULL; row = row->next) {
+        struct tg_policy_table *table = stand_in(f, row, &tables);
+
+        if (table != NULL)
+            (void)tg_policy_table_add(&f->conf, table, row->item->args + 2, row->item->nargs - 2,
+                                      row->item->line);
+    }
+    for (struct tg_policy_table *table = tables; table != NULL; table = table->next)
+        (void)tg_policy_table_finish(&f->conf, table);
+    for (struct tg_policy_table *own = f->tables; own != NULL; own = own->next) {
+        struct tg_policy_table *copy;
+
+        if (tg_policy_table_named(tables, own->name) != NULL)
+            continue;
+        copy = tg_arena_alloc(&f->arena, sizeof(*copy));
+        *copy = *own;
+        copy->next = tables;
+        tables = copy;
+    }
+    if (f->conf.errors == errors)
+        t->set = load_set(f, tables);
+}
+
+static void load(struct tg_case_file *f)
+{
     const struct tg_conf_table table = {words, f};
     const struct tg_conf_item *first = tg_conf_parse(&f->conf, f->name);
 
     if (f->conf.errors > 0 || !tg_conf_apply(&f->conf, TG_IN_TEST_FILE, first, &table, 1))
         return;
-    f->set = f->nglobs > 0 ? tg_policy_load(&f->conf, NULL, f->globs, f->nglobs)
-                           : tg_policy_load(&f->conf, NULL, &beside, 1);
+    f->set = load_set(f, f->tables);
     if (f->set == NULL)
         return;
     f->rules = tg_arena_zalloc(&f->arena, f->set->nrules, sizeof(*f->rules));
@@ -229,8 +345,11 @@ static void load(struct tg_case_file *f)
         for (const struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
             f->rules[r->number] = (struct tg_case_rule){.policy = p, .rule = r};
     check_expects(f);
+    for (struct tg_case *t = f->cases; t != NULL; t = t->next)
+        if (t->rows != NULL)
+            load_rows(f, t);
     if (f->conf.errors > 0) {
-        tg_policy_end(f->set);
+        end_sets(f);
         f->set = NULL;
     }
 }
@@ -253,7 +372,7 @@ void tg_case_file_end(struct tg_case_file *f)
 {
     struct tg_arena arena = f->arena;
 
-    tg_policy_end(f->set);
+    end_sets(f);
     free(f);
     tg_arena_end(&arena);
 }
@@ -276,7 +395,7 @@ static void note(void *context, const struct tg_policy_outcome *o)
     else if (o->nfaults > 0)
         seen->failed++;
     for (struct tg_case_expect *e = run->at->expects; e != NULL; e = e->next)
-        if (find_rule(run->file->set, e->subject) == o->rule)
+        if (find_rule(set_of(run->file, run->at), e->subject) == o->rule)
             e->got = tg_str_of(tg_rule_result_word(o->result));
     tg_policy_report(run->request, o);
 }
@@ -391,7 +510,7 @@ static enum tg_decision judge(struct run *run, const struct tg_location *before)
         run->at->why = first_reason(r);
         return TG_DECISION_INVALID;
     }
-    tg_policy_eval(run->file->set, r, note, run);
+    tg_policy_eval(set_of(run->file, run->at), r, note, run);
     if (r->report.violations > 0)
         return TG_DECISION_DENY;
     return r->report.warnings > 0 ? TG_DECISION_WARN : TG_DECISION_ALLOW;

@@ -23,6 +23,12 @@ struct tg_case_live {
     struct tg_case_live *next;
 };
 
+/* A row of a table, as a case gives it. */
+struct tg_case_row {
+    const struct tg_conf_item *item; /* the table's name and the cells */
+    struct tg_case_row *next;
+};
+
 /* One `case` with what became of it. */
 struct tg_case {
     struct tg_str name;
@@ -31,6 +37,8 @@ struct tg_case {
     struct tg_str method;
     struct tg_str route;
     struct tg_str old;         /* as body; "none": none stands there yet; empty: not known */
+    struct tg_case_row *rows;  /* that stand in for those of tables, or NULL */
+    struct tg_policy_set *set; /* with these, else NULL: the file's */
     struct tg_case_live *live; /* what other filters would have learned */
     struct tg_str project_id;
     struct tg_str config_name;
@@ -64,6 +72,7 @@ struct tg_case_file {
     struct tg_policy_set *set;
     struct tg_str *globs;
     unsigned nglobs;
+    struct tg_policy_table *tables; /* that stand in for those the policies name, or NULL */
     struct tg_case *cases;
     struct tg_case_rule *rules; /* set->nrules of them, by number */
     struct tg_case_file *next;

@@ -112,11 +112,11 @@ enum {
  * recorded (c->errors tells). `tg_conf_parse_text` does the same for text in memory, named `name`
  * in messages; the text is copied.
  *
- * The text is UTF-8 without NUL or other control characters but tab, CR and LF. A "{name}" inside a
- * word belongs to the word; any other brace ends it. A backslash before a quote or a backslash
- * takes it as it is, "\n", "\r" and "\t" are what they are in C; outside quotes a backslash also
- * takes a blank or one of ; { } # as it is. Before anything else the backslash stays: patterns need
- * no doubling.
+ * The text is UTF-8 without NUL or other control characters but tab, CR and LF. A "{name}" or
+ * "{name.name}" inside a word belongs to the word; any other brace ends it. A backslash before a
+ * quote or a backslash takes it as it is, "\n", "\r" and "\t" are what they are in C; outside
+ * quotes a backslash also takes a blank or one of ; { } # as it is. Before anything else the
+ * backslash stays: patterns need no doubling.
  */
 const struct tg_conf_item *tg_conf_parse(struct tg_conf *c, const char *file);
 const struct tg_conf_item *tg_conf_parse_text(struct tg_conf *c, const char *name,
@@ -124,6 +124,9 @@ const struct tg_conf_item *tg_conf_parse_text(struct tg_conf *c, const char *nam
 
 /* The length of a "{name}" (letters, digits, '_'; not a digit first) that `s` begins with, or 0. */
 size_t tg_conf_parameter(struct tg_str s);
+
+/* The same, or that of a "{name.name}": what of braces belongs to a word. */
+size_t tg_conf_braced(struct tg_str s);
 
 enum tg_conf_kind {
     TG_CONF_FLAG = 1, /* on | off -> bool */

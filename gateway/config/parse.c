@@ -58,15 +58,42 @@ static bool is_name_byte(char ch, bool first)
     return tg_char_is(ch, first ? TG_CHAR_LETTER : TG_CHAR_ALPHANUMERIC) || ch == '_';
 }
 
+/* Where the name that begins at `from` ends. */
+static size_t name_end(struct tg_str s, size_t from)
+{
+    size_t n = from;
+
+    while (n < s.n && is_name_byte(s.p[n], n == from))
+        n++;
+    return n;
+}
+
+static size_t closed(struct tg_str s, size_t from, size_t n)
+{
+    return n > from && n < s.n && s.p[n] == '}' ? n + 1 : 0;
+}
+
 size_t tg_conf_parameter(struct tg_str s)
 {
-    size_t n = 1;
+    return s.n < 3 || s.p[0] != '{' ? 0 : closed(s, 1, name_end(s, 1));
+}
+
+size_t tg_conf_braced(struct tg_str s)
+{
+    size_t n;
 
     if (s.n < 3 || s.p[0] != '{')
         return 0;
-    while (n < s.n && is_name_byte(s.p[n], n == 1))
-        n++;
-    return n > 1 && n < s.n && s.p[n] == '}' ? n + 1 : 0;
+    n = name_end(s, 1);
+    if (n > 1 && n < s.n && s.p[n] == '.')
+        return closed(s, n + 1, name_end(s, n + 1));
+    return closed(s, 1, n);
+}
+
+/* True when a text begins with a "{name.name}", which no block does. */
+static bool is_cell(struct tg_str s)
+{
+    return tg_conf_braced(s) > tg_conf_parameter(s);
 }
 
 /* The length of a parameter that is not closed, at the start of a path's segment: "{name" with
@@ -163,7 +190,7 @@ static enum token read_bare(struct parser *p)
     struct source *s = p->source;
 
     while (s->rest.n > 0) {
-        size_t parameter = tg_conf_parameter(s->rest);
+        size_t parameter = tg_conf_braced(s->rest);
 
         if (parameter > 0) {
             tg_buf_add(&p->word, (struct tg_str){s->rest.p, parameter});
@@ -202,6 +229,8 @@ static enum token next_token(struct parser *p)
         take(s);
         return TOKEN_END;
     case '{':
+        if (is_cell(s->rest))
+            return read_bare(p);
         take(s);
         return TOKEN_OPEN;
     case '}':

@@ -13,7 +13,7 @@ static bool needs_quotes(struct tg_str s)
     if (tg_str_starts(s, TG_STR("\xef\xbb\xbf"))) /* dropped where a file begins with it */
         return true;
     while (s.n > 0) {
-        size_t parameter = tg_conf_parameter(s);
+        size_t parameter = tg_conf_braced(s);
 
         if (parameter == 0 && memchr(" \t\r\n;{}#\"'\\", s.p[0], 11) != NULL)
             return true;

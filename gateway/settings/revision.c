@@ -1,4 +1,5 @@
-/* The revision of a configuration: a digest of its files and of all files it names. */
+/* The revision of a configuration: a digest of its files and of all files it and its policies name.
+ */
 #include "settings/settings.h"
 
 #include "audit/conf.h"
@@ -64,6 +65,48 @@ static bool names_inputs(const struct tg_conf_item *item)
     return true;
 }
 
+/* The folder of a file with its "/"; names inside a policy file start there. */
+static const char *folder_of(struct tg_arena *arena, const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    size_t n = slash != NULL ? (size_t)(slash - file) + 1 : 0;
+
+    return n == 0 ? "./" : tg_arena_dup(arena, (struct tg_str){file, n}).p;
+}
+
+/* What a file of policies names and includes: tables. */
+static void add_inner(struct digest *d, struct tg_conf *c, const struct tg_conf_item *item)
+{
+    for (; item != NULL; item = item->next) {
+        struct tg_conf beside = *c;
+
+        beside.prefix = folder_of(c->arena, item->file);
+        for (unsigned i = 0; i < item->nargs; i++) {
+            add_text(d, item->args[i]);
+            if (i > 0)
+                add_files(d, &beside, item->args[i]);
+        }
+        add_inner(d, c, item->children);
+    }
+}
+
+/* Policies are files of the same grammar, whose texts count as any file's does; their tests are not
+ * loaded. */
+static void add_policies(struct digest *d, struct tg_conf *c, struct tg_str pattern)
+{
+    glob_t found;
+
+    if (glob(tg_conf_path(c, pattern).p, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct tg_str file = tg_arena_dup(c->arena, tg_str_of(found.gl_pathv[i]));
+
+        if (!tg_str_ends(file, TG_STR(".test.conf")))
+            add_inner(d, c, tg_conf_parse(c, file.p));
+    }
+    globfree(&found);
+}
+
 static void add_items(struct digest *d, struct tg_conf *c, const struct tg_conf_item *item)
 {
     for (; item != NULL; item = item->next) {
@@ -71,6 +114,8 @@ static void add_items(struct digest *d, struct tg_conf *c, const struct tg_conf_
             add_text(d, item->args[i]);
             if (i > 0 && names_inputs(item))
                 add_files(d, c, item->args[i]);
+            if (i > 0 && tg_str_eq(item->args[0], TG_STR("policies")))
+                add_policies(d, c, item->args[i]);
         }
         add_text(d, item->block ? TG_STR("{") : TG_STR(";"));
         add_items(d, c, item->children);
