@@ -312,7 +312,7 @@ static enum tg_policy_held match_principal(const struct tg_policy_match *m, stru
     struct tg_str claimed = r->principal;
     struct tg_str proven;
 
-    if (tg_str_starts(claimed, prefix))
+    if (!r->auth_verified && tg_str_starts(claimed, prefix))
         claimed.n = 0;
     if (r->tls_principal.n == 0)
         return match_text(m, r, claimed);

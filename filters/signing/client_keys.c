@@ -7,12 +7,20 @@
 #include "base/crypto.h"
 #include "base/file.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 enum { ACCESS_KEY_MOST = 128, PRINCIPAL_MOST = 128, PROJECT_MOST = 64 };
 
 #define KEYS_MAGIC 0x6b657973U
+
+struct use {
+    _Atomic int64_t last;
+    _Atomic int64_t locked_until;
+    _Atomic uint64_t passed;
+    _Atomic uint64_t failed;
+};
 
 struct tg_client_keys {
     uint32_t magic;
@@ -21,6 +29,8 @@ struct tg_client_keys {
     size_t mapped;         /* bytes of it */
     size_t used;
     struct tg_client_key *key;
+    struct use *use; /* of each key; shared with the processes that are made of this one */
+    unsigned most;   /* keys there is room for */
     unsigned count;
     uint32_t *slot; /* of a hash table: number of a key + 1; 0: free */
     uint32_t mask;
@@ -30,6 +40,7 @@ struct tg_client_keys {
 struct block {
     struct tg_client_keys *keys;
     struct tg_client_key *key;
+    bool proven; /* it has what it is recognized by */
 };
 
 /* --- the set --- */
@@ -48,6 +59,10 @@ static struct tg_client_keys *make(size_t file_size, unsigned most)
     k->mask = slots - 1;
     k->slot = tg_arena_zalloc(&k->arena, slots, sizeof(*k->slot));
     k->key = tg_arena_zalloc(&k->arena, most, sizeof(*k->key));
+    k->most = most;
+    k->use = mmap(NULL, (most + 1) * sizeof(*k->use), PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(k->use != MAP_FAILED);
     k->mapped = file_size + 1;
     void *p = mmap(NULL, k->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(p != MAP_FAILED);
@@ -64,6 +79,7 @@ void tg_client_keys_end(struct tg_client_keys *k)
     CHECK(k->magic == KEYS_MAGIC);
     tg_wipe(k->secrets, k->mapped);
     munmap(k->secrets, k->mapped);
+    munmap(k->use, (k->most + 1) * sizeof(*k->use));
     tg_arena_end(&k->arena);
     k->magic = 0;
     free(k);
@@ -100,12 +116,85 @@ const struct tg_client_key *tg_client_keys_at(const struct tg_client_keys *k, un
     return &k->key[i];
 }
 
+static struct use *use_of(const struct tg_client_keys *k, const struct tg_client_key *key)
+{
+    CHECK(k->magic == KEYS_MAGIC && key >= k->key && key < k->key + k->count);
+    return &k->use[key - k->key];
+}
+
+void tg_client_key_passed(const struct tg_client_keys *k, const struct tg_client_key *key,
+                          int64_t now)
+{
+    if (key == NULL)
+        return;
+    use_of(k, key)->passed++;
+    use_of(k, key)->last = now;
+}
+
+void tg_client_key_failed(const struct tg_client_keys *k, const struct tg_client_key *key,
+                          int64_t locked_until)
+{
+    if (key == NULL)
+        return;
+    use_of(k, key)->failed++;
+    if (locked_until > 0)
+        use_of(k, key)->locked_until = locked_until;
+}
+
+struct tg_client_key_use tg_client_key_use(const struct tg_client_keys *k,
+                                           const struct tg_client_key *key)
+{
+    const struct use *use = use_of(k, key);
+
+    return (struct tg_client_key_use){use->last, use->passed, use->failed, use->locked_until};
+}
+
 bool tg_client_key_allows(const struct tg_client_key *key, struct tg_str project_id)
 {
     for (unsigned i = 0; i < key->nprojects; i++)
         if (tg_str_eq(key->projects[i], project_id))
             return true;
     return false;
+}
+
+static bool is_access_key(struct tg_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!tg_char_is(s.p[i], TG_CHAR_NAME) || s.p[i] == '-' || s.p[i] == '_')
+            return false;
+    return s.n > 0 && s.n <= ACCESS_KEY_MOST;
+}
+
+bool tg_client_key_holds(const struct tg_client_key *key, int64_t now)
+{
+    return !key->disabled && (key->not_after == 0 || now < key->not_after);
+}
+
+struct tg_str tg_local_key_id(struct tg_str text)
+{
+    struct tg_str rest = tg_str_skip(text, sizeof(TG_LOCAL_KEY) - 1);
+    const char *end;
+
+    if (!tg_str_starts(text, TG_STR(TG_LOCAL_KEY)) || rest.n == 0)
+        return TG_STR("");
+    end = memchr(rest.p, '_', rest.n);
+    rest.n = end != NULL ? (size_t)(end - rest.p) : 0;
+    return is_access_key(rest) ? rest : TG_STR("");
+}
+
+const struct tg_client_key *tg_local_key_find(const struct tg_client_keys *k, struct tg_str text,
+                                              int64_t now)
+{
+    static const struct tg_client_key nobody;
+    const struct tg_client_key *key = tg_client_keys_find(k, tg_local_key_id(text));
+    bool there = key != NULL && key->secret.n == 0 && tg_client_key_holds(key, now);
+    unsigned char digest[TG_SHA256];
+
+    tg_sha256(text, digest);
+    bool equal =
+        tg_equal_secret((struct tg_str){(const char *)digest, TG_SHA256},
+                        (struct tg_str){(const char *)(there ? key : &nobody)->digest, TG_SHA256});
+    return equal && there ? key : NULL;
 }
 
 /* --- a key's block --- */
@@ -127,6 +216,21 @@ static bool set_secret(struct tg_conf *c, const struct tg_conf_item *item, void 
     memcpy(at, secret.p, secret.n);
     b->keys->used += secret.n;
     b->key->secret = (struct tg_str){at, secret.n};
+    b->proven = true;
+    return true;
+}
+
+static bool set_digest(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                       const struct tg_directive *d)
+{
+    struct block *b = target;
+
+    (void)d;
+    if (item->args[1].n != TG_SHA256_HEX || !tg_unhex(item->args[1], b->key->digest)) {
+        tg_conf_error(c, item, "\"sha256\" takes the %d hex digits of a digest", TG_SHA256_HEX);
+        return false;
+    }
+    b->proven = true;
     return true;
 }
 
@@ -196,7 +300,7 @@ static bool set_disabled(struct tg_conf *c, const struct tg_conf_item *item, voi
     return true;
 }
 
-static const struct tg_directive key_directives[] = {
+const struct tg_directive tg_key_directives[] = {
     {.name = "secret",
      .contexts = TG_IN_KEY,
      .kind = TG_CONF_CUSTOM,
@@ -204,14 +308,20 @@ static const struct tg_directive key_directives[] = {
      .set = set_secret,
      .syntax = "SK",
      .help = "The secret key, 16 to 128 bytes."},
+    {.name = "sha256",
+     .contexts = TG_IN_LOCAL_KEY,
+     .kind = TG_CONF_CUSTOM,
+     .set = set_digest,
+     .syntax = "HEX",
+     .help = "The SHA-256 of the key as it is sent, `tglk_ID_SECRET`."},
     {.name = "principal",
-     .contexts = TG_IN_KEY,
+     .contexts = TG_IN_KEY | TG_IN_LOCAL_KEY,
      .kind = TG_CONF_CUSTOM,
      .set = set_principal,
      .syntax = "NAME",
      .help = "Whose key this is, as records and policies have it."},
     {.name = "projects",
-     .contexts = TG_IN_KEY,
+     .contexts = TG_IN_KEY | TG_IN_LOCAL_KEY,
      .kind = TG_CONF_CUSTOM,
      .min_args = 1,
      .max_args = TG_CLIENT_KEY_PROJECTS,
@@ -219,13 +329,13 @@ static const struct tg_directive key_directives[] = {
      .syntax = "ID...",
      .help = "The projects the key may be used for."},
     {.name = "not_after",
-     .contexts = TG_IN_KEY,
+     .contexts = TG_IN_KEY | TG_IN_LOCAL_KEY,
      .kind = TG_CONF_CUSTOM,
      .set = set_not_after,
      .syntax = "YYYY-MM-DD",
      .help = "The last day (UTC) the key holds."},
     {.name = "disabled",
-     .contexts = TG_IN_KEY,
+     .contexts = TG_IN_KEY | TG_IN_LOCAL_KEY,
      .kind = TG_CONF_CUSTOM,
      .max_args = TG_CONF_NO_ARGS,
      .set = set_disabled,
@@ -236,11 +346,18 @@ static const struct tg_directive key_directives[] = {
 
 /* --- the file --- */
 
-static bool check_key(struct tg_conf *c, const struct tg_conf_item *item,
-                      const struct tg_client_key *key)
+static bool is_local(const struct tg_conf_item *item)
 {
-    if (key->secret.n == 0)
-        tg_conf_error(c, item, "key \"%s\" has no \"secret\"", item->args[1].p);
+    return tg_str_eq(item->args[0], TG_STR("local_key"));
+}
+
+static bool check_key(struct tg_conf *c, const struct tg_conf_item *item, const struct block *b)
+{
+    const struct tg_client_key *key = b->key;
+
+    if (!b->proven)
+        tg_conf_error(c, item, "key \"%s\" has no \"%s\"", item->args[1].p,
+                      is_local(item) ? "sha256" : "secret");
     else if (key->principal.n == 0)
         tg_conf_error(c, item, "key \"%s\" has no \"principal\"", item->args[1].p);
     else if (key->nprojects == 0)
@@ -250,26 +367,18 @@ static bool check_key(struct tg_conf *c, const struct tg_conf_item *item,
     return false;
 }
 
-static bool is_access_key(struct tg_str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!tg_char_is(s.p[i], TG_CHAR_NAME) || s.p[i] == '-' || s.p[i] == '_')
-            return false;
-    return s.n > 0 && s.n <= ACCESS_KEY_MOST;
-}
-
 static bool set_key(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                     const struct tg_directive *d)
 {
     struct tg_client_keys *k = target;
-    struct block b = {k, &k->key[k->count]};
-    const struct tg_conf_table table = {key_directives, &b};
+    struct block b = {k, &k->key[k->count], false};
+    unsigned context = is_local(item) ? TG_IN_LOCAL_KEY : TG_IN_KEY;
+    const struct tg_conf_table table = {tg_key_directives, &b};
 
     (void)d;
     if (!is_access_key(item->args[1])) {
-        tg_conf_error(c, item,
-                      "\"key\" takes an access key of 1 to %d letters and digits, got \"%s\"",
-                      ACCESS_KEY_MOST, item->args[1].p);
+        tg_conf_error(c, item, "\"%s\" takes a name of 1 to %d letters and digits, got \"%s\"",
+                      item->args[0].p, ACCESS_KEY_MOST, item->args[1].p);
         return false;
     }
     if (tg_client_keys_find(k, item->args[1]) != NULL) {
@@ -278,10 +387,10 @@ static bool set_key(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     }
     b.key->access_key = tg_arena_dup(&k->arena, item->args[1]);
     *find_slot(k, b.key->access_key) = ++k->count;
-    return tg_conf_apply(c, TG_IN_KEY, item->children, &table, 1) && check_key(c, item, b.key);
+    return tg_conf_apply(c, context, item->children, &table, 1) && check_key(c, item, &b);
 }
 
-static const struct tg_directive file_directives[] = {
+const struct tg_directive tg_key_file_directives[] = {
     {.name = "key",
      .contexts = TG_IN_KEY_FILE,
      .kind = TG_CONF_CUSTOM,
@@ -290,16 +399,16 @@ static const struct tg_directive file_directives[] = {
      .set = set_key,
      .syntax = "AK { ... }",
      .help = "A key clients sign with."},
+    {.name = "local_key",
+     .contexts = TG_IN_KEY_FILE,
+     .kind = TG_CONF_CUSTOM,
+     .block = true,
+     .repeat = true,
+     .set = set_key,
+     .syntax = "ID { ... }",
+     .help = "A key clients send as it is, to this gateway alone (`callers key`)."},
     {.name = NULL},
 };
-
-const struct tg_directive *tg_client_key_directives(unsigned i)
-{
-    const struct tg_directive *const tables[] = {file_directives, key_directives};
-
-    CHECK(i < sizeof(tables) / sizeof(*tables));
-    return tables[i];
-}
 
 static unsigned count_items(const struct tg_conf_item *first)
 {
@@ -332,7 +441,7 @@ static struct tg_client_keys *apply(struct tg_conf *inner, const char *path, str
         return NULL;
     }
     struct tg_client_keys *k = make(text.n, n);
-    const struct tg_conf_table table = {file_directives, k};
+    const struct tg_conf_table table = {tg_key_file_directives, k};
     if (tg_conf_apply(inner, TG_IN_KEY_FILE, first, &table, 1))
         return k;
     tg_client_keys_end(k);

@@ -96,8 +96,8 @@ unsigned tg_signing_locked(const struct tg_signing_locks *l, struct tg_str acces
     return (unsigned)((until - now + SECOND - 1) / SECOND);
 }
 
-void tg_signing_failed(struct tg_signing_locks *l, struct tg_str access_key, struct tg_str address,
-                       uint64_t now)
+unsigned tg_signing_failed(struct tg_signing_locks *l, struct tg_str access_key,
+                           struct tg_str address, uint64_t now)
 {
     uint64_t name = name_of(l, access_key, address);
     struct entry *e = find(l, name);
@@ -106,8 +106,8 @@ void tg_signing_failed(struct tg_signing_locks *l, struct tg_str access_key, str
         e = give(l, name);
     else if (e->failures > TG_SIGNING_TRIES) /* a lock has ended: all tries are there again */
         e->failures = 0;
-    e->failures++;
     e->last = now;
+    return ++e->failures > TG_SIGNING_TRIES ? TG_SIGNING_LOCK_SECONDS : 0;
 }
 
 void tg_signing_passed(struct tg_signing_locks *l, struct tg_str access_key, struct tg_str address)

@@ -28,9 +28,10 @@ void tg_signing_locks_end(struct tg_signing_locks *l);
 unsigned tg_signing_locked(const struct tg_signing_locks *l, struct tg_str access_key,
                            struct tg_str address, uint64_t now);
 
-/* Counts a failure; a good signature takes all of them back. */
-void tg_signing_failed(struct tg_signing_locks *l, struct tg_str access_key, struct tg_str address,
-                       uint64_t now);
+/* Counts a failure, and returns for how many seconds it locks the key (0: not yet); a good
+ * signature takes all of them back. */
+unsigned tg_signing_failed(struct tg_signing_locks *l, struct tg_str access_key,
+                           struct tg_str address, uint64_t now);
 void tg_signing_passed(struct tg_signing_locks *l, struct tg_str access_key, struct tg_str address);
 
 #endif

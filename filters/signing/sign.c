@@ -89,7 +89,8 @@ static void drop_client_fields(struct tg_request *r)
     static const struct tg_str names[] = {
         TG_STR("Authorization"),     TG_STR("X-Sdk-Date"),       TG_STR("X-Sdk-Content-Sha256"),
         TG_STR("X-Sdk-Content-Sm3"), TG_STR("X-Security-Token"), TG_STR("X-Auth-Token"),
-        TG_STR("X-Project-Id"),      TG_STR("X-Domain-Id"),      TG_STR("X-Forwarded-Host")};
+        TG_STR("X-Project-Id"),      TG_STR("X-Domain-Id"),      TG_STR("X-Forwarded-Host"),
+        TG_STR("X-Trainguard-Key")};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         tg_request_set_field(r, names[i], TG_STR(""));
@@ -103,9 +104,9 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
     enum tg_credential_state key;
 
     (void)conf;
-    if (r->host == NULL)
-        return TG_NEXT;
-    CHECK(r->signing != NULL && r->signing->credentials != NULL);
+    if (r->host == NULL || r->auth_kind == TG_AUTH_TOKEN)
+        return TG_NEXT; /* nobody sent it, or it goes on under its own token */
+    CHECK(r->signing != NULL && r->signing->credentials != NULL && r->auth_kind > TG_AUTH_NONE);
     key = key_state(r->signing);
     if (key == TG_CREDENTIAL_NONE && s->deadline == 0)
         return await_first_key(r, s);
@@ -139,10 +140,8 @@ static void add(struct attempt *a, const char *name, struct tg_str value)
 static void fill(struct attempt *a, const struct tg_request *r, struct tg_str host,
                  const struct tg_credential *key, int64_t now)
 {
-    struct tg_str project = r->project_id;
+    struct tg_str project = r->project_id; /* `verify` has looked for one */
 
-    if (project.n == 0)
-        project = r->signing->credential_project;
     if (project.n == 0)
         project = tg_str_of(key->project_id);
     tg_signing_date_write(now, a->date);
@@ -198,6 +197,8 @@ static bool on_forward(struct tg_request *r, struct tg_str host, struct tg_buf *
     int64_t now = tg_clock_wall_now() / 1000000;
 
     (void)conf;
+    if (!r->resigned)
+        return true;
     if (!tg_credential_map_read(r->signing->credentials, r->signing->credential, now, &key)) {
         refuse_without_key(r);
         return false;

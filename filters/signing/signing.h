@@ -14,8 +14,27 @@
 extern const struct tg_filter tg_filter_verify;
 extern const struct tg_filter tg_filter_sign;
 
+/* Who may use the gateway's key without a signature (directive `callers`). */
+struct tg_callers {
+    const struct tg_str *names; /* of client certificates: a common name, "dns:...", "uri:..." */
+    unsigned nnames;
+    const struct tg_unix_caller { /* processes; -1: any */
+        int64_t uid;
+        int64_t gid;
+    } * peers;
+    unsigned npeers;
+    bool token; /* with an X-Auth-Token, which goes on as it is, unsigned */
+    bool any;
+    struct tg_str keys_name;           /* of client_keys, or empty */
+    const struct tg_client_keys *keys; /* those whose local keys count; NULL: none */
+    struct tg_signing_locks *locks;    /* with `keys` */
+};
+
 struct tg_signing_conf {
-    const struct tg_client_keys *keys; /* clients'; NULL: not checked here */
+    const struct tg_callers *callers;  /* NULL: none but who signs */
+    const struct tg_str *accept_hosts; /* names of the gateway beside addresses and localhost */
+    unsigned naccept_hosts;
+    const struct tg_client_keys *keys; /* clients'; NULL: signatures are not checked here */
     struct tg_signing_locks *locks;    /* with `keys` */
     int64_t clock_skew;                /* microseconds X-Sdk-Date may be off */
     bool all_forms;                    /* those of the SDKs beside the documented one */

@@ -224,6 +224,7 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
     tg_admin_filter_metrics(a->settings, &text);
     tg_admin_credential_metrics(a->settings, &text);
     tg_viewers_metrics(a->viewers, &text);
+    tg_admin_caller_metrics(a->settings, &text);
     answer_buf(a, request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
@@ -256,6 +257,14 @@ static void get_policies(struct tg_admin *a, struct evhttp_request *request)
     struct tg_buf text = {0};
 
     tg_admin_policies(a->settings, &text);
+    answer_buf(a, request, 200, JSON, &text);
+}
+
+static void get_callers(struct tg_admin *a, struct evhttp_request *request)
+{
+    struct tg_buf text = {0};
+
+    tg_admin_callers(a->settings, &text);
     answer_buf(a, request, 200, JSON, &text);
 }
 
@@ -386,6 +395,7 @@ static const struct {
     {"/config", EVHTTP_REQ_GET, false, get_config},
     {"/policies", EVHTTP_REQ_GET, false, get_policies},
     {"/certs", EVHTTP_REQ_GET, false, get_certs},
+    {"/callers", EVHTTP_REQ_GET, false, get_callers},
     {"/credentials", EVHTTP_REQ_GET, false, get_credentials},
     {"/credentials/refresh", EVHTTP_REQ_POST, false, post_refresh},
     {"/reload", EVHTTP_REQ_POST, false, post_reload},

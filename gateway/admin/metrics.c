@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/prometheus.h"
+#include "signing/signature.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -210,6 +211,30 @@ void tg_limits_metrics(const struct tg_limits *l, struct tg_buf *out)
                  offsetof(struct tg_limit_table, shared), out);
 }
 
+static void auth(const struct tg_stats_counts *c, struct tg_buf *out)
+{
+    tg_prometheus_family(out, "auth_total", "counter",
+                         "Requests whose caller was checked, by how it was known and what came of "
+                         "it: passed, the word of an end, or refused for another reason.");
+    for (unsigned k = TG_AUTH_NONE; k < TG_AUTH_KINDS; k++)
+        for (unsigned r = 0; r < TG_STATS_AUTH_RESULTS; r++) {
+            unsigned e = TG_E_AUTH_MISSING + r - TG_STATS_AUTH_FAILED;
+            const char *word = r == TG_STATS_AUTH_PASSED  ? "passed"
+                               : r == TG_STATS_AUTH_OTHER ? "refused"
+                                                          : tg_error_info((enum tg_error)e)->word;
+
+            if (c->auth[k][r] > 0)
+                tg_buf_printf(out, "trainguard_auth_total{kind=\"%s\",result=\"%s\"} %lu\n",
+                              tg_auth_kind_text((enum tg_auth_kind)k), word, c->auth[k][r]);
+        }
+    tg_prometheus_family(out, "auth_forms_total", "counter",
+                         "Signatures that held, by how they depart from the documented form.");
+    for (unsigned i = 0; i < TG_STATS_AUTH_FORMS; i++)
+        if (c->auth_forms[i] > 0)
+            tg_buf_printf(out, "trainguard_auth_forms_total{form=\"%s\"} %lu\n",
+                          i == 0 ? "documented" : tg_signing_form_text(i), c->auth_forms[i]);
+}
+
 static void audit(const struct tg_stats_slot *sum, struct tg_buf *out)
 {
     const struct tg_stats_counts *c = &sum->counts;
@@ -292,6 +317,7 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
     single(out, "metric_names_lost_total", "counter",
            "Normalizations, violations and results not counted by name: too many, or too long.",
            sum->counts.names_lost);
+    auth(&sum->counts, out);
     audit(sum, out);
     free(sum);
 }

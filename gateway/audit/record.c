@@ -11,6 +11,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "http/target.h"
+#include "signing/signature.h"
+
+#include <inttypes.h>
 
 enum {
     MAX_CODE = 64,           /* bytes of an upstream's error code that are told */
@@ -128,11 +131,16 @@ void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
 /* How the caller was proved, and under whose signature the request went on. */
 static void add_signing(struct tg_buf *out, const struct tg_request *r)
 {
-    if (r->aksk != TG_AKSK_RESIGN)
+    if (r->auth_kind == 0)
         return;
+    add_text(out, TG_STR(",\"auth.kind\":"), tg_str_of(tg_auth_kind_text(r->auth_kind)));
     tg_buf_puts(out, r->auth_verified ? ",\"auth.verified\":true" : ",\"auth.verified\":false");
     add_text(out, TG_STR(",\"auth.key_id\":"), r->access_key);
-    add_text(out, TG_STR(",\"auth.form\":"), tg_str_of(r->auth_form));
+    if (r->auth_algorithm != NULL) {
+        add_text(out, TG_STR(",\"auth.algorithm\":"), tg_str_of(r->auth_algorithm));
+        tg_buf_printf(out, ",\"auth.skew_s\":%" PRId64, r->auth_skew_s);
+    }
+    add_text(out, TG_STR(",\"auth.form\":"), tg_str_of(tg_signing_form_text(r->auth_form)));
     add_text(out, TG_STR(",\"signed.key_id\":"), r->signed_key_id);
 }
 
@@ -164,29 +172,22 @@ static const struct {
     enum tg_error error;
     enum tg_decision decision;
 } decisions[] = {
-    {TG_E_BAD_REQUEST, TG_DECISION_INVALID},
-    {TG_E_URI_TOO_LONG, TG_DECISION_INVALID},
-    {TG_E_HEAD_TOO_LARGE, TG_DECISION_INVALID},
-    {TG_E_EXPECTATION, TG_DECISION_INVALID},
-    {TG_E_NOT_IMPLEMENTED, TG_DECISION_INVALID},
-    {TG_E_VERSION, TG_DECISION_INVALID},
-    {TG_E_NOT_FOUND, TG_DECISION_INVALID},
-    {TG_E_METHOD, TG_DECISION_INVALID},
-    {TG_E_BODY_TOO_LARGE, TG_DECISION_INVALID},
-    {TG_E_LENGTH_REQUIRED, TG_DECISION_INVALID},
-    {TG_E_MEDIA_TYPE, TG_DECISION_INVALID},
-    {TG_E_ENCODING, TG_DECISION_INVALID},
-    {TG_E_NOT_JSON, TG_DECISION_INVALID},
-    {TG_E_MISSING, TG_DECISION_INVALID},
-    {TG_E_INVALID, TG_DECISION_INVALID},
-    {TG_E_OBS_PATH, TG_DECISION_INVALID},
-    {TG_E_SIGNED_CHANGE, TG_DECISION_INVALID},
-    {TG_E_CLIENT_TLS, TG_DECISION_INVALID},
-    {TG_E_PROXY_HEADER, TG_DECISION_INVALID},
-    {TG_E_PLAIN_HTTP, TG_DECISION_INVALID},
-    {TG_E_POLICY, TG_DECISION_DENY},
-    {TG_E_SIGNED_REFUSED, TG_DECISION_DENY},
-    {TG_E_LIMITED, TG_DECISION_DENY},
+    {TG_E_BAD_REQUEST, TG_DECISION_INVALID},     {TG_E_URI_TOO_LONG, TG_DECISION_INVALID},
+    {TG_E_HEAD_TOO_LARGE, TG_DECISION_INVALID},  {TG_E_EXPECTATION, TG_DECISION_INVALID},
+    {TG_E_NOT_IMPLEMENTED, TG_DECISION_INVALID}, {TG_E_VERSION, TG_DECISION_INVALID},
+    {TG_E_NOT_FOUND, TG_DECISION_INVALID},       {TG_E_METHOD, TG_DECISION_INVALID},
+    {TG_E_BODY_TOO_LARGE, TG_DECISION_INVALID},  {TG_E_LENGTH_REQUIRED, TG_DECISION_INVALID},
+    {TG_E_MEDIA_TYPE, TG_DECISION_INVALID},      {TG_E_ENCODING, TG_DECISION_INVALID},
+    {TG_E_NOT_JSON, TG_DECISION_INVALID},        {TG_E_MISSING, TG_DECISION_INVALID},
+    {TG_E_INVALID, TG_DECISION_INVALID},         {TG_E_OBS_PATH, TG_DECISION_INVALID},
+    {TG_E_SIGNED_CHANGE, TG_DECISION_INVALID},   {TG_E_CLIENT_TLS, TG_DECISION_INVALID},
+    {TG_E_PROXY_HEADER, TG_DECISION_INVALID},    {TG_E_PLAIN_HTTP, TG_DECISION_INVALID},
+    {TG_E_AUTH_MALFORMED, TG_DECISION_INVALID},  {TG_E_POLICY, TG_DECISION_DENY},
+    {TG_E_AUTH_MISSING, TG_DECISION_DENY},       {TG_E_AUTH_UNKNOWN, TG_DECISION_DENY},
+    {TG_E_AUTH_EXPIRED, TG_DECISION_DENY},       {TG_E_AUTH_MISMATCH, TG_DECISION_DENY},
+    {TG_E_AUTH_PAYLOAD, TG_DECISION_DENY},       {TG_E_AUTH_LOCKED, TG_DECISION_DENY},
+    {TG_E_AUTH_PROJECT, TG_DECISION_DENY},       {TG_E_AUTH_ORIGIN, TG_DECISION_DENY},
+    {TG_E_SIGNED_REFUSED, TG_DECISION_DENY},     {TG_E_LIMITED, TG_DECISION_DENY},
 };
 
 static enum tg_decision decision_of_error(enum tg_error error)

@@ -182,6 +182,18 @@ bool tg_base64_read(struct tg_str text, char *out, size_t *n)
     return true;
 }
 
+bool tg_unhex(struct tg_str hex, unsigned char *out)
+{
+    for (size_t i = 0; i + 1 < hex.n; i += 2) {
+        int high = tg_hex_value(hex.p[i]), low = tg_hex_value(hex.p[i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        out[i / 2] = (unsigned char)(high << 4 | low);
+    }
+    return hex.n % 2 == 0;
+}
+
 void tg_random(void *out, size_t n)
 {
     CHECK(n <= INT32_MAX && RAND_bytes(out, (int)n) == 1);

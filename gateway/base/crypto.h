@@ -41,6 +41,9 @@ void tg_hex(const unsigned char *in, size_t n, char *out);
  * for as many bytes as the text has. False when it is none, or empty. */
 bool tg_base64_read(struct tg_str text, char *out, size_t *n);
 
+/* Reads hex digits of either case, two for each byte of `out`; false for anything else. */
+bool tg_unhex(struct tg_str hex, unsigned char *out);
+
 /* Fills `out` with random bytes from the system (ends the process when there are none). */
 void tg_random(void *out, size_t n);
 

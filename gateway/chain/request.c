@@ -173,6 +173,7 @@ static const struct {
 } known_fields[] = {
     {{"Authorization", 13}, 1, "more than one Authorization field"},
     {{"X-Auth-Token", 12}, 1, "more than one X-Auth-Token field"},
+    {{"X-Trainguard-Key", 16}, 1, "more than one X-Trainguard-Key field"},
     {{"X-HTTP-Method-Override", 22}, 0, "X-HTTP-Method-Override is not supported"},
     {{"X-HTTP-Method", 13}, 0, "X-HTTP-Method is not supported"},
     {{"X-Method-Override", 17}, 0, "X-Method-Override is not supported"},
@@ -231,7 +232,7 @@ static const char *count_field(struct tg_str name, uint8_t seen[KNOWN_FIELDS])
 const char *tg_request_ambiguity(const struct tg_request *r)
 {
     const unsigned lengths = /* of the names that there may not be any number of */
-        1U << 12 | 1U << 13 | 1U << 14 | 1U << 17 | 1U << 22;
+        1U << 12 | 1U << 13 | 1U << 14 | 1U << 16 | 1U << 17 | 1U << 22;
     uint8_t seen[KNOWN_FIELDS] = {0};
 
     for (unsigned i = 0; i < r->nfields; i++) {
@@ -307,6 +308,17 @@ bool tg_request_prefers_chinese(const struct tg_request *r)
 }
 
 /* --- what filters leave --- */
+
+const char *tg_auth_kind_text(enum tg_auth_kind kind)
+{
+    static const char *const texts[TG_AUTH_KINDS] = {
+        [TG_AUTH_NONE] = "none", [TG_AUTH_AKSK] = "aksk", [TG_AUTH_TOKEN] = "token",
+        [TG_AUTH_TLS] = "tls",   [TG_AUTH_UNIX] = "unix", [TG_AUTH_KEY] = "key",
+        [TG_AUTH_ANY] = "any"};
+
+    CHECK(kind >= TG_AUTH_NONE && kind < TG_AUTH_KINDS);
+    return texts[kind];
+}
 
 enum tg_verdict tg_reply(struct tg_request *r, enum tg_error error, const char *detail,
                          const char *detail_zh)

@@ -9,6 +9,8 @@
 #include "http/fields.h"
 #include "json/document.h"
 
+#include <sys/types.h>
+
 struct tg_host;
 struct tg_live;
 struct tg_signing_conf;
@@ -46,6 +48,28 @@ enum tg_credentials {
     TG_CRED_OTHER,  /* any other Authorization */
 };
 
+/* By what a location that checks its callers (filter `verify`) knew one, or tried to. */
+enum tg_auth_kind {
+    TG_AUTH_NONE = 1, /* the request brings nothing that counts */
+    TG_AUTH_AKSK,     /* a signature */
+    TG_AUTH_TOKEN,    /* a token that goes on */
+    TG_AUTH_TLS,      /* a client certificate */
+    TG_AUTH_UNIX,     /* the process at the other end of a unix socket */
+    TG_AUTH_KEY,      /* a local key */
+    TG_AUTH_ANY,      /* nobody asked */
+    TG_AUTH_KINDS,
+};
+
+/* The word of a kind, for records and metrics: "none", "aksk", ... */
+const char *tg_auth_kind_text(enum tg_auth_kind kind);
+
+/* The process at the other end of a unix socket, as the kernel knew it when it connected. */
+struct tg_unix_peer {
+    bool known; /* false: no unix socket, or a proxy's */
+    uid_t uid;
+    gid_t gid;
+};
+
 struct tg_request {
     struct tg_arena *arena;
     struct tg_str method;
@@ -57,10 +81,12 @@ struct tg_request {
     unsigned nfields;
     struct tg_str client_address; /* text, without port */
     struct tg_str tls_principal;  /* common name of the client's certificate; empty: none */
+    struct tg_str tls_names;      /* its other names, "dns:NAME" and "uri:NAME", each with "\n" */
+    struct tg_unix_peer peer;
     struct tg_str request_id;
     struct tg_str route;       /* the location's pattern */
     struct tg_str upstream;    /* the name of the location's upstream */
-    struct tg_str project_id;  /* from the pattern; empty when it has none */
+    struct tg_str project_id;  /* from the pattern, else what `verify` found; empty: none */
     struct tg_str config_name; /* the same */
     struct tg_str body_name;   /* how the body names the config, set by the json filter; empty: not
                                   at all, in more than one way, or by what is no name */
@@ -72,10 +98,13 @@ struct tg_request {
     /* signatures; set by the location, then by the filters `verify` and `sign` */
     enum tg_aksk aksk;
     const struct tg_signing_conf *signing; /* NULL: the location has none */
+    enum tg_auth_kind auth_kind;           /* 0: the location does not check callers */
     bool auth_verified;                    /* the principal was proved, not only claimed */
-    const char *auth_form;                 /* how the signature departs from the documented form */
-    bool resigned;                         /* goes on under a signature of the gateway's */
-    struct tg_str signed_key_id;           /* whose, once it went */
+    const char *auth_algorithm;            /* of a signature; NULL: none was read */
+    int64_t auth_skew_s;                   /* how far its time is behind the gateway's */
+    unsigned auth_form;          /* how it departs from the documented form (signing/canonical.h) */
+    bool resigned;               /* goes on under a signature of the gateway's */
+    struct tg_str signed_key_id; /* whose, once it went */
 
     bool bodyless;      /* has no body and, by its method, needs none */
     struct tg_str body; /* as the client sent it, transfer coding removed */

@@ -34,6 +34,18 @@ static void write_address(struct tg_conn *c, const struct sockaddr *address)
         strcpy(c->address, "unix:");
 }
 
+/* Behind a proxy it is the proxy's. */
+static void ask_peer(struct tg_conn *c, const struct sockaddr *address)
+{
+    struct ucred peer;
+    socklen_t n = sizeof(peer);
+
+    if (tg_address_bytes(address) != NULL || c->proxy_due ||
+        getsockopt(c->socket.fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0 || n != sizeof(peer))
+        return;
+    c->peer = (struct tg_unix_peer){true, peer.uid, peer.gid};
+}
+
 void tg_conn_close(struct tg_conn *c)
 {
     CHECK_MAGIC(c, CONN_MAGIC);
@@ -48,6 +60,7 @@ void tg_conn_close(struct tg_conn *c)
     close(tg_socket_close(&c->socket));
     tg_buf_end(&c->held);
     free(c->principal);
+    free(c->tls_names);
     tg_clients_remove(c->clients, c);
     c->magic = 0;
     free(c);
@@ -374,6 +387,7 @@ void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
     c->proxy_due = listen->proxy_protocol;
     write_address(c, address);
     tg_socket_open(&c->socket, all->loop->base, fd, &events, c);
+    ask_peer(c, address);
     tg_timer_init(&c->timer, all->loop->base, on_deadline, c);
     tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), server->client_header_timeout);
     tg_socket_read_on(&c->socket);

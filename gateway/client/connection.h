@@ -64,7 +64,9 @@ struct tg_conn {
     uint64_t lingered;  /* bytes thrown away */
     int64_t first_byte; /* wall clock, of the request being read; 0 before its first byte */
     char address[48];
-    char *principal;      /* owned; common name of the client's certificate; NULL: none */
+    char *principal; /* owned; common name of the client's certificate; NULL: none */
+    char *tls_names; /* owned; its other names (tls.h); NULL: none */
+    struct tg_unix_peer peer;
     bool proxy_due;       /* the PROXY header has not come yet */
     struct tg_conn *next; /* of `clients` */
     struct tg_conn *previous;

@@ -82,6 +82,7 @@ static enum tg_parse shake_hands(struct tg_conn *c, const char **why)
     switch (tg_tls_handshake(c->socket.tls, why)) {
     case TG_IO_DONE:
         c->principal = tg_tls_principal(c->socket.tls);
+        c->tls_names = tg_tls_names(c->socket.tls);
         return TG_PARSE_DONE;
     case TG_IO_WANT_READ:
         return TG_PARSE_MORE;

@@ -23,6 +23,7 @@ static const struct {
     {TG_IN_TEST_FILE, "test file"},
     {TG_IN_CASE, "case"},
     {TG_IN_KEY_FILE, "key file"},
+    {TG_IN_LOCAL_KEY, "local_key"},
     {TG_IN_KEY, "key"},
     {TG_IN_CLIENT_KEYS, "client_keys"},
     {TG_IN_CREDENTIAL, "credential"},

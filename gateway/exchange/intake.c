@@ -18,6 +18,8 @@ static struct tg_exchange *attach(struct tg_exchanges *all, struct tg_conn *c)
     x->request.host = &all->host;
     x->request.client_address = tg_str_of(c->address);
     x->request.tls_principal = tg_str_of(c->principal);
+    x->request.tls_names = tg_str_of(c->tls_names);
+    x->request.peer = c->peer;
     return x;
 }
 

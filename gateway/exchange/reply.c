@@ -156,6 +156,15 @@ static void add_proxy_status(const struct tg_exchange *x, struct tg_buf *b)
     tg_buf_puts(b, "\"\r\n");
 }
 
+/* RFC 9110 section 11.6.1. */
+static void add_schemes(const struct tg_signing_conf *signing, struct tg_buf *b)
+{
+    if (signing->keys != NULL)
+        tg_buf_puts(b, "WWW-Authenticate: SDK-HMAC-SHA256\r\n");
+    if (signing->callers != NULL && signing->callers->keys != NULL)
+        tg_buf_puts(b, "WWW-Authenticate: Bearer\r\n");
+}
+
 static void add_head(const struct tg_exchange *x, struct tg_buf *b, size_t length)
 {
     tg_buf_printf(b, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
@@ -165,8 +174,8 @@ static void add_head(const struct tg_exchange *x, struct tg_buf *b, size_t lengt
     tg_fields_add(b, TG_STR("X-Request-Id"), x->request.request_id);
     if (x->end == TG_E_METHOD)
         add_allow(x, b);
-    if (x->status == 401 && x->location != NULL && x->location->aksk == TG_AKSK_RESIGN)
-        tg_buf_puts(b, "WWW-Authenticate: SDK-HMAC-SHA256\r\n");
+    if (x->status == 401 && x->location != NULL)
+        add_schemes(&x->location->signing, b);
     if (x->status == 429 || x->status == 503 || x->request.retry_after > 0)
         tg_buf_printf(b, "Retry-After: %u\r\n",
                       x->request.retry_after > 0 ? x->request.retry_after : RETRY_AFTER_S);

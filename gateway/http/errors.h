@@ -70,6 +70,9 @@
       "the access key failed too often from this address", "该地址使用此访问密钥失败次数过多")     \
     X(AUTH_PROJECT, "auth_project", 403, "ModelArts.0210", "http_request_denied", INFO,            \
       "the project is not of this key", "该密钥不能用于此项目")                                    \
+    X(AUTH_ORIGIN, "auth_origin", 403, "ModelArts.0105", "http_request_denied", WARN,              \
+      "a web page asks, or a name that is not the gateway's",                                      \
+      "请求来自网页或使用了非网关的主机名")                                                        \
     X(CREDENTIAL_MISSING, "credential_missing", 503, "ModelArts.4700",                             \
       "proxy_configuration_error", ERROR, "the gateway's credential is not available",             \
       "网关的凭据不可用")                                                                          \

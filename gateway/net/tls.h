@@ -103,6 +103,11 @@ struct tg_tls *tg_tls_accept(struct tg_tls_server *s, int fd);
  */
 char *tg_tls_principal(const struct tg_tls *t);
 
+/* The other names of that certificate (RFC 5280 section 4.2.1.6), "dns:NAME" and "uri:NAME", each
+ * with "\n" behind it, the caller's to free; NULL when there are none. One that is longer than 255
+ * bytes or has a byte that is no visible ASCII is left out, and so is what is beyond 32 names. */
+char *tg_tls_names(const struct tg_tls *t);
+
 /*
  * Before the handshake: the connection is one of `open` on its side. A few keep their buffers, 82
  * KB to an upstream; of many, each has them only while bytes are in them, for a little more work.

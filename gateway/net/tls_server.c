@@ -1,4 +1,5 @@
 /* TLS towards clients: certificates by name, session tickets, client certificates. */
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "net/tls_internal.h"
@@ -13,6 +14,8 @@ enum {
     SERVER_MAGIC = 0x746c7373,
     READ_AHEAD = 2 * TG_TLS_RECORD,
     MAX_NAME = 127,
+    MAX_ALTERNATIVE = 255, /* bytes of one */
+    MAX_ALTERNATIVES = 32, /* of one certificate */
     MAX_SAMPLE = 300
 };
 
@@ -505,11 +508,60 @@ static char *common_name(X509 *certificate)
     return name;
 }
 
-char *tg_tls_principal(const struct tg_tls *t)
+/* The certificate the client proved to own, or NULL. */
+static X509 *proven(const struct tg_tls *t)
 {
     X509 *certificate = SSL_get0_peer_certificate(t->ssl);
 
-    if (certificate == NULL || SSL_get_verify_result(t->ssl) != X509_V_OK)
+    return SSL_get_verify_result(t->ssl) == X509_V_OK ? certificate : NULL;
+}
+
+char *tg_tls_principal(const struct tg_tls *t)
+{
+    X509 *certificate = proven(t);
+
+    return certificate != NULL ? common_name(certificate) : NULL;
+}
+
+static bool is_visible(const unsigned char *p, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (p[i] <= ' ' || p[i] >= 0x7f)
+            return false;
+    return n > 0 && n <= MAX_ALTERNATIVE;
+}
+
+static void add_name(struct tg_buf *out, const GENERAL_NAME *name)
+{
+    const ASN1_STRING *text = name->type == GEN_DNS   ? name->d.dNSName
+                              : name->type == GEN_URI ? name->d.uniformResourceIdentifier
+                                                      : NULL;
+
+    if (text == NULL || !is_visible(ASN1_STRING_get0_data(text), ASN1_STRING_length(text)))
+        return;
+    tg_buf_puts(out, name->type == GEN_DNS ? "dns:" : "uri:");
+    tg_buf_add(out, (struct tg_str){(const char *)ASN1_STRING_get0_data(text),
+                                    (size_t)ASN1_STRING_length(text)});
+    tg_buf_putc(out, '\n');
+}
+
+char *tg_tls_names(const struct tg_tls *t)
+{
+    X509 *certificate = proven(t);
+    GENERAL_NAMES *names;
+    struct tg_buf out = {0};
+    char *text = NULL;
+
+    if (certificate == NULL)
         return NULL;
-    return common_name(certificate);
+    names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && i < MAX_ALTERNATIVES; i++)
+        add_name(&out, sk_GENERAL_NAME_value(names, i));
+    GENERAL_NAMES_free(names);
+    if (out.n > 0) {
+        text = strndup(out.p, out.n);
+        CHECK(text != NULL);
+    }
+    tg_buf_end(&out);
+    return text;
 }

@@ -272,7 +272,7 @@ void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
     for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
         for (struct tg_location *l = v->locations; l != NULL; l = l->next) {
             resolve_upstream(c, s, l);
-            tg_signing_resolve(c, s, l);
+            tg_signing_resolve(c, s, v, l);
         }
     check_listens(c, s);
     if (applied)

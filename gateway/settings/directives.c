@@ -496,6 +496,30 @@ const struct tg_directive tg_location_directives[] = {
      .set = tg_set_sign,
      .syntax = "CREDENTIAL",
      .help = "The gateway's own key that the filter `sign` signs with."},
+    {.name = "callers",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_callers,
+     .min_args = 1,
+     .max_args = TG_CONF_ANY_ARGS,
+     .syntax = "[tls NAME...] [unix uid=N[,gid=N]...] [key KEYS] [token] [any]",
+     .help = "Who may use the gateway's own key without a signature of theirs, for the filter "
+             "`verify`; nobody unless it is said. tls: a verified client certificate with this "
+             "common name, or `dns:NAME` or `uri:NAME` among its other names. unix: a process of "
+             "this user or group at a unix socket. key: a local key of these `client_keys`, sent "
+             "as `Authorization: Bearer` or `X-Trainguard-Key`. token: who sends an "
+             "`X-Auth-Token`, which goes on as it is, unsigned. any: everybody who reaches the "
+             "listener."},
+    {.name = "accept_host",
+     .contexts = LOCATIONS,
+     .kind = TG_CONF_CUSTOM,
+     .min_args = 1,
+     .max_args = TG_CONF_ANY_ARGS,
+     .set = tg_set_accept_host,
+     LOCATION(accept_host),
+     .syntax = "NAME[:PORT] ...",
+     .help = "Names of the gateway that `callers` may ask for, beside addresses and localhost: "
+             "any other would be a web page's that had its name resolved to this machine."},
     {.name = "limit_req",
      .contexts = LOCATIONS,
      .kind = TG_CONF_CUSTOM,

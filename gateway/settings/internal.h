@@ -40,6 +40,8 @@ enum {
     TG_ROWS_SERVER,
     TG_ROWS_LOCATION,
     TG_ROWS_CLIENT_KEYS,
+    TG_ROWS_KEY_FILE,
+    TG_ROWS_KEY,
     TG_ROWS_CREDENTIAL,
     TG_CORE_TABLES
 };
@@ -126,9 +128,25 @@ tg_conf_setter tg_set_client_keys;
 tg_conf_setter tg_set_aksk;
 tg_conf_setter tg_set_sign;
 
-/* What the names in a location mean, once all blocks are known; checks what belongs together.
+/* What the names in a location of a server mean, once all blocks are known; checks what belongs
+ * together. Records problems. */
+void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, const struct tg_server_conf *v,
+                        struct tg_location *l);
+
+/* The block of that name; NULL, and a problem at `item`, when there is none. */
+const struct tg_client_keys_conf *tg_find_client_keys(struct tg_conf *c,
+                                                      const struct tg_settings *s,
+                                                      const struct tg_conf_item *item,
+                                                      struct tg_str name);
+
+/* --- callers (callers.c) --- */
+
+tg_conf_setter tg_set_callers;
+
+/* Resolves what `callers` of a location names, and checks that such callers can come at all.
  * Records problems. */
-void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, struct tg_location *l);
+void tg_callers_resolve(struct tg_conf *c, const struct tg_settings *s,
+                        const struct tg_server_conf *v, struct tg_location *l);
 
 /* Ends clients' keys. */
 void tg_signing_end(struct tg_settings *s);

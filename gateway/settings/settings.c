@@ -176,6 +176,18 @@ void tg_settings_end(struct tg_settings *s)
 
 /* --- text --- */
 
+static void dump_keys(const struct tg_client_keys_conf *k, struct tg_buf *out)
+{
+    unsigned n = k->keys != NULL ? tg_client_keys_count(k->keys) : 0, disabled = 0, local = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        disabled += tg_client_keys_at(k->keys, i)->disabled;
+        local += tg_client_keys_at(k->keys, i)->secret.n == 0;
+    }
+    tg_buf_printf(out, "# client_keys %s: %u keys (%u local, %u disabled)\n", k->name.p, n, local,
+                  disabled);
+}
+
 /* What the filters of a location loaded beside the configuration. */
 static void dump_loaded(const struct tg_location *l, struct tg_buf *out)
 {
@@ -196,6 +208,8 @@ void tg_settings_dump(const struct tg_settings *s, struct tg_buf *out)
 
     tg_settings_tables(tables);
     tg_conf_dump(s->tree, tables, out);
+    for (const struct tg_client_keys_conf *k = s->client_keys; k != NULL; k = k->next)
+        dump_keys(k, out);
     for (const struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
         for (const struct tg_location *l = v->locations; l != NULL; l = l->next)
             dump_loaded(l, out);
@@ -213,6 +227,8 @@ static const struct {
     [TG_ROWS_SERVER] = {"Servers", tg_server_directives},
     [TG_ROWS_LOCATION] = {"Locations", tg_location_directives},
     [TG_ROWS_CLIENT_KEYS] = {"Client keys", tg_client_keys_directives},
+    [TG_ROWS_KEY_FILE] = {"Key files of clients", tg_key_file_directives},
+    [TG_ROWS_KEY] = {"Keys of clients", tg_key_directives},
     [TG_ROWS_CREDENTIAL] = {"Credentials", tg_credential_directives},
 };
 

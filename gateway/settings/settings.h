@@ -129,10 +129,13 @@ struct tg_location {
     int64_t client_max_body_size;
     int forwarded; /* enum tg_forwarded */
     bool via;
-    int aksk;                             /* enum tg_aksk */
-    struct tg_signing_conf signing;       /* all zero where nothing is verified or signed */
-    const struct tg_conf_item *aksk_keys; /* where `aksk resign` names the keys, or NULL */
-    const struct tg_conf_item *sign;      /* where the credential is named, or NULL */
+    int aksk;                               /* enum tg_aksk */
+    struct tg_signing_conf signing;         /* all zero where nothing is verified or signed */
+    const struct tg_conf_item *aksk_keys;   /* where `aksk resign` names the keys, or NULL */
+    const struct tg_conf_item *sign;        /* where the credential is named, or NULL */
+    const struct tg_conf_item *callers_at;  /* where `callers` stands, or NULL */
+    struct tg_callers *callers;             /* what it says; shared by the locations inside */
+    const struct tg_conf_item *accept_host; /* its arguments are names of the gateway, or NULL */
     struct tg_limit_rule limits[TG_MAX_LIMITS];
     unsigned nlimits;
     int limit_headers;        /* enum tg_limit_headers */

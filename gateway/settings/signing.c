@@ -145,15 +145,25 @@ static const char **names_of(struct tg_conf *c, const struct tg_settings *s, boo
     return names;
 }
 
+const struct tg_client_keys_conf *tg_find_client_keys(struct tg_conf *c,
+                                                      const struct tg_settings *s,
+                                                      const struct tg_conf_item *item,
+                                                      struct tg_str name)
+{
+    const struct tg_client_keys_conf *k = find_keys(s, name);
+
+    if (k == NULL)
+        tg_conf_unknown(c, item, "client_keys", name, names_of(c, s, false));
+    return k;
+}
+
 static void resolve_keys(struct tg_conf *c, const struct tg_settings *s, struct tg_location *l)
 {
-    const struct tg_client_keys_conf *k = find_keys(s, l->aksk_keys->args[2]);
+    const struct tg_client_keys_conf *k =
+        tg_find_client_keys(c, s, l->aksk_keys, l->aksk_keys->args[2]);
 
-    if (k == NULL) {
-        tg_conf_unknown(c, l->aksk_keys, "client_keys", l->aksk_keys->args[2],
-                        names_of(c, s, false));
+    if (k == NULL)
         return;
-    }
     l->signing.keys = k->keys;
     l->signing.locks = k->locks;
     l->signing.clock_skew = k->clock_skew;
@@ -181,15 +191,19 @@ static void resolve_credential(struct tg_conf *c, const struct tg_settings *s,
 static const char *misfit(const struct tg_location *l)
 {
     bool verify = has_filter(l, &tg_filter_verify), sign = has_filter(l, &tg_filter_sign);
+    bool resign = l->aksk == TG_AKSK_RESIGN, known = resign || l->callers != NULL;
 
-    if (l->aksk == TG_AKSK_RESIGN && !verify)
-        return "\"aksk resign\" needs the filter \"verify\"";
-    if (l->aksk == TG_AKSK_RESIGN && !sign)
-        return "\"aksk resign\" needs the filter \"sign\", last";
-    if (verify && l->aksk != TG_AKSK_RESIGN)
-        return "filter \"verify\" needs \"aksk resign KEYS\"";
-    if (sign && l->aksk != TG_AKSK_RESIGN)
-        return "filter \"sign\" needs \"aksk resign KEYS\": it would sign for everybody";
+    if (known && !verify)
+        return resign ? "\"aksk resign\" needs the filter \"verify\""
+                      : "\"callers\" needs the filter \"verify\"";
+    if (known && !sign)
+        return resign ? "\"aksk resign\" needs the filter \"sign\", last"
+                      : "\"callers\" needs the filter \"sign\", last";
+    if (verify && !known)
+        return "filter \"verify\" needs \"aksk resign KEYS\" or \"callers\"";
+    if (sign && !known)
+        return "filter \"sign\" needs \"aksk resign KEYS\" or \"callers\": it would sign for "
+               "everybody";
     if (sign && l->sign == NULL)
         return "filter \"sign\" needs \"sign CREDENTIAL\"";
     if (verify && l->filters.at[0] != &tg_filter_verify)
@@ -197,7 +211,8 @@ static const char *misfit(const struct tg_location *l)
     return NULL;
 }
 
-void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, struct tg_location *l)
+void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, const struct tg_server_conf *v,
+                        struct tg_location *l)
 {
     const struct tg_conf_item at = {.file = l->file, .line = l->line};
     const char *why = misfit(l);
@@ -206,10 +221,12 @@ void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, struct tg_loca
         tg_conf_error(c, &at, "location \"%s\": %s", l->pattern.p, why);
         return;
     }
-    if (l->aksk != TG_AKSK_RESIGN)
-        return;
-    resolve_keys(c, s, l);
-    resolve_credential(c, s, l);
+    if (l->aksk == TG_AKSK_RESIGN)
+        resolve_keys(c, s, l);
+    if (l->callers != NULL)
+        tg_callers_resolve(c, s, v, l);
+    if (has_filter(l, &tg_filter_sign))
+        resolve_credential(c, s, l);
 }
 
 void tg_signing_end(struct tg_settings *s)

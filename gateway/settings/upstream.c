@@ -80,6 +80,7 @@ const struct tg_directive tg_upstream_directives[] = {
      .min_args = 1,
      .max_args = TG_CONF_ANY_ARGS,
      .set = tg_set_accept_host,
+     UPSTREAM(accept_host),
      .syntax = "NAME[:PORT] ...",
      .help = "Hosts that signed requests may name; without it those of `host` and `server`."},
     {.name = "keepalive",

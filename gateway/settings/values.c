@@ -262,7 +262,6 @@ bool tg_set_host(struct tg_conf *c, const struct tg_conf_item *item, void *targe
 bool tg_set_accept_host(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                         const struct tg_directive *d)
 {
-    (void)d;
     for (unsigned i = 1; i < item->nargs; i++) {
         if (tg_is_host(item->args[i], "[]:"))
             continue;
@@ -270,7 +269,7 @@ bool tg_set_accept_host(struct tg_conf *c, const struct tg_conf_item *item, void
                       item->args[i].p);
         return false;
     }
-    ((struct tg_upstream_conf *)target)->accept_host = item;
+    *(const struct tg_conf_item **)(void *)((char *)target + d->offset) = item;
     return true;
 }
 

@@ -168,6 +168,22 @@ static unsigned outcome_of(const struct tg_audit_record *record)
                                                                : TG_STATS_SUCCESS;
 }
 
+static void count_auth(struct tg_stats_counts *c, const struct tg_audit_record *record)
+{
+    const struct tg_request *r = record->request;
+    unsigned result = TG_STATS_AUTH_OTHER;
+
+    if (r->auth_kind == 0)
+        return;
+    if (record->end >= TG_E_AUTH_MISSING && record->end <= TG_E_AUTH_ORIGIN)
+        result = TG_STATS_AUTH_FAILED + record->end - TG_E_AUTH_MISSING;
+    else if (r->auth_verified || r->auth_kind == TG_AUTH_TOKEN || r->auth_kind == TG_AUTH_ANY)
+        result = TG_STATS_AUTH_PASSED;
+    c->auth[r->auth_kind][result]++;
+    if (r->auth_kind == TG_AUTH_AKSK && result == TG_STATS_AUTH_PASSED)
+        c->auth_forms[r->auth_form]++;
+}
+
 void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
                        const struct tg_audit_record *record)
 {
@@ -190,6 +206,7 @@ void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
     observe_phase(slot, TG_STATS_CONNECT, record->connect_us);
     observe_phase(slot, TG_STATS_UPSTREAM, record->upstream_us);
     count_findings(slot, record->request, record->time);
+    count_auth(&slot->counts, record);
 }
 
 void tg_stats_turn(struct tg_stats_slot *slot, const struct tg_stats_gauges *gauges,

@@ -37,6 +37,16 @@ enum { TG_STATS_SUCCESS, TG_STATS_FAILURE, TG_STATS_UNKNOWN, TG_STATS_OUTCOMES }
 /* The parts of an exchange's time. */
 enum { TG_STATS_FILTERS, TG_STATS_CONNECT, TG_STATS_UPSTREAM, TG_STATS_PHASES };
 
+/* What came of a check of the caller: it passed, was refused as one of the rows of errors.h that
+ * say so, or for another reason before anything was known. */
+enum {
+    TG_STATS_AUTH_PASSED,
+    TG_STATS_AUTH_FAILED, /* and TG_E_AUTH_MISSING + 1, ... */
+    TG_STATS_AUTH_OTHER = TG_STATS_AUTH_FAILED + TG_E_AUTH_ORIGIN - TG_E_AUTH_MISSING + 1,
+    TG_STATS_AUTH_RESULTS,
+    TG_STATS_AUTH_FORMS = 8
+};
+
 /* A histogram: not cumulative, the sum in microseconds. */
 struct tg_stats_histogram {
     uint64_t bucket[TG_STATS_BUCKETS];
@@ -54,6 +64,8 @@ struct tg_stats_counts {
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t accepted; /* connections */
+    uint64_t auth[TG_AUTH_KINDS][TG_STATS_AUTH_RESULTS];
+    uint64_t auth_forms[TG_STATS_AUTH_FORMS]; /* of signatures that held */
     uint64_t audit_events;
     uint64_t audit_dropped_queue;
     uint64_t audit_dropped_size;

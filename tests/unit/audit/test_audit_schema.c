@@ -70,6 +70,10 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
     r.client_address = r.request_id = r.route = r.project_id = r.config_name = TG_STR("x");
     r.credentials = TG_CRED_TOKEN;
     r.tls_principal = TG_STR("client.example");
+    r.auth_kind = TG_AUTH_AKSK;
+    r.auth_algorithm = "SDK-HMAC-SHA256";
+    r.auth_form = 1;
+    r.access_key = r.signed_key_id = TG_STR("AK");
     r.body = tg_str_of(body);
     r.report.policy_revision = TG_STR("revision");
     tg_report_unknown(&r.report, "client");
