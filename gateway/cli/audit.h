@@ -106,8 +106,8 @@ int tg_audit_compare(struct tg_str time, const struct tg_audit_bound *b);
 
 /* --- printing --- */
 
-/* One field of CSV (RFC 4180). A spreadsheet takes a cell that begins with = + - @ for a formula:
- * such a one gets a quote before it. */
+/* One field of CSV (RFC 4180), safe to print as tg_excerpt_clean() has it. A spreadsheet takes a
+ * cell that begins with = + - @ for a formula: such a one gets a quote before it. */
 void tg_audit_add_cell(struct tg_buf *out, struct tg_str value);
 
 /* --- commands; each takes the names of its files and returns an exit status (TG_AUDIT_...) --- */

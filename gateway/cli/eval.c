@@ -4,9 +4,9 @@
 #include "base/chars.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/eval_output.h"
-#include "cli/excerpt.h"
 #include "cli/inputs.h"
 
 #include <locale.h>
@@ -44,7 +44,7 @@ static bool take_name(const char **out, const char *option, const char *value)
     *out = value;
     if (tg_eval_is_name(tg_str_of(value)))
         return true;
-    fprintf(stderr, "trainguard: --%s takes 1 to 64 letters, digits, - and _\n", option);
+    tg_complain("trainguard: --%s takes 1 to 64 letters, digits, - and _", option);
     *out = NULL;
     return false;
 }
@@ -134,22 +134,17 @@ static void tell_error(const char *file, struct tg_str why)
     struct tg_buf line = {0};
 
     tg_eval_text_error(&line, false, file, why);
-    fprintf(stderr, "trainguard: %.*s", TG_STR_ARG(tg_buf_str(&line)));
+    tg_complain("trainguard: %.*s", (int)line.n - 1, line.p);
     tg_buf_end(&line);
 }
 
 static void print_trace(void *context, const struct tg_request *r, struct tg_str text)
 {
-    struct eval *eval = context;
-    struct tg_buf line = {0};
+    const struct eval *eval = context;
 
     (void)r;
     CHECK_MAGIC(eval, EVAL_MAGIC);
-    tg_excerpt_clean(&line, tg_str_of(eval->file));
-    tg_buf_puts(&line, ": ");
-    tg_excerpt_clean(&line, text);
-    fprintf(stderr, "%.*s\n", TG_STR_ARG(tg_buf_str(&line)));
-    tg_buf_end(&line);
+    tg_complain("%s: %.*s", eval->file, TG_STR_ARG(text));
 }
 
 /* Writes what there is but for its last byte: by it base/json_writer.h sees whether a comma is due.
@@ -234,8 +229,7 @@ static const struct tg_eval_format *find_format(const char *name)
     for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
         if (strcmp(formats[i]->name, name) == 0)
             return formats[i];
-    fprintf(stderr, "trainguard: --output takes text, json, github, sarif or junit, got \"%s\"\n",
-            name);
+    tg_complain("trainguard: --output takes text, json, github, sarif or junit, got \"%s\"", name);
     return NULL;
 }
 
@@ -249,7 +243,7 @@ static bool take_options(struct eval *eval, int argc, char **argv, bool *help)
                                           {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "c:h", names, NULL)) != -1) {
+    while ((c = tg_command_option("eval", argc, argv, ":c:h", names)) != -1) {
         if (c == 'h')
             *help = true;
         else if (c == 'w')

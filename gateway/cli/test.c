@@ -1,5 +1,6 @@
 /* `trainguard test`: runs the cases below a folder and says what they came to. */
 #include "base/check.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/excerpt.h"
 #include "cli/policy_cases.h"
@@ -72,8 +73,7 @@ static struct tg_case_file *find_files(const char *folder)
 static void print_problems(const struct tg_case_file *f)
 {
     for (const struct tg_conf_problem *p = f->conf.problems; p != NULL; p = p->next)
-        fprintf(stderr, "trainguard: [%s] %s\n", p->level == TG_CONF_WARN ? "warn" : "emerg",
-                p->text);
+        tg_complain("trainguard: [%s] %s", p->level == TG_CONF_WARN ? "warn" : "emerg", p->text);
 }
 
 static void add_case(struct tg_buf *out, const struct tg_case *t)
@@ -256,7 +256,7 @@ static bool read_options(int argc, char **argv, struct options *o, int *status)
                                           {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+    while ((c = tg_command_option("test", argc, argv, ":h", names)) != -1) {
         o->coverage = o->coverage || c == 'c';
         o->require_tests = o->require_tests || c == 'r';
         if (c == 'o')
@@ -294,9 +294,9 @@ int tg_test_main(int argc, char **argv)
     tg_buf_end(&problems);
     first = find_files(o.folder);
     if (first == NULL) {
-        fprintf(stderr, "trainguard: no *.test.conf in or below \"%s\"%s%s\n", o.folder,
-                access(o.folder, R_OK) == 0 ? "" : ": ",
-                access(o.folder, R_OK) == 0 ? "" : strerror(errno));
+        tg_complain("trainguard: no *.test.conf in or below \"%s\"%s%s", o.folder,
+                    access(o.folder, R_OK) == 0 ? "" : ": ",
+                    access(o.folder, R_OK) == 0 ? "" : strerror(errno));
         status = CANNOT_RUN;
     } else {
         status = run_all(&o, first, settings->servers->locations);

@@ -85,10 +85,10 @@ void tg_settings_print(const struct tg_buf *problems)
 
     while (rest.n > 0) {
         const char *end = memchr(rest.p, '\n', rest.n);
-        size_t n = (size_t)(end - rest.p) + 1;
+        size_t n = (size_t)(end - rest.p);
 
-        fprintf(stderr, "trainguard: %.*s", (int)n, rest.p);
-        rest = tg_str_skip(rest, n);
+        tg_complain("trainguard: %.*s", (int)n, rest.p);
+        rest = tg_str_skip(rest, n + 1);
     }
 }
 
