@@ -141,7 +141,15 @@ static void resolve_upstream(struct tg_conf *c, const struct tg_settings *s, str
     if (l->upstream != NULL)
         return;
     if (memmem(name.p, name.n, "://", 3) != NULL) {
-        tg_conf_error(c, l->proxy_pass, "\"proxy_pass\" takes the name of an upstream, got \"%s\"",
+        tg_conf_error(c, l->proxy_pass,
+                      "\"proxy_pass\" takes the name of an upstream, such as \"api\" of \"upstream "
+                      "api { server HOST; }\", got \"%s\"",
+                      name.p);
+        return;
+    }
+    if (s->upstreams == NULL) {
+        tg_conf_error(c, l->proxy_pass,
+                      "there is no upstream \"%s\", write \"upstream %s { server HOST; }\"", name.p,
                       name.p);
         return;
     }

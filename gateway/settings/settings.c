@@ -50,6 +50,8 @@ static struct tg_settings *read_settings(const char *file, struct tg_str text, c
         c.known = tables;
         c.foreign = tg_nginx_directives;
         tg_settings_apply(&c, s);
+        if (c.errors > 0)
+            tg_conf_hint_semicolons(&c, s->tree);
     }
     write_problems(&c, problems);
     if (c.errors == 0)
