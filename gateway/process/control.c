@@ -45,6 +45,7 @@ static int write_file(const char *name, struct tg_str text, uid_t user, bool loc
                     (lock && fcntl(fd, F_SETLK, &whole) != 0) || rename(fresh, name) != 0)) {
         *why = strerror(errno);
         close(fd);
+        unlink(fresh);
         fd = -1;
     }
     if (fd < 0)
@@ -306,14 +307,14 @@ static int reload(const char *path, const struct found *master)
 {
     char *name = beside(tg_str_of(path), ".reload");
     char *text = malloc(MAX_ANSWER);
-    int watch = watch_folder(path);
+    int watch = watch_folder(path), error = errno;
     uint64_t before;
     int status;
 
     CHECK(text != NULL);
     before = last_begun(read_answers(name, text, MAX_ANSWER), master->pid);
     if (watch < 0)
-        status = COMPLAIN("cannot watch the folder of %s: %s", path, strerror(errno));
+        status = COMPLAIN("cannot watch the folder of %s: %s", path, strerror(error));
     else if (pidfd_send_signal(master->fd, SIGHUP, NULL, 0) != 0)
         status = COMPLAIN("cannot signal the master of %s: %s", path, strerror(errno));
     else

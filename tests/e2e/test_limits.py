@@ -1,5 +1,6 @@
 """Slow clients, too many clients, no file descriptors left: bounded, and with a reason."""
 
+import os
 import pathlib
 import resource
 import socket
@@ -137,7 +138,7 @@ def preloaded(tmp_path, monkeypatch):
     library = tmp_path / "small_buffers.so"
     subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-Werror",
                     "-o", library, source], check=True)
-    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("LD_PRELOAD", " ".join([str(library), *os.environ.get("LD_PRELOAD", "").split()]))
 
 
 def sip(sock):
