@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/audit.h"
 #include "cli/audit_stored.h"
+#include "cli/excerpt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -503,9 +504,14 @@ static void check_ends(struct verify *v, bool closed)
 
 static void print(const struct verify *v)
 {
-    for (const struct finding *f = v->findings; f != NULL; f = f->next)
-        printf("%s:%llu: %s%s\n", f->file, (unsigned long long)f->number,
-               f->problem ? "" : "note: ", f->text);
+    for (const struct finding *f = v->findings; f != NULL; f = f->next) {
+        struct tg_buf line = {0};
+
+        tg_buf_printf(&line, "%s:%llu: %s%s\n", f->file, (unsigned long long)f->number,
+                      f->problem ? "" : "note: ", f->text);
+        tg_excerpt_print(tg_buf_str(&line));
+        tg_buf_end(&line);
+    }
     if (v->others > 0)
         printf("%llu lines are none of an audit log\n", (unsigned long long)v->others);
     if (v->twice > 0)

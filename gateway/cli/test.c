@@ -126,6 +126,20 @@ static bool gather(struct tg_case_file *f, struct tg_case_rule *seen, struct tg_
     return true;
 }
 
+/* Beside a report for machines it goes to standard error. */
+static void print_rule(bool junit, const struct tg_case_rule *seen, const char *what)
+{
+    struct tg_buf text = {0};
+
+    tg_buf_printf(&text, "%s.%s: %s (%s:%u)\n", seen->policy->name.p, seen->rule->name.p, what,
+                  seen->rule->item->file, seen->rule->item->line);
+    if (junit)
+        tg_complain("%.*s", (int)text.n - 1, text.p);
+    else
+        tg_excerpt_print(tg_buf_str(&text));
+    tg_buf_end(&text);
+}
+
 static void cover_rule(const struct options *o, const struct tg_case_rule *seen,
                        struct totals *totals)
 {
@@ -136,8 +150,7 @@ static void cover_rule(const struct options *o, const struct tg_case_rule *seen,
 
     totals->untested += seen->held + seen->failed == 0;
     if (what != NULL && (o->coverage || (o->require_tests && seen->held + seen->failed == 0)))
-        fprintf(o->junit ? stderr : stdout, "%s.%s: %s (%s:%u)\n", seen->policy->name.p,
-                seen->rule->name.p, what, seen->rule->item->file, seen->rule->item->line);
+        print_rule(o->junit, seen, what);
 }
 
 static void cover(const struct options *o, struct tg_case_file *first, struct totals *totals)

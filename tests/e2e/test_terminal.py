@@ -49,6 +49,10 @@ def odd(tmp_path):
     events = [RECORD, RECORD | {"event": "start", "version": ODD, "mode": ODD, "instance": ODD},
               RECORD | {"event": "configuration", "asked_by": ODD, "result": ODD, "problem": ODD}]
     (tmp_path / "log").write_text("\n".join([*map(json.dumps, events), f"noise{ODD}", f"{{{ODD}", ""]))
+    (tmp_path / f"log{ODD}").write_text((tmp_path / "log").read_text())
+    (tmp_path / f"cases{ODD}").mkdir()
+    for name in ("p.conf", "p.test.conf"):
+        (tmp_path / f"cases{ODD}" / name).write_text((tmp_path / name).read_text())
     return tmp_path
 
 
@@ -66,6 +70,8 @@ COMMANDS += [[*words, ODD] for words in [
     ["eval", "--project"], ["eval", "--location"], ["eval", "--policy"], ["eval", "-c"], ["test"]]]
 COMMANDS += [[*words, f"{dash}{ODD}"] for dash in ("-", "--", "--policy", "--help=", "-h")
              for words in ([], ["eval"], ["fmt"], ["test"], ["replay"], ["explain"], ["audit", "show"])]
+COMMANDS += [[*words, f"log{ODD}"] for words in (["audit", "verify"], ["audit", "show"], ["replay", "--policy", "p.conf"])]
+COMMANDS += [["test", "--coverage", "--output", output, f"cases{ODD}"] for output in ("text", "junit")]
 COMMANDS += [["-t", "-c", "c.conf"], ["audit", "verify", "log"], ["fmt", "--patch", "raw.json"]]
 
 
