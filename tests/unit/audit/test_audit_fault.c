@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 
 static const struct tg_str no_key;
 
@@ -343,7 +342,10 @@ static void a_killed_worker_leaves_whole_lines(void **state)
     assert_true(has(fixture_read(f, f->path), "\"previous.stream\":\"0-"));
 }
 
-enum { LIVING_RECORDS = 3000 };
+enum {
+    LIVING_RECORDS = 3000,
+    SOME_LINES = 30000, /* bytes */
+};
 
 /* Writes large lines until it is killed. */
 static void write_for_ever(struct fixture *f, const struct tg_audit_conf *conf)
@@ -372,6 +374,13 @@ static void write_some(struct fixture *f, const struct tg_audit_conf *conf, int 
     (void)!write(done, ok ? "y" : "n", 1);
 }
 
+static off_t size_of(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
 /* The lines of a worker do not suffer from another one's death within a line. */
 static void a_death_spoils_nobody_elses_line(void **state)
 {
@@ -385,13 +394,15 @@ static void a_death_spoils_nobody_elses_line(void **state)
         write_some(f, conf, done[1]);
         _exit(0);
     }
-    while (read(done[0], &byte, 1) < 0) {
+    for (bool over = false; !over;) {
+        off_t enough = size_of(f->path) + SOME_LINES;
         pid_t pid = fork();
-        struct timespec life = {.tv_nsec = 3000000};
 
         if (pid == 0)
             write_for_ever(f, conf);
-        nanosleep(&life, NULL);
+        do
+            over = read(done[0], &byte, 1) == 1;
+        while (!over && size_of(f->path) < enough);
         kill(pid, SIGKILL);
         assert_int_equal(waitpid(pid, NULL, 0), pid);
     }
