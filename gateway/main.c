@@ -31,6 +31,7 @@ static const struct command {
     const char *help;
 } commands[] = {
     {"audit", tg_audit_main, "verify, show and sum up audit logs"},
+    {"catalogue", tg_catalogue_main, "fetch what a project can choose from"},
     {"eval", tg_eval_main, "judge bodies as the gateway does"},
     {"explain", tg_explain_main, "what a rule or an error code means and how to mend it"},
     {"fmt", tg_fmt_main, "print, check or write normalized bodies"},

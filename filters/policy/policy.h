@@ -439,6 +439,9 @@ struct tg_policy_set *tg_policy_load_given(struct tg_conf *c, const struct tg_co
 /* Frees what does not live in the arena. NULL is fine. */
 void tg_policy_end(struct tg_policy_set *set);
 
+/* The filter. */
+extern const struct tg_filter tg_filter_policy;
+
 /* True when a location's configuration of the filter (as struct tg_filter has it) has a policy that
  * matches by a live value or looks at it; the same for the config that stands there already. */
 bool tg_policy_reads(const void *conf, enum tg_live_name name);

@@ -1,4 +1,4 @@
-/* The parts of `trainguard audit`: reading logs, and its three commands. */
+/* The parts of `trainguard audit`: reading logs, and its commands. */
 #ifndef TG_CLI_AUDIT_H
 #define TG_CLI_AUDIT_H
 
@@ -121,5 +121,8 @@ int tg_audit_show(const struct tg_audit_options *options, char **files, int nfil
 
 /* Prints counts of the records that pass the filter (summary). */
 int tg_audit_summary(const struct tg_audit_options *options, char **files, int nfiles);
+
+/* Prints what became of one config, who changed it and what it was then (history). */
+int tg_audit_history(const struct tg_audit_options *options, char **files, int nfiles);
 
 #endif

@@ -20,8 +20,12 @@ int tg_command_option(const char *command, int argc, char **argv, const char *le
  * standard output did not take all that was printed. */
 int tg_command_end(int status);
 
-/* `trainguard audit verify|show|summary`: 0 fine, 1 a problem was found, 2 could not read. */
+/* `trainguard audit verify|show|summary|history`: 0 fine, 1 a problem was found, 2 could not read.
+ */
 int tg_audit_main(int argc, char **argv);
+
+/* `trainguard catalogue fetch`: 0 done, 1 the service did not tell, 2 wrong usage. */
+int tg_catalogue_main(int argc, char **argv);
 
 /* `trainguard eval BODY...`: 0 pass, 1 denied, 2 could not evaluate, 3 warnings (--fail-on-warn).
  */

@@ -28,6 +28,9 @@ static void usage(void)
         "--location, as the gateway does. A BODY is a file, a folder (all its *.json), or - for "
         "standard input.\n\n" //
         TG_EVAL_OPTIONS_HELP "  --level LEVEL       lax, documented or strict\n"
+        "  --catalogue FILE    what the project can choose from, of `trainguard catalogue fetch`\n"
+        "  --old FILE          the config that stands there, as a GET answers; null: none does\n"
+        "  --user FILE         who asks, as the identity service says of a token\n"
         "  --output FORMAT     text (default), json, github, sarif or junit\n"
         "  --trace             say on standard error how each body is judged: its location, each\n"
         "                      filter's verdict and time, each rule's result\n"
@@ -240,6 +243,9 @@ static bool take_options(struct eval *eval, int argc, char **argv, bool *help)
                                           {"output", required_argument, NULL, 'o'},
                                           {"fail-on-warn", no_argument, NULL, 'w'},
                                           {"trace", no_argument, NULL, 't'},
+                                          {"catalogue", required_argument, NULL, 'C'},
+                                          {"old", required_argument, NULL, 'B'},
+                                          {"user", required_argument, NULL, 'U'},
                                           {0}};
     int c;
 
@@ -250,6 +256,12 @@ static bool take_options(struct eval *eval, int argc, char **argv, bool *help)
             eval->run.fail_on_warn = true;
         else if (c == 't')
             eval->options.trace = &eval->trace;
+        else if (c == 'C')
+            eval->options.catalogue = optarg;
+        else if (c == 'B')
+            eval->options.old = optarg;
+        else if (c == 'U')
+            eval->options.user = optarg;
         else if (c == 'o')
             eval->format = find_format(optarg);
         else if (!tg_eval_take_option(&eval->options, c, optarg))
