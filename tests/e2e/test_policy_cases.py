@@ -96,7 +96,7 @@ def test_rules_that_cases_see(folder):
 
 
 @pytest.mark.parametrize("cases, why", [
-    ('case "x" { expect decision allow; }', 'case "x" has no "body" in team.test.conf:1'),
+    ('case "x" { expect decision allow; }', 'case "x" has no "body", and no "method" without one in team.test.conf:1'),
     ('case "x" { body ok.json; }', 'case "x" has no "expect" in team.test.conf:1'),
     ('case "x" { body ok.json; expect team.nosuch pass; }', 'no rule is called "team.nosuch" in team.test.conf:1'),
     ('case "x" { body ok.json; expect nodot pass; }', 'no rule is called "nodot"'),
