@@ -44,9 +44,19 @@ static char take_decoded(struct tg_str *rest)
     return c;
 }
 
+/* Takes what stays as it is off the front of `*rest`. */
+static bool add_plain(struct tg_buf *out, struct tg_str *rest)
+{
+    struct tg_str plain = {rest->p, tg_chars_span(*rest, TG_CHAR_UNRESERVED)};
+
+    tg_buf_add(out, plain);
+    *rest = tg_str_skip(*rest, plain.n);
+    return rest->n > 0;
+}
+
 static void add_path(struct tg_buf *out, struct tg_str path, bool twice)
 {
-    while (path.n > 0) {
+    while (path.n > 0 && add_plain(out, &path)) {
         if (path.p[0] == '/') {
             tg_buf_putc(out, '/');
             path = tg_str_skip(path, 1);
@@ -124,8 +134,10 @@ static int split(struct tg_str query, char *text, struct parameter *out)
 
 static void add_text(struct tg_buf *out, struct tg_str text)
 {
-    for (size_t i = 0; i < text.n; i++)
-        add_escaped(out, text.p[i]);
+    while (text.n > 0 && add_plain(out, &text)) {
+        add_escaped(out, *text.p);
+        text = tg_str_skip(text, 1);
+    }
 }
 
 static bool add_query(struct tg_buf *out, struct tg_str query, bool in_order)

@@ -14,9 +14,6 @@ enum {
 
 /* One request that is signed. */
 struct sign_state {
-    bool hashed;
-    char payload[TG_SHA256_HEX]; /* of the forwarded body, once for all attempts */
-
     /* while it waits for the first key */
     const struct tg_signing_conf *signing;
     struct tg_request_handle handle;
@@ -137,20 +134,25 @@ static void add(struct attempt *a, const char *name, struct tg_str value)
     a->field[a->nfields++] = (struct tg_field){tg_str_of(name), value};
 }
 
-static void fill(struct attempt *a, struct tg_str project, struct tg_str host,
+static void fill(struct attempt *a, const struct tg_request *r, struct tg_str host,
                  const struct tg_credential *key, int64_t now)
 {
+    static const struct tg_str names[2][2] = {
+        {TG_STR("host;x-sdk-date"), TG_STR("host;x-sdk-date;x-security-token")},
+        {TG_STR("host;x-project-id;x-sdk-date"),
+         TG_STR("host;x-project-id;x-sdk-date;x-security-token")}};
+    struct tg_str project = r->project_id; /* `verify` has looked for one */
+
     if (project.n == 0)
         project = tg_str_of(key->project_id);
     tg_signing_date_write(now, a->date);
     add(a, "Host", host);
-    add(a, "X-Project-Id", project);
+    if (project.n > 0)
+        add(a, "X-Project-Id", project);
     add(a, "X-Sdk-Date", (struct tg_str){a->date, TG_SIGNING_DATE});
-    a->signed_fields = TG_STR("host;x-project-id;x-sdk-date");
-    if (key->token[0] == '\0')
-        return;
-    add(a, "X-Security-Token", tg_str_of(key->token));
-    a->signed_fields = TG_STR("host;x-project-id;x-sdk-date;x-security-token");
+    if (key->token[0] != '\0')
+        add(a, "X-Security-Token", tg_str_of(key->token));
+    a->signed_fields = names[project.n > 0][key->token[0] != '\0'];
 }
 
 static void write_fields(const struct attempt *a, const struct tg_credential *key,
@@ -167,16 +169,15 @@ static void write_fields(const struct attempt *a, const struct tg_credential *ke
     tg_buf_puts(out, "\r\n");
 }
 
-/* Of a request whose query has no more parameters than can be signed. */
-static void sign_attempt(struct tg_str method, struct tg_str target, const struct attempt *a,
+static void sign_attempt(struct tg_request *r, const struct attempt *a,
                          const struct tg_credential *key, struct tg_str payload, struct tg_buf *out)
 {
-    struct tg_signing_request wire = {method, target, a->field, a->nfields};
+    struct tg_signing_request wire = {r->method, r->target, a->field, a->nfields};
     char signature[TG_AUTHORIZATION_SIGNATURE];
     struct tg_buf canonical = {0};
     struct tg_str bad;
 
-    /* the parameters are counted, and the fields are there: it cannot fail */
+    /* on_request has counted the parameters, and the fields are there: it cannot fail */
     CHECK(tg_canonical_request(&wire, a->signed_fields, payload, 0, &canonical, &bad) ==
           TG_CANONICAL_OK);
     tg_signature_make(TG_AUTHORIZATION_SDK, tg_str_of(key->access_key), tg_str_of(key->secret),
@@ -187,49 +188,40 @@ static void sign_attempt(struct tg_str method, struct tg_str target, const struc
     write_fields(a, key, (struct tg_str){signature, sizeof(signature)}, out);
 }
 
+/* Once for all attempts; what `verify` has hashed and nobody has changed counts. */
+static const unsigned char *hash_forwarded(struct tg_request *r)
+{
+    struct tg_str body = tg_request_forwarded_body(r);
+    unsigned char *digest;
+
+    if (r->forwarded_sha256 != NULL)
+        return r->forwarded_sha256;
+    if (r->body_sha256 != NULL && body.p == r->body.p && body.n == r->body.n)
+        return r->forwarded_sha256 = r->body_sha256;
+    digest = tg_arena_alloc(r->arena, TG_SHA256);
+    tg_sha256(body, digest);
+    return r->forwarded_sha256 = digest;
+}
+
 static bool on_forward(struct tg_request *r, struct tg_str host, struct tg_buf *out,
                        const void *conf, void *state)
 {
-    struct sign_state *s = state;
+    char payload[TG_SHA256_HEX];
     struct attempt a = {.nfields = 0};
     struct tg_credential key;
     int64_t now = tg_clock_wall_now() / 1000000;
 
-    (void)conf;
+    (void)conf, (void)state;
     if (!r->resigned)
         return true;
     if (!tg_credential_map_read(r->signing->credentials, r->signing->credential, now, &key)) {
         refuse_without_key(r);
         return false;
     }
-    if (!s->hashed) {
-        unsigned char digest[TG_SHA256];
-        tg_sha256(tg_request_forwarded_body(r), digest);
-        tg_hex(digest, TG_SHA256, s->payload);
-        s->hashed = true;
-    }
-    fill(&a, r->project_id, host, &key, now);
-    sign_attempt(r->method, r->target, &a, &key, (struct tg_str){s->payload, TG_SHA256_HEX}, out);
+    tg_hex(hash_forwarded(r), TG_SHA256, payload);
+    fill(&a, r, host, &key, now);
+    sign_attempt(r, &a, &key, (struct tg_str){payload, TG_SHA256_HEX}, out);
     r->signed_key_id = tg_arena_dup(r->arena, tg_str_of(key.access_key));
-    tg_wipe(&key, sizeof(key));
-    return true;
-}
-
-bool tg_sign_own(const struct tg_signing_conf *conf, struct tg_str project, struct tg_str target,
-                 struct tg_str host, struct tg_buf *out)
-{
-    struct attempt a = {.nfields = 0};
-    int64_t now = tg_clock_wall_now() / 1000000;
-    unsigned char digest[TG_SHA256];
-    char payload[TG_SHA256_HEX];
-    struct tg_credential key;
-
-    if (!tg_credential_map_read(conf->credentials, conf->credential, now, &key))
-        return false;
-    tg_sha256(TG_STR(""), digest);
-    tg_hex(digest, TG_SHA256, payload);
-    fill(&a, project, host, &key, now);
-    sign_attempt(TG_STR("GET"), target, &a, &key, (struct tg_str){payload, TG_SHA256_HEX}, out);
     tg_wipe(&key, sizeof(key));
     return true;
 }

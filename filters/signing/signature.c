@@ -152,7 +152,8 @@ void tg_signature_verify(const struct tg_signing_request *r, const struct tg_aut
     struct tg_str actual = {hash, sizeof(hash)};
 
     *out = (struct tg_signature_check){.verdict = TG_SIGNATURE_MISMATCH};
-    hex_of(body, hash);
+    tg_sha256(body, out->body);
+    tg_hex(out->body, TG_SHA256, hash);
     for (unsigned form = 0; form < (all_forms ? TG_FORM_COUNT : 1); form++) {
         bool by_hash = claimed.p == NULL || (form & TG_FORM_EMPTY_HASH) != 0;
         if (!is_worth(form, r, claimed, body))

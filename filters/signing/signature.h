@@ -39,8 +39,9 @@ enum tg_signature_verdict {
 
 struct tg_signature_check {
     enum tg_signature_verdict verdict;
-    unsigned form;       /* the one that held, bits of enum tg_signing_form */
-    struct tg_str field; /* TG_SIGNATURE_FIELD: its name */
+    unsigned char body[TG_SHA256]; /* the hash of the body */
+    unsigned form;                 /* the one that held, bits of enum tg_signing_form */
+    struct tg_str field;           /* TG_SIGNATURE_FIELD: its name */
 };
 
 /*

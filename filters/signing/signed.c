@@ -26,33 +26,12 @@ static enum tg_verdict fail(const struct check *c, enum tg_error error, const ch
     return tg_check_fail(c->whole, c->authorization.access_key, error, detail);
 }
 
-/* The values of the query, the third line, become "*": refusals stand where others read them, too.
- */
-static void hide_query(struct tg_buf *b)
-{
-    unsigned line = 1;
-    size_t n = 0, value = 0; /* bytes of the value at hand and its "=" */
-
-    for (size_t i = 0; i < b->n; i++) {
-        char c = b->p[i];
-
-        line += c == '\n';
-        if (c == '&' || c == '\n')
-            value = 0;
-        if (value < 2)
-            b->p[n++] = value == 1 ? '*' : c;
-        value += value > 0 || (line == 3 && c == '=');
-    }
-    b->n = n;
-}
-
-/* What the client should have signed, on one line as the service shows it; of the values
+/* What the client should have signed, on one line as the service shows it; of the fields' values
  * only those that say nothing secret. */
 static const char *show_canonical(struct check *c)
 {
     struct tg_buf *b = &c->scratch;
 
-    hide_query(b);
     for (size_t i = 0; i < b->n; i++)
         if (b->p[i] == '\n')
             b->p[i] = '|';
@@ -153,6 +132,14 @@ static enum tg_verdict judge(struct check *c, const struct tg_signature_check *g
                                                          : "verify aksk signature fail");
 }
 
+/* The record of the request wants it again. */
+static const unsigned char *keep_digest(struct tg_request *r, const unsigned char digest[TG_SHA256])
+{
+    const struct tg_str bytes = {(const char *)digest, TG_SHA256};
+
+    return (const unsigned char *)tg_arena_dup(r->arena, bytes).p;
+}
+
 /* With a key that is not there the work is the same, so that time tells nothing. */
 static enum tg_verdict check_signature(struct check *c)
 {
@@ -164,6 +151,7 @@ static enum tg_verdict check_signature(struct check *c)
 
     tg_signature_verify(&wire, &c->authorization, holds ? c->whole->key->secret : no_secret,
                         c->r->body, c->conf->all_forms, &c->scratch, &got);
+    c->r->body_sha256 = keep_digest(c->r, got.body);
     if (!holds)
         return fail(c, TG_E_AUTH_UNKNOWN,
                     tg_arena_printf(c->r->arena, "ak %.*s not exist",

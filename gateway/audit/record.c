@@ -162,7 +162,6 @@ static void add_request(struct tg_buf *out, const struct tg_audit_record *a, enu
     add_text(out, TG_STR(",\"principal\":"), r->principal);
     add_text(out, TG_STR(",\"tls.principal\":"), r->tls_principal);
     add_signing(out, r);
-    tg_audit_record_user(out, r->user);
 }
 
 /* --- decision --- */
@@ -189,7 +188,6 @@ static const struct {
     {TG_E_AUTH_PAYLOAD, TG_DECISION_DENY},       {TG_E_AUTH_LOCKED, TG_DECISION_DENY},
     {TG_E_AUTH_PROJECT, TG_DECISION_DENY},       {TG_E_AUTH_ORIGIN, TG_DECISION_DENY},
     {TG_E_SIGNED_REFUSED, TG_DECISION_DENY},     {TG_E_LIMITED, TG_DECISION_DENY},
-    {TG_E_TOKEN_REFUSED, TG_DECISION_DENY},      {TG_E_TOKEN_PROJECT, TG_DECISION_DENY},
 };
 
 static enum tg_decision decision_of_error(enum tg_error error)
@@ -232,6 +230,15 @@ static void add_digest(struct tg_buf *out, struct tg_str name,
     tg_buf_putc(out, '"');
 }
 
+/* What a filter has hashed already is not hashed again. */
+static void hash_body(struct tg_str body, const unsigned char *known, unsigned char out[TG_SHA256])
+{
+    if (known != NULL)
+        memcpy(out, known, TG_SHA256);
+    else
+        tg_sha256(body, out);
+}
+
 static void add_digests(struct tg_buf *out, const struct tg_request *r)
 {
     unsigned char came[TG_SHA256];
@@ -241,11 +248,16 @@ static void add_digests(struct tg_buf *out, const struct tg_request *r)
     if (r->body.n == 0)
         return;
     if (refused || r->doc == NULL || r->doc->nchanges == 0) {
-        tg_sha256(r->body, came);
+        hash_body(r->body, r->body_sha256, came);
         add_digest(out, TG_STR(",\"request.sha256\":\""), came);
         return;
     }
-    tg_sha256_pair(r->body, tg_request_forwarded_body(r), came, went);
+    if (r->body_sha256 == NULL && r->forwarded_sha256 == NULL) {
+        tg_sha256_pair(r->body, tg_request_forwarded_body(r), came, went);
+    } else {
+        hash_body(r->body, r->body_sha256, came);
+        hash_body(tg_request_forwarded_body(r), r->forwarded_sha256, went);
+    }
     add_digest(out, TG_STR(",\"request.sha256\":\""), came);
     add_digest(out, TG_STR(",\"forwarded.sha256\":\""), went);
 }
@@ -456,7 +468,7 @@ static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
     add_unknown(out, &r->report);
     add_results(redact, out, r, &path, cut);
     add_exceptions(out, &r->report);
-    tg_audit_record_live(redact, out, r, &path, cut < TG_AUDIT_NO_PATCH);
+    tg_audit_record_live(out, r);
     tg_audit_record_values(redact, out, r, cut < TG_AUDIT_NO_BODY);
     if (cut < TG_AUDIT_NO_BODY)
         add_body(redact, out, r);

@@ -13,17 +13,7 @@
 
 struct tg_host;
 struct tg_live;
-struct tg_before;
 struct tg_signing_conf;
-struct tg_user;
-
-/* What the command line has in files in place of own requests; texts as services answer, empty: not
- * given. */
-struct tg_given {
-    struct tg_str catalogue;
-    struct tg_str old;  /* the stored config; "null": it is known that there is none */
-    struct tg_str user; /* whose token */
-};
 struct tg_trace;
 
 /* What becomes of requests that are signed with AK and SK (directive `aksk`). */
@@ -116,6 +106,10 @@ struct tg_request {
     bool resigned;               /* goes on under a signature of the gateway's */
     struct tg_str signed_key_id; /* whose, once it went */
 
+    /* SHA-256 of the body as it came, and as it goes; NULL until a filter has needed it. */
+    const unsigned char *body_sha256;
+    const unsigned char *forwarded_sha256;
+
     bool bodyless;      /* has no body and, by its method, needs none */
     struct tg_str body; /* as the client sent it, transfer coding removed */
     struct tg_doc *doc; /* made by the json filter; NULL before */
@@ -123,9 +117,6 @@ struct tg_request {
 
     struct tg_live *live;           /* what other filters learned (live.h); NULL: nothing */
     struct tg_lookup_span *lookups; /* in the order they were told */
-    const struct tg_user *user;     /* whose token it is (chain/user.h); NULL: not known */
-    const struct tg_before *before; /* what stood there (chain/before.h); NULL: not known */
-    const struct tg_given *given;   /* on the command line; NULL: nothing */
 
     uint64_t pattern_steps; /* that regular expressions may still take for this request */
     struct tg_report report;

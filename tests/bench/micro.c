@@ -5,6 +5,7 @@
  */
 #include "audit/audit.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "chain/chain.h"
 #include "exchange/outcome.h"
 #include "http/chunked.h"
@@ -12,6 +13,7 @@
 #include "http/response_head.h"
 #include "http/target.h"
 #include "settings/settings.h"
+#include "signing/signature.h"
 #include "table.h"
 #include "json/verify.h"
 
@@ -54,7 +56,7 @@ static const char configuration[] =
     "    location / { proxy_pass none; }\n"
     "}\n";
 
-enum { EXAMPLE_MAX = 4096, CHUNKS = 8, CHUNK = 1024 };
+enum { SIGNED_BODY = 4096, EXAMPLE_MAX = 4096, CHUNKS = 8, CHUNK = 1024 };
 
 static const struct tg_json_limits limits = {64, 10000};
 static const struct tg_request_head_limits head_limits = {32768, 32768, 32768, 100};
@@ -76,6 +78,14 @@ struct bench {
     struct tg_buf principal;
     struct tg_doc doc;
     struct tg_chain walk;
+    struct tg_signing_conf signing;
+    struct tg_client_keys *keys;
+    struct tg_signing_locks *locks;
+    struct tg_credential_map *credentials;
+    struct tg_host host;
+    struct tg_field signed_fields[5];
+    char signed_body[SIGNED_BODY];
+    struct tg_buf head_out;
     unsigned turn;
 };
 
@@ -210,7 +220,97 @@ static void prepare_changed(struct bench *b)
     CHECK(tg_request_forwarded_body(&b->request).n > b->example.n);
 }
 
+/* A request of 4 KiB that is signed now, and the key of the gateway's own. */
+static void prepare_signing(struct bench *b)
+{
+    static const struct tg_str secret = TG_STR("0123456789abcdefghijklmnopqrstuvwxyzABCD");
+    const struct tg_source_conf env = {.kind = TG_SOURCE_ENV};
+    struct tg_credential own = {.access_key = "GATEWAYAK", .secret = "gateway-secret-0123456789"};
+    char *date = tg_arena_alloc(&b->settled, TG_SIGNING_DATE), hex[TG_SHA256_HEX];
+    char signature[TG_AUTHORIZATION_SIGNATURE];
+    struct tg_signing_request wire = {TG_STR("PUT"), TG_STR(PATH), b->signed_fields, 4};
+    struct tg_str names = TG_STR("content-type;host;x-project-id;x-sdk-date"), bad;
+    unsigned char digest[TG_SHA256];
+    struct tg_buf text = {0};
+    struct tg_conf c;
+
+    tg_conf_init(&c, &b->settled, "./");
+    b->keys = tg_client_keys_read(&c, "micro",
+                                  TG_STR("key TGLKMICRO { principal alice; projects " PROJECT
+                                         "; secret 0123456789abcdefghijklmnopqrstuvwxyzABCD; }"));
+    b->locks = tg_signing_locks_new();
+    b->credentials = tg_credential_map_new();
+    CHECK(b->keys != NULL && b->credentials != NULL);
+    CHECK(tg_credential_map_number(b->credentials, TG_STR("cloud"), &env) == 0);
+    tg_credential_map_publish(b->credentials, 0, &own, 1);
+    memset(b->signed_body, 'x', sizeof(b->signed_body));
+    tg_sha256((struct tg_str){b->signed_body, SIGNED_BODY}, digest);
+    tg_hex(digest, TG_SHA256, hex);
+    tg_signing_date_write(tg_clock_wall_now() / 1000000, date);
+    b->signed_fields[0] =
+        (struct tg_field){TG_STR("Host"), TG_STR("modelarts.cn-north-4.myhuaweicloud.com")};
+    b->signed_fields[1] = (struct tg_field){TG_STR("Content-Type"), TG_STR("application/json")};
+    b->signed_fields[2] = (struct tg_field){TG_STR("X-Project-Id"), TG_STR(PROJECT)};
+    b->signed_fields[3] = (struct tg_field){TG_STR("X-Sdk-Date"), {date, TG_SIGNING_DATE}};
+    CHECK(tg_canonical_request(&wire, names, (struct tg_str){hex, TG_SHA256_HEX}, 0, &text, &bad) ==
+          TG_CANONICAL_OK);
+    tg_signature_make(TG_AUTHORIZATION_SDK, TG_STR("TGLKMICRO"), secret,
+                      (struct tg_str){date, TG_SIGNING_DATE}, TG_STR(""), tg_buf_str(&text),
+                      signature);
+    tg_buf_end(&text);
+    b->signed_fields[4] = (struct tg_field){
+        TG_STR("Authorization"),
+        tg_arena_printf(&b->settled,
+                        "SDK-HMAC-SHA256 Access=TGLKMICRO, SignedHeaders=%.*s, Signature=%.*s",
+                        TG_STR_ARG(names), TG_AUTHORIZATION_SIGNATURE, signature)};
+    b->signing = (struct tg_signing_conf){.keys = b->keys,
+                                          .locks = b->locks,
+                                          .clock_skew = INT64_C(900000000),
+                                          .all_forms = true,
+                                          .credentials = b->credentials};
+}
+
+static void start_signed(struct bench *b)
+{
+    tg_arena_reset(&b->arena);
+    tg_request_init(&b->request, &b->arena);
+    b->request.method = TG_STR("PUT");
+    b->request.target = b->request.raw_target = b->request.path = TG_STR(PATH);
+    b->request.fields = b->signed_fields;
+    b->request.nfields = 5;
+    b->request.client_address = TG_STR("127.0.0.1");
+    b->request.project_id = TG_STR(PROJECT);
+    b->request.body = (struct tg_str){b->signed_body, SIGNED_BODY};
+    b->request.signing = &b->signing;
+    b->request.host = &b->host;
+    (void)tg_request_identify(&b->request);
+}
+
+static void end_signing(struct bench *b)
+{
+    tg_client_keys_end(b->keys);
+    tg_signing_locks_end(b->locks);
+    tg_credential_map_end(b->credentials);
+    tg_buf_end(&b->head_out);
+}
+
 /* --- operations --- */
+
+/* The first filter and the last of a location that signs anew, and what the latter writes. */
+static void verify_and_sign(struct bench *b)
+{
+    static const struct tg_filter_list filters = {.at = {&tg_filter_verify, &tg_filter_sign},
+                                                  .n = 2};
+    struct tg_chain walk = {0};
+
+    start_signed(b);
+    tg_chain_begin(&walk, &filters, &b->request);
+    CHECK(tg_chain_run(&walk) == TG_NEXT);
+    b->head_out.n = 0;
+    CHECK(tg_chain_forward(&walk, TG_STR("modelarts.cn-north-4.myhuaweicloud.com"), &b->head_out));
+    tg_chain_done(&walk);
+    CHECK(b->request.signed_key_id.n > 0);
+}
 
 static void response(struct bench *b)
 {
@@ -364,6 +464,7 @@ static const struct operation {
     {"chain", prepare_chain, chain},
     {"audit_record", prepare_audit, audit},
     {"audit_record_changed", prepare_changed, audit},
+    {"verify_and_sign_4k", prepare_signing, verify_and_sign},
     {"response_head", NULL, response},
     {"response_body", NULL, response_body},
 };
@@ -391,6 +492,7 @@ static void repeat(const struct operation *o, unsigned long n)
     tg_chain_done(&b->walk);
     tg_audit_close(b->audit);
     tg_buf_end(&b->principal);
+    end_signing(b);
     tg_settings_end(b->settings);
     tg_arena_end(&b->arena);
     tg_arena_end(&b->settled);
