@@ -85,6 +85,12 @@ void tg_client_keys_end(struct tg_client_keys *k)
     free(k);
 }
 
+void tg_client_keys_inherit(struct tg_client_keys *k, bool on)
+{
+    CHECK(k->magic == KEYS_MAGIC);
+    CHECK(madvise(k->secrets, k->mapped, on ? MADV_DOFORK : MADV_DONTFORK) == 0);
+}
+
 static uint32_t *find_slot(const struct tg_client_keys *k, struct tg_str access_key)
 {
     uint32_t at = tg_str_words_hash(tg_str_words(access_key), access_key.n) & k->mask;
@@ -448,25 +454,36 @@ static struct tg_client_keys *apply(struct tg_conf *inner, const char *path, str
     return NULL;
 }
 
+struct tg_client_keys *tg_client_keys_read(struct tg_conf *c, const char *name, struct tg_str text)
+{
+    struct tg_client_keys *k;
+    struct tg_arena arena;
+    struct tg_conf inner;
+
+    tg_arena_init(&arena);
+    tg_conf_init(&inner, &arena, c->prefix);
+    k = apply(&inner, name, text);
+    take_problems(c, &inner);
+    tg_arena_wipe(&arena);
+    tg_arena_end(&arena);
+    return k;
+}
+
 struct tg_client_keys *tg_client_keys_load(struct tg_conf *c, const struct tg_conf_item *item,
                                            const char *path)
 {
     struct tg_client_keys *k = NULL;
     struct tg_arena arena;
     struct tg_file file;
-    struct tg_conf inner;
 
     tg_arena_init(&arena);
     const char *why = tg_file_read(&arena, path, &file);
     if (why == NULL)
         why = tg_file_why_not_private(&file);
-    if (why != NULL) {
+    if (why != NULL)
         tg_conf_error(c, item, "\"%s\" %s: %s", item->args[0].p, path, why);
-    } else {
-        tg_conf_init(&inner, &arena, c->prefix);
-        k = apply(&inner, path, file.text);
-        take_problems(c, &inner);
-    }
+    else
+        k = tg_client_keys_read(c, path, file.text);
     tg_arena_wipe(&arena);
     tg_arena_end(&arena);
     return k;

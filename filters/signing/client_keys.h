@@ -54,6 +54,14 @@ struct tg_client_key_use {
 struct tg_client_keys *tg_client_keys_load(struct tg_conf *c, const struct tg_conf_item *item,
                                            const char *path);
 
+/* The same for the text of such a file, called `name` in messages; nothing is asked about the file.
+ */
+struct tg_client_keys *tg_client_keys_read(struct tg_conf *c, const char *name, struct tg_str text);
+
+/* Whether processes that are made of this one get the set's secrets with its memory; at first they
+ * do. One that does not must not touch the set. */
+void tg_client_keys_inherit(struct tg_client_keys *k, bool on);
+
 /* Wipes and frees a set. NULL is fine. */
 void tg_client_keys_end(struct tg_client_keys *k);
 

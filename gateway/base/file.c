@@ -1,8 +1,12 @@
-/* Reading whole files. */
+/* Reading and writing whole files. */
 #include "base/file.h"
+
+#include "base/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,4 +74,65 @@ const char *tg_file_why_not_private(const struct tg_file *file)
     if ((file->mode & S_IRGRP) != 0 && !is_of_group(file->group))
         return "a group the gateway is not in can read it, make it mode 0400";
     return NULL;
+}
+
+/* --- files written anew --- */
+
+static bool write_all(int fd, struct tg_str text)
+{
+    CHECK(fd >= 0);
+    while (text.n > 0) {
+        ssize_t n = write(fd, text.p, text.n);
+
+        if (n < 0 && errno != EINTR)
+            return false;
+        if (n > 0)
+            text = tg_str_skip(text, (size_t)n);
+    }
+    return true;
+}
+
+/* Fills the new file and gives it the mode and owner of the old one, if there is one. An owner that
+ * may not be given stays ours, and then without the rights of set-id bits. */
+static bool fill(int fd, const char *old, struct tg_str text)
+{
+    struct stat st;
+    mode_t mode;
+
+    if (stat(old, &st) != 0)
+        return errno == ENOENT && write_all(fd, text) && fsync(fd) == 0;
+    mode = st.st_mode & 07777;
+    if (fchown(fd, st.st_uid, st.st_gid) != 0)
+        mode &= 0777;
+    return write_all(fd, text) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+}
+
+bool tg_file_replace(const char *path, struct tg_str text)
+{
+    char *fresh = NULL;
+    bool done = false;
+    int fd;
+
+    CHECK(path[0] == '/');
+    CHECK(asprintf(&fresh, "%s.XXXXXX", path) > 0);
+    fd = mkostemp(fresh, O_CLOEXEC);
+    if (fd >= 0) {
+        int error;
+
+        done = fill(fd, path, text);
+        error = errno;
+        if (close(fd) != 0 && done) {
+            error = errno;
+            done = false;
+        }
+        if (done && rename(fresh, path) != 0) {
+            error = errno;
+            done = false;
+        }
+        if (!done)
+            unlink(fresh);
+        errno = error;
+    }
+    free(fresh);
+    return done;
 }

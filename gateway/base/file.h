@@ -24,6 +24,13 @@ struct tg_file {
 const char *tg_file_read(struct tg_arena *arena, const char *name, struct tg_file *out);
 
 /*
+ * Writes a file anew: whoever reads it sees the old text or the new one, never half of it. It keeps
+ * mode and owner; one that was not there is ours, mode 0600. `path` is absolute and no symbolic
+ * link. False, with errno set, and the old file stays, when that fails.
+ */
+bool tg_file_replace(const char *path, struct tg_str text);
+
+/*
  * Why a file that was read is no place for secrets, as the second half of a sentence; NULL: it is
  * one. It must belong to root or to the process's user, be writable by its owner alone and not
  * readable by others; a group may read it only if the process is of that group, as Kubernetes

@@ -2,7 +2,6 @@
 #include "cli/audit.h"
 
 #include "base/check.h"
-#include "base/log.h"
 #include "cli/commands.h"
 #include "shm/stats.h"
 
@@ -18,10 +17,6 @@ static const char usage_text[] =
     "       trainguard audit show    [FILTER...] [--output text|json|csv] [--tail N] [--follow]\n"
     "                                FILE...\n"
     "       trainguard audit summary [FILTER...] [--output text|json|csv] [--top N] FILE...\n"
-    "       trainguard audit history --config NAME [FILTER...] [--output text|json] FILE...\n"
-    "\n"
-    "history prints what became of one config: each change that the service took, who made it,\n"
-    "what it changed (records with `diff`) and what the config was then (records with a body).\n"
     "\n"
     "verify finds removed, changed, moved, inserted and truncated lines. FILE... are the files\n"
     "of a log, rotated ones in any order, plain or packed by gzip; - is standard input. Streams\n"
@@ -59,7 +54,6 @@ static const struct {
     {"verify", tg_audit_verify, "kxS"},
     {"show", tg_audit_show, "dpcarsuofnimPCeEt"},
     {"summary", tg_audit_summary, "dpcarsuoimPCeET"},
-    {"history", tg_audit_history, "pcasuoimC"},
 };
 
 static const struct option names[] = {
@@ -98,7 +92,7 @@ static bool set_output(struct tg_audit_options *o, const char *word)
             o->output = (enum tg_audit_output)i;
             return true;
         }
-    tg_complain("trainguard audit: --output takes text, json or csv, got \"%s\"", word);
+    fprintf(stderr, "trainguard audit: --output takes text, json or csv, got \"%s\"\n", word);
     return false;
 }
 
@@ -108,7 +102,7 @@ static bool set_decision(struct tg_audit_filter *f, const char *word)
     for (size_t i = 0; i < TG_DECISIONS; i++)
         if (strcmp(tg_decision_words[i], word) == 0)
             return true;
-    tg_complain("trainguard audit: no record has the decision \"%s\"", word);
+    fprintf(stderr, "trainguard audit: no record has the decision \"%s\"\n", word);
     return false;
 }
 
@@ -116,7 +110,7 @@ static bool set_bound(struct tg_audit_bound *b, const char *text)
 {
     if (tg_audit_bound(b, tg_str_of(text)))
         return true;
-    tg_complain("trainguard audit: \"%s\" is no time", text);
+    fprintf(stderr, "trainguard audit: \"%s\" is no time\n", text);
     return false;
 }
 
@@ -124,8 +118,8 @@ static bool set_number(uint64_t *number, const char *text)
 {
     if (tg_str_u64(tg_str_of(text), number) && *number > 0 && *number <= MAX_NUMBER)
         return true;
-    tg_complain("trainguard audit: a number from 1 to %u is wanted, not \"%s\"",
-                (unsigned)MAX_NUMBER, text);
+    fprintf(stderr, "trainguard audit: a number from 1 to %u is wanted, not \"%s\"\n",
+            (unsigned)MAX_NUMBER, text);
     return false;
 }
 
@@ -135,7 +129,7 @@ static bool add_key(struct tg_audit_options *o, const char *file)
         o->key_file[o->nkeys++] = file;
         return true;
     }
-    tg_complain("trainguard audit: more than %d --key-file", (int)TG_AUDIT_MAX_KEYS);
+    fprintf(stderr, "trainguard audit: more than %d --key-file\n", (int)TG_AUDIT_MAX_KEYS);
     return false;
 }
 
@@ -198,33 +192,26 @@ static bool set_option(struct tg_audit_options *o, int option)
     }
 }
 
-static const char *name_of(int option)
-{
-    const struct option *o = names;
-
-    while (o->val != option)
-        o++;
-    return o->name;
-}
-
 /* Reads the options of one command. 0, or the exit status plus one. */
 static int read_options(struct tg_audit_options *o, int argc, char **argv, const char *known)
 {
-    char command[24];
-    int option;
+    int option, index = 0;
 
-    snprintf(command, sizeof(command), "audit %s", argv[0]);
     optind = 1;
-    while ((option = tg_command_option(command, argc, argv, ":h", names)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "h", names, &index)) != -1) {
         if (option == 'h') {
             fputs(usage_text, stdout);
             return TG_AUDIT_FINE + 1;
         }
-        if (option == '?')
+        if (option == '?') {
+            fprintf(stderr, "trainguard audit %s: no option, or one without its value: %s\n",
+                    argv[0], argv[optind - 1]);
             return tg_command_misused("audit", NULL) + 1;
+        }
         if (strchr(known, option) == NULL) {
-            tg_complain("trainguard audit %s: an option of another command: --%s", argv[0],
-                        name_of(option));
+            fprintf(stderr, "trainguard audit %s: an option of another command: --%s\n", argv[0],
+                    names[index].name);
             return tg_command_misused("audit", NULL) + 1;
         }
         if (!set_option(o, option))
@@ -232,7 +219,7 @@ static int read_options(struct tg_audit_options *o, int argc, char **argv, const
     }
     if (optind < argc)
         return 0;
-    tg_complain("trainguard audit %s: no file given", argv[0]);
+    fprintf(stderr, "trainguard audit %s: no file given\n", argv[0]);
     return tg_command_misused("audit", NULL) + 1;
 }
 
@@ -257,7 +244,7 @@ int tg_audit_main(int argc, char **argv)
         return commands[i].run(&o, argv + 1 + optind, argc - 1 - optind);
     }
     if (argc == 1)
-        return tg_command_misused("audit", "give verify, show, summary or history");
-    tg_complain("trainguard audit: verify, show, summary or history, not \"%s\"", name);
+        return tg_command_misused("audit", "give verify, show or summary");
+    fprintf(stderr, "trainguard audit: verify, show or summary, not \"%s\"\n", name);
     return tg_command_misused("audit", NULL);
 }

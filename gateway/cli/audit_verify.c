@@ -6,10 +6,8 @@
  */
 #include "audit/chain.h"
 #include "base/check.h"
-#include "base/log.h"
 #include "cli/audit.h"
 #include "cli/audit_stored.h"
-#include "cli/excerpt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -226,9 +224,9 @@ static void check_key(struct verify *v, struct stream *s, const struct anchor *a
     if (s->chained != NULL)
         return;
     v->wrong_key = true;
-    tg_complain("trainguard audit: %s:%llu: the chain has %s (its id is %.*s)", place->file,
-                (unsigned long long)place->number,
-                v->nkeys == 0 ? "a key: give --key-file" : "another key", TG_STR_ARG(a->key_id));
+    fprintf(stderr, "trainguard audit: %s:%llu: the chain has %s (its id is %.*s)\n", place->file,
+            (unsigned long long)place->number,
+            v->nkeys == 0 ? "a key: give --key-file" : "another key", TG_STR_ARG(a->key_id));
 }
 
 static void note_previous(struct verify *v, const struct anchor *a,
@@ -504,14 +502,9 @@ static void check_ends(struct verify *v, bool closed)
 
 static void print(const struct verify *v)
 {
-    for (const struct finding *f = v->findings; f != NULL; f = f->next) {
-        struct tg_buf line = {0};
-
-        tg_buf_printf(&line, "%s:%llu: %s%s\n", f->file, (unsigned long long)f->number,
-                      f->problem ? "" : "note: ", f->text);
-        tg_excerpt_print(tg_buf_str(&line));
-        tg_buf_end(&line);
-    }
+    for (const struct finding *f = v->findings; f != NULL; f = f->next)
+        printf("%s:%llu: %s%s\n", f->file, (unsigned long long)f->number,
+               f->problem ? "" : "note: ", f->text);
     if (v->others > 0)
         printf("%llu lines are none of an audit log\n", (unsigned long long)v->others);
     if (v->twice > 0)
@@ -532,7 +525,7 @@ static bool read_key(const char *file, char *key, size_t *n)
     ssize_t got = fd >= 0 ? read(fd, key, MAX_KEY) : -1;
 
     if (got < 0)
-        tg_complain("trainguard audit: %s: %s", file, strerror(errno));
+        fprintf(stderr, "trainguard audit: %s: %s\n", file, strerror(errno));
     if (fd >= 0)
         close(fd);
     while (got > 0 && (key[got - 1] == '\n' || key[got - 1] == '\r'))

@@ -119,13 +119,10 @@ static void unknown(const char *name)
 
     collect_names(names);
     nearest = tg_conf_nearest(tg_str_of(name), names);
+    fprintf(stderr, "trainguard: unknown rule or code \"%s\"", name);
     if (nearest != NULL && nearest[0] != '\0')
-        tg_complain("trainguard: unknown rule or code \"%s\", did you mean \"%s\"? `trainguard "
-                    "explain` lists all",
-                    name, nearest);
-    else
-        tg_complain("trainguard: unknown rule or code \"%s\"; `trainguard explain` lists all",
-                    name);
+        fprintf(stderr, ", did you mean \"%s\"?", nearest);
+    fputs("; `trainguard explain` lists all\n", stderr);
 }
 
 static void add_all(struct tg_buf *out)

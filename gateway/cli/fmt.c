@@ -1,6 +1,6 @@
 /* `trainguard fmt`: bodies as the gateway would send them on, unless they are refused. */
 #include "base/check.h"
-#include "base/log.h"
+#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/eval.h"
 #include "cli/eval_output.h"
@@ -8,11 +8,8 @@
 #include "cli/inputs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static void usage(void)
 {
@@ -45,72 +42,12 @@ struct fmt {
 
 /* --- files written anew --- */
 
-static bool write_all(int fd, struct tg_str text)
-{
-    CHECK(fd >= 0);
-    while (text.n > 0) {
-        ssize_t n = write(fd, text.p, text.n);
-
-        if (n < 0 && errno != EINTR)
-            return false;
-        if (n > 0)
-            text = tg_str_skip(text, (size_t)n);
-    }
-    return true;
-}
-
-/* Fills the new file and gives it the mode and owner of the old one. An owner that may not be given
- * stays ours, and then without the rights of set-id bits. */
-static bool fill(int fd, const char *old, struct tg_str text)
-{
-    struct stat st;
-    mode_t mode;
-
-    if (stat(old, &st) != 0)
-        return false;
-    mode = st.st_mode & 07777;
-    if (fchown(fd, st.st_uid, st.st_gid) != 0)
-        mode &= 0777;
-    return write_all(fd, text) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
-}
-
-/* Readers see the old file or the new one, never half of it. `path` is no symbolic link. */
-static bool replace_file(const char *path, struct tg_str text)
-{
-    char *fresh = NULL;
-    bool done = false;
-    int fd;
-
-    CHECK(path[0] == '/');
-    CHECK(asprintf(&fresh, "%s.XXXXXX", path) > 0);
-    fd = mkostemp(fresh, O_CLOEXEC);
-    if (fd >= 0) {
-        int error;
-
-        done = fill(fd, path, text);
-        error = errno;
-        if (close(fd) != 0 && done) {
-            error = errno;
-            done = false;
-        }
-        if (done && rename(fresh, path) != 0) {
-            error = errno;
-            done = false;
-        }
-        if (!done)
-            unlink(fresh);
-        errno = error;
-    }
-    free(fresh);
-    return done;
-}
-
 static void rewrite(struct fmt *fmt, const char *file, struct tg_str text)
 {
     char *path = realpath(file, NULL); /* a link stays a link */
 
-    if (path == NULL || !replace_file(path, text)) {
-        tg_complain("trainguard: %s: cannot be written: %s", file, strerror(errno));
+    if (path == NULL || !tg_file_replace(path, text)) {
+        fprintf(stderr, "trainguard: %s: cannot be written: %s\n", file, strerror(errno));
         fmt->failed = true;
     }
     free(path);
@@ -203,7 +140,7 @@ static bool take_options(struct fmt *fmt, int argc, char **argv, bool *help)
                                           {0}};
     int c;
 
-    while ((c = tg_command_option("fmt", argc, argv, ":c:h", names)) != -1) {
+    while ((c = getopt_long(argc, argv, "c:h", names, NULL)) != -1) {
         if (c == 'h') {
             *help = true;
         } else if (c == PATCH || c == CHECK_ONLY || c == IN_PLACE) {

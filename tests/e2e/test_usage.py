@@ -5,14 +5,14 @@ import pytest
 from command import run
 
 WRONG = [
-    (["-x"], 'unknown option "-x"', ""),
-    (["--bogus"], 'unknown option "--bogus"', ""),
-    (["-c"], 'option "-c" needs a value', ""),
+    (["-x"], "invalid option -- 'x'", ""),
+    (["--bogus"], "unrecognized option '--bogus'", ""),
+    (["-c"], "option requires an argument -- 'c'", ""),
     (["evl", "x.json"], 'unknown command "evl", did you mean "eval"?', ""),
     (["start"], 'unknown command "start"', ""),
     (["help", "evl"], 'unknown command "evl", did you mean "eval"?', ""),
     (["eval"], "no BODY given", "eval"),
-    (["eval", "--bogus", "x"], 'unknown option "--bogus"', "eval"),
+    (["eval", "--bogus", "x"], "unrecognized option '--bogus'", "eval"),
     (["eval", "--output", "yaml", "x"], "--output takes text, json, github, sarif or junit", "eval"),
     (["eval", "--location", "POST", "x"], '--location takes "METHOD /PATH"', "eval"),
     (["eval", "--location", "/x", "x"], '--location takes "METHOD /PATH"', "eval"),
@@ -41,7 +41,7 @@ def test_wrong_usage(args, why, command):
 def test_help_is_a_word_too():
     """`help` is what everybody types."""
     assert run("help").out == run("--help").out
-    for command in ("audit", "eval", "explain", "fmt", "replay", "test"):
+    for command in ("audit", "eval", "explain", "fmt", "key", "replay", "sign", "test"):
         assert run("help", command).out == run(command, "--help").out != ""
 
 
