@@ -2,7 +2,6 @@
  * `normalize`: repairs what can be repaired without guessing. Here are its directives and what
  * becomes of signed requests; steps.c has the steps.
  */
-#include "normalize/normalize.h"
 #include "chain/secret_names.h"
 #include "normalize/internal.h"
 
@@ -198,19 +197,6 @@ static bool is_on(const struct normalize_conf *c, unsigned step)
     return c->choice[step] == 0 ? tg_normal_steps[step].on : c->choice[step] == 1;
 }
 
-void tg_normalize_stored(struct tg_request *r)
-{
-    struct tg_normal n = {.request = r, .doc = r->doc, .config = r->config};
-
-    CHECK(r->doc != NULL && tg_doc_type(r->doc, r->config) == TG_OBJECT);
-    n.member = tg_contract_members(n.doc, n.config)->value;
-    for (unsigned i = 0; i < TG_NORMAL_STEPS; i++) {
-        n.why = tg_normal_steps[i].name;
-        if (tg_normal_steps[i].on)
-            tg_normal_steps[i].run(&n);
-    }
-}
-
 static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *state)
 {
     const struct normalize_conf *c = conf;
@@ -220,8 +206,6 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
     CHECK(r->doc != NULL);
     n.defaults = c->defaults;
     n.ndefaults = c->ndefaults;
-    if (r->aksk == TG_AKSK_REFUSE && r->credentials == TG_CRED_SIGNED)
-        return tg_reply(r, TG_E_SIGNED_REFUSED, NULL, NULL);
     if (tg_doc_type(r->doc, r->config) != TG_OBJECT)
         return TG_NEXT; /* left to the rules */
     n.member = tg_contract_members(n.doc, n.config)->value;

@@ -80,6 +80,10 @@ static bool route(struct tg_exchange *x)
     r->upstream = x->location->upstream->name;
     r->aksk = (enum tg_aksk)x->location->aksk;
     r->signing = &x->location->signing;
+    if (r->credentials == TG_CRED_SIGNED && r->aksk == TG_AKSK_REFUSE) {
+        tg_exchange_end(x, TG_E_SIGNED_REFUSED, "");
+        return false;
+    }
     if (r->credentials == TG_CRED_SIGNED && r->aksk != TG_AKSK_RESIGN && x->host.n > 0 &&
         !tg_upstream_conf_accepts_host(x->location->upstream, x->host)) {
         tg_exchange_end(x, TG_E_BAD_REQUEST, "a signed request's Host is none of the upstream's");
