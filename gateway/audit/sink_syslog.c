@@ -88,12 +88,9 @@ static bool open_inet(struct tg_sink *s)
 /* A socket file may have moved to another process. */
 static bool reopen_unix(struct tg_sink *s)
 {
-    int before = s->fd;
-
-    if (!open_unix(s))
-        return false;
-    close(before);
-    return true;
+    close(s->fd);
+    s->fd = -1;
+    return open_unix(s);
 }
 
 /* The next connection is begun at once. */

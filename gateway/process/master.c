@@ -253,6 +253,7 @@ static void reload(struct master *m, enum tg_audit_asker asker)
         fresh->asked_by = asker;
         tg_ticket_keys_renew(&m->tickets, fresh->tls_ticket_rotation, tg_clock_mono_now());
     }
+    tg_settings_inherit_keys(stale, false); /* the new processes have their own */
     if (fresh != NULL && enforce(m, fresh, &problems)) {
         log_problems(tg_buf_str(&problems)); /* warnings */
         tg_listeners_close_unwanted(&m->sockets);
@@ -260,6 +261,7 @@ static void reload(struct master *m, enum tg_audit_asker asker)
         answer(m, number, true, &problems);
         tg_settings_end(stale);
     } else {
+        tg_settings_inherit_keys(stale, true);
         if (fresh != NULL)
             restore_sockets(m);
         log_problems(tg_buf_str(&problems));

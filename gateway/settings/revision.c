@@ -39,6 +39,7 @@ static void add_file(struct digest *d, const char *name)
                  tg_arena_printf(&arena, "%lu %lu %ld %ld.%09ld %ld.%09ld", (long)st.st_dev,
                                  (long)st.st_ino, (long)st.st_size, (long)st.st_mtim.tv_sec,
                                  st.st_mtim.tv_nsec, (long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec));
+    tg_arena_wipe(&arena); /* it may have been a key's */
     tg_arena_end(&arena);
 }
 

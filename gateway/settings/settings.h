@@ -266,10 +266,6 @@ const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct
 /* True when only this machine can connect: loopback, or a unix socket. */
 bool tg_listen_is_local(const struct tg_listen *l);
 
-/* The place of a filter among those that know of each other, from 0; UINT_MAX for any other. They
- * stand in a location in this order. */
-unsigned tg_settings_filter_place(struct tg_str name);
-
 /* The file of the error log, or NULL: standard error. */
 const char *tg_settings_error_log(const struct tg_settings *s);
 
@@ -282,6 +278,9 @@ char *tg_settings_folder(const char *file);
 
 /* True when one of a list asks for lines about a request, which was routed. */
 bool tg_debug_request_wants(const struct tg_debug_request *list, const struct tg_request *r);
+
+/* Whether processes that are made of this one get the secrets of clients' keys with its memory. */
+void tg_settings_inherit_keys(const struct tg_settings *s, bool on);
 
 /* Unloads the filters and frees all memory. NULL is fine. */
 void tg_settings_end(struct tg_settings *s);

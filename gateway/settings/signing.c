@@ -229,6 +229,13 @@ void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, const struct t
         resolve_credential(c, s, l);
 }
 
+void tg_settings_inherit_keys(const struct tg_settings *s, bool on)
+{
+    for (const struct tg_client_keys_conf *k = s->client_keys; k != NULL; k = k->next)
+        if (k->keys != NULL)
+            tg_client_keys_inherit(k->keys, on);
+}
+
 void tg_signing_end(struct tg_settings *s)
 {
     for (struct tg_client_keys_conf *k = s->client_keys; k != NULL; k = k->next) {

@@ -1,0 +1,145 @@
+"""Planted secrets of clients' keys and of the gateway's own: in no log, record, answer, page or dump, and
+gone from the memory of all processes when they were taken out of their files."""
+
+import hashlib
+import json
+import pathlib
+import re
+import signal
+
+import audit
+import signing
+from client import ask, request
+from command import run
+from endpoint import Endpoint
+from listener import server_context
+from test_callers import ask_unix, LOCATIONS
+from test_seed import SEED
+from test_signing import PROJECT
+
+TARGET = f"/v1/{PROJECT}/training-job-configs/config1"
+PAGES = ("/healthz", "/livez", "/readyz?verbose", "/metrics", "/status", "/config", "/policies", "/certs",
+         "/callers", "/credentials")
+
+
+def planted(place):
+    """A secret of its own for a place and a generation."""
+    return "Pl4nt" + hashlib.sha256(place.encode()).hexdigest()[:35]
+
+
+def write(directory, generation):
+    """The files with their secrets; returns the secrets by their places."""
+    made = {place: planted(f"{place} {generation}") for place in ("client SK", "own SK", "own token", "local key")}
+    local = f"tglk_LK1_{made['local key']}"
+    files = {
+        "keys": f"key TGLK1 {{ secret {made['client SK']}; principal alice; projects {PROJECT}; }}\n"
+                f"local_key LK1 {{ sha256 {hashlib.sha256(local.encode()).hexdigest()}; principal bob;"
+                f" projects {PROJECT}; }}\n",
+        "own.json": json.dumps({"credential": {
+            "access": "GATEWAYAK", "secret": made["own SK"], "securitytoken": made["own token"],
+            "expires_at": "2099-01-01T00:00:00Z"}})}
+    for name, text in files.items():
+        (directory / name).unlink(missing_ok=True)
+        (directory / name).write_text(text)
+        (directory / name).chmod(0o400)
+    return made
+
+
+def requests(made):
+    """Good ones and bad ones of both kinds."""
+    json_type = ("Content-Type", "application/json")
+    for secret in (made["client SK"], made["client SK"] + "x"):
+        wire = signing.sign("TGLK1", secret, "PUT", TARGET, [("Host", "localhost"), json_type], SEED)
+        yield request("PUT", TARGET, SEED, *(f"{n}: {v}" for n, v in wire if n != "Host"), host="localhost")
+    for key in (f"tglk_LK1_{made['local key']}", f"tglk_LK9_{made['local key']}", made["local key"]):
+        yield request("PUT", TARGET, SEED, "Content-Type: application/json", f"X-Trainguard-Key: {key}",
+                      host="localhost")
+        yield request("PUT", TARGET, SEED, "Content-Type: application/json", f"Authorization: Bearer {key}",
+                      host="localhost")
+        yield request("GET", TARGET, None, f"X-Trainguard-Key: {key}", f"X-Auth-Token: {key}", host="localhost")
+        yield request("GET", TARGET, None, f"X-Trainguard-Key: {key}", "Origin: https://evil.test", host="localhost")
+
+
+def found(made, data, where):
+    """Asserts that no secret, nor a digest of one, is in the data."""
+    for place, secret in made.items():
+        for form in (secret, hashlib.sha256(secret.encode()).hexdigest()):
+            assert form.encode() not in data, f"{place} in {where}"
+
+
+def processes(pid):
+    """A process and all below it."""
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    return [pid] + [p for child in children for p in processes(int(child))]
+
+
+def memory(pid):
+    """What is a process's own to write to, mapping by mapping."""
+    maps = pathlib.Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    with open(f"/proc/{pid}/mem", "rb") as file:
+        for start, end in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw-p", maps, re.M):
+            file.seek(int(start, 16))
+            try:
+                yield file.read(int(end, 16) - int(start, 16))
+            except OSError:
+                pass  # a device's page
+
+
+def holds(pid, secret):
+    """True when a process has a secret in its memory; one that has just ended has nothing."""
+    try:
+        return any(secret.encode() in part for part in memory(pid))
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def holders(guard, secret):
+    """The processes whose memory has a secret."""
+    return [pid for pid in processes(guard.process.pid) if holds(pid, secret)]
+
+
+def test_nothing_tells_a_secret(gateway, certificates, tmp_path):
+    """Neither at level debug nor with whole bodies."""
+    made = write(tmp_path, 1)
+    callers = "callers key notebooks; aksk resign notebooks;"
+    with Endpoint(server_context(certificates / "server.pem")) as end:
+        guard = gateway(f"localhost:{end.port}", tls=certificates / "ca.pem", level="debug",
+                        locations=LOCATIONS % (callers, callers), main=(
+                            f"audit_body full; client_keys notebooks {{ file {tmp_path}/keys; }}\n"
+                            f"credential cloud {{ source file {tmp_path}/own.json; }}\n"
+                            "admin {\n listen unix:admin.sock;\n}"))
+        answers = [ask(guard.port, wire) for wire in requests(made)]
+        assert {200, 400, 401, 403} <= {a.status for a in answers}
+        signatures = [r.get("Authorization").rpartition("Signature=")[2] for r in end.requests]
+        assert signatures and all(r.get("X-Security-Token") == made["own token"] for r in end.requests)
+        told = {"answers": b"".join(a.body + str(a.fields).encode() for a in answers),
+                "log": "\n".join(guard.lines).encode(),
+                "records": json.dumps(audit.wait(guard.directory / "audit.jsonl", len(answers))).encode()}
+        for page in PAGES:
+            told[page] = ask_unix(guard, request("GET", page), "admin.sock").body
+        dumped = run("-T", "-c", guard.directory / "trainguard.conf", "-p", f"{guard.directory}/")
+        told["-T"] = dumped.raw + dumped.err.encode()
+        told["key list"] = run("key", "list", tmp_path / "keys").raw
+        for where, data in told.items():
+            found(made, data, where)
+            for one in signatures:
+                assert one.encode() not in data, where
+        told_of(guard, made, tmp_path)
+
+
+def told_of(guard, made, tmp_path):
+    """Behind a reload with other keys no process has the old ones of clients."""
+    assert holders(guard, made["client SK"]), "it is looked for in the right way"
+    workers = set(processes(guard.process.pid))
+    fresh = write(tmp_path, 2)
+    guard.process.send_signal(signal.SIGHUP)
+    guard.wait_log("master: reloaded")
+    guard.wait(lambda: len(guard.matches("live objects")) >= 1, "the old worker's end")
+    assert workers != set(processes(guard.process.pid))
+    for _ in range(100):  # the master ends the old configuration when it has told of the new one
+        if not (left := holders(guard, made["client SK"])):
+            break
+    assert left == []
+    assert ask(guard.port, next(requests(fresh))).status == 200
+    wire = next(requests(made))
+    assert ask(guard.port, wire).status == 401
