@@ -7,9 +7,6 @@
     X(normalize)                                                                                   \
     X(validate)                                                                                    \
     X(policy)                                                                                      \
-    X(catalogue)                                                                                   \
-    X(current)                                                                                     \
-    X(identify)                                                                                    \
     X(verify)                                                                                      \
     X(sign)
 

@@ -242,8 +242,7 @@ static void refuse(struct master *m, enum tg_audit_asker asker, const struct tg_
 static void reload(struct master *m, enum tg_audit_asker asker)
 {
     struct tg_buf problems = {0};
-    struct tg_settings *stale = m->settings;
-    struct tg_settings *fresh;
+    struct tg_settings *stale = m->settings, *fresh;
     uint64_t number = tg_stats_reload(m->stats);
 
     tg_control_answer(m->settings->pid, tg_settings_user(m->settings), m->stats);
@@ -372,8 +371,7 @@ static void reap(struct master *m)
         new_master_ended(m, status);
 }
 
-/* The admin process has its own user and may not send signals: it writes, and the kernel signals.
- */
+/* The admin process has its own user and may not send signals: it writes, the kernel signals. */
 static void open_orders(struct master *m)
 {
     CHECK(pipe2(m->orders, O_CLOEXEC | O_NONBLOCK) == 0);

@@ -190,17 +190,25 @@ def test_the_end_fits_into_the_grace_period():
 
 def test_the_configuration_of_the_cluster_loads(tmp_path):
     """The ConfigMap's text, with its paths moved here."""
-    configuration, policies = objects()["ConfigMap"]
+    configuration, policies, signing = objects()["ConfigMap"]
     (tmp_path / "policies").mkdir()
     for name, text in policies["data"].items():
         (tmp_path / "policies" / name).write_text(text)
     text = configuration["data"]["trainguard.conf"]
-    [keys] = objects()["Secret"]
+    keys, callers = objects()["Secret"]
     (tmp_path / "audit.key").write_text(keys["stringData"]["audit.key"])
     assert "/etc/trainguard-keys/audit.key;" in text
     text = text.replace("/etc/trainguard-keys", str(tmp_path))
     text = text.replace("/etc/trainguard-policies", f"{tmp_path}/policies").replace(
         "/run/trainguard", str(tmp_path))
+    (tmp_path / "trainguard.conf").write_text(text)
+    run(binary(), "-t", "-c", tmp_path / "trainguard.conf")
+    (tmp_path / "keys").write_text(callers["stringData"]["keys"])
+    (tmp_path / "keys").chmod(0o400)
+    text = signing["data"]["trainguard.conf"]
+    for folder in ("/etc/trainguard-callers", "/etc/trainguard-keys", "/run/trainguard"):
+        assert folder in text
+        text = text.replace(folder, str(tmp_path))
     (tmp_path / "trainguard.conf").write_text(text)
     run(binary(), "-t", "-c", tmp_path / "trainguard.conf")
 
