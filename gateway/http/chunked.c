@@ -108,6 +108,11 @@ static const char *step_data_lf(struct tg_chunked *c, char ch)
     return ch == '\n' ? NULL : "bare CR behind chunk data";
 }
 
+static const char *count_trailer(struct tg_chunked *c)
+{
+    return ++c->trailers > MAX_TRAILERS ? "trailer section too large" : NULL;
+}
+
 /* trailer-section, section 7.1.2: field lines, counted here and forgotten. */
 static const char *step_line(struct tg_chunked *c, char ch)
 {
@@ -115,36 +120,32 @@ static const char *step_line(struct tg_chunked *c, char ch)
         c->state = LAST_LF;
         return NULL;
     }
-    c->trailers++;
     c->state = NAME;
-    return tg_char_is(ch, TG_CHAR_TOKEN) ? NULL : "malformed trailer field";
+    return tg_char_is(ch, TG_CHAR_TOKEN) ? count_trailer(c) : "malformed trailer field";
 }
 
 static const char *step_name(struct tg_chunked *c, char ch)
 {
-    c->trailers++;
     if (ch == ':')
         c->state = VALUE;
     else if (!tg_char_is(ch, TG_CHAR_TOKEN))
         return "malformed trailer field";
-    return NULL;
+    return count_trailer(c);
 }
 
 static const char *step_value(struct tg_chunked *c, char ch)
 {
-    c->trailers++;
     if (ch == '\r')
         c->state = LINE_LF;
     else if (!tg_char_is(ch, TG_CHAR_TEXT))
         return "control character in a trailer field";
-    return NULL;
+    return count_trailer(c);
 }
 
 static const char *step_line_lf(struct tg_chunked *c, char ch)
 {
-    c->trailers++;
     c->state = LINE;
-    return ch == '\n' ? NULL : "bare CR in a trailer field";
+    return ch == '\n' ? count_trailer(c) : "bare CR in a trailer field";
 }
 
 static const char *step_last_lf(struct tg_chunked *c, char ch)
@@ -185,8 +186,6 @@ enum tg_parse tg_chunked_read(struct tg_chunked *c, struct tg_str in, struct tg_
     while (n < in.n && c->state != DATA && c->state != DONE) {
         const char *trouble = steps[c->state](c, in.p[n++]);
 
-        if (trouble == NULL && c->trailers > MAX_TRAILERS)
-            trouble = "trailer section too large";
         if (trouble != NULL) {
             c->state = BROKEN;
             *why = trouble;
