@@ -1,6 +1,7 @@
 #include "exchange/outcome.h"
 
 #include "base/chars.h"
+#include "base/check.h"
 
 enum state { START, BETWEEN, STRING, ESCAPE, UNICODE, AFTER_STRING, VALUE, LITERAL, NOT_JSON };
 
@@ -70,15 +71,14 @@ static void unescape(struct tg_outcome *o, char c)
     }
 }
 
-/* Inside a string only its end and escapes matter. */
-static void in_string(struct tg_outcome *o, char c)
+/* What ends a string, or the run of its bytes that stand for themselves. */
+static void leave_string(struct tg_outcome *o, char c)
 {
+    CHECK(c == '"' || c == '\\');
     if (c == '\\')
         o->state = ESCAPE;
-    else if (c == '"')
-        end_string(o);
     else
-        collect(o, c);
+        end_string(o);
 }
 
 /* The string before a ':' at the top level is a name. */
@@ -150,7 +150,7 @@ static void outside(struct tg_outcome *o, char c)
 static void next(struct tg_outcome *o, char c)
 {
     if (o->state == STRING)
-        in_string(o, c);
+        leave_string(o, c);
     else if (o->state == ESCAPE)
         unescape(o, c);
     else if (o->state == UNICODE)
@@ -159,8 +159,22 @@ static void next(struct tg_outcome *o, char c)
         outside(o, c);
 }
 
+/* Reads a string up to its end or an escape, which are left. Returns the bytes read. */
+static size_t read_string(struct tg_outcome *o, struct tg_str data)
+{
+    size_t n = 0;
+
+    while (n < data.n && data.p[n] != '"' && data.p[n] != '\\')
+        collect(o, data.p[n++]);
+    return n;
+}
+
 void tg_outcome_read(struct tg_outcome *o, struct tg_str data)
 {
-    for (size_t i = 0; i < data.n && o->state != NOT_JSON; i++)
-        next(o, data.p[i]);
+    for (size_t i = 0; i < data.n && o->state != NOT_JSON; i++) {
+        if (o->state == STRING)
+            i += read_string(o, tg_str_skip(data, i));
+        if (i < data.n)
+            next(o, data.p[i]);
+    }
 }
