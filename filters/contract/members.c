@@ -62,7 +62,7 @@ static const struct tg_contract_member flavor_members[] = {
 };
 
 const struct tg_contract_member tg_contract_config[] = {
-    [TG_CONFIG_DESC] = STRING("config_desc", 0, 256),
+    [TG_CONFIG_DESC] = STRING("config_desc", OMIT, 256),
     [TG_WORKER_SERVER_NUM] = INTEGER("worker_server_num", 1),
     [TG_APP_URL] = STRING("app_url", DIRECTORY, 0),
     [TG_BOOT_FILE_URL] = STRING("boot_file_url", OBS, 0),

@@ -183,7 +183,8 @@ const struct tg_directive tg_audit_directives[] = {
      .max_args = TG_CONF_ANY_ARGS,
      .syntax = "PATTERN ...",
      .help = "Names of members and parameter labels whose values become hmac-sha256:... in "
-             "bodies, patches and messages. A pattern without * matches a whole word of a name "
+             "bodies and messages and are left out of patches. A pattern without * matches a whole "
+             "word of a name "
              "(token matches auth_token and authToken, not tokenizer); with * it matches the whole "
              "name. Case does not matter. The word default stands for the built-in list, which "
              "covers secret, password, token, key, ak and sk forms and holds without this "

@@ -278,18 +278,11 @@ static bool tells_change(void *owner, const struct tg_change *c)
            (c->old_text.n == 0 || (*c->old_text.p != '{' && *c->old_text.p != '['));
 }
 
-static void hide_value(void *owner, struct tg_buf *out, struct tg_str value)
-{
-    struct patch_owner *o = owner;
-
-    tg_redact_value(o->redact, out, value);
-}
-
 static void add_patch(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
                       struct tg_redact_path *path)
 {
     struct patch_owner owner = {redact, r, path};
-    const struct tg_patch_record record = {tells_change, hide_value, &owner};
+    const struct tg_patch_record record = {tells_change, &owner};
 
     if (r->doc == NULL || r->doc->nchanges == 0)
         return;

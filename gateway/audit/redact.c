@@ -212,7 +212,8 @@ void tg_redact_token(struct tg_redact *r, struct tg_buf *out, struct tg_str toke
     tg_token_cache_keep(r->tokens, token, tg_str_skip(tg_buf_str(out), start));
 }
 
-void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str value)
+/* The same as tg_redact_digest(), as a JSON string. */
+static void add_hidden(struct tg_redact *r, struct tg_buf *out, struct tg_str value)
 {
     tg_buf_putc(out, '"');
     tg_redact_digest(r, out, value);
@@ -272,7 +273,7 @@ static inline void add_value(struct tg_redact *r, struct tg_buf *out, const stru
     bool container = is_container(q->doc, node);
 
     if (!tells(r, place, container))
-        tg_redact_value(r, out, tg_doc_text(q->doc, node));
+        add_hidden(r, out, tg_doc_text(q->doc, node));
     else if (container)
         add_container(r, out, q, place, node);
     else

@@ -35,9 +35,6 @@ void tg_redact_digest(struct tg_redact *r, struct tg_buf *out, struct tg_str val
 /* The same for a client's token, which comes again and again. */
 void tg_redact_token(struct tg_redact *r, struct tg_buf *out, struct tg_str token);
 
-/* The same as tg_redact_digest(), as a JSON string. */
-void tg_redact_value(struct tg_redact *r, struct tg_buf *out, struct tg_str value);
-
 /* What is known of a place in a body. */
 struct tg_redact_place {
     const struct tg_contract_member *members; /* of an object here; NULL: none that is known */

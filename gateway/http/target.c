@@ -119,11 +119,10 @@ static const char *finish_segment(struct path *path)
 /* Normalises one segment; `s` begins with its "/". *used gets the bytes read. */
 static const char *append_segment(struct path *path, struct tg_str s, size_t *used)
 {
-    size_t i = 1;
+    size_t i;
 
     CHECK(s.n > 0 && s.p[0] == '/');
-    while (i < s.n && tg_char_is(s.p[i], TG_CHAR_UNRESERVED))
-        i++; /* nothing to do for most */
+    i = 1 + tg_chars_span(tg_str_skip(s, 1), TG_CHAR_UNRESERVED); /* most end there */
     memcpy(path->out + path->n, s.p, i);
     path->segment = path->n;
     path->n += i;
@@ -244,10 +243,8 @@ void tg_target_prepare(struct tg_str text, struct tg_target_pattern *out)
 /* Takes the value of a {name} off the path, and what must stand behind it. */
 static bool take_value(struct tg_str *path, struct tg_str behind, struct tg_str *value)
 {
-    size_t n = 0;
+    size_t n = tg_chars_span(*path, TG_CHAR_NAME);
 
-    while (n < path->n && tg_char_is(path->p[n], TG_CHAR_NAME))
-        n++;
     *value = (struct tg_str){path->p, n};
     *path = tg_str_skip(*path, n);
     if (n == 0 || n > MAX_VALUE || !tg_str_starts(*path, behind))

@@ -249,10 +249,8 @@ void tg_doc_write_node(const struct tg_doc *d, uint32_t node, struct tg_buf *out
 /* A patch that is kept: it says why, as a member more, which RFC 6902 allows (section 4), and does
  * not tell all values. */
 struct tg_patch_record {
-    /* False: the change gets no `test`, and what hide() appends as its new value. */
+    /* False: the change gets no `test`, and "(hidden)" as its new value. */
     bool (*tells)(void *owner, const struct tg_change *c);
-    /* Appends one JSON value that stands for `value`, JSON text. */
-    void (*hide)(void *owner, struct tg_buf *out, struct tg_str value);
     void *owner;
 };
 

@@ -80,7 +80,7 @@ static void add_change(struct tg_buf *out, const struct tg_change *c,
         if (told)
             add_compact(out, c->new_text);
         else
-            record->hide(record->owner, out, c->new_text);
+            tg_buf_add(out, TG_STR("\"(hidden)\""));
     }
     if (record != NULL) {
         tg_buf_add(out, TG_STR(",\"why\":"));

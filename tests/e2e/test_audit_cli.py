@@ -496,11 +496,11 @@ def test_show_tells_every_change(log):
         {"op": "remove", "path": "/secret", "why": "gone"},
         {"op": "test", "path": "/b", "value": 1},
         {"op": "move", "from": "/b", "path": "/c", "why": "name"},
-        {"op": "add", "path": "/d", "value": "hmac-sha256:00", "why": "more"}])
+        {"op": "add", "path": "/d", "value": "(hidden)", "why": "more"}])
     run = audit("show", write(log, stream.add("dropped", count=7).lines))
     assert [line[4:] for line in run.stdout.splitlines() if line.startswith("    ")] == [
         "- /a: null  (gone)", "- /secret  (gone)", "- /b: 1", "> /c  (name)",
-        '+ /d: "hmac-sha256:00"  (more)']
+        '+ /d: "(hidden)"  (more)']
     assert " dropped count=7 " in run.stdout
 
 

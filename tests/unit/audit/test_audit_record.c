@@ -170,7 +170,8 @@ static void secrets_are_not_told(void **state)
     } levels[] = {
         {"audit_log off; audit_body none;", "\"decision\"", "config_desc"},
         {"audit_log off;", "\"label\":\"AWS_SECRET_KEY\"", "0.0125"},
-        {"audit_log off;", "\"config_desc\":\"hmac-sha256:", "s3cr3t"},
+        {"audit_log off;", "\"api_token\":\"hmac-sha256:", "s3cr3t"},
+        {"audit_log off;", "\"label\"", "config_desc"},
         {"audit_log off;", "\"worker_server_num\":1", "\"c\""},
         {"audit_log off; audit_body full;", "0.0125", "wJalrXUtn"},
         {"audit_log off; audit_body full;", "echo s3cr3t", "tok-9"},

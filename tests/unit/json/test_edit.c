@@ -123,18 +123,12 @@ static bool tells_numbers(void *owner, const struct tg_change *c)
     return tg_doc_type(d, c->node) != TG_NAME && *c->new_text.p != '"';
 }
 
-static void hide(void *owner, struct tg_buf *out, struct tg_str value)
-{
-    assert_non_null(owner);
-    tg_buf_printf(out, "\"%zu bytes\"", value.n);
-}
-
 static void a_kept_patch_says_why_and_hides(void **state)
 {
     struct tg_arena arena;
     struct tg_buf b = {0};
     struct tg_doc d;
-    struct tg_patch_record record = {tells_numbers, hide, &d};
+    struct tg_patch_record record = {tells_numbers, &d};
 
     (void)state;
     tg_arena_init(&arena);
@@ -148,7 +142,7 @@ static void a_kept_patch_says_why_and_hides(void **state)
     tg_doc_patch(&d, &record, &b);
     assert_true(tg_str_eq(
         tg_buf_str(&b),
-        TG_STR("[{\"op\":\"replace\",\"path\":\"/a\",\"value\":\"3 bytes\",\"why\":\"text\"},"
+        TG_STR("[{\"op\":\"replace\",\"path\":\"/a\",\"value\":\"(hidden)\",\"why\":\"text\"},"
                "{\"op\":\"test\",\"path\":\"/b\",\"value\":2},"
                "{\"op\":\"replace\",\"path\":\"/b\",\"value\":4,\"why\":\"number\"},"
                "{\"op\":\"move\",\"from\":\"/c\",\"path\":\"/d\",\"why\":\"name\"}]")));
