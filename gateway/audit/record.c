@@ -338,6 +338,38 @@ static void add_unknown(struct tg_buf *out, const struct tg_report *report)
         tg_buf_putc(out, ']');
 }
 
+/* True when a violation or warning of the record tells where and why the rule did not hold. */
+static bool told_by_finding(const struct tg_report *report, const struct tg_policy_result *p)
+{
+    for (const struct tg_finding *f = report->first; f != NULL; f = f->next)
+        if (tg_str_eq(f->policy, p->policy) && tg_str_eq(tg_str_of(f->rule), p->rule))
+            return true;
+    return false;
+}
+
+static void add_result(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
+                       const struct tg_policy_result *p, struct tg_redact_path *path,
+                       enum tg_audit_cut cut)
+{
+    tg_buf_add(out, TG_STR("{\"policy\":"));
+    tg_buf_json(out, p->policy);
+    tg_buf_add(out, TG_STR(",\"rule\":"));
+    tg_buf_json(out, p->rule);
+    tg_buf_add(out, TG_STR(",\"result\":\""));
+    tg_buf_puts(out, tg_rule_result_word(p->result));
+    tg_buf_putc(out, '"');
+    add_text(out, TG_STR(",\"mode\":"), p->mode);
+    add_text(out, TG_STR(",\"exception\":"), p->exception);
+    if (p->message.before.n > 0 && cut == TG_AUDIT_SHORT) {
+        add_text(out, TG_STR(",\"pointer\":"), shortened(p->pointer, cut));
+    } else if (p->message.before.n > 0 && !told_by_finding(&r->report, p)) {
+        add_text(out, TG_STR(",\"pointer\":"), p->pointer);
+        tg_buf_add(out, TG_STR(",\"message\":"));
+        tg_redact_message(redact, out, r, &p->message, &p->value, path);
+    }
+    tg_buf_putc(out, '}');
+}
+
 static void add_results(struct tg_redact *redact, struct tg_buf *out, const struct tg_request *r,
                         struct tg_redact_path *path, enum tg_audit_cut cut)
 {
@@ -349,23 +381,7 @@ static void add_results(struct tg_redact *redact, struct tg_buf *out, const stru
             continue;
         tg_buf_puts(out, some ? "," : ",\"policy.results\":[");
         some = true;
-        tg_buf_add(out, TG_STR("{\"policy\":"));
-        tg_buf_json(out, p->policy);
-        tg_buf_add(out, TG_STR(",\"rule\":"));
-        tg_buf_json(out, p->rule);
-        tg_buf_add(out, TG_STR(",\"result\":\""));
-        tg_buf_puts(out, tg_rule_result_word(p->result));
-        tg_buf_putc(out, '"');
-        add_text(out, TG_STR(",\"mode\":"), p->mode);
-        add_text(out, TG_STR(",\"exception\":"), p->exception);
-        if (p->message.before.n > 0) {
-            add_text(out, TG_STR(",\"pointer\":"), shortened(p->pointer, cut));
-            if (cut < TG_AUDIT_SHORT) {
-                tg_buf_add(out, TG_STR(",\"message\":"));
-                tg_redact_message(redact, out, r, &p->message, &p->value, path);
-            }
-        }
-        tg_buf_putc(out, '}');
+        add_result(redact, out, r, p, path, cut);
     }
     if (some)
         tg_buf_putc(out, ']');

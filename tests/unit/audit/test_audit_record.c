@@ -518,6 +518,40 @@ static void decisions_follow_from_the_facts(void **state)
     }
 }
 
+/* What a violation or warning tells is not told again by the result of its rule, unless the record
+ * is so long that findings may be missing. */
+static void a_result_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s;
+    struct tg_policy_result result = {.policy = TG_STR("team"),
+                                      .rule = TG_STR("workers"),
+                                      .result = TG_RULE_FAIL,
+                                      .mode = TG_STR("deny"),
+                                      .pointer = TG_STR("/a"),
+                                      .message = {.before = TG_STR("too many")}};
+    struct tg_finding finding = {.severity = TG_VIOLATION,
+                                 .rule = "workers",
+                                 .policy = TG_STR("other"),
+                                 .error = TG_E_POLICY,
+                                 .pointer = TG_STR("/a"),
+                                 .message = {.before = TG_STR("too many")}};
+
+    begin_scene(f, &s, "audit_log off;");
+    tg_report_result(&s.request.report, &result);
+    tg_report_add(&s.request.report, &finding);
+    assert_int_equal(count(write_line(f, &s, false), "\"pointer\":\"/a\""), 2);
+    assert_int_equal(count(tg_buf_str(&s.line), "\"message\":\"too many\""), 2);
+    finding.policy = TG_STR("team");
+    tg_report_add(&s.request.report, &finding);
+    assert_int_equal(count(write_line(f, &s, false), "\"pointer\":\"/a\""), 2);
+    assert_true(has(tg_buf_str(&s.line), "\"result\":\"fail\",\"mode\":\"deny\"}"));
+    s.line.n = 0;
+    tg_audit_record_add(&s.redact, &s.line, &s.record, false, TG_AUDIT_SHORT);
+    assert_int_equal(count(tg_buf_str(&s.line), "\"pointer\":\"/a\""), 3);
+    end_scene(&s);
+}
+
 static void policy_results_and_exceptions(void **state)
 {
     struct fixture *f = *state;
@@ -597,6 +631,7 @@ int main(void)
         TEST(equal_tokens_look_equal),
         TEST(decisions_follow_from_the_facts),
         TEST(policy_results_and_exceptions),
+        TEST(a_result_is_told_once),
         TEST(nothing_breaks_a_line),
     };
 
