@@ -174,7 +174,7 @@ void tg_policy_test_settle(struct tg_conf *c, struct tg_policy_test *t,
                            const struct tg_policy_path *paths, unsigned npaths)
 {
     const struct tg_policy_match *m = looked_up(c, t, matches, first_table(t));
-    bool can_fail;
+    bool can_fail = false;
 
     if (m == NULL || !cells_are_there(c, t, m->table))
         return;

@@ -81,7 +81,7 @@ static void fail(struct judging *j, enum tg_rule_result result, const struct tg_
         o->faults[o->nfaults++] = (struct tg_policy_fault){test, value};
 }
 
-static void look_at(struct judging *j, uint32_t node)
+static inline void look_at(struct judging *j, uint32_t node)
 {
     enum tg_node_type type = tg_doc_type(j->doc, node);
     struct tg_str text =
@@ -139,7 +139,7 @@ static void on_value(void *context, const struct tg_policy_value *value)
 }
 
 /* Most paths are one name: its slot has the value, without a walk. */
-static void judge_path(struct judging *j, const struct tg_policy_path *path)
+static inline void judge_path(struct judging *j, const struct tg_policy_path *path)
 {
     uint32_t first;
 
@@ -164,7 +164,8 @@ static void judge_required(struct judging *j, const struct tg_policy_check *chec
         fail(j, TG_RULE_FAIL, check->required, j->first_missing);
 }
 
-static enum tg_rule_result conclude_check(struct judging *j, const struct tg_policy_check *check)
+static inline enum tg_rule_result conclude_check(struct judging *j,
+                                                 const struct tg_policy_check *check)
 {
     if (check->npaths > 1)
         judge_required(j, check);
@@ -541,14 +542,15 @@ __attribute__((noinline)) static void judge_any_rule(struct judging *j, struct t
     o->result = TG_RULE_FAIL;
 }
 
-static void judge_rule(struct judging *j, struct tg_policy_outcome *o)
+/* `plain`: the rule is, and the request has a document. */
+static inline void judge_rule(struct judging *j, struct tg_policy_outcome *o, bool plain)
 {
     o->result = TG_RULE_SKIP;
     o->exception = NULL;
     o->denies = false;
     o->warns = false;
     o->nfaults = 0;
-    if (!o->rule->plain || j->doc == NULL) {
+    if (!plain) {
         judge_any_rule(j, o);
         return;
     }
@@ -563,6 +565,7 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
     struct judging j = {
         .set = set, .request = r, .doc = r->doc, .config = r->config, .outcome = &o};
     bool ready = r->doc == NULL;
+    bool plain;
 
     j.seen.steps = &r->pattern_steps;
     r->pattern_steps = tg_pattern_steps(r->doc != NULL ? r->doc->text.n : 0);
@@ -577,10 +580,11 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
         if (!ready)
             fill_slots(set, r->doc, r->config);
         ready = true;
+        plain = o.policy->plain && r->doc != NULL && r->trace == NULL;
         for (o.rule = o.policy->rules; o.rule != NULL; o.rule = o.rule->next) {
-            judge_rule(&j, &o);
+            judge_rule(&j, &o, plain);
             conclude(&o, r);
-            if (r->trace != NULL)
+            if (!plain && r->trace != NULL)
                 tg_policy_trace(r, &o);
             hook(context, &o);
         }

@@ -87,10 +87,13 @@ static void number_all(struct tg_conf *c, struct tg_policy_set *set)
     set->hash_mask = size - 1;
     set->hash = tg_arena_zalloc(c->arena, size, sizeof(*set->hash));
     set->names = tg_arena_zalloc(c->arena, n, sizeof(*set->names));
-    for (const struct tg_policy *p = set->policies; p != NULL; p = p->next) {
+    for (struct tg_policy *p = set->policies; p != NULL; p = p->next) {
         note_matches(set, p->matches);
-        for (struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
+        p->plain = true;
+        for (struct tg_policy_rule *r = p->rules; r != NULL; r = r->next) {
             number_rule(c, set, p, r);
+            p->plain = p->plain && r->plain;
+        }
     }
     for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
         note_matches(set, e->matches);

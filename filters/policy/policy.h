@@ -378,6 +378,7 @@ struct tg_policy {
     int mode;       /* enum tg_policy_mode */
     int on_error;   /* enum tg_policy_on_error */
     int on_missing; /* enum tg_policy_on_missing */
+    bool plain;     /* all of its rules are */
     struct tg_policy_match *matches;
     struct tg_policy_rule *rules;
     struct tg_policy *next;
