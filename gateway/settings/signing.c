@@ -3,6 +3,7 @@
 #include "settings/rows.h"
 
 enum { FORMS_SDK = 1, FORMS_EXACT };
+enum { SERVICE_BODY = 12 << 20 }; /* bytes that the service takes of a signed request */
 
 static const char *const forms_words[] = {"sdk", "exact", NULL};
 static const char *const aksk_words[] = {"preserve", "refuse", "resign", NULL};
@@ -225,8 +226,14 @@ void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, const struct t
         resolve_keys(c, s, l);
     if (l->callers != NULL)
         tg_callers_resolve(c, s, v, l);
-    if (has_filter(l, &tg_filter_sign))
-        resolve_credential(c, s, l);
+    if (!has_filter(l, &tg_filter_sign))
+        return;
+    resolve_credential(c, s, l);
+    if (tg_location_body_most(l) > SERVICE_BODY)
+        tg_conf_warn(c, &at,
+                     "location \"%s\": the service takes signed bodies of at most 12m, "
+                     "\"client_max_body_size\" is more,",
+                     l->pattern.p);
 }
 
 void tg_settings_inherit_keys(const struct tg_settings *s, bool on)

@@ -360,3 +360,13 @@ def test_a_broken_body_is_not_charged_twice(signed):
     """The caller is charged before the body is judged, once."""
     guard, _ = signed(locations=LIMITED)
     assert [ask(guard.port, call(b"{")).status for _ in range(3)] == [400, 400, 429]
+
+
+@pytest.mark.parametrize("size, warned", [("12m", False), ("13m", True)])
+def test_large_bodies_are_warned_of(check, tmp_path, size, warned):
+    """The service does not take them signed."""
+    write_keys(tmp_path)
+    code, told = check(main=MAIN.format(dir=tmp_path, more="") + "worker_body_memory 0;",
+                       server="location /x { aksk resign notebooks; filters verify sign; sign cloud; "
+                              f"client_max_body_size {size}; proxy_pass modelarts; }}")
+    assert code == 0 and ("at most 12m" in told) == warned, told
