@@ -86,11 +86,12 @@ bool tg_clock_seconds(const struct tg_clock_parts *parts, int64_t *seconds)
     return true;
 }
 
+static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
 /* No strftime(): its names depend on the locale. */
 const char *tg_clock_date(struct tg_clock_date *date, int64_t us)
 {
     static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     time_t second = clamp(us) / 1000000;
     struct tm t;
 
@@ -131,4 +132,27 @@ bool tg_clock_day(struct tg_str text, int64_t *seconds)
         return false;
     *seconds = got;
     return true;
+}
+
+/* Jan is 1; 0: none. */
+static int read_month(struct tg_str text, size_t at)
+{
+    for (int i = 0; i < 12; i++)
+        if (memcmp(text.p + at, months + (size_t)i * 3, 3) == 0)
+            return i + 1;
+    return 0;
+}
+
+bool tg_clock_date_read(struct tg_str text, int64_t *seconds)
+{
+    struct tg_clock_parts t = {.year = 0};
+
+    if (text.n != TG_CLOCK_DATE - 1 || memcmp(text.p + 3, ", ", 2) != 0 || text.p[7] != ' ' ||
+        text.p[11] != ' ' || text.p[16] != ' ' || text.p[19] != ':' || text.p[22] != ':' ||
+        memcmp(text.p + 25, " GMT", 4) != 0)
+        return false;
+    t.month = read_month(text, 8);
+    return t.month > 0 && read_digits(text, 5, 2, &t.day) && read_digits(text, 12, 4, &t.year) &&
+           read_digits(text, 17, 2, &t.hour) && read_digits(text, 20, 2, &t.minute) &&
+           read_digits(text, 23, 2, &t.second) && tg_clock_seconds(&t, seconds);
 }

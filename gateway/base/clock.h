@@ -43,6 +43,10 @@ struct tg_clock_date {
  * before 1970 or after 9999 become the nearest that can be told. Valid until the next call. */
 const char *tg_clock_date(struct tg_clock_date *date, int64_t us);
 
+/* Reads such a text as seconds since 1970 UTC; the day of the week is not looked at. False, and
+ * *seconds left alone, for anything else. */
+bool tg_clock_date_read(struct tg_str text, int64_t *seconds);
+
 /* Reads a day as YYYY-MM-DD: its first second since 1970 UTC, not negative. False, and *seconds
  * left alone, for anything else. */
 bool tg_clock_day(struct tg_str text, int64_t *seconds);

@@ -43,9 +43,33 @@ static void dates_of_http(void **state)
     }
 }
 
+/* What is written is read; and nothing else is. */
+static void dates_are_read(void **state)
+{
+    static const char *const none[] = {"",
+                                       "Fri, 02 Jan 2026 03:04:05 UTC",
+                                       "Fri, 2 Jan 2026 03:04:05 GMT",
+                                       "Fri, 30 Feb 2026 03:04:05 GMT",
+                                       "Fri, 02 jan 2026 03:04:05 GMT",
+                                       "Friday, 02-Jan-26 03:04:05 GMT",
+                                       "Fri, 02 Jan 2026 24:04:05 GMT",
+                                       "Fri, 02 Jan 2026 03:04:05 GMT "};
+    int64_t got = 7;
+
+    (void)state;
+    assert_true(tg_clock_date_read(TG_STR("Fri, 02 Jan 2026 03:04:05 GMT"), &got));
+    assert_int_equal(got, 1767323045);
+    assert_true(tg_clock_date_read(TG_STR("Thu, 29 Feb 2024 00:00:00 GMT"), &got));
+    assert_int_equal(got, 1709164800);
+    for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+        assert_false(tg_clock_date_read(tg_str_of(none[i]), &got));
+    assert_int_equal(got, 1709164800);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(dates_of_http)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(dates_of_http),
+                                       cmocka_unit_test(dates_are_read)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
