@@ -41,9 +41,14 @@ struct shared {
     uint32_t size; /* of this struct: who has another one does not know what stands where */
     atomic_int count;
     _Atomic uint64_t beat;
+    struct entry entry[TG_CREDENTIALS];
+};
+
+/* What all processes write. */
+struct marks {
     atomic_bool clock_seen;
     _Atomic int64_t clock_ahead;
-    struct entry entry[TG_CREDENTIALS];
+    struct tg_key_use use[TG_CREDENTIALS];
 };
 
 struct tg_credential_map {
@@ -51,6 +56,7 @@ struct tg_credential_map {
     int fd;
     int bell[2]; /* a pipe: a byte is the number of a credential */
     struct shared *shared;
+    struct marks *marks; /* NULL in the map of another program */
     bool read_only;
 };
 
@@ -115,6 +121,9 @@ struct tg_credential_map *tg_credential_map_new(void)
     shared->size = sizeof(*shared);
     struct tg_credential_map *c = handle(fd, shared, false);
     CHECK(pipe2(c->bell, O_CLOEXEC | O_NONBLOCK) == 0);
+    c->marks =
+        mmap(NULL, sizeof(*c->marks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(c->marks != MAP_FAILED);
     return c;
 }
 
@@ -146,6 +155,8 @@ void tg_credential_map_end(struct tg_credential_map *c)
         return;
     CHECK(c->magic == CREDENTIALS_MAGIC);
     munmap(c->shared, sizeof(*c->shared));
+    if (c->marks != NULL)
+        munmap(c->marks, sizeof(*c->marks));
     close(c->fd);
     for (unsigned i = 0; i < 2; i++)
         if (c->bell[i] >= 0)
@@ -300,19 +311,27 @@ uint64_t tg_credential_map_beaten(const struct tg_credential_map *c)
     return atomic_load_explicit(&c->shared->beat, memory_order_relaxed);
 }
 
-void tg_credential_map_set_clock(struct tg_credential_map *c, int64_t ahead)
+/* --- marks --- */
+
+struct tg_key_use *tg_credential_map_use(const struct tg_credential_map *c, int number)
 {
-    CHECK(!c->read_only);
-    atomic_store_explicit(&c->shared->clock_ahead, ahead, memory_order_relaxed);
-    atomic_store_explicit(&c->shared->clock_seen, true, memory_order_release);
+    (void)entry_of(c, number);
+    return &c->marks->use[number];
+}
+
+void tg_credential_map_set_clock(const struct tg_credential_map *c, int64_t ahead)
+{
+    CHECK(c->magic == CREDENTIALS_MAGIC);
+    atomic_store_explicit(&c->marks->clock_ahead, ahead, memory_order_relaxed);
+    atomic_store_explicit(&c->marks->clock_seen, true, memory_order_release);
 }
 
 bool tg_credential_map_clock(const struct tg_credential_map *c, int64_t *ahead)
 {
     CHECK(c->magic == CREDENTIALS_MAGIC);
-    if (!atomic_load_explicit(&c->shared->clock_seen, memory_order_acquire))
+    if (!atomic_load_explicit(&c->marks->clock_seen, memory_order_acquire))
         return false;
-    *ahead = atomic_load_explicit(&c->shared->clock_ahead, memory_order_relaxed);
+    *ahead = atomic_load_explicit(&c->marks->clock_ahead, memory_order_relaxed);
     return true;
 }
 
@@ -386,6 +405,21 @@ enum tg_credential_state tg_credential_map_state(const struct tg_credential_map 
     return state;
 }
 
+uint32_t tg_credential_map_serial(const struct tg_credential_map *c, int number)
+{
+    struct entry *e = entry_of(c, number);
+    unsigned before, after;
+    uint32_t serial;
+
+    do {
+        before = atomic_load_explicit(&e->generation, memory_order_acquire);
+        serial = e->version[before & 1].key.serial;
+        atomic_thread_fence(memory_order_acquire);
+        after = atomic_load_explicit(&e->generation, memory_order_relaxed);
+    } while (after != before);
+    return serial;
+}
+
 bool tg_credential_map_read(const struct tg_credential_map *c, int number, int64_t now,
                             struct tg_credential *out)
 {
@@ -441,5 +475,7 @@ void tg_credential_map_adopt(struct tg_credential_map *c, const struct tg_creden
         copy(before, old, &v);
         adopt(c, i, &v);
         tg_wipe(&v, sizeof(v));
+        if (before->marks != NULL)
+            memcpy(&c->marks->use[i], &before->marks->use[old], sizeof(c->marks->use[i]));
     }
 }

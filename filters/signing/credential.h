@@ -8,6 +8,7 @@
 #define TG_SIGNING_CREDENTIAL_H
 
 #include "base/crypto.h"
+#include "signing/key_use.h"
 
 enum {
     TG_CREDENTIALS = 16,            /* that a configuration can name */
@@ -111,11 +112,6 @@ void tg_credential_map_adopt(struct tg_credential_map *c, const struct tg_creden
 void tg_credential_map_beat(struct tg_credential_map *c, uint64_t now);
 uint64_t tg_credential_map_beaten(const struct tg_credential_map *c);
 
-/* How many seconds the clock of a service is ahead of this machine's, as last seen; for readers,
- * false when none was seen yet. */
-void tg_credential_map_set_clock(struct tg_credential_map *c, int64_t ahead);
-bool tg_credential_map_clock(const struct tg_credential_map *c, int64_t *ahead);
-
 /* The descriptor that gets readable when a refresh is asked for, and the number of the credential
  * (-1: none is asked for any more). */
 int tg_credential_map_bell(const struct tg_credential_map *c);
@@ -134,6 +130,16 @@ void tg_credential_map_failed(struct tg_credential_map *c, int number, struct tg
  * called when no worker can still be copying it, a minute later. */
 void tg_credential_map_wipe_old(struct tg_credential_map *c, int number);
 
+/* --- all --- */
+
+/* How a key fares at the service: memory that all processes write. */
+struct tg_key_use *tg_credential_map_use(const struct tg_credential_map *c, int number);
+
+/* How many seconds the clock of a service is ahead of this machine's, as last seen; false when none
+ * was seen yet. */
+void tg_credential_map_set_clock(const struct tg_credential_map *c, int64_t ahead);
+bool tg_credential_map_clock(const struct tg_credential_map *c, int64_t *ahead);
+
 /* --- workers, admin --- */
 
 /* Asks the keeper for a refresh. */
@@ -147,6 +153,9 @@ bool tg_credential_map_read(const struct tg_credential_map *c, int number, int64
 /* What a key is worth at `now` (seconds since 1970 UTC). */
 enum tg_credential_state tg_credential_map_state(const struct tg_credential_map *c, int number,
                                                  int64_t now);
+
+/* The serial of the key in force; 0: there never was one. */
+uint32_t tg_credential_map_serial(const struct tg_credential_map *c, int number);
 
 /* What is known about a key at `now`. */
 void tg_credential_map_status(const struct tg_credential_map *c, int number, int64_t now,

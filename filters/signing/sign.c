@@ -1,6 +1,7 @@
 /* `sign`: signs what is forwarded with the gateway's own key, anew for each attempt. */
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "chain/filter.h"
 #include "signing/signature.h"
 #include "signing/signing.h"
@@ -14,6 +15,8 @@ enum {
 
 /* One request that is signed. */
 struct sign_state {
+    uint32_t serial; /* of the key the last attempt was signed with; 0: none was */
+
     /* while it waits for the first key */
     const struct tg_signing_conf *signing;
     struct tg_request_handle handle;
@@ -59,13 +62,21 @@ static enum tg_verdict await_first_key(struct tg_request *r, struct sign_state *
     return tg_wait(r, "waiting for the gateway's first key", 2 * FIRST_KEY_MS);
 }
 
-/* Says what is known of a key that cannot be used. */
+/* --- keys that cannot be used --- */
+
+static struct tg_key_use *use_of(const struct tg_signing_conf *s)
+{
+    return tg_credential_map_use(s->credentials, s->credential);
+}
+
+/* Says what is known of it. */
 static enum tg_verdict refuse_without_key(struct tg_request *r)
 {
     const struct tg_signing_conf *s = r->signing;
     struct tg_credential_status status;
     const char *word;
 
+    tg_key_use_missing(use_of(s));
     tg_credential_map_status(s->credentials, s->credential, tg_clock_wall_now() / 1000000, &status);
     word = tg_credential_state_text(status.state);
     return tg_reply(
@@ -75,6 +86,28 @@ static enum tg_verdict refuse_without_key(struct tg_request *r)
                         status.error)
             .p,
         tg_arena_printf(r->arena, "网关的凭据不可用 (%s: %s)", s->credential_name.p, word).p);
+}
+
+/* The service refused it too often, and would lock it. */
+static enum tg_verdict refuse_with_resting_key(struct tg_request *r, unsigned wait)
+{
+    const char *name = r->signing->credential_name.p;
+
+    r->retry_after = wait;
+    return tg_reply(r, TG_E_CREDENTIAL_MISSING,
+                    tg_arena_printf(r->arena,
+                                    "the service refuses the gateway's credential (%s): it rests",
+                                    name)
+                        .p,
+                    tg_arena_printf(r->arena, "服务端拒绝网关的凭据 (%s), 暂停使用", name).p);
+}
+
+static bool rests(const struct tg_request *r, unsigned *wait)
+{
+    const struct tg_signing_conf *s = r->signing;
+
+    return tg_key_use_rests(use_of(s), tg_credential_map_serial(s->credentials, s->credential),
+                            tg_clock_mono_now(), wait);
 }
 
 /* --- the head --- */
@@ -99,6 +132,7 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
     struct sign_state *s = state;
     struct tg_buf target = {0};
     enum tg_credential_state key;
+    unsigned wait;
 
     (void)conf;
     if (r->host == NULL || r->auth_kind == TG_AUTH_TOKEN)
@@ -109,6 +143,8 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
         return await_first_key(r, s);
     if (key == TG_CREDENTIAL_NONE || key == TG_CREDENTIAL_EXPIRED)
         return refuse_without_key(r);
+    if (rests(r, &wait))
+        return refuse_with_resting_key(r, wait);
     if (!tg_canonical_target(r->target, &target)) {
         tg_buf_end(&target);
         return tg_reply(r, TG_E_BAD_REQUEST, "the query has more than 256 parameters",
@@ -203,27 +239,102 @@ static const unsigned char *hash_forwarded(struct tg_request *r)
     return r->forwarded_sha256 = digest;
 }
 
+/* The key of one attempt; the caller wipes it. False: there is none to sign with, which is said. */
+static bool take_key(struct tg_request *r, struct sign_state *s, int64_t now,
+                     struct tg_credential *key)
+{
+    unsigned wait;
+
+    if (!tg_credential_map_read(r->signing->credentials, r->signing->credential, now, key)) {
+        refuse_without_key(r);
+        return false;
+    }
+    s->serial = key->serial;
+    if (tg_key_use_begin(use_of(r->signing), key->serial, tg_clock_mono_now(), &wait))
+        return true;
+    tg_wipe(key, sizeof(*key));
+    refuse_with_resting_key(r, wait);
+    return false;
+}
+
 static bool on_forward(struct tg_request *r, struct tg_str host, struct tg_buf *out,
                        const void *conf, void *state)
 {
+    struct sign_state *s = state;
     char payload[TG_SHA256_HEX];
     struct attempt a = {.nfields = 0};
     struct tg_credential key;
     int64_t now = tg_clock_wall_now() / 1000000;
 
-    (void)conf, (void)state;
+    (void)conf;
     if (!r->resigned)
         return true;
-    if (!tg_credential_map_read(r->signing->credentials, r->signing->credential, now, &key)) {
-        refuse_without_key(r);
+    if (!take_key(r, s, now, &key))
         return false;
-    }
     tg_hex(hash_forwarded(r), TG_SHA256, payload);
     fill(&a, r, host, &key, now);
     sign_attempt(r, &a, &key, (struct tg_str){payload, TG_SHA256_HEX}, out);
     r->signed_key_id = tg_arena_dup(r->arena, tg_str_of(key.access_key));
+    r->signed_credential = r->signing->credential_name;
+    r->signed_date = tg_arena_dup(r->arena, (struct tg_str){a.date, TG_SIGNING_DATE});
+    r->signed_attempts++;
     tg_wipe(&key, sizeof(key));
     return true;
+}
+
+/* --- what the service says of the signature --- */
+
+/* What the service sends beside the code (the canonical request, with the key's token) is told to
+ * nobody. A key that was changed meanwhile gets its own try. */
+static enum tg_refusal on_unauthorized(struct tg_request *r, const struct tg_response *response,
+                                       const void *conf, void *state)
+{
+    const struct tg_signing_conf *c = r->signing;
+    const struct sign_state *s = state;
+    int code = tg_key_code(response->error_code);
+    unsigned row;
+
+    (void)conf;
+    if (s->serial == 0 || code < 0)
+        return TG_REFUSAL_PASS;
+    row = tg_key_use_refused(use_of(c), s->serial, tg_clock_mono_now(), code);
+    tg_log(TG_LOG_ERROR, "sign", "credential \"%s\": the service refused key %.*s with %s%s",
+           c->credential_name.p, TG_STR_ARG(r->signed_key_id), tg_key_code_words[code],
+           row == TG_KEY_TRIES ? ", three times in a row: it rests for a minute" : "");
+    tg_credential_map_ask(c->credentials, c->credential);
+    tg_reply(r, TG_E_CREDENTIAL_REFUSED,
+             tg_arena_printf(r->arena, "the gateway's credential was refused (%s: %s)",
+                             c->credential_name.p, tg_key_code_words[code])
+                 .p,
+             tg_arena_printf(r->arena, "网关的凭据被拒绝 (%s: %s)", c->credential_name.p,
+                             tg_key_code_words[code])
+                 .p);
+    return tg_credential_map_serial(c->credentials, c->credential) != s->serial
+               ? TG_REFUSAL_RETRY
+               : TG_REFUSAL_REPLACE;
+}
+
+static void look_at_clock(const struct tg_signing_conf *c, const struct tg_response *response)
+{
+    int64_t date;
+
+    for (unsigned i = 0; i < response->nfields; i++)
+        if (tg_str_ieq(response->fields[i].name, TG_STR("Date")) &&
+            tg_clock_date_read(response->fields[i].value, &date))
+            tg_credential_map_set_clock(c->credentials, date - tg_clock_wall_now() / 1000000);
+}
+
+static void on_response(struct tg_request *r, const struct tg_response *response, const void *conf,
+                        void *state)
+{
+    const struct sign_state *s = state;
+
+    (void)conf;
+    if (s->serial == 0)
+        return;
+    look_at_clock(r->signing, response);
+    if (response->status != 401)
+        tg_key_use_passed(use_of(r->signing), s->serial);
 }
 
 static void on_done(struct tg_request *r, const void *conf, void *state)
@@ -240,5 +351,7 @@ const struct tg_filter tg_filter_sign = {
     .state_size = sizeof(struct sign_state),
     .on_request = on_request,
     .on_forward = on_forward,
+    .on_unauthorized = on_unauthorized,
+    .on_response = on_response,
     .on_done = on_done,
 };

@@ -141,6 +141,23 @@ static void add_refreshes(const struct tg_settings *s, struct tg_buf *out)
     }
 }
 
+static void add_uses(const struct tg_settings *s, struct tg_buf *out)
+{
+    tg_prometheus_family(
+        out, "signed_total", "counter",
+        "Attempts to sign what is forwarded; paused: the service refused the key.");
+    for (const struct tg_credential_conf *c = s->credentials; c != NULL; c = c->next)
+        for (unsigned i = 0; i < TG_KEY_RESULTS; i++)
+            sample(out, "signed_total", c, "result", tg_key_result_words[i],
+                   (int64_t)tg_credential_map_use(s->credential_map, c->number)->results[i]);
+    tg_prometheus_family(out, "credential_refused_total", "counter",
+                         "Answers of the service that refused the gateway's key, by code.");
+    for (const struct tg_credential_conf *c = s->credentials; c != NULL; c = c->next)
+        for (unsigned i = 0; i < TG_KEY_CODES; i++)
+            sample(out, "credential_refused_total", c, "code", tg_key_code_words[i],
+                   (int64_t)tg_credential_map_use(s->credential_map, c->number)->refused[i]);
+}
+
 static void add_clock(const struct tg_settings *s, struct tg_buf *out)
 {
     int64_t ahead;
@@ -156,6 +173,7 @@ void tg_admin_credential_metrics(const struct tg_settings *s, struct tg_buf *out
     add_states(s, out);
     add_times(s, out);
     add_refreshes(s, out);
+    add_uses(s, out);
     add_clock(s, out);
 }
 

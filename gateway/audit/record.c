@@ -141,7 +141,12 @@ static void add_signing(struct tg_buf *out, const struct tg_request *r)
         tg_buf_printf(out, ",\"auth.skew_s\":%" PRId64, r->auth_skew_s);
     }
     add_text(out, TG_STR(",\"auth.form\":"), tg_str_of(tg_signing_form_text(r->auth_form)));
+    if (r->signed_attempts == 0)
+        return;
+    add_text(out, TG_STR(",\"signed.credential\":"), r->signed_credential);
     add_text(out, TG_STR(",\"signed.key_id\":"), r->signed_key_id);
+    add_text(out, TG_STR(",\"signed.date\":"), r->signed_date);
+    tg_buf_printf(out, ",\"signed.attempts\":%u", r->signed_attempts);
 }
 
 static void add_request(struct tg_buf *out, const struct tg_audit_record *a, enum tg_audit_cut cut)

@@ -176,6 +176,30 @@ bool tg_chain_forward(struct tg_chain *c, struct tg_str host, struct tg_buf *out
     return true;
 }
 
+bool tg_chain_wants_unauthorized(const struct tg_chain *c)
+{
+    for (unsigned i = 0; c->filters != NULL && i < c->filters->n; i++)
+        if (has_entered(c, i) && c->filters->at[i]->on_unauthorized != NULL)
+            return true;
+    return false;
+}
+
+enum tg_refusal tg_chain_unauthorized(struct tg_chain *c, const struct tg_response *response)
+{
+    enum tg_refusal refusal = TG_REFUSAL_PASS;
+
+    CHECK(c->filters != NULL);
+    for (unsigned i = c->filters->n; i-- > 0 && refusal == TG_REFUSAL_PASS;) {
+        const struct tg_filter *f = c->filters->at[i];
+
+        if (has_entered(c, i) && f->on_unauthorized != NULL)
+            refusal = f->on_unauthorized(c->request, response, c->filters->conf[i], c->state[i]);
+    }
+    CHECK(refusal >= TG_REFUSAL_PASS && refusal <= TG_REFUSAL_RETRY);
+    CHECK(refusal == TG_REFUSAL_PASS || c->request->error != TG_E_DONE);
+    return refusal;
+}
+
 bool tg_chain_wants_response(const struct tg_chain *c)
 {
     for (unsigned i = 0; c->filters != NULL && i < c->filters->n; i++)

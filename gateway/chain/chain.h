@@ -48,6 +48,13 @@ bool tg_chain_wants_forward(const struct tg_chain *c);
  * one refused; the request then says why. */
 bool tg_chain_forward(struct tg_chain *c, struct tg_str host, struct tg_buf *out);
 
+/* True when a filter entered has an on_unauthorized. */
+bool tg_chain_wants_unauthorized(const struct tg_chain *c);
+
+/* Asks the filters entered about an answer of 401, in reverse order; the first that does not let it
+ * pass decides. */
+enum tg_refusal tg_chain_unauthorized(struct tg_chain *c, const struct tg_response *response);
+
 /* True when one of the filters entered wants to be told. */
 bool tg_chain_wants_response(const struct tg_chain *c);
 

@@ -54,6 +54,14 @@ struct tg_response {
     struct tg_str error_code; /* the body's "error_code" beside it, else empty */
 };
 
+/* What becomes of an answer of 401. */
+enum tg_refusal {
+    TG_REFUSAL_PASS = 1, /* it goes to the client */
+    TG_REFUSAL_REPLACE,  /* it ends here; only behind tg_reply() */
+    TG_REFUSAL_RETRY /* it ends here, and the request is sent once more if it may be; only behind
+                        tg_reply(), which counts if it may not */
+};
+
 struct tg_filter {
     unsigned abi; /* TG_FILTER_ABI */
     const char *name;
@@ -84,6 +92,13 @@ struct tg_filter {
      * tg_reply() or tg_fail(). May be NULL. */
     bool (*on_forward)(struct tg_request *r, struct tg_str host, struct tg_buf *out,
                        const void *conf, void *state);
+
+    /* The upstream refused what the request was signed with, or so it may be: its answer's status
+     * is 401 (RFC 9110 section 15.5.2), and the answer is there, or as much of it as is kept back;
+     * none of it has gone to the client. Called before on_response; not with an answer of the
+     * gateway's own. May be NULL: then it goes on as any other. */
+    enum tg_refusal (*on_unauthorized)(struct tg_request *r, const struct tg_response *response,
+                                       const void *conf, void *state);
 
     /* The upstream has answered in full, after on_request and before on_done; the last filter of
      * the location is the first one called. Not when the answer was the gateway's own or was cut

@@ -105,6 +105,9 @@ struct tg_request {
     unsigned auth_form;          /* how it departs from the documented form (signing/canonical.h) */
     bool resigned;               /* goes on under a signature of the gateway's */
     struct tg_str signed_key_id; /* whose, once it went */
+    struct tg_str signed_credential; /* the name of it in the configuration */
+    struct tg_str signed_date;       /* X-Sdk-Date of the last attempt */
+    unsigned signed_attempts;
 
     /* SHA-256 of the body as it came, and as it goes; NULL until a filter has needed it. */
     const unsigned char *body_sha256;

@@ -35,7 +35,9 @@ static const struct {
                            NEXT(TG_PHASE_END)},
     [TG_PHASE_AWAIT] = {"waiting for the upstream's answer",
                         NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_RELAY) | NEXT(TG_PHASE_END)},
-    [TG_PHASE_RELAY] = {"relaying the upstream's answer", NEXT(TG_PHASE_END)},
+    /* back to CONNECT: the answer was kept back, and the request is signed anew */
+    [TG_PHASE_RELAY] = {"relaying the upstream's answer",
+                        NEXT(TG_PHASE_CONNECT) | NEXT(TG_PHASE_END)},
     [TG_PHASE_END] = {"ending", 0},
 };
 

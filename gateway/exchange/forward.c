@@ -306,11 +306,16 @@ static bool idempotent(struct tg_str method)
     return false;
 }
 
+/* Once, and only what is still there as a whole. */
+static bool may_repeat(const struct tg_exchange *x)
+{
+    return !x->retried && idempotent(x->request.method) && !(x->streamed && x->body_bytes > 0);
+}
+
 static bool may_retry(const struct tg_exchange *x)
 {
     return x->upstream_conn != NULL && x->upstream_conn->reused && !x->response_seen &&
-           !x->retried && idempotent(x->request.method) && !(x->streamed && x->body_bytes > 0) &&
-           tg_upstream_conn_may_retry(x->upstream_conn);
+           may_repeat(x) && tg_upstream_conn_may_retry(x->upstream_conn);
 }
 
 /* The connection failed while sending or before an answer: tries another one when that is allowed
@@ -422,4 +427,26 @@ void tg_forward_begin(struct tg_exchange *x, bool fresh)
         tg_upstream_take(x->all->upstreams, conf, fresh ? TG_UPSTREAM_RETRY : 0, &events, x);
     if (x->upstream_conn->state == TG_UPSTREAM_CONN_BUSY)
         on_ready(x, x->upstream_conn);
+}
+
+bool tg_forward_again(struct tg_exchange *x)
+{
+    CHECK(x->phase == TG_PHASE_RELAY && !x->response_started);
+    if (!may_repeat(x))
+        return false;
+    x->retried = true;
+    x->request_sent = false;
+    x->response_seen = false;
+    x->unauthorized = false;
+    x->await_record = false;
+    x->upstream_status = 0;
+    x->bytes_out = 0;
+    x->interim = 0;
+    x->scanned = 0;
+    x->nresponse_fields = 0;
+    x->request.error = TG_E_DONE;
+    tg_buf_end(&x->response_buffer);
+    tg_upstream_conn_end(&x->upstream_conn);
+    tg_forward_begin(x, true);
+    return true;
 }

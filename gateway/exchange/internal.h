@@ -101,7 +101,8 @@ struct tg_exchange {
     bool response_started;         /* bytes of an answer went, or are bound, to the client */
     bool await_record;             /* none of them goes before a record of it is on disk (strict) */
     bool awaits_flush;             /* waits for the end of the turn */
-    struct tg_buf response_buffer; /* the answer as far as it came, while await_record holds */
+    bool unauthorized;             /* 401: none of them goes before filters have seen it */
+    struct tg_buf response_buffer; /* the answer as far as it came, while one of them holds */
     struct tg_outcome outcome;
     const struct tg_field *response_fields; /* for filters that want them; else NULL */
     unsigned nresponse_fields;
@@ -223,6 +224,11 @@ void tg_relay_on_drained(void *exchange);
 
 /* Asks for a connection; `fresh` leaves the pool aside. */
 void tg_forward_begin(struct tg_exchange *x, bool fresh);
+
+/* Sends a request once more, over a connection of its own, after an answer to it was kept back and
+ * dropped. False, and nothing is done, when it may not be repeated (RFC 9110 section 9.2.2) or was.
+ */
+bool tg_forward_again(struct tg_exchange *x);
 
 /* Sends what there is of a request, or holds the client back. */
 void tg_forward_more(struct tg_exchange *x);

@@ -96,7 +96,7 @@ static void keep_fields(struct tg_exchange *x, const struct tg_response_head *in
 {
     struct tg_field *fields;
 
-    if (!tg_chain_wants_response(&x->chain))
+    if (!tg_chain_wants_response(&x->chain) && !x->unauthorized)
         return;
     fields = tg_arena_alloc(&x->arena, in->nfields * sizeof(*fields));
     for (unsigned i = 0; i < in->nfields; i++)
@@ -107,15 +107,21 @@ static void keep_fields(struct tg_exchange *x, const struct tg_response_head *in
     x->response_fields = fields;
 }
 
-static void tell_filters(struct tg_exchange *x)
+/* The answer as far as it came. */
+static struct tg_response response_of(const struct tg_exchange *x)
 {
-    struct tg_response response = {
+    return (struct tg_response){
         .status = x->upstream_status,
         .fields = x->response_fields,
         .nfields = x->nresponse_fields,
         .failed = x->outcome.failed,
         .error_code = tg_str_of(x->outcome.error_code),
     };
+}
+
+static void tell_filters(struct tg_exchange *x)
+{
+    struct tg_response response = response_of(x);
 
     if (tg_chain_wants_response(&x->chain))
         tg_chain_response(&x->chain, &response);
@@ -134,6 +140,7 @@ static struct tg_str take_head(struct tg_exchange *x, const struct tg_response_h
     if (x->sent != 0)
         x->upstream_us = tg_loop_now(x->all->loop) - x->sent;
     x->await_record = tg_audit_wants_intent(x->all->audit);
+    x->unauthorized = in->status == 401 && tg_chain_wants_unauthorized(&x->chain);
     tg_exchange_to(x, TG_PHASE_RELAY);
     tg_outcome_init(&x->outcome);
     keep_fields(x, in);
@@ -177,11 +184,13 @@ static void release_peer(struct tg_exchange *x, bool extra)
 }
 
 /* Nothing goes before a record of the answer is on disk: a short one waits for its outcome, a
- * longer one for a record of its own. */
+ * longer one for a record of its own. What filters have to see first waits for their word. */
 static void withhold(struct tg_exchange *x, const struct iovec *iov, int n, bool last)
 {
     for (int i = 0; i < n; i++)
         tg_buf_add(&x->response_buffer, (struct tg_str){iov[i].iov_base, iov[i].iov_len});
+    if (x->unauthorized)
+        return;
     if (last)
         x->last = tg_buf_str(&x->response_buffer);
     else if (x->response_buffer.n > TG_RESPONSE_BUFFER)
@@ -198,7 +207,7 @@ static void emit(struct tg_exchange *x, struct tg_str head, struct tg_str data, 
 
     if (head.n > 0)
         iov[n++] = piece(head.p, head.n);
-    if (last || !x->await_record)
+    if ((last || !x->await_record) && !x->unauthorized)
         x->response_started = true;
     if (x->watch_outcome)
         tg_outcome_read(&x->outcome, data);
@@ -210,7 +219,7 @@ static void emit(struct tg_exchange *x, struct tg_str head, struct tg_str data, 
     if (chunked && (data.n > 0 || last))
         iov[n++] = data.n > 0 ? (last ? piece("\r\n0\r\n\r\n", 7) : piece("\r\n", 2))
                               : piece("0\r\n\r\n", 5);
-    if (x->await_record)
+    if (x->await_record || x->unauthorized)
         withhold(x, iov, n, last);
     else if (last)
         x->last = joined(x, iov, n);
@@ -218,10 +227,30 @@ static void emit(struct tg_exchange *x, struct tg_str head, struct tg_str data, 
         tg_exchange_end(x, TG_E_CLIENT_GONE, "");
 }
 
+/* Filters look at an answer of 401 that was kept back. False: it went no further. */
+static bool pass_unauthorized(struct tg_exchange *x)
+{
+    struct tg_response response = response_of(x);
+    enum tg_refusal refusal = tg_chain_unauthorized(&x->chain, &response);
+
+    x->unauthorized = refusal != TG_REFUSAL_PASS;
+    if (refusal == TG_REFUSAL_PASS)
+        return true;
+    if (refusal == TG_REFUSAL_REPLACE || !tg_forward_again(x))
+        tg_exchange_end(x, x->request.error, "");
+    return false;
+}
+
 static void finish(struct tg_exchange *x, struct tg_str head, struct tg_str data, bool extra)
 {
     emit(x, head, data, true);
     release_peer(x, extra);
+    if (x->unauthorized) {
+        if (!pass_unauthorized(x))
+            return;
+        x->response_started = true;
+        x->last = tg_buf_str(&x->response_buffer);
+    }
     tell_filters(x);
     tg_exchange_end(x, TG_E_DONE, "");
 }
@@ -237,10 +266,23 @@ static void await_more(struct tg_exchange *x)
     }
 }
 
+/* An answer of 401 is longer than what is kept back: filters judge what is there. */
+static void open_unauthorized(struct tg_exchange *x)
+{
+    if (!pass_unauthorized(x))
+        return;
+    if (x->await_record)
+        tg_exchange_record_answer(x);
+    else
+        tg_relay_open(x);
+}
+
 static void go_on(struct tg_exchange *x, struct tg_str head, struct tg_str data)
 {
     emit(x, head, data, false);
-    if (x->phase != TG_PHASE_END)
+    if (x->phase == TG_PHASE_RELAY && x->unauthorized && x->response_buffer.n > TG_RESPONSE_BUFFER)
+        open_unauthorized(x);
+    else if (x->phase == TG_PHASE_RELAY)
         await_more(x);
 }
 
@@ -248,7 +290,7 @@ void tg_relay_open(struct tg_exchange *x)
 {
     struct iovec iov = piece(x->response_buffer.p, x->response_buffer.n);
 
-    CHECK(x->phase == TG_PHASE_RELAY && x->await_record && x->upstream_conn != NULL);
+    CHECK(x->phase == TG_PHASE_RELAY && x->upstream_conn != NULL);
     x->await_record = false;
     x->response_started = true;
     if (!tg_conn_send(x->conn, &iov, 1)) {

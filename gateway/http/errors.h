@@ -76,6 +76,9 @@
     X(CREDENTIAL_MISSING, "credential_missing", 503, "ModelArts.4700",                             \
       "proxy_configuration_error", ERROR, "the gateway's credential is not available",             \
       "网关的凭据不可用")                                                                          \
+    X(CREDENTIAL_REFUSED, "credential_refused", 502, "ModelArts.4302",                             \
+      "proxy_configuration_error", ERROR, "the gateway's credential was refused",                  \
+      "网关的凭据被拒绝")                                                                          \
     X(LIMITED, "limited", 429, "ModelArts.0114", "http_request_denied", INFO, "too many requests", \
       "请求过多")                                                                                  \
     X(UPSTREAM_RESOLVE, "upstream_resolve", 502, "ModelArts.4302", "dns_error", ERROR,             \

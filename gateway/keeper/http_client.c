@@ -174,7 +174,6 @@ static void finish(struct tg_http_call *call, CURLcode result)
 {
     struct tg_http_reply reply = {.call = call};
     curl_off_t wait = 0;
-    char date[64];
     long status = 0;
 
     if (result != CURLE_OK) {
@@ -187,9 +186,7 @@ static void finish(struct tg_http_call *call, CURLcode result)
     reply.status = (int)status;
     reply.body = tg_buf_str(&call->body);
     reply.retry_after = wait > 0 && wait < INT32_MAX ? (unsigned)wait : 0;
-    snprintf(date, sizeof(date), "%.*s", TG_STR_ARG(tg_http_reply_field(&reply, "Date")));
-    reply.date = curl_getdate(date, NULL);
-    reply.date = reply.date > 0 ? reply.date : 0;
+    (void)tg_clock_date_read(tg_http_reply_field(&reply, "Date"), &reply.date);
     tell(call, &reply);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "keeper/refresh.h"
 #include "keeper/watch.h"
 #include "net/loop.h"
@@ -14,7 +15,9 @@ enum {
     KEEPER_MAGIC = 0x6b656570,
     HEARTBEAT_US = 1000000,
     FILES_EACH = 2, /* of a credential: what it is read from, authorities */
-    DNS = 53
+    DNS = 53,
+    CLOCK_OFF_S = 300,        /* how far clocks may differ before it is told */
+    CLOCK_TOLD_US = 60000000, /* and how often */
 };
 
 struct tg_keeper {
@@ -26,6 +29,7 @@ struct tg_keeper {
     struct event *bell;
     struct tg_timer heartbeat;
     struct tg_refresh *refresh[TG_CREDENTIALS]; /* by number */
+    uint64_t told_clock;                        /* when it was last told, monotonic; 0: never */
     bool stopping;
 };
 
@@ -61,6 +65,21 @@ static int64_t heartbeat_interval(const struct tg_settings *s)
     return often > 0 && often < HEARTBEAT_US ? often : HEARTBEAT_US;
 }
 
+/* Also what workers saw of the service's clock. */
+static void check_clock(struct tg_keeper *k, uint64_t now)
+{
+    int64_t ahead;
+
+    if (!tg_credential_map_clock(k->settings->credential_map, &ahead) ||
+        (ahead <= CLOCK_OFF_S && ahead >= -CLOCK_OFF_S) ||
+        (k->told_clock != 0 && now - k->told_clock < CLOCK_TOLD_US))
+        return;
+    k->told_clock = now;
+    tg_log(TG_LOG_WARN, "keeper",
+           "the service's clock is %ld s ahead of this machine's: signatures will be refused",
+           (long)ahead);
+}
+
 static void on_heartbeat(void *owner)
 {
     struct tg_keeper *k = owner;
@@ -71,6 +90,7 @@ static void on_heartbeat(void *owner)
     for (unsigned i = 0; i < TG_CREDENTIALS; i++)
         if (k->refresh[i] != NULL)
             tg_refresh_tick(k->refresh[i]);
+    check_clock(k, now);
     tg_timer_set(&k->heartbeat, now, heartbeat_interval(k->settings));
 }
 

@@ -13,7 +13,6 @@ enum {
     WIPE_S = 60,          /* how long an old key stays for who is copying it */
     ASKED_S = 30,         /* between two refreshes that are asked for */
     TOLD_S = 60,          /* between two lines about one failure that lasts */
-    CLOCK_OFF_S = 300,    /* how far the clocks may differ before it is told */
     LONGEST_S = 31536000, /* to a timer's end */
 };
 
@@ -171,17 +170,11 @@ static void go_on(struct tg_refresh *r, enum tg_source_step step)
     tg_source_request_end(&r->request);
 }
 
-static void check_clock(const struct tg_refresh *r, int64_t date)
+static void note_clock(const struct tg_refresh *r, int64_t date)
 {
-    int64_t off = date - seconds_now();
-
     if (date == 0)
         return;
-    tg_credential_map_set_clock(r->map, off);
-    if (off > CLOCK_OFF_S || off < -CLOCK_OFF_S)
-        tg_log(TG_LOG_WARN, "keeper",
-               "credential \"%s\": the clock of %s is %ld s ahead of this machine's",
-               r->conf->name.p, r->conf->endpoint.p, (long)off);
+    tg_credential_map_set_clock(r->map, date - seconds_now());
 }
 
 static void on_reply(void *owner, const struct tg_http_reply *reply)
@@ -196,7 +189,7 @@ static void on_reply(void *owner, const struct tg_http_reply *reply)
     };
 
     r->call = NULL; /* it ends with this callback */
-    check_clock(r, reply->date);
+    note_clock(r, reply->date);
     go_on(r, tg_source_answer(r->source, &answer, seconds_now(), &r->request, &r->result));
 }
 

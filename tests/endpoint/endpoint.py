@@ -16,6 +16,7 @@ import sys
 import threading
 
 import faults
+import signing
 from api import Api
 from listener import Listener, server_context
 from wire import Closed, Malformed
@@ -35,10 +36,12 @@ def render(status, value, request_id=None):
 
 
 class Endpoint(Listener):
-    """The endpoint. `script` replaces X-Stand-In for a test: fault names, one for each request."""
+    """The endpoint. `script` replaces X-Stand-In for a test: fault names, one for each request. With
+    `keys` (signing.Keys) it takes signed requests alone, and refuses signatures as the service does."""
 
-    def __init__(self, context=None, port=0, script=()):
+    def __init__(self, context=None, port=0, script=(), keys=None):
         self.api = Api()
+        self.keys = keys
         self.script = iter(script)
         super().__init__(context, port)
 
@@ -84,9 +87,19 @@ class Endpoint(Listener):
         self.note(connection, request)
         return self.answer(connection, request)
 
+    def judge(self, request):
+        """The API's answer, or the refusal of a signature."""
+        try:
+            if self.keys:
+                self.keys.check(request.method, request.target, request.fields, request.body)
+        except signing.Refused as refused:
+            return 401, {"error_code": "APIGW.0301", "error_msg": str(refused),
+                         "request_id": "stand-in"}
+        return self.api.answer(request)
+
     def answer(self, connection, request):
         """Sends the API's answer, or what a fault makes of it."""
-        status, value = self.api.answer(request)
+        status, value = self.judge(request)
         head, body = render(status, value, request.get("X-Request-Id"))
         close = "close" in [v.lower() for v in request.all("Connection")]
         fault = self.fault(request, faults.ANSWERS)
