@@ -17,6 +17,7 @@ from endpoint import Endpoint
 from gateway import PORT
 from listener import server_context
 from sources import Iam, Metadata, stamp
+from test_processes import wait_gone
 from test_signing import LOCATIONS, call, write_keys
 from wire import Wire
 
@@ -356,3 +357,38 @@ def test_a_reload_keeps_the_key(cloud):
     one.guard.process.send_signal(signal.SIGHUP)
     one.guard.wait_log("reloaded")
     assert one.put().status == 200 and one.signer() == "TEMPAK1"
+
+
+def test_an_upgrade_keeps_the_key(cloud):
+    """The new program finds the keys of the old one, though the service is away."""
+    one = cloud(Metadata())
+    assert one.put().status == 200
+    one.source.fault = 500
+    one.guard.process.send_signal(signal.SIGUSR2)
+    assert one.guard.process.wait(30) == 0
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+    new = int((one.guard.directory / "trainguard.pid").read_text())
+    os.kill(new, signal.SIGTERM)
+    wait_gone(new)
+
+
+def test_a_keeper_that_stands_still(cloud):
+    """It is found, ended and replaced; requests do not notice."""
+    one = cloud(Metadata(), main="worker_hang_timeout 1s;",
+                expect=["keeper .* has not turned its event loop", "keeper .* was killed by signal 9"])
+    assert one.put().status == 200
+    first = child(one.guard, "keeper")
+    os.kill(first, signal.SIGSTOP)
+    assert one.put().status == 200
+    one.guard.wait(lambda: child(one.guard, "keeper") != first, "another keeper")
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+
+
+def test_the_end(cloud):
+    """QUIT: workers drain, and the keeper ends behind them."""
+    one = cloud(Metadata())
+    assert one.put().status == 200
+    keeper = child(one.guard, "keeper")
+    one.guard.process.send_signal(signal.SIGQUIT)
+    assert one.guard.process.wait(30) == 0
+    wait_gone(keeper)
