@@ -115,6 +115,10 @@ def test_kubernetes_objects():
         guard = next(c for c in containers(one) if c["name"] == "trainguard")
         assert {m["name"] for m in guard["volumeMounts"]} == set(volumes)
         assert not any("subPath" in m for m in guard["volumeMounts"]), "would never change"
+        modes = [v["secret"]["defaultMode"] for v in volumes.values() if "secret" in v]
+        assert modes and set(modes) == {0o440}, "others read no keys"
+        run_as = {**spec["securityContext"], **guard["securityContext"]}
+        assert spec["securityContext"].get("fsGroup") == run_as["runAsGroup"], "files of a Secret belong to root"
         ports = {p["name"] for p in guard["ports"]}
         for probe in ("readinessProbe", "livenessProbe"):
             assert guard[probe]["httpGet"]["port"] in ports
