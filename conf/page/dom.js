@@ -77,6 +77,10 @@ export function facts(list, rows) {
     });
 }
 
+// Where something of the gateway is. Without the name and password a browser may have been given in
+// the page's own address: it would refuse to ask there.
+export const place = (path) => new URL(path, location.origin + location.pathname).href;
+
 // A text to copy: a click selects it and, where the browser allows it, copies it.
 export function copyable(text, short = text) {
     const node = el("button", { type: "button", class: "copy mono", title: shown(text), dir: "auto" }, short);

@@ -1,5 +1,6 @@
 // The live records: server-sent events, taken up again where they broke off. Nobody looks at a
 // hidden page: its feed rests, so that the gateway writes nothing for it.
+import { place } from "./dom.js";
 
 const restAfter = 60000, tryAgain = 5000;
 
@@ -12,7 +13,7 @@ let timer = 0;
 function open(on) {
     clearTimeout(timer);
     source?.close();
-    source = new EventSource(last === "" ? "events" : `events?after=${encodeURIComponent(last)}`);
+    source = new EventSource(place(last === "" ? "events" : `events?after=${encodeURIComponent(last)}`));
     source.addEventListener("hello", (event) => {
         const before = epoch;
         epoch = JSON.parse(event.data).epoch;

@@ -1,10 +1,10 @@
 // The page: asks for /status once a second, listens to /events, and leads the keyboard.
 import { showAudit } from "./audit.js";
-import { mark, say } from "./dom.js";
+import { mark, place, say } from "./dom.js";
 import { startFeed } from "./feed.js";
 import { showLost, showNow } from "./now.js";
 import { showPolicies, startPolicies, takePolicies } from "./policies.js";
-import { closeRecord, drawRecord, openRecord, recordIsOpen } from "./record.js";
+import { closeRecord, drawRecord, openRecord, recordIsOpen, takeTopics } from "./record.js";
 import { draw, focusChosen, startRequests, take, walk } from "./requests.js";
 import { takeHistory } from "./series.js";
 import { showUpstream, takeCertificates, takeCredentials } from "./upstream.js";
@@ -20,7 +20,7 @@ let feed = "broken";
 let gaps = 0;
 
 async function ask(path) {
-    const answer = await fetch(path, { cache: "no-store" });
+    const answer = await fetch(place(path), { cache: "no-store" });
     if (!answer.ok)
         throw new Error(answer.status === 401 || answer.status === 403 || answer.status === 421 ? "state_refused" : "state_lost");
     return answer.json();
@@ -35,8 +35,8 @@ async function load(status) {
     loadedAt = performance.now();
     takePolicies(await ask("policies"));
     takeCertificates(await ask("certs"));
-    if ((status.pages ?? []).includes("/credentials"))
-        takeCredentials(await ask("credentials"));
+    takeTopics(await ask("topics"));
+    takeCredentials(await ask("credentials"));
 }
 
 function show() {

@@ -2,11 +2,17 @@
 import { copyable, el, mark, say } from "./dom.js";
 import { bytes, cut, duration } from "./format.js";
 import { decisionOf, nameOf } from "./requests.js";
-import { t } from "./words.js";
+import { language, t } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 
 let shownEvent = null;
+let mends = new Map(); // what to do about a rule, in both languages
+
+// /topics, as `trainguard explain` tells them.
+export function takeTopics(answer) {
+    mends = new Map((answer.topics ?? []).map((topic) => [topic.name, topic]));
+}
 
 function part(title, ...children) {
     const filled = children.flat().filter((c) => c !== null);
@@ -19,12 +25,18 @@ function text(value) {
 
 // --- why ---
 
+function mend(f) {
+    const topic = f.policy ? undefined : mends.get(f.rule);
+    return topic === undefined ? null : el("p", { class: "mend" }, language() === "zh" ? topic.mend_zh : topic.mend);
+}
+
 function finding(f) {
     return el("li", {},
         el("p", {}, el("code", { class: "pointer", dir: "auto" }, f.pointer === "" || f.pointer === undefined ? t("whole_body") : f.pointer),
             " ", el("span", { dir: "auto" }, f.message ?? "")),
         el("p", { class: "quiet" }, f.policy ? `${t("policy")} ${f.policy}, ${t("rule")} ${f.rule}` : `${t("rule")} ${f.rule ?? "–"}`,
-            f.code ? `, ${f.code}` : "", f.rule && !f.policy ? el("span", {}, " · ", t("mend"), " ", copyable(`trainguard explain ${f.rule}`)) : null));
+            f.code ? `, ${f.code}` : ""),
+        mend(f));
 }
 
 function findings(list, kind) {

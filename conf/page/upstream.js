@@ -44,10 +44,10 @@ function certificate(c, now) {
     return [`${t(`use_${c.use}`)}: ${c.subject}`, days < 0 ? t("ended") : t("days_left", count(days)), { state: days < 0 ? "bad" : days < 30 ? "warn" : null, title: `${c.file}, ${c.not_after}` }];
 }
 
-function credential(c) {
-    const { name, ...rest } = c;
+function credential(c, states) {
+    const { name, ...rest } = { ...c, state: states[c.name] ?? c.state }; // the state is told each second
     return [name ?? "–", Object.entries(rest).map(([k, v]) => `${k.replaceAll("_", " ")} ${words(v)}`).join(" · "),
-        { state: ["expired", "failed", "missing", "bad"].includes(c.state) ? "bad" : null }];
+        { state: ["expired", "none"].includes(rest.state) ? "bad" : null }];
 }
 
 export function showUpstream(status) {
@@ -66,6 +66,6 @@ export function showUpstream(status) {
     const kinds = Object.entries(status.upstream_errors ?? {}).filter(([, n]) => n > 0);
     fill(errors, kinds.length > 0 ? kinds.map(([kind, n]) => [kind, count(n), { state: "bad" }]) : [[t("errors"), "0"]]);
     fill(certs, certificates.map((c) => certificate(c, now)));
-    fill(keys, credentials.map(credential));
+    fill(keys, credentials.map((c) => credential(c, status.credentials ?? {})));
 }
 

@@ -63,7 +63,6 @@ const words = {
     close: ["Close", "关闭"],
     why: ["Why", "原因"],
     whole_body: ["whole body", "整个请求体"],
-    mend: ["how to mend:", "如何修正："],
     change: ["What was changed", "修正内容"],
     value_not_told: ["(value not told)", "（值不显示）"],
     policy: ["policy", "策略"],

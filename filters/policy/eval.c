@@ -581,6 +581,7 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
             fill_slots(set, r->doc, r->config);
         ready = true;
         plain = o.policy->plain && r->doc != NULL && r->trace == NULL;
+        tg_report_judged(&r->report, o.policy->name);
         for (o.rule = o.policy->rules; o.rule != NULL; o.rule = o.rule->next) {
             judge_rule(&j, &o, plain);
             conclude(&o, r);

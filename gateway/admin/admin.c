@@ -281,6 +281,14 @@ static void get_credentials(struct tg_admin *a, struct evhttp_request *request)
     answer_buf(a, request, 200, JSON, &text);
 }
 
+static void get_topics(struct tg_admin *a, struct evhttp_request *request)
+{
+    struct tg_buf text = {0};
+
+    tg_admin_topics(&text);
+    answer_buf(a, request, 200, JSON, &text);
+}
+
 /* --- orders --- */
 
 static void forget(struct waiting *w)
@@ -396,6 +404,7 @@ static const struct {
     {"/policies", EVHTTP_REQ_GET, false, get_policies},
     {"/certs", EVHTTP_REQ_GET, false, get_certs},
     {"/callers", EVHTTP_REQ_GET, false, get_callers},
+    {"/topics", EVHTTP_REQ_GET, false, get_topics},
     {"/credentials", EVHTTP_REQ_GET, false, get_credentials},
     {"/credentials/refresh", EVHTTP_REQ_POST, false, post_refresh},
     {"/reload", EVHTTP_REQ_POST, false, post_reload},

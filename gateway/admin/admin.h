@@ -14,6 +14,7 @@
  *   GET  /certs         JSON: certificates and when they end
  *   GET  /credentials   JSON: the gateway's own keys, without their secrets
  *   GET  /callers       JSON: clients' keys, without their secrets, and how they were used
+ *   GET  /topics        JSON: what rules demand and how to mend what they name
  *   POST /reload        as signal HUP; 200, or 500 with what is wrong
  *   POST /drain         as signal QUIT
  *   POST /credentials/refresh   the keeper fetches them anew; 202

@@ -312,6 +312,8 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
     names(sum, TG_STATS_NORMALIZATION, "normalizations_total", "name",
           "Changes made to request bodies.", out);
     names(sum, TG_STATS_VIOLATION, "violations_total", "rule", "Mistakes found in requests.", out);
+    names(sum, TG_STATS_JUDGED, "policy_judged_total", "policy",
+          "Requests a policy was asked about.", out);
     names(sum, TG_STATS_POLICY, "policy_results_total", "",
           "Results of policy rules that did not simply pass.", out);
     single(out, "metric_names_lost_total", "counter",

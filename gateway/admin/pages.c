@@ -1,6 +1,6 @@
 /* Pages that tell of what was loaded: what filters have to tell, and certificates. */
 #include "admin/pages.h"
-#include "admin/metrics.h"
+#include "admin/topics.h"
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -110,6 +110,26 @@ void tg_admin_certs(const struct tg_settings *settings, struct tg_buf *out)
     for (const struct tg_upstream_conf *u = settings->upstreams; u != NULL; u = u->next)
         if (u->tls_conf.certificate.n > 0)
             add_cert(out, "upstream", u->tls_conf.certificate);
+    tg_json_end(out, ']');
+    tg_json_end(out, '}');
+    tg_buf_putc(out, '\n');
+}
+
+/* --- topics --- */
+
+void tg_admin_topics(struct tg_buf *out)
+{
+    tg_json_begin(out, '{');
+    tg_json_member_begin(out, "topics", '[');
+    for (unsigned i = 0; i < tg_topic_count(); i++) {
+        struct tg_topic t = tg_topic_at(i);
+
+        tg_json_begin(out, '{');
+        tg_json_member(out, "name", tg_str_of(t.name));
+        tg_json_member(out, "mend", tg_str_of(t.mend));
+        tg_json_member(out, "mend_zh", tg_str_of(t.mend_zh));
+        tg_json_end(out, '}');
+    }
     tg_json_end(out, ']');
     tg_json_end(out, '}');
     tg_buf_putc(out, '\n');

@@ -13,6 +13,10 @@ void tg_admin_filter_metrics(const struct tg_settings *settings, struct tg_buf *
 void tg_admin_policies(const struct tg_settings *settings, struct tg_buf *out);
 void tg_admin_certs(const struct tg_settings *settings, struct tg_buf *out);
 
+/* Appends the JSON of /topics: what rules, normalizations and ends demand, and how to mend what
+ * they name, in both languages. */
+void tg_admin_topics(struct tg_buf *out);
+
 /* --- the gateway's own keys (credentials.c) --- */
 
 /* Appends the JSON of /credentials. */

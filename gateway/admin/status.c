@@ -302,6 +302,7 @@ void tg_status_text(const struct tg_settings *settings, const struct tg_stats *s
     add_phases(&sum->counts, out);
     add_names(sum, TG_STATS_NORMALIZATION, "normalizations", out);
     add_names(sum, TG_STATS_VIOLATION, "violations", out);
+    add_names(sum, TG_STATS_JUDGED, "policies_judged", out);
     add_results(sum, out);
     add_upstreams(settings, out);
     add_outcomes(&sum->counts, out);

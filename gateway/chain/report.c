@@ -78,6 +78,14 @@ struct tg_str tg_result_text(const struct tg_report *r, const struct tg_policy_r
     return kept;
 }
 
+void tg_report_judged(struct tg_report *r, struct tg_str policy)
+{
+    struct tg_policy_judged *p = tg_arena_alloc(r->arena, sizeof(*p));
+
+    *p = (struct tg_policy_judged){policy, r->judged};
+    r->judged = p;
+}
+
 void tg_report_result(struct tg_report *r, const struct tg_policy_result *p)
 {
     struct tg_policy_result *copy = tg_arena_alloc(r->arena, sizeof(*copy));

@@ -92,6 +92,12 @@ struct tg_policy_result {
     struct tg_policy_result *next;
 };
 
+/* A policy that was asked about the request. */
+struct tg_policy_judged {
+    struct tg_str policy;
+    struct tg_policy_judged *next;
+};
+
 /* Empty: zero but for `arena`. */
 struct tg_report {
     struct tg_arena *arena; /* borrowed; the texts live in it */
@@ -104,6 +110,7 @@ struct tg_report {
     unsigned nunknown;
     struct tg_policy_result *results;
     struct tg_policy_result *last_result;
+    struct tg_policy_judged *judged; /* newest first */
 };
 
 /* Adds a finding (copied; its strings must live as long as the arena). */
@@ -118,6 +125,9 @@ void tg_report_unknown(struct tg_report *r, const char *subject);
 
 /* Adds a policy rule's result (copied likewise). */
 void tg_report_result(struct tg_report *r, const struct tg_policy_result *p);
+
+/* Notes that a policy was asked (its name must live as long as the arena). */
+void tg_report_judged(struct tg_report *r, struct tg_str policy);
 
 /* Appends a finding's sentence for people: a secret value is replaced by words that say so. */
 void tg_finding_text(struct tg_buf *out, const struct tg_finding *f, bool chinese);

@@ -1,10 +1,10 @@
 /* Evaluations for machines: JSON, GitHub annotations, SARIF 2.1.0, JUnit. */
+#include "admin/topics.h"
 #include "base/chars.h"
 #include "base/check.h"
 #include "base/json_writer.h"
 #include "cli/eval_output.h"
 #include "cli/excerpt.h"
-#include "cli/topics.h"
 #include "cli/xml.h"
 
 /* --- what the formats share --- */

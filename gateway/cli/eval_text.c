@@ -1,8 +1,8 @@
 /* Evaluations for people: as a compiler prints them, and a line that sums up. */
+#include "admin/topics.h"
 #include "base/check.h"
 #include "cli/eval_output.h"
 #include "cli/excerpt.h"
-#include "cli/topics.h"
 
 enum { MAX_VALUE = 70 }; /* characters of a value before and after a change */
 

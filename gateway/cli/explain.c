@@ -1,8 +1,8 @@
 /* `trainguard explain`: what a rule, a normalization, an end or a code means. */
+#include "admin/topics.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "cli/commands.h"
-#include "cli/topics.h"
 #include "config/conf.h"
 
 #include <stdio.h>

@@ -119,6 +119,8 @@ static void count_name(struct tg_stats_slot *slot, enum tg_stats_what what, stru
 
 static void count_policies(struct tg_stats_slot *slot, const struct tg_report *report, int64_t time)
 {
+    for (const struct tg_policy_judged *p = report->judged; p != NULL; p = p->next)
+        count_name(slot, TG_STATS_JUDGED, p->policy, 1, time);
     for (const struct tg_policy_result *p = report->results; p != NULL; p = p->next) {
         char text[TG_STATS_NAME_TEXT];
         int n = snprintf(text, sizeof(text), "%.*s\n%.*s\n%s\n%.*s", TG_STR_ARG(p->policy),

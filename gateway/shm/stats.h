@@ -85,7 +85,12 @@ struct tg_stats_gauges {
 };
 
 /* What a name counts. */
-enum tg_stats_what { TG_STATS_NORMALIZATION = 1, TG_STATS_VIOLATION, TG_STATS_POLICY };
+enum tg_stats_what {
+    TG_STATS_NORMALIZATION = 1,
+    TG_STATS_VIOLATION,
+    TG_STATS_POLICY, /* a result of a rule */
+    TG_STATS_JUDGED, /* a policy that was asked */
+};
 
 /* One counted name. Policy results: policy, rule, result and mode with '\n' between. */
 struct tg_stats_name {

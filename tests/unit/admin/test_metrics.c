@@ -102,6 +102,8 @@ static void names_and_their_end(void **state)
     struct tg_buf text = {0};
 
     tg_report_result(&f->request.report, &result);
+    tg_report_judged(&f->request.report, TG_STR("gpu"));
+    tg_report_judged(&f->request.report, TG_STR("queue"));
     tg_report_add(
         &f->request.report,
         &(struct tg_finding){.severity = TG_VIOLATION, .rule = "type", .error = TG_E_INVALID});
@@ -111,6 +113,8 @@ static void names_and_their_end(void **state)
     contains(&text, "trainguard_policy_results_total{policy=\"gpu\",rule=\"cap\",result=\"warn\","
                     "mode=\"dryrun\"} 3\n");
     contains(&text, "trainguard_violations_total{rule=\"type\"} 3\n");
+    contains(&text, "trainguard_policy_judged_total{policy=\"gpu\"} 3\n");
+    contains(&text, "trainguard_policy_judged_total{policy=\"queue\"} 3\n");
     tg_buf_end(&text);
 }
 

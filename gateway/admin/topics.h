@@ -3,8 +3,8 @@
  * contract rules, normalizations, ends of a request, and the API's codes. Names and demands are
  * read from the tables the filters judge by; this unit adds the mending.
  */
-#ifndef TG_CLI_TOPICS_H
-#define TG_CLI_TOPICS_H
+#ifndef TG_ADMIN_TOPICS_H
+#define TG_ADMIN_TOPICS_H
 
 #include "base/str.h"
 #include "http/errors.h"

@@ -1,4 +1,4 @@
-#include "cli/topics.h"
+#include "admin/topics.h"
 
 #include "base/check.h"
 #include "contract/contract.h"
