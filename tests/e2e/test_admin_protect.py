@@ -11,6 +11,7 @@ import pytest
 from client import ask, request
 from gateway import TOP
 from test_admin import start_admin  # pylint: disable=unused-import # a fixture
+from test_deploy import containers, objects
 
 TOKEN = "0123456789abcdef-token"
 PASS = "location / { proxy_pass modelarts; }"
@@ -156,3 +157,25 @@ def test_the_files_of_the_page(admin):
     assert one.get("/page/main.js", "HEAD").body == b""
     assert one.get("/page/../main.js").status == 404
     assert json.loads(one.get("/history").body)["step_seconds"] == 5
+
+
+def test_the_shipped_probes_and_scrape(origin, gateway, tmp_path):
+    """Kubernetes' configuration with the token it has a line for: kubelet and Prometheus bring none."""
+    (tmp_path / "admin.token").write_text(TOKEN)
+    (tmp_path / "admin.token").chmod(0o400)
+    shipped = objects()
+    block = re.search(r"admin \{(.*?)\}", shipped["ConfigMap"][0]["data"]["trainguard.conf"], re.S)[1]
+    block = block.replace("# token_file", "token_file").replace("/etc/trainguard-keys", str(tmp_path))
+    block = block.replace(":9901", ":0").replace("/run/trainguard", str(tmp_path))
+    guard = gateway(origin(), locations=PASS, main=f"admin {{{block}}}")
+    guard.wait_log("master: trainguard")
+    port = int(guard.matches(r"listening on 0\.0\.0\.0:(\d+)")[0][1])
+    paths = {"/metrics"}
+    for one in shipped["Deployment"]:
+        for container in containers(one):
+            paths |= {container[probe]["httpGet"]["path"]
+                      for probe in ("startupProbe", "readinessProbe", "livenessProbe") if probe in container}
+    assert {"/metrics", "/readyz", "/livez"} <= paths
+    for path in paths:
+        assert ask(port, request("GET", path, None, "User-Agent: kube-probe/1.30", host="10.244.1.7:9901")).status == 200
+    assert ask(port, request("GET", "/status", None, host="10.244.1.7:9901")).status == 401
