@@ -1,6 +1,6 @@
 // The audit log and the limits.
 import { copyable, el, facts, keyed, mark, say } from "./dom.js";
-import { ago, bytes, count, cut } from "./format.js";
+import { ago, bytes, count } from "./format.js";
 import { t } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -35,31 +35,31 @@ function auditRows(status) {
 }
 
 function limitRow() {
-    return el("tr", {}, el("th", { scope: "row", class: "mono" }), ...["keys", "given_up"].map((c) => el("td", { class: `number ${c}` })), el("td", { class: "busiest" }));
+    return el("tr", {}, el("th", { scope: "row", class: "mono" }), el("td", { class: "quiet" }), ...["fail", "dryrun", "keys", "lost"].map((c) => el("td", { class: `number ${c}` })));
 }
 
 function updateLimit(row, l) {
-    say(row.cells[0], l.rule);
-    say(row.cells[1], count(l.keys));
-    say(row.cells[2], count(l.given_up));
-    say(row.cells[3], (l.busiest ?? []).map((b) => `${cut(b.key, 24)} ${b.use}`).join(", ") || "–");
+    say(row.cells[0], l.rule.replace(/^.*\//, "")); // of a place only the file's name and the line
+    mark(row.cells[0], "title", l.rule);
+    say(row.cells[1], `${l.limit} ${l.by}`);
+    [l.refused, l.dry_run, l.keys, l.given_up + l.shared].forEach((n, i) => {
+        say(row.cells[i + 2], count(n));
+        mark(row.cells[i + 2], "data-some", n > 0 && i < 2 ? "" : null);
+    });
 }
 
 function showLimits(node, status) {
     const limits = status.limits ?? [];
-    const kinds = Object.entries(status.limited ?? {}).filter(([, n]) => n.refused + n.dry_run > 0);
-    mark(node, "hidden", limits.length + kinds.length > 0 ? null : "");
-    facts(node.children[1], kinds.map(([kind, n]) => [`limit_${kind}`, `${t("refused")} ${count(n.refused)} · ${t("result_dryrun")} ${count(n.dry_run)}`, { state: n.refused > 0 ? "warn" : null }]));
-    mark(node.children[2], "hidden", limits.length > 0 ? null : "");
+    mark(node, "hidden", limits.length > 0 ? null : "");
     keyed(node.querySelector("tbody"), limits, (l) => l.rule, limitRow, updateLimit);
 }
 
 export function showAudit(status) {
     const body = at("audit-body");
     if (body.firstChild === null) {
-        const titles = ["limit", "keys_known", "forgotten", "busiest"];
-        body.append(el("dl", { class: "facts wide" }), el("div", { class: "block" }, el("h3", { "data-t": "limits" }, t("limits")), el("dl", { class: "facts wide" }),
-            el("div", { class: "scroll", tabindex: "0", role: "region", "data-t-label": "limits" }, el("table", { class: "rules" }, el("thead", {}, el("tr", {}, titles.map((h) => el("th", { scope: "col", "data-t": h }, t(h))))), el("tbody")))));
+        const titles = ["limit", "kind", "refused", "dryrun_short", "keys_known", "forgotten"];
+        body.append(el("dl", { class: "facts wide" }), el("div", { class: "block" }, el("h3", { "data-t": "limits" }, t("limits")),
+            el("div", { class: "scroll", tabindex: "0", role: "region", "data-t-label": "limits" }, el("table", { class: "rules limits" }, el("thead", {}, el("tr", {}, titles.map((h) => el("th", { scope: "col", "data-t": h }, t(h))))), el("tbody")))));
     }
     facts(body.children[0], auditRows(status));
     showLimits(body.children[1], status);

@@ -335,11 +335,15 @@ bool tg_limit_table_at(const struct tg_limits *l, unsigned i, uint64_t now,
 
     if (i >= TG_LIMIT_TABLES || __atomic_load_n(&t->id, __ATOMIC_ACQUIRE) == 0)
         return false;
-    *out = (struct tg_limit_table){.kind = t->kind,
-                                   .key = t->by_key,
-                                   .refused = {t->refused[0], t->refused[1]},
-                                   .given_up = t->given_up,
-                                   .shared = t->shared};
+    /* a process that was taken over may have written anything */
+    *out = (struct tg_limit_table){
+        .kind = t->kind > 0 && t->kind < TG_LIMIT_KINDS ? t->kind : TG_LIMIT_REQ,
+        .key = t->by_key >= TG_LIMIT_BY_PROJECT && t->by_key <= TG_LIMIT_BY_ADDRESS
+                   ? t->by_key
+                   : TG_LIMIT_BY_PROJECT,
+        .refused = {t->refused[0], t->refused[1]},
+        .given_up = t->given_up,
+        .shared = t->shared};
     memcpy(out->name, t->name, sizeof(out->name) - 1);
     for (unsigned at = 0; at < TG_LIMIT_ENTRIES; at++)
         out->keys += !is_spent(&t->entry[at], now);

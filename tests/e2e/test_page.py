@@ -122,6 +122,8 @@ def test_the_panels_show_what_happened(guard, page):
     assert upstream["Answers"].startswith("succeeded 6 ")
     assert (log["Lost"], log["Records"]) == ("0", "8")
     assert "blocking, audit_body metadata" in log["Log"] and "%" in log["Disk left"]
+    assert page.run("""const row = document.querySelector("#audit .limits tbody tr");
+        return [...row.cells].slice(1, 4).map((c) => c.textContent)""") == ["limit_req project", "0", "0"]
     status = json.loads(one.get("/status").body)
     page.wait(lambda: status["workers"][0]["audit_chain"][:12] in page.text("#audit .heads"), "the chain's head")
     assert facts(page, "#gateway")["Configuration"] == status["config"]["config"]
