@@ -36,6 +36,7 @@ static const char *role(unsigned number)
 /* The counters of a member, NULL for all but workers. */
 static struct tg_stats_slot *slot_of(struct tg_supervisor *c, const struct tg_process *p)
 {
+    CHECK(p >= c->process && p < c->process + TG_SUPERVISOR_SIZE);
     return is_worker(p->number) ? &c->stats->slot[p - c->process] : NULL;
 }
 
@@ -51,6 +52,8 @@ static bool is_wanted(const struct tg_supervisor *c, unsigned number)
 
 static void postpone(struct tg_supervisor *c, unsigned number, int64_t delay)
 {
+    CHECK(number < TG_SUPERVISOR_NUMBERS);
+    CHECK(delay >= 0 && delay <= MAX_DELAY_US);
     c->revival[number] = (struct tg_respawn){
         .due = true, .at = tg_clock_mono_now() + (uint64_t)delay, .delay = delay};
 }
@@ -67,17 +70,17 @@ static struct tg_process *free_entry(struct tg_supervisor *c)
     return NULL;
 }
 
-/* `ready` is a pipe: the child keeps its writing end. */
-static void start(struct tg_supervisor *c, unsigned number, unsigned generation, const int ready[2])
+/* `ready` is a pipe: the child keeps its writing end. False: no room, or no process to be had. */
+static bool start(struct tg_supervisor *c, unsigned number, unsigned generation, const int ready[2])
 {
     struct tg_process *p = free_entry(c);
     struct tg_stats_slot *slot = NULL;
     pid_t pid;
 
-    if (p == NULL) {
-        postpone(c, number, MAX_DELAY_US);
-        return;
-    }
+    CHECK(is_wanted(c, number) && !c->ending);
+    CHECK(generation == c->generation || generation == c->generations);
+    if (p == NULL)
+        return false;
     if (is_worker(number))
         slot = tg_stats_take(c->stats, (unsigned)(p - c->process), number);
     pid = fork();
@@ -90,12 +93,12 @@ static void start(struct tg_supervisor *c, unsigned number, unsigned generation,
         slot->pid = pid > 0 ? pid : 0;
     if (pid < 0) {
         tg_log(TG_LOG_ALERT, "master", "fork: %s", strerror(errno));
-        postpone(c, number, MAX_DELAY_US);
-        return;
+        return false;
     }
     *p = (struct tg_process){
         .pid = pid, .number = number, .generation = generation, .started = tg_clock_mono_now()};
     tg_log(TG_LOG_INFO, "master", "%s %u is process %d", role(number), number, (int)pid);
+    return true;
 }
 
 /* Reads one byte of each; the pipe ends when all have reported or died. */
@@ -105,6 +108,7 @@ static bool await_ready(int fd, unsigned wanted)
     struct pollfd one = {fd, POLLIN, 0};
     char bytes[TG_SUPERVISOR_NUMBERS];
 
+    CHECK(wanted >= 1 && wanted <= sizeof(bytes));
     while (wanted > 0) {
         uint64_t now = tg_clock_mono_now();
         ssize_t n;
@@ -202,6 +206,7 @@ static void make_room(struct tg_supervisor *c, unsigned wanted)
         unsigned generation = oldest(c);
         uint64_t deadline = tg_clock_mono_now() + CUT_US;
 
+        CHECK(generation != c->generation);
         tg_log(TG_LOG_WARN, "master",
                "too many workers are still draining: the oldest ones are cut off");
         tell_some(c, generation, false, SIGTERM);
@@ -216,16 +221,17 @@ bool tg_supervisor_start(struct tg_supervisor *c)
     unsigned generation = ++c->generations;
     unsigned members = c->workers + c->admin + c->keeper;
     int ends[2];
-    bool good;
+    bool good = true;
 
     CHECK(c->workers >= 1 && c->workers <= TG_MAX_WORKERS);
+    CHECK(generation > c->generation);
     make_room(c, members);
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
-    for (unsigned i = 0; i < TG_SUPERVISOR_NUMBERS; i++)
+    for (unsigned i = 0; i < TG_SUPERVISOR_NUMBERS && good; i++)
         if (is_wanted(c, i))
-            start(c, i, generation, ends);
+            good = start(c, i, generation, ends);
     close(ends[1]);
-    good = await_ready(ends[0], members);
+    good = good && await_ready(ends[0], members);
     close(ends[0]);
     if (!good) {
         tell_some(c, generation, false, SIGTERM);
@@ -284,6 +290,7 @@ static void bury(struct tg_supervisor *c, struct tg_process *p, int status)
 {
     bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
+    CHECK(p->pid > 0 && p->generation <= c->generations);
     if (!in_order)
         describe_death(p, status);
     if (!in_order && c->ending)
@@ -351,10 +358,11 @@ int64_t tg_supervisor_respawn(struct tg_supervisor *c)
             continue;
         if (r->at <= now) {
             r->due = false;
-            start(c, i, c->generation, nobody_waits);
-        } else if (wait < 0 || (int64_t)(r->at - now) < wait) {
-            wait = (int64_t)(r->at - now);
+            if (!start(c, i, c->generation, nobody_waits))
+                postpone(c, i, MAX_DELAY_US);
         }
+        if (r->due && (wait < 0 || (int64_t)(r->at - now) < wait))
+            wait = (int64_t)(r->at - now);
     }
     return wait;
 }

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,6 +14,18 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* How many processes the system still has to give. */
+static int forks = INT_MAX;
+
+/* Instead of the one of libc. */
+pid_t fork(void)
+{
+    if (forks-- > 0)
+        return _Fork();
+    errno = EAGAIN;
+    return -1;
+}
 
 /* A worker that serves, never drains, and ends when it is told to. */
 static int pretend(void *owner, unsigned number, struct tg_stats_slot *slot, int ready)
@@ -234,12 +248,41 @@ static void looks_have_their_time(void **state)
     end(c);
 }
 
+/* A start without processes fails at once and leaves nobody to be started; one member that cannot
+ * be replaced is tried again. */
+static void the_system_has_no_process(void **state)
+{
+    struct tg_supervisor *c = begin(2);
+
+    (void)state;
+    assert_true(tg_supervisor_start(c));
+    forks = 1;
+    c->workers = 4;
+    assert_false(tg_supervisor_start(c));
+    c->workers = 2;
+    forks = INT_MAX;
+    reap_until_gone(c, 0, 2);
+    assert_int_equal(tg_supervisor_respawn(c), -1);
+    assert_int_equal(tg_supervisor_count(c), 2);
+
+    kill(find(c, 1, 1)->pid, SIGKILL);
+    forks = 0;
+    reap_until_gone(c, 1, 1);
+    c->revival[1].at = 0;
+    assert_true(tg_supervisor_respawn(c) > 5000000);
+    forks = INT_MAX;
+    c->revival[1].at = 0;
+    assert_int_equal(tg_supervisor_respawn(c), -1);
+    assert_int_equal(members(c, 1), 2);
+    end(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(too_many_generations),  cmocka_unit_test(loop_stands_still),
         cmocka_unit_test(looks_have_their_time), cmocka_unit_test(keeper_ends_with_its_workers),
-        cmocka_unit_test(keeper_stands_still),
+        cmocka_unit_test(keeper_stands_still),   cmocka_unit_test(the_system_has_no_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
