@@ -54,6 +54,19 @@ int tg_hex_value(char c)
     return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
+size_t tg_chars_span(struct tg_str s, unsigned class)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+    size_t n = 0;
+
+    while (s.n - n >= 4 && (tg_chars[p[n]] & tg_chars[p[n + 1]] & tg_chars[p[n + 2]] &
+                            tg_chars[p[n + 3]] & class) != 0)
+        n += 4;
+    while (n < s.n && (tg_chars[p[n]] & class) != 0)
+        n++;
+    return n;
+}
+
 bool tg_chars_are(struct tg_str s, unsigned class)
 {
     const unsigned char *p = (const unsigned char *)s.p;

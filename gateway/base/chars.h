@@ -42,14 +42,7 @@ int tg_hex_value(char c);
 /* True when every byte belongs to the class (one bit); so for an empty slice. */
 bool tg_chars_are(struct tg_str s, unsigned class);
 
-/* How many bytes at the front of `s` belong to one of the classes in `mask`. */
-static inline size_t tg_chars_span(struct tg_str s, unsigned mask)
-{
-    size_t n = 0;
-
-    while (n < s.n && tg_char_is(s.p[n], mask))
-        n++;
-    return n;
-}
+/* How many bytes at the front of `s` belong to the class (one bit). */
+size_t tg_chars_span(struct tg_str s, unsigned class);
 
 #endif

@@ -162,10 +162,13 @@ static void next(struct tg_outcome *o, char c)
 /* Reads a string up to its end or an escape, which are left. Returns the bytes read. */
 static size_t read_string(struct tg_outcome *o, struct tg_str data)
 {
+    size_t room = TG_OUTCOME_TEXT - o->n;
     size_t n = 0;
 
     while (n < data.n && data.p[n] != '"' && data.p[n] != '\\')
-        collect(o, data.p[n++]);
+        n++;
+    memcpy(o->text + o->n, data.p, n < room ? n : room);
+    o->n += (unsigned)(n < room ? n : room);
     return n;
 }
 
