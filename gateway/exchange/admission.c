@@ -32,6 +32,7 @@ static void note(struct tg_exchange *x, const struct tg_limit_rule *rule, uint64
 {
     struct tg_audit_limit **last = &x->limits;
 
+    CHECK(rule->key >= TG_LIMIT_BY_PROJECT && rule->name != NULL);
     while (*last != NULL)
         last = &(*last)->next;
     *last = tg_arena_zalloc(&x->arena, 1, sizeof(**last));
@@ -57,6 +58,7 @@ static const char *detail(struct tg_exchange *x, const struct tg_limit_rule *rul
 static bool refused(struct tg_exchange *x, const struct tg_limit_rule *rule, struct tg_str key,
                     uint64_t wait)
 {
+    CHECK(x->phase != TG_PHASE_END);
     note(x, rule, wait);
     TG_TRACE(&x->request, "%s refuses%s, rule %s", tg_limit_kind_words[rule->kind],
              rule->dry_run ? ", dry_run" : "", rule->name);
@@ -153,6 +155,7 @@ static bool admit_rule(struct tg_exchange *x, const struct tg_limit_rule *rule, 
 /* What is held is given back when the exchange ends. */
 static void give_back(const struct tg_exchange *x, const int *charged, unsigned n)
 {
+    CHECK(n <= x->location->nlimits);
     for (unsigned i = 0; i < n; i++)
         if (charged[i] >= 0)
             tg_limit_return(x->all->shared->limits, &x->location->limits[i], charged[i]);
@@ -164,6 +167,7 @@ static bool admit(struct tg_exchange *x, unsigned keys)
     const struct tg_location *l = x->location;
     int charged[TG_MAX_LIMITS];
 
+    CHECK(l->nlimits <= TG_MAX_LIMITS);
     for (unsigned i = 0; i < l->nlimits; i++) {
         charged[i] = -1;
         if ((keys & 1U << l->limits[i].key) != 0 && !admit_rule(x, &l->limits[i], &charged[i])) {

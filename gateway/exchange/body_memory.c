@@ -1,10 +1,12 @@
 /* The budget of what the bodies of a worker's requests take, and who gives way beyond it. */
+#include "base/check.h"
 #include "exchange/internal.h"
 
 #include <inttypes.h>
 
 static void give_way(struct tg_exchange *x)
 {
+    CHECK(x->phase != TG_PHASE_END);
     tg_exchange_end(
         x, TG_E_OVERLOADED,
         tg_arena_printf(&x->arena, "worker_body_memory is %" PRIu64, x->all->body_memory_most).p);
@@ -31,6 +33,7 @@ bool tg_exchange_body_fits(struct tg_exchange *x, size_t more)
 {
     const struct tg_exchanges *all = x->all;
 
+    CHECK(tg_exchanges_memory(all) >= x->body_memory);
     if (x->body_memory + more == 0)
         return true; /* whatever others take */
     while (all->body_memory_most > 0 && tg_exchanges_memory(all) + more > all->body_memory_most) {

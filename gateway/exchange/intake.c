@@ -11,6 +11,7 @@ static struct tg_exchange *attach(struct tg_exchanges *all, struct tg_conn *c)
 {
     struct tg_exchange *x = tg_exchange_make(all);
 
+    CHECK(c->exchange == NULL && c->server != NULL);
     x->conn = c;
     c->exchange = x;
     x->wall = c->first_byte;
@@ -26,6 +27,7 @@ static struct tg_exchange *attach(struct tg_exchanges *all, struct tg_conn *c)
 /* Slices of the head point into the read buffer: the copy of these bytes is in the arena. */
 static struct tg_str moved(struct tg_str s, struct tg_str from, const char *to)
 {
+    CHECK(s.p >= from.p && s.p + s.n <= from.p + from.n);
     return (struct tg_str){to + (s.p - from.p), s.n};
 }
 
@@ -139,6 +141,7 @@ static bool normalize_target(struct tg_exchange *x, const char **why)
     char *out = tg_arena_alloc(&x->arena, r->target.n + 1);
     struct tg_target target;
 
+    CHECK(r->path.n == 0);
     if (tg_str_eq(r->target, TG_STR("*"))) {
         r->path = r->target;
         return true;

@@ -98,6 +98,7 @@ static void keep_fields(struct tg_exchange *x, const struct tg_response_head *in
 
     if (!tg_chain_wants_response(&x->chain) && !x->unauthorized)
         return;
+    CHECK(x->nresponse_fields == 0);
     fields = tg_arena_alloc(&x->arena, in->nfields * sizeof(*fields));
     for (unsigned i = 0; i < in->nfields; i++)
         if (!tg_request_head_hop_by_hop(in->fields[i].name, in->connection))
@@ -130,6 +131,7 @@ static void tell_filters(struct tg_exchange *x)
 /* Returns the head for the client. */
 static struct tg_str take_head(struct tg_exchange *x, const struct tg_response_head *in)
 {
+    CHECK(in->status >= 200 && !x->response_started && x->upstream_conn != NULL);
     x->upstream_status = in->status;
     x->status = in->status;
     x->upstream_keep = in->keep_alive;
@@ -173,6 +175,7 @@ static struct iovec piece(const char *p, size_t n)
 /* The connection goes back to the pool when the answer ended exactly where its bytes ended. */
 static void release_peer(struct tg_exchange *x, bool extra)
 {
+    CHECK(x->upstream_conn != NULL);
     if (extra)
         tg_log(TG_LOG_WARN, "relay", "%.*s sent bytes behind its answer: connection closed",
                TG_STR_ARG(x->upstream_address));
@@ -187,6 +190,7 @@ static void release_peer(struct tg_exchange *x, bool extra)
  * longer one for a record of its own. What filters have to see first waits for their word. */
 static void withhold(struct tg_exchange *x, const struct iovec *iov, int n, bool last)
 {
+    CHECK(x->await_record && !x->response_started == !last);
     for (int i = 0; i < n; i++)
         tg_buf_add(&x->response_buffer, (struct tg_str){iov[i].iov_base, iov[i].iov_len});
     if (x->unauthorized)
@@ -243,6 +247,7 @@ static bool pass_unauthorized(struct tg_exchange *x)
 
 static void finish(struct tg_exchange *x, struct tg_str head, struct tg_str data, bool extra)
 {
+    CHECK(x->last.n == 0);
     emit(x, head, data, true);
     release_peer(x, extra);
     if (x->unauthorized) {

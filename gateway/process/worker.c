@@ -91,6 +91,7 @@ static void leave_descriptors(struct tg_worker *w)
 /* Each part is told what it stands on; who is above it, it knows as an owner of callbacks. */
 static void compose(struct tg_worker *w)
 {
+    CHECK(w->audit != NULL && w->loop.base != NULL);
     w->loop.on_scarce = on_scarce;
     w->loop.owner = w;
     w->exchanges.loop = &w->loop;
@@ -120,6 +121,7 @@ static int64_t heartbeat_interval(const struct tg_settings *s)
 {
     int64_t often = s->worker_hang_timeout / 8;
 
+    CHECK(often >= 0);
     return often > 0 && often < HEARTBEAT_US ? often : HEARTBEAT_US;
 }
 
@@ -187,6 +189,7 @@ static size_t taken_again(struct tg_worker *w)
     struct tg_exchanges *all = &w->exchanges;
     size_t n = all->body_memory_peak - all->body_memory;
 
+    CHECK(all->body_memory_peak >= all->body_memory);
     all->body_memory_peak = all->body_memory;
     return n;
 }
@@ -235,6 +238,7 @@ static void on_heartbeat(void *owner)
 
 void tg_worker_count(struct tg_worker *w, const struct tg_shared *shared)
 {
+    CHECK(w->shared.stats == NULL && shared->stats != NULL && shared->slot != NULL);
     w->shared = *shared;
     w->shared.teller =
         tg_teller_new(w->settings->audit_conf, shared->stats, tg_shared_number(shared));
@@ -265,6 +269,7 @@ static void on_drain_timeout(void *owner)
 {
     struct tg_worker *w = owner;
 
+    CHECK(w->loop.draining);
     tg_log(TG_LOG_WARN, "worker", "shutdown_timeout: %u requests are cut off", w->exchanges.live);
     tg_worker_stop(w);
 }
