@@ -7,6 +7,9 @@
     X(normalize)                                                                                   \
     X(validate)                                                                                    \
     X(policy)                                                                                      \
+    X(catalogue)                                                                                   \
+    X(current)                                                                                     \
+    X(identify)                                                                                    \
     X(verify)                                                                                      \
     X(sign)
 

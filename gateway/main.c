@@ -1,5 +1,6 @@
 /* The command line: the server's options as nginx has them, and the commands that need no server.
  */
+#include "base/log.h"
 #include "cli/commands.h"
 #include "keeper/http_client.h"
 #include "net/loop.h"
@@ -30,6 +31,7 @@ static const struct command {
     const char *help;
 } commands[] = {
     {"audit", tg_audit_main, "verify, show and sum up audit logs"},
+    {"catalogue", tg_catalogue_main, "fetch what a project can choose from"},
     {"eval", tg_eval_main, "judge bodies as the gateway does"},
     {"explain", tg_explain_main, "what a rule or an error code means and how to mend it"},
     {"fmt", tg_fmt_main, "print, check or write normalized bodies"},
@@ -136,8 +138,8 @@ static int tell(const struct options *o, struct tg_settings *settings)
 {
     struct tg_buf text = {0};
 
-    fprintf(stderr, "trainguard: configuration file %s test %s\n", o->file,
-            settings != NULL ? "is successful" : "failed");
+    tg_complain("trainguard: configuration file %s test %s", o->file,
+                settings != NULL ? "is successful" : "failed");
     if (settings == NULL)
         return EXIT_FAILURE;
     if (o->dump)
@@ -186,10 +188,10 @@ static int unknown_command(const char *word)
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         names[i] = commands[i].name;
     nearest = tg_conf_nearest(tg_str_of(word), names);
-    fprintf(stderr, "trainguard: unknown command \"%s\"", word);
     if (nearest != NULL)
-        fprintf(stderr, ", did you mean \"%s\"?", nearest);
-    fputc('\n', stderr);
+        tg_complain("trainguard: unknown command \"%s\", did you mean \"%s\"?", word, nearest);
+    else
+        tg_complain("trainguard: unknown command \"%s\"", word);
     return misused();
 }
 
@@ -230,7 +232,7 @@ static int start(int argc, char **argv)
     int c;
 
     if (!tg_inherited_descriptors()) {
-        perror("trainguard: /dev/null");
+        tg_complain("trainguard: /dev/null: %s", strerror(errno));
         return EXIT_FAILURE;
     }
     tg_filter_register(tg_builtin_filters);
@@ -239,7 +241,7 @@ static int start(int argc, char **argv)
     command = find_command(argc > 1 ? argv[1] : "");
     if (command != NULL)
         return command->run(argc - 1, argv + 1);
-    while ((c = getopt_long(argc, argv, "+c:p:s:tTvVh", names, NULL)) != -1) {
+    while ((c = tg_command_option(NULL, argc, argv, "+:c:p:s:tTvVh", names)) != -1) {
         switch (c) {
         case 'c':
             o.file = optarg;

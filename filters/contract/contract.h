@@ -226,9 +226,10 @@ void tg_contract_judge(struct tg_request *r, enum tg_contract_level level);
  * objects in it that the tables look into, that a lenient reader would take for a known one. */
 void tg_contract_spelling(struct tg_request *r);
 
-/* True when a lenient reader of JSON takes one name for the other: they pass over "_" and "-" and
- * mind no case, by Unicode. */
-bool tg_contract_reads_alike(struct tg_str a, struct tg_str b);
+/* True when a lenient reader of JSON may take a name for a known one, or for a way into it
+ * ("config.spec_id", "parameter[0]"): they mind no case, by Unicode, and pass over signs, blanks
+ * and what is not seen. */
+bool tg_contract_reads_alike(struct tg_str written, struct tg_str known);
 
 /* True when a node counts as absent: TG_NONE, null, or "" where `empty` (contract section 2). */
 static inline bool tg_contract_is_absent(const struct tg_doc *d, uint32_t node, bool empty)

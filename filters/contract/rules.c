@@ -26,6 +26,18 @@ const struct tg_contract_rule tg_contract_rules[] = {
     {"signed_change", "ddd", TG_E_SIGNED_CHANGE, "a signed body needs no change",
      "已签名的请求体不能需要修改", NULL},
 
+    /* judged by `catalogue` and `current` */
+    {"catalogue", "ddd", TG_E_INVALID,
+     "spec_id, engine_id and model_id are offered to the project, and no more nodes than there are",
+     "spec_id, engine_id 和 model_id 必须是项目可选的, 节点数不超过上限", NULL},
+    {"catalogue_stock", "www", TG_E_INVALID, "the specification is not sold out", "资源规格未售罄",
+     NULL},
+    {"catalogue_engine", "www", TG_E_INVALID, "an engine for GPUs has a specification with GPUs",
+     "GPU 引擎应配有 GPU 的资源规格", NULL},
+    {"catalogue_unknown", "www", TG_E_INVALID, "the catalogue of the project is known",
+     "项目的资源目录是已知的", NULL},
+    {"unchanged", "www", TG_E_INVALID, "a PUT changes something", "PUT 应当有所改变", NULL},
+
     {"type", "ddd", TG_E_INVALID, "each member has its type; integers are plain decimal",
      "每个参数的类型必须正确, 整数必须是普通十进制", tg_check_type},
     {"range", "ddd", TG_E_INVALID, "worker_server_num is at least 1, ids are at least 0",

@@ -258,9 +258,15 @@ void tg_check_length(struct tg_judge *j)
 
 /* --- spelling --- */
 
-/* The next letter as lenient readers of JSON take it, or 0 at the end: they pass over "_" and "-"
- * and mind no case. */
-static uint32_t next_letter(struct tg_str *name)
+/* What leads from a member to what is in it, where names are read as paths. */
+static bool leads_on(uint32_t code)
+{
+    return code == '.' || code == '[' || code == '/' || code == ':';
+}
+
+/* The next letter or digit as lenient readers of JSON take it, or 0 at the end: they mind no case
+ * and pass over signs and what is not seen. *led: a sign was among these that leads on. */
+static uint32_t next_letter(struct tg_str *name, bool *led)
 {
     uint32_t code;
 
@@ -270,21 +276,24 @@ static uint32_t next_letter(struct tg_str *name)
         CHECK(n > 0);
         *name = tg_str_skip(*name, n);
         code = tg_utf8_fold(code);
-        if (code != '_' && code != '-')
+        *led |= leads_on(code);
+        if (code < 0x80 ? tg_char_is((char)code, TG_CHAR_ALPHANUMERIC) : !tg_utf8_is_nothing(code))
             return code;
     }
     return 0;
 }
 
-bool tg_contract_reads_alike(struct tg_str a, struct tg_str b)
+bool tg_contract_reads_alike(struct tg_str written, struct tg_str known)
 {
     uint32_t one, other;
+    bool led, ignored = false;
 
     do {
-        one = next_letter(&a);
-        other = next_letter(&b);
+        led = false;
+        one = next_letter(&written, &led);
+        other = next_letter(&known, &ignored);
     } while (one == other && one != 0);
-    return one == other;
+    return one == other || (other == 0 && led);
 }
 
 /* A reader that takes "Spec_Id" for spec_id would take a value that no rule has seen. */

@@ -4,6 +4,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "live/cache.h"
+#include "live/newcomers.h"
+#include "signing/signing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +33,7 @@ struct tg_lookup_flight {
 struct tg_lookups {
     const struct tg_host *host;
     struct tg_cache cache;
+    struct tg_newcomers *newcomers;
     struct tg_lookup_flight *loose; /* without an entry */
 };
 
@@ -155,6 +158,8 @@ static void keep_value(struct tg_lookup_flight *f, int64_t ends)
         e->told_until = until < e->told_until ? until : e->told_until;
     }
     e->retry_at = 0;
+    if (e->value != NULL && f->ask.kind->on_change != NULL)
+        f->ask.kind->on_change(e->value, f->value);
     tg_cache_set(&f->all->cache, e, f->value, &f->arena);
     tg_cache_admit(&f->all->cache, e, f->ask.caller, now, e->told_until);
 }
@@ -224,7 +229,8 @@ static bool on_head(void *owner, struct tg_str host, struct tg_buf *out)
 {
     const struct tg_lookup_flight *f = owner;
 
-    (void)host;
+    if (f->ask.signing != NULL)
+        return tg_sign_own(f->ask.signing, f->ask.project, f->target, host, out);
     tg_buf_add(out, f->ask.fields);
     return true;
 }
@@ -244,8 +250,8 @@ static void ask_page(struct tg_lookup_flight *f)
 
 static void copy_ask(struct tg_lookup_flight *f, const struct tg_lookup_ask *ask)
 {
-    struct tg_str *strings[] = {&f->ask.upstream, &f->ask.subject, &f->ask.target, &f->ask.caller,
-                                &f->ask.fields};
+    struct tg_str *strings[] = {&f->ask.upstream, &f->ask.subject, &f->ask.target,
+                                &f->ask.caller,   &f->ask.fields,  &f->ask.project};
 
     f->ask = *ask;
     for (size_t i = 0; i < sizeof(strings) / sizeof(*strings); i++)
@@ -362,6 +368,12 @@ bool tg_lookup_is_kept(const struct tg_request *r, const struct tg_lookup_ask *a
     return e != NULL && (e->flights != NULL || may_be_told(e, ask, tg_clock_mono_now()));
 }
 
+bool tg_lookup_newcomer(const struct tg_request *r, uint64_t most)
+{
+    return tg_newcomers_admit(r->host->lookups->newcomers, r->client_address, tg_clock_mono_now(),
+                              most);
+}
+
 /* --- life --- */
 
 struct tg_lookups *tg_lookups_new(const struct tg_host *host, size_t most)
@@ -371,6 +383,7 @@ struct tg_lookups *tg_lookups_new(const struct tg_host *host, size_t most)
     CHECK(all != NULL);
     all->host = host;
     all->cache.most = most;
+    all->newcomers = tg_newcomers_new();
     return all;
 }
 
@@ -384,5 +397,6 @@ void tg_lookups_end(struct tg_lookups *all)
         while (e->flights != NULL)
             cancel_flight(e->flights);
     tg_cache_end(&all->cache);
+    free(all->newcomers);
     free(all);
 }

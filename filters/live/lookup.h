@@ -13,6 +13,7 @@
 
 struct tg_lookup_ask;
 struct tg_lookup_flight;
+struct tg_signing_conf;
 
 /* One answer with status 200, as its kind reads it. */
 struct tg_lookup_page {
@@ -34,17 +35,21 @@ struct tg_lookup_kind {
     bool kept; /* else each caller asks anew */
     /* Takes a page in. NULL, or a static text: what is wrong with it. */
     const char *(*on_page)(struct tg_lookup_page *page);
+    /* Another value takes the place of one that is kept. May be NULL. */
+    void (*on_change)(const void *before, const void *after);
 };
 
 /* A question. All of it is copied. */
 struct tg_lookup_ask {
     const struct tg_lookup_kind *kind;
-    struct tg_str upstream; /* name */
-    struct tg_str subject;  /* what it is about: with kind and upstream the key */
-    struct tg_str target;   /* of the first page */
-    struct tg_str caller;   /* who asks, not empty */
-    bool trusted;           /* the caller is known to belong to the subject */
-    struct tg_str fields;   /* field lines with the caller's credential; a secret */
+    struct tg_str upstream;                /* name */
+    struct tg_str subject;                 /* what it is about: with kind and upstream the key */
+    struct tg_str target;                  /* of the first page */
+    struct tg_str caller;                  /* who asks, not empty */
+    bool trusted;                          /* the caller is known to belong to the subject */
+    struct tg_str fields;                  /* field lines with the caller's credential; a secret */
+    const struct tg_signing_conf *signing; /* instead: the gateway's own key; not NULL */
+    struct tg_str project;                 /* with it: which a signature names */
     /* Kept answers: how long one is good, and told for longer while it is asked for again. */
     int64_t ttl;
     int64_t stale;
@@ -86,6 +91,10 @@ void tg_lookup_done(struct tg_lookup *l);
 
 /* Whether the answer is kept: nothing has to be asked. */
 bool tg_lookup_is_kept(const struct tg_request *r, const struct tg_lookup_ask *ask);
+
+/* Counts a caller nobody knows yet in, by the request's address. False: there were `most` within
+ * this minute. */
+bool tg_lookup_newcomer(const struct tg_request *r, uint64_t most);
 
 /* The table of a worker, which keeps `most` bytes. */
 struct tg_lookups *tg_lookups_new(const struct tg_host *host, size_t most);

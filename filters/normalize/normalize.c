@@ -2,6 +2,7 @@
  * `normalize`: repairs what can be repaired without guessing. Here are its directives and what
  * becomes of signed requests; steps.c has the steps.
  */
+#include "normalize/normalize.h"
 #include "chain/secret_names.h"
 #include "normalize/internal.h"
 
@@ -195,6 +196,19 @@ static bool is_on(const struct normalize_conf *c, unsigned step)
 {
     CHECK(step < TG_NORMAL_STEPS);
     return c->choice[step] == 0 ? tg_normal_steps[step].on : c->choice[step] == 1;
+}
+
+void tg_normalize_stored(struct tg_request *r)
+{
+    struct tg_normal n = {.request = r, .doc = r->doc, .config = r->config};
+
+    CHECK(r->doc != NULL && tg_doc_type(r->doc, r->config) == TG_OBJECT);
+    n.member = tg_contract_members(n.doc, n.config)->value;
+    for (unsigned i = 0; i < TG_NORMAL_STEPS; i++) {
+        n.why = tg_normal_steps[i].name;
+        if (tg_normal_steps[i].on)
+            tg_normal_steps[i].run(&n);
+    }
 }
 
 static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *state)

@@ -127,6 +127,7 @@ static void on_value(void *context, const struct tg_policy_value *value)
         judge_value(j, value->node);
         break;
     case TG_FOUND_OTHER:
+    case TG_FOUND_ALIKE:
         fail(j, TG_RULE_FAIL, NULL, *value);
         break;
     case TG_FOUND_MISSING:
@@ -316,7 +317,7 @@ static void judge_change(struct judging *j, const struct tg_policy_test *t,
 static void judge_in_config(struct judging *j, const struct tg_policy_check *check,
                             const struct tg_policy_path *path)
 {
-    bool others = false;
+    bool others = path->unknown; /* or nobody would see what resembles its names */
 
     for (const struct tg_policy_test *t = check->tests; t != NULL; t = t->next) {
         if (tg_policy_test_compares(t))
@@ -373,6 +374,9 @@ static void ask_value(void *context, const struct tg_policy_value *value)
     struct asking *a = context;
 
     if (value->found == TG_FOUND_MISSING)
+        return;
+    a->unknown = a->unknown || value->found == TG_FOUND_ALIKE;
+    if (value->found == TG_FOUND_ALIKE)
         return;
     a->there = true;
     if (a->test->run == NULL) {

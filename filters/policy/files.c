@@ -40,7 +40,7 @@ static bool expand(struct tg_conf *c, const struct tg_conf_item *at, struct tg_s
             more[out->n++] = tg_arena_dup(c->arena, tg_str_of(found.gl_pathv[i])).p;
     globfree(&found);
     if (out->n == before)
-        tg_conf_error(c, at, "no policy file matches \"%s\"", pattern.p);
+        tg_conf_error(c, at, "no policy file matches \"%s\"", tg_conf_path(c, pattern).p);
     return out->n > before;
 }
 

@@ -114,7 +114,10 @@ static void write_demand(struct tg_buf *out, const struct tg_policy_outcome *o,
 
     if (o->result == TG_RULE_ERROR && f->test != NULL)
         tg_buf_puts(out, zh ? "无法判断: " : "could not be judged: ");
-    if (own.n > 0)
+    if (f->value.found == TG_FOUND_ALIKE)
+        tg_buf_printf(out, zh ? "应写作 \"%.*s\"" : "must be written \"%.*s\"",
+                      TG_STR_ARG(f->value.name));
+    else if (own.n > 0)
         tg_buf_add(out, own);
     else if (f->test != NULL)
         tg_policy_test_words(f->test, zh, out);

@@ -325,7 +325,8 @@ bool tg_policy_path_read(struct tg_conf *c, const struct tg_conf_item *item, str
     steps = tg_arena_alloc(c->arena, out->nsteps * sizeof(*steps));
     memcpy(steps, read, out->nsteps * sizeof(*steps));
     out->steps = steps;
-    out->direct = out->nsteps == 1 && steps[0].select == TG_SELECT_NONE;
+    out->unknown = unknown;
+    out->direct = !unknown && out->nsteps == 1 && steps[0].select == TG_SELECT_NONE;
     return unknown || resolve(c, item, out, steps);
 }
 
@@ -364,6 +365,20 @@ static uint32_t member(const struct tg_doc *doc, uint32_t object, const struct t
     if (name->row == NULL)
         return tg_doc_member(doc, object, name->text);
     return tg_contract_value(doc, object, name->members, name->number);
+}
+
+/* Names of the contract's tables are the filter `json`'s business; of what only a policy knows,
+ * another spelling is found here. */
+static void tell_alike(const struct walk *w, const struct tg_policy_name *name, uint32_t object)
+{
+    if (name->row != NULL)
+        return;
+    for (uint32_t m = tg_doc_first(w->doc, object); m != TG_NONE; m = tg_doc_next(w->doc, m)) {
+        struct tg_str text = tg_doc_string(w->doc, m);
+
+        if (!tg_str_eq(text, name->text) && tg_contract_reads_alike(text, name->text))
+            tell(w, TG_FOUND_ALIKE, m, name->text);
+    }
 }
 
 static bool selected(const struct walk *w, const struct tg_policy_step *step, uint32_t element)
@@ -410,6 +425,7 @@ static void visit(const struct walk *w, const struct tg_policy_step *step, uint3
         step++;
         parent = node;
         node = member(w->doc, parent, &step->name);
+        tell_alike(w, &step->name, parent);
     }
     tell(w, TG_FOUND_MISSING, parent, step->name.text);
 }
@@ -419,6 +435,7 @@ static void visit_member(const struct walk *w, const struct tg_policy_step *step
 {
     uint32_t node = member(w->doc, element, &step->name);
 
+    tell_alike(w, &step->name, element);
     if (step == w->last && step->select == TG_SELECT_NONE && !is_none(w, step, node))
         tell_value(w, node);
     else
@@ -459,7 +476,7 @@ static void gather(void *context, const struct tg_policy_value *value)
     const struct gathering *g = context;
     struct tg_policy_nodes *nodes = g->nodes;
 
-    if (value->found == TG_FOUND_MISSING)
+    if (value->found == TG_FOUND_MISSING || value->found == TG_FOUND_ALIKE)
         return;
     if (nodes->n == nodes->cap) {
         uint32_t *more;
@@ -493,6 +510,8 @@ void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc 
     CHECK(path->nsteps > 0 && config < doc->count);
     if (tg_doc_type(doc, config) != TG_OBJECT)
         tell_other(&w, config);
-    else
+    else {
+        tell_alike(&w, &path->steps->name, config);
         visit(&w, path->steps, config, first);
+    }
 }

@@ -92,6 +92,7 @@ struct tg_policy_path {
     const struct tg_contract_member *leaf; /* the member it ends with; NULL: an element, or not in
                                               the contract's table */
     unsigned types;     /* enum tg_policy_types, or-ed: what the contract says stands there */
+    bool unknown;       /* its names are not looked up in the contract's table */
     bool direct;        /* it leads to a member of the config itself and no further */
     bool empty;         /* where it leads, "" counts as absent */
     bool obs;           /* it leads to an OBS path */
@@ -113,13 +114,14 @@ enum tg_policy_found {
     TG_FOUND_MISSING,   /* nothing where `required` wants something */
     TG_FOUND_OTHER,     /* something of another type stands in the way: never passes */
     TG_FOUND_UNKNOWN,   /* nobody could tell what is there: cannot be judged */
-    TG_FOUND_REQUEST    /* the request itself, of the test `deny` */
+    TG_FOUND_REQUEST,   /* the request itself, of the test `deny` */
+    TG_FOUND_ALIKE      /* a lenient reader may take another name for the path's: never passes */
 };
 
 struct tg_policy_value {
     enum tg_policy_found found;
     uint32_t node;      /* the value, or what stands in the way; for MISSING the nearest parent */
-    struct tg_str name; /* MISSING: what the parent lacks, may be empty */
+    struct tg_str name; /* MISSING: what the parent lacks, may be empty; ALIKE: the right name */
     const struct tg_policy_path *path; /* NULL: it leads into the config of the request */
     struct tg_str text;                /* SOURCE_LIVE: a value as it is shown */
 };
@@ -437,6 +439,9 @@ struct tg_policy_set *tg_policy_load_given(struct tg_conf *c, const struct tg_co
 
 /* Frees what does not live in the arena. NULL is fine. */
 void tg_policy_end(struct tg_policy_set *set);
+
+/* The filter. */
+extern const struct tg_filter tg_filter_policy;
 
 /* True when a location's configuration of the filter (as struct tg_filter has it) has a policy that
  * matches by a live value or looks at it; the same for the config that stands there already. */

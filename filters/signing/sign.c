@@ -170,14 +170,13 @@ static void add(struct attempt *a, const char *name, struct tg_str value)
     a->field[a->nfields++] = (struct tg_field){tg_str_of(name), value};
 }
 
-static void fill(struct attempt *a, const struct tg_request *r, struct tg_str host,
+static void fill(struct attempt *a, struct tg_str project, struct tg_str host,
                  const struct tg_credential *key, int64_t now)
 {
     static const struct tg_str names[2][2] = {
         {TG_STR("host;x-sdk-date"), TG_STR("host;x-sdk-date;x-security-token")},
         {TG_STR("host;x-project-id;x-sdk-date"),
          TG_STR("host;x-project-id;x-sdk-date;x-security-token")}};
-    struct tg_str project = r->project_id; /* `verify` has looked for one */
 
     if (project.n == 0)
         project = tg_str_of(key->project_id);
@@ -205,15 +204,16 @@ static void write_fields(const struct attempt *a, const struct tg_credential *ke
     tg_buf_puts(out, "\r\n");
 }
 
-static void sign_attempt(struct tg_request *r, const struct attempt *a,
+/* Of a request whose query has no more parameters than can be signed. */
+static void sign_attempt(struct tg_str method, struct tg_str target, const struct attempt *a,
                          const struct tg_credential *key, struct tg_str payload, struct tg_buf *out)
 {
-    struct tg_signing_request wire = {r->method, r->target, a->field, a->nfields};
+    struct tg_signing_request wire = {method, target, a->field, a->nfields};
     char signature[TG_AUTHORIZATION_SIGNATURE];
     struct tg_buf canonical = {0};
     struct tg_str bad;
 
-    /* on_request has counted the parameters, and the fields are there: it cannot fail */
+    /* the parameters are counted, and the fields are there: it cannot fail */
     CHECK(tg_canonical_request(&wire, a->signed_fields, payload, 0, &canonical, &bad) ==
           TG_CANONICAL_OK);
     tg_signature_make(TG_AUTHORIZATION_SDK, tg_str_of(key->access_key), tg_str_of(key->secret),
@@ -272,8 +272,8 @@ static bool on_forward(struct tg_request *r, struct tg_str host, struct tg_buf *
     if (!take_key(r, s, now, &key))
         return false;
     tg_hex(hash_forwarded(r), TG_SHA256, payload);
-    fill(&a, r, host, &key, now);
-    sign_attempt(r, &a, &key, (struct tg_str){payload, TG_SHA256_HEX}, out);
+    fill(&a, r->project_id, host, &key, now);
+    sign_attempt(r->method, r->target, &a, &key, (struct tg_str){payload, TG_SHA256_HEX}, out);
     r->signed_key_id = tg_arena_dup(r->arena, tg_str_of(key.access_key));
     r->signed_credential = r->signing->credential_name;
     r->signed_date = tg_arena_dup(r->arena, (struct tg_str){a.date, TG_SIGNING_DATE});
@@ -335,6 +335,27 @@ static void on_response(struct tg_request *r, const struct tg_response *response
     look_at_clock(r->signing, response);
     if (response->status != 401)
         tg_key_use_passed(use_of(r->signing), s->serial);
+}
+
+/* --- requests of the gateway's own --- */
+
+bool tg_sign_own(const struct tg_signing_conf *conf, struct tg_str project, struct tg_str target,
+                 struct tg_str host, struct tg_buf *out)
+{
+    struct attempt a = {.nfields = 0};
+    int64_t now = tg_clock_wall_now() / 1000000;
+    unsigned char digest[TG_SHA256];
+    char payload[TG_SHA256_HEX];
+    struct tg_credential key;
+
+    if (!tg_credential_map_read(conf->credentials, conf->credential, now, &key))
+        return false;
+    tg_sha256(TG_STR(""), digest);
+    tg_hex(digest, TG_SHA256, payload);
+    fill(&a, project, host, &key, now);
+    sign_attempt(TG_STR("GET"), target, &a, &key, (struct tg_str){payload, TG_SHA256_HEX}, out);
+    tg_wipe(&key, sizeof(key));
+    return true;
 }
 
 static void on_done(struct tg_request *r, const void *conf, void *state)

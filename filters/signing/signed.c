@@ -26,12 +26,33 @@ static enum tg_verdict fail(const struct check *c, enum tg_error error, const ch
     return tg_check_fail(c->whole, c->authorization.access_key, error, detail);
 }
 
-/* What the client should have signed, on one line as the service shows it; of the fields' values
+/* The values of the query, the third line, become "*": refusals stand where others read them, too.
+ */
+static void hide_query(struct tg_buf *b)
+{
+    unsigned line = 1;
+    size_t n = 0, value = 0; /* bytes of the value at hand and its "=" */
+
+    for (size_t i = 0; i < b->n; i++) {
+        char c = b->p[i];
+
+        line += c == '\n';
+        if (c == '&' || c == '\n')
+            value = 0;
+        if (value < 2)
+            b->p[n++] = value == 1 ? '*' : c;
+        value += value > 0 || (line == 3 && c == '=');
+    }
+    b->n = n;
+}
+
+/* What the client should have signed, on one line as the service shows it; of the values
  * only those that say nothing secret. */
 static const char *show_canonical(struct check *c)
 {
     struct tg_buf *b = &c->scratch;
 
+    hide_query(b);
     for (size_t i = 0; i < b->n; i++)
         if (b->p[i] == '\n')
             b->p[i] = '|';

@@ -46,4 +46,12 @@ struct tg_signing_conf {
     struct tg_str credential_project; /* "": the path's, or what the source tells */
 };
 
+/*
+ * Appends the fields that sign a GET of the gateway's own, to a server whose Host is `host`, with
+ * the location's credential. `target` is one that the gateway made itself. False: there is no key
+ * that holds.
+ */
+bool tg_sign_own(const struct tg_signing_conf *conf, struct tg_str project, struct tg_str target,
+                 struct tg_str host, struct tg_buf *out);
+
 #endif

@@ -167,6 +167,7 @@ static void add_request(struct tg_buf *out, const struct tg_audit_record *a, enu
     add_text(out, TG_STR(",\"principal\":"), r->principal);
     add_text(out, TG_STR(",\"tls.principal\":"), r->tls_principal);
     add_signing(out, r);
+    tg_audit_record_user(out, r->user);
 }
 
 /* --- decision --- */
@@ -193,6 +194,7 @@ static const struct {
     {TG_E_AUTH_PAYLOAD, TG_DECISION_DENY},       {TG_E_AUTH_LOCKED, TG_DECISION_DENY},
     {TG_E_AUTH_PROJECT, TG_DECISION_DENY},       {TG_E_AUTH_ORIGIN, TG_DECISION_DENY},
     {TG_E_SIGNED_REFUSED, TG_DECISION_DENY},     {TG_E_LIMITED, TG_DECISION_DENY},
+    {TG_E_TOKEN_REFUSED, TG_DECISION_DENY},      {TG_E_TOKEN_PROJECT, TG_DECISION_DENY},
 };
 
 static enum tg_decision decision_of_error(enum tg_error error)
@@ -482,7 +484,7 @@ static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
     add_unknown(out, &r->report);
     add_results(redact, out, r, &path, cut);
     add_exceptions(out, &r->report);
-    tg_audit_record_live(out, r);
+    tg_audit_record_live(redact, out, r, &path, cut < TG_AUDIT_NO_PATCH);
     tg_audit_record_values(redact, out, r, cut < TG_AUDIT_NO_BODY);
     if (cut < TG_AUDIT_NO_BODY)
         add_body(redact, out, r);

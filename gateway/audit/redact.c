@@ -163,17 +163,14 @@ static struct tg_redact_place next_place(struct tg_redact *r, const struct tg_re
                         tg_names_look(&r->names, tg_doc_string(q->doc, parent)));
 }
 
-bool tg_redact_tells(struct tg_redact *r, const struct tg_request *q, uint32_t node,
-                     struct tg_redact_path *path)
+/* The place of a value. */
+static struct tg_redact_place place_of(struct tg_redact *r, const struct tg_request *q,
+                                       uint32_t node, struct tg_redact_path *path)
 {
     uint32_t way[TG_JSON_MAX_DEPTH + 1];
     struct tg_redact_place place = outermost(r, q);
-    unsigned n;
+    unsigned n = way_to(q->doc, node, way);
 
-    CHECK(q->doc != NULL && node < q->doc->count);
-    if (tg_doc_type(q->doc, node) == TG_NAME)
-        node = tg_doc_value(q->doc, node);
-    n = way_to(q->doc, node, way);
     for (unsigned i = 0; i + 1 < n; i++) {
         if (i >= path->n || path->at[i].node != way[i]) {
             path->at[i].node = way[i];
@@ -182,8 +179,18 @@ bool tg_redact_tells(struct tg_redact *r, const struct tg_request *q, uint32_t n
         }
         place = path->at[i].place;
     }
-    if (n > 1)
-        place = next_place(r, q, &place, node);
+    return n > 1 ? next_place(r, q, &place, node) : place;
+}
+
+bool tg_redact_tells(struct tg_redact *r, const struct tg_request *q, uint32_t node,
+                     struct tg_redact_path *path)
+{
+    struct tg_redact_place place;
+
+    CHECK(q->doc != NULL && node < q->doc->count);
+    if (tg_doc_type(q->doc, node) == TG_NAME)
+        node = tg_doc_value(q->doc, node);
+    place = place_of(r, q, node, path);
     return tells(r, &place, is_container(q->doc, node));
 }
 
@@ -359,4 +366,12 @@ void tg_redact_body(struct tg_redact *r, struct tg_buf *out, const struct tg_req
 
     CHECK(r->conf->body != TG_AUDIT_BODY_NONE && q->doc != NULL);
     add_container(r, out, q, &place, 0);
+}
+
+void tg_redact_node(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
+                    uint32_t node, struct tg_redact_path *path)
+{
+    struct tg_redact_place place = place_of(r, q, node, path);
+
+    add_value(r, out, q, &place, node);
 }

@@ -66,6 +66,10 @@ void tg_redact_message(struct tg_redact *r, struct tg_buf *out, const struct tg_
                        const struct tg_message *message, const struct tg_message_value *value,
                        struct tg_redact_path *path);
 
+/* Appends a value of the request's document, what is not told in it redacted. */
+void tg_redact_node(struct tg_redact *r, struct tg_buf *out, const struct tg_request *request,
+                    uint32_t node, struct tg_redact_path *path);
+
 /* Appends the request's document as the body level allows (not to be called with level none). */
 void tg_redact_body(struct tg_redact *r, struct tg_buf *out, const struct tg_request *request);
 

@@ -88,9 +88,12 @@ static bool open_inet(struct tg_sink *s)
 /* A socket file may have moved to another process. */
 static bool reopen_unix(struct tg_sink *s)
 {
-    close(s->fd);
-    s->fd = -1;
-    return open_unix(s);
+    int before = s->fd;
+
+    if (!open_unix(s))
+        return false;
+    close(before);
+    return true;
 }
 
 /* The next connection is begun at once. */

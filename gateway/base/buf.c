@@ -243,8 +243,7 @@ static size_t add_some(struct tg_buf *b, struct tg_str s)
         tg_buf_puts(b, "\xef\xbf\xbd");
         return 1;
     }
-    if (code < 0x20 || code == '"' || code == '\\' || (code >= 0x7f && code < 0xa0) ||
-        code == 0x2028 || code == 0x2029)
+    if (tg_utf8_is_hazard(code) || code == '"' || code == '\\')
         add_escaped(b, code);
     else
         tg_buf_add(b, (struct tg_str){s.p, n});

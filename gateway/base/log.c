@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -105,6 +106,21 @@ void tg_log_debug(const char *unit, const char *format, ...)
     va_start(args, format);
     write_line(TG_LOG_DEBUG, unit, format, args);
     va_end(args);
+}
+
+void tg_complain(const char *format, ...)
+{
+    char *line;
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vasprintf(&line, format, args);
+    va_end(args);
+    CHECK(n >= 0);
+    tg_utf8_flatten(line, (size_t)n);
+    fprintf(stderr, "%s\n", line);
+    free(line);
 }
 
 uint64_t tg_log_errors(void)

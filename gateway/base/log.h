@@ -51,6 +51,10 @@ void tg_log(enum tg_log_level level, const char *unit, const char *format, ...)
 /* Writes one line of level debug, whatever level is written: for what somebody asked for alone. */
 void tg_log_debug(const char *unit, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Writes one line on standard error for whoever runs a command, made safe as a line of the log is.
+ */
+void tg_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* How many lines of level error or worse were written since start. */
 uint64_t tg_log_errors(void);
 

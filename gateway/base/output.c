@@ -19,31 +19,138 @@ static bool is_trusted(uid_t owner, uid_t user)
     return owner == 0 || owner == geteuid() || owner == user;
 }
 
-static int open_folder(const char *path, const char *slash)
-{
-    char folder[PATH_MAX] = ".";
-    size_t n = slash != NULL ? (size_t)(slash - path) : 0;
+/* --- the way to a folder --- */
 
-    if (n >= sizeof(folder)) {
-        errno = ENAMETOOLONG;
-        return -1;
+enum { MOST_LINKS = 40 }; /* as the kernel's own limit (path_resolution(7)) */
+
+/* A folder that was opened, and what of the path is still to go. */
+struct way {
+    int folder;
+    unsigned links; /* that were followed */
+    char rest[PATH_MAX];
+};
+
+/* A folder through which files are reached: whoever owns it, or can rename what is in it, decides
+ * where the rest of the path leads. */
+static const char *way_fault(const struct stat *st, uid_t user)
+{
+    struct stat root;
+
+    /* where root has no number of its own (user_namespaces(7)) its folders belong to whom "/" does
+     */
+    if (!is_trusted(st->st_uid, user) && (stat("/", &root) != 0 || root.st_uid != st->st_uid))
+        return "a folder or link on the way to it belongs to another user (`namei -l` shows it), "
+               "let "
+               "it belong to root or to the gateway's user";
+    if (S_ISDIR(st->st_mode) && (st->st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH)
+        return "everybody can rename what is in a folder on the way to it (`namei -l` shows it), "
+               "make that one `chmod +t` or `o-w`";
+    return NULL;
+}
+
+static void way_move(struct way *w, int folder)
+{
+    if (w->folder >= 0)
+        close(w->folder);
+    w->folder = folder;
+}
+
+/* Puts a text before the rest of the path; from the root if it begins there. */
+static const char *way_prepend(struct way *w, const char *text)
+{
+    size_t n = strlen(text), more = strlen(w->rest);
+
+    if (n + more + 2 > sizeof(w->rest))
+        return strerror(ENAMETOOLONG);
+    memmove(w->rest + n + 1, w->rest, more + 1);
+    memcpy(w->rest, text, n);
+    w->rest[n] = '/';
+    if (text[0] == '/')
+        way_move(w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return NULL;
+}
+
+static const char *way_follow(struct way *w, int link)
+{
+    char target[PATH_MAX];
+    ssize_t n = readlinkat(link, "", target, sizeof(target) - 1);
+
+    if (n < 0 || ++w->links > MOST_LINKS)
+        return strerror(n < 0 ? errno : ELOOP);
+    target[n] = '\0';
+    return way_prepend(w, target);
+}
+
+/* Takes the first name off the rest of the path; NULL: there is none. */
+static char *way_name(struct way *w, char name[PATH_MAX])
+{
+    const char *at = w->rest + strspn(w->rest, "/");
+    size_t n = strcspn(at, "/");
+
+    if (n == 0)
+        return NULL;
+    memcpy(name, at, n);
+    name[n] = '\0';
+    memmove(w->rest, at + n, strlen(at + n) + 1);
+    return name;
+}
+
+/* One name further. The folder that is left must be one to go through. */
+static const char *way_step(struct way *w, const char *name, uid_t user)
+{
+    struct stat st;
+    const char *why;
+    int next;
+
+    why = fstat(w->folder, &st) == 0 ? way_fault(&st, user) : strerror(errno);
+    if (why != NULL)
+        return why;
+    next = openat(w->folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (next < 0 || fstat(next, &st) != 0)
+        return strerror(errno);
+    if (!S_ISLNK(st.st_mode)) {
+        way_move(w, next);
+        return S_ISDIR(st.st_mode) ? NULL : strerror(ENOTDIR);
     }
-    if (slash != NULL)
-        memcpy(folder, n > 0 ? path : "/", n > 0 ? n : 1);
-    folder[slash != NULL && n > 0 ? n : 1] = '\0';
-    return open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    why = way_fault(&st, user);
+    why = why == NULL ? way_follow(w, next) : why;
+    close(next);
+    return why;
+}
+
+/* Opens the folder of a path, name by name. NULL, or why not. */
+static const char *open_folder(const char *path, const char *slash, uid_t user, int *folder)
+{
+    struct way w = {.folder = -1};
+    char name[PATH_MAX], here[PATH_MAX];
+    size_t n = slash != NULL ? (size_t)(slash - path) : 0;
+    const char *why = NULL;
+
+    if (n >= sizeof(w.rest))
+        return strerror(ENAMETOOLONG);
+    memcpy(w.rest, path, n);
+    if (path[0] == '/')
+        way_move(&w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    else
+        why = getcwd(here, sizeof(here)) != NULL ? way_prepend(&w, here) : strerror(errno);
+    while (why == NULL && way_name(&w, name) != NULL)
+        why = way_step(&w, name, user);
+    *folder = w.folder;
+    if (why != NULL)
+        way_move(&w, -1);
+    return why;
 }
 
 /* What is checked is what is used: the folder stays open. NULL, or why not. */
 static const char *place_open(struct place *p, const char *path, uid_t user)
 {
-    const char *slash = strrchr(path, '/');
+    const char *slash = strrchr(path, '/'), *why;
     struct stat st;
 
     p->name = slash != NULL ? slash + 1 : path;
-    p->folder = open_folder(path, slash);
-    if (p->folder < 0)
-        return strerror(errno);
+    why = open_folder(path, slash, user, &p->folder);
+    if (why != NULL)
+        return why;
     if (fstat(p->folder, &st) == 0 && is_trusted(st.st_uid, user)) {
         p->shared = !is_trusted(st.st_uid, 0) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
         return NULL;

@@ -13,7 +13,8 @@
  * Opens a file that is appended to, made with mode 0640 when it is not there; `flags` are added to
  * open(2)'s. `user` is whom the gateway's files may belong to besides root and the process's own
  * user. Returns -1 and sets *why, the second half of a sentence, when
- * - the folder belongs to anybody else;
+ * - the folder, or a folder or link on the way to it, belongs to anybody else;
+ * - everybody may rename what is in a folder on the way (it has no sticky bit);
  * - others than root and the process's user may write the folder, and the file is a link, has a
  *   second name, or belongs to anybody else;
  * - open(2) fails.

@@ -20,6 +20,10 @@ size_t tg_utf8_encode(uint32_t code, char out[4]);
  */
 uint32_t tg_utf8_fold(uint32_t code);
 
+/* True for what lenient readers pass over: blanks, controls, marks on the character before, and
+ * what is not seen at all (Unicode's Default_Ignorable_Code_Point). */
+bool tg_utf8_is_nothing(uint32_t code);
+
 /*
  * True for what a terminal acts on instead of showing it: controls move the cursor and end lines,
  * overrides show another order than the one that is there (Unicode Standard Annex 9, section 2).

@@ -133,7 +133,8 @@ static inline bool tg_traits_need_body(unsigned traits)
 }
 
 /* `return tg_reply(r, TG_E_..., "detail", "中文")`: refuse with a row of errors.h. The details may
- * be NULL: then the row's own text. They must live as long as the request. */
+ * be NULL: then the row's own text. They must live as long as the request, and tell nothing secret
+ * of it: they stand in Proxy-Status, which others log, and in traces. */
 enum tg_verdict tg_reply(struct tg_request *r, enum tg_error error, const char *detail,
                          const char *detail_zh);
 

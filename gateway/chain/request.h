@@ -13,7 +13,17 @@
 
 struct tg_host;
 struct tg_live;
+struct tg_before;
 struct tg_signing_conf;
+struct tg_user;
+
+/* What the command line has in files in place of own requests; texts as services answer, empty: not
+ * given. */
+struct tg_given {
+    struct tg_str catalogue;
+    struct tg_str old;  /* the stored config; "null": it is known that there is none */
+    struct tg_str user; /* whose token */
+};
 struct tg_trace;
 
 /* What becomes of requests that are signed with AK and SK (directive `aksk`). */
@@ -120,6 +130,9 @@ struct tg_request {
 
     struct tg_live *live;           /* what other filters learned (live.h); NULL: nothing */
     struct tg_lookup_span *lookups; /* in the order they were told */
+    const struct tg_user *user;     /* whose token it is (chain/user.h); NULL: not known */
+    const struct tg_before *before; /* what stood there (chain/before.h); NULL: not known */
+    const struct tg_given *given;   /* on the command line; NULL: nothing */
 
     uint64_t pattern_steps; /* that regular expressions may still take for this request */
     struct tg_report report;

@@ -2,6 +2,7 @@
 #include "cli/audit.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "shm/stats.h"
 
@@ -17,6 +18,10 @@ static const char usage_text[] =
     "       trainguard audit show    [FILTER...] [--output text|json|csv] [--tail N] [--follow]\n"
     "                                FILE...\n"
     "       trainguard audit summary [FILTER...] [--output text|json|csv] [--top N] FILE...\n"
+    "       trainguard audit history --config NAME [FILTER...] [--output text|json] FILE...\n"
+    "\n"
+    "history prints what became of one config: each change that the service took, who made it,\n"
+    "what it changed (records with `diff`) and what the config was then (records with a body).\n"
     "\n"
     "verify finds removed, changed, moved, inserted and truncated lines. FILE... are the files\n"
     "of a log, rotated ones in any order, plain or packed by gzip; - is standard input. Streams\n"
@@ -54,6 +59,7 @@ static const struct {
     {"verify", tg_audit_verify, "kxS"},
     {"show", tg_audit_show, "dpcarsuofnimPCeEt"},
     {"summary", tg_audit_summary, "dpcarsuoimPCeET"},
+    {"history", tg_audit_history, "pcasuoimC"},
 };
 
 static const struct option names[] = {
@@ -92,7 +98,7 @@ static bool set_output(struct tg_audit_options *o, const char *word)
             o->output = (enum tg_audit_output)i;
             return true;
         }
-    fprintf(stderr, "trainguard audit: --output takes text, json or csv, got \"%s\"\n", word);
+    tg_complain("trainguard audit: --output takes text, json or csv, got \"%s\"", word);
     return false;
 }
 
@@ -102,7 +108,7 @@ static bool set_decision(struct tg_audit_filter *f, const char *word)
     for (size_t i = 0; i < TG_DECISIONS; i++)
         if (strcmp(tg_decision_words[i], word) == 0)
             return true;
-    fprintf(stderr, "trainguard audit: no record has the decision \"%s\"\n", word);
+    tg_complain("trainguard audit: no record has the decision \"%s\"", word);
     return false;
 }
 
@@ -110,7 +116,7 @@ static bool set_bound(struct tg_audit_bound *b, const char *text)
 {
     if (tg_audit_bound(b, tg_str_of(text)))
         return true;
-    fprintf(stderr, "trainguard audit: \"%s\" is no time\n", text);
+    tg_complain("trainguard audit: \"%s\" is no time", text);
     return false;
 }
 
@@ -118,8 +124,8 @@ static bool set_number(uint64_t *number, const char *text)
 {
     if (tg_str_u64(tg_str_of(text), number) && *number > 0 && *number <= MAX_NUMBER)
         return true;
-    fprintf(stderr, "trainguard audit: a number from 1 to %u is wanted, not \"%s\"\n",
-            (unsigned)MAX_NUMBER, text);
+    tg_complain("trainguard audit: a number from 1 to %u is wanted, not \"%s\"",
+                (unsigned)MAX_NUMBER, text);
     return false;
 }
 
@@ -129,7 +135,7 @@ static bool add_key(struct tg_audit_options *o, const char *file)
         o->key_file[o->nkeys++] = file;
         return true;
     }
-    fprintf(stderr, "trainguard audit: more than %d --key-file\n", (int)TG_AUDIT_MAX_KEYS);
+    tg_complain("trainguard audit: more than %d --key-file", (int)TG_AUDIT_MAX_KEYS);
     return false;
 }
 
@@ -192,26 +198,33 @@ static bool set_option(struct tg_audit_options *o, int option)
     }
 }
 
+static const char *name_of(int option)
+{
+    const struct option *o = names;
+
+    while (o->val != option)
+        o++;
+    return o->name;
+}
+
 /* Reads the options of one command. 0, or the exit status plus one. */
 static int read_options(struct tg_audit_options *o, int argc, char **argv, const char *known)
 {
-    int option, index = 0;
+    char command[24];
+    int option;
 
+    snprintf(command, sizeof(command), "audit %s", argv[0]);
     optind = 1;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "h", names, &index)) != -1) {
+    while ((option = tg_command_option(command, argc, argv, ":h", names)) != -1) {
         if (option == 'h') {
             fputs(usage_text, stdout);
             return TG_AUDIT_FINE + 1;
         }
-        if (option == '?') {
-            fprintf(stderr, "trainguard audit %s: no option, or one without its value: %s\n",
-                    argv[0], argv[optind - 1]);
+        if (option == '?')
             return tg_command_misused("audit", NULL) + 1;
-        }
         if (strchr(known, option) == NULL) {
-            fprintf(stderr, "trainguard audit %s: an option of another command: --%s\n", argv[0],
-                    names[index].name);
+            tg_complain("trainguard audit %s: an option of another command: --%s", argv[0],
+                        name_of(option));
             return tg_command_misused("audit", NULL) + 1;
         }
         if (!set_option(o, option))
@@ -219,7 +232,7 @@ static int read_options(struct tg_audit_options *o, int argc, char **argv, const
     }
     if (optind < argc)
         return 0;
-    fprintf(stderr, "trainguard audit %s: no file given\n", argv[0]);
+    tg_complain("trainguard audit %s: no file given", argv[0]);
     return tg_command_misused("audit", NULL) + 1;
 }
 
@@ -244,7 +257,7 @@ int tg_audit_main(int argc, char **argv)
         return commands[i].run(&o, argv + 1 + optind, argc - 1 - optind);
     }
     if (argc == 1)
-        return tg_command_misused("audit", "give verify, show or summary");
-    fprintf(stderr, "trainguard audit: verify, show or summary, not \"%s\"\n", name);
+        return tg_command_misused("audit", "give verify, show, summary or history");
+    tg_complain("trainguard audit: verify, show, summary or history, not \"%s\"", name);
     return tg_command_misused("audit", NULL);
 }

@@ -1,4 +1,4 @@
-/* The parts of `trainguard audit`: reading logs, and its three commands. */
+/* The parts of `trainguard audit`: reading logs, and its commands. */
 #ifndef TG_CLI_AUDIT_H
 #define TG_CLI_AUDIT_H
 
@@ -106,8 +106,8 @@ int tg_audit_compare(struct tg_str time, const struct tg_audit_bound *b);
 
 /* --- printing --- */
 
-/* One field of CSV (RFC 4180). A spreadsheet takes a cell that begins with = + - @ for a formula:
- * such a one gets a quote before it. */
+/* One field of CSV (RFC 4180), safe to print as tg_excerpt_clean() has it. A spreadsheet takes a
+ * cell that begins with = + - @ for a formula: such a one gets a quote before it. */
 void tg_audit_add_cell(struct tg_buf *out, struct tg_str value);
 
 /* --- commands; each takes the names of its files and returns an exit status (TG_AUDIT_...) --- */
@@ -121,5 +121,8 @@ int tg_audit_show(const struct tg_audit_options *options, char **files, int nfil
 
 /* Prints counts of the records that pass the filter (summary). */
 int tg_audit_summary(const struct tg_audit_options *options, char **files, int nfiles);
+
+/* Prints what became of one config, who changed it and what it was then (history). */
+int tg_audit_history(const struct tg_audit_options *options, char **files, int nfiles);
 
 #endif

@@ -2,6 +2,7 @@
 #include "cli/audit.h"
 
 #include "base/check.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,7 +84,7 @@ enum got { GOT_ALL = 1, GOT_ENOUGH, GOT_ERROR };
 
 static enum got cannot_read(const char *file, const char *why)
 {
-    fprintf(stderr, "trainguard audit: %s: %s\n", file, why);
+    tg_complain("trainguard audit: %s: %s", file, why);
     return GOT_ERROR;
 }
 

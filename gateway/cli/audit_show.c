@@ -2,6 +2,7 @@
 #include "cli/audit.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "cli/excerpt.h"
 
 #include <stdio.h>
@@ -375,8 +376,8 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
     if (tg_audit_is_other(line))
         return true;
     if (!tg_audit_parse(&doc, &s->arena, line)) {
-        fprintf(stderr, "trainguard audit: %s:%llu: not a record\n", place->file,
-                (unsigned long long)place->number);
+        tg_complain("trainguard audit: %s:%llu: not a record", place->file,
+                    (unsigned long long)place->number);
         s->bad = true;
         return true;
     }

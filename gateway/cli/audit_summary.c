@@ -6,6 +6,7 @@
 #include "cli/audit.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/utf8.h"
 #include "cli/excerpt.h"
 
@@ -252,8 +253,8 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
     if (tg_audit_is_other(line))
         return true;
     if (!tg_audit_parse(&doc, &s->record, tg_str_trim(line))) {
-        fprintf(stderr, "trainguard audit: %s:%llu: not a record\n", place->file,
-                (unsigned long long)place->number);
+        tg_complain("trainguard audit: %s:%llu: not a record", place->file,
+                    (unsigned long long)place->number);
         s->bad = true;
     } else if (tg_audit_passes(&s->options->filter, &doc)) {
         count_line(s, &doc);

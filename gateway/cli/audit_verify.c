@@ -6,8 +6,10 @@
  */
 #include "audit/chain.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "cli/audit.h"
 #include "cli/audit_stored.h"
+#include "cli/excerpt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -224,9 +226,9 @@ static void check_key(struct verify *v, struct stream *s, const struct anchor *a
     if (s->chained != NULL)
         return;
     v->wrong_key = true;
-    fprintf(stderr, "trainguard audit: %s:%llu: the chain has %s (its id is %.*s)\n", place->file,
-            (unsigned long long)place->number,
-            v->nkeys == 0 ? "a key: give --key-file" : "another key", TG_STR_ARG(a->key_id));
+    tg_complain("trainguard audit: %s:%llu: the chain has %s (its id is %.*s)", place->file,
+                (unsigned long long)place->number,
+                v->nkeys == 0 ? "a key: give --key-file" : "another key", TG_STR_ARG(a->key_id));
 }
 
 static void note_previous(struct verify *v, const struct anchor *a,
@@ -502,9 +504,14 @@ static void check_ends(struct verify *v, bool closed)
 
 static void print(const struct verify *v)
 {
-    for (const struct finding *f = v->findings; f != NULL; f = f->next)
-        printf("%s:%llu: %s%s\n", f->file, (unsigned long long)f->number,
-               f->problem ? "" : "note: ", f->text);
+    for (const struct finding *f = v->findings; f != NULL; f = f->next) {
+        struct tg_buf line = {0};
+
+        tg_buf_printf(&line, "%s:%llu: %s%s\n", f->file, (unsigned long long)f->number,
+                      f->problem ? "" : "note: ", f->text);
+        tg_excerpt_print(tg_buf_str(&line));
+        tg_buf_end(&line);
+    }
     if (v->others > 0)
         printf("%llu lines are none of an audit log\n", (unsigned long long)v->others);
     if (v->twice > 0)
@@ -525,7 +532,7 @@ static bool read_key(const char *file, char *key, size_t *n)
     ssize_t got = fd >= 0 ? read(fd, key, MAX_KEY) : -1;
 
     if (got < 0)
-        fprintf(stderr, "trainguard audit: %s: %s\n", file, strerror(errno));
+        tg_complain("trainguard audit: %s: %s", file, strerror(errno));
     if (fd >= 0)
         close(fd);
     while (got > 0 && (key[got - 1] == '\n' || key[got - 1] == '\r'))

@@ -5,16 +5,27 @@
 #ifndef TG_CLI_COMMANDS_H
 #define TG_CLI_COMMANDS_H
 
+#include <getopt.h>
+
 /* Says on standard error that a command was not called as it must be, why (NULL: has been said),
  * and where to read on. Returns the exit status of wrong usage, 2. */
 int tg_command_misused(const char *command, const char *why);
+
+/* getopt_long(), which says itself what is wrong with an option before it returns '?': `letters`
+ * begin with ':' (or "+:"). `command` is NULL before one is known. */
+int tg_command_option(const char *command, int argc, char **argv, const char *letters,
+                      const struct option *names);
 
 /* What a command ends with whose exit status is `status`: 2, and the reason on standard error, when
  * standard output did not take all that was printed. */
 int tg_command_end(int status);
 
-/* `trainguard audit verify|show|summary`: 0 fine, 1 a problem was found, 2 could not read. */
+/* `trainguard audit verify|show|summary|history`: 0 fine, 1 a problem was found, 2 could not read.
+ */
 int tg_audit_main(int argc, char **argv);
+
+/* `trainguard catalogue fetch`: 0 done, 1 the service did not tell, 2 wrong usage. */
+int tg_catalogue_main(int argc, char **argv);
 
 /* `trainguard eval BODY...`: 0 pass, 1 denied, 2 could not evaluate, 3 warnings (--fail-on-warn).
  */

@@ -4,9 +4,9 @@
 #include "base/chars.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/eval_output.h"
-#include "cli/excerpt.h"
 #include "cli/inputs.h"
 
 #include <locale.h>
@@ -28,6 +28,9 @@ static void usage(void)
         "--location, as the gateway does. A BODY is a file, a folder (all its *.json), or - for "
         "standard input.\n\n" //
         TG_EVAL_OPTIONS_HELP "  --level LEVEL       lax, documented or strict\n"
+        "  --catalogue FILE    what the project can choose from, of `trainguard catalogue fetch`\n"
+        "  --old FILE          the config that stands there, as a GET answers; null: none does\n"
+        "  --user FILE         who asks, as the identity service says of a token\n"
         "  --output FORMAT     text (default), json, github, sarif or junit\n"
         "  --signed            as if a client had signed the request with AK and SK\n"
         "  --trace             say on standard error how each body is judged: its location, each\n"
@@ -45,7 +48,7 @@ static bool take_name(const char **out, const char *option, const char *value)
     *out = value;
     if (tg_eval_is_name(tg_str_of(value)))
         return true;
-    fprintf(stderr, "trainguard: --%s takes 1 to 64 letters, digits, - and _\n", option);
+    tg_complain("trainguard: --%s takes 1 to 64 letters, digits, - and _", option);
     *out = NULL;
     return false;
 }
@@ -135,22 +138,17 @@ static void tell_error(const char *file, struct tg_str why)
     struct tg_buf line = {0};
 
     tg_eval_text_error(&line, false, file, why);
-    fprintf(stderr, "trainguard: %.*s", TG_STR_ARG(tg_buf_str(&line)));
+    tg_complain("trainguard: %.*s", (int)line.n - 1, line.p);
     tg_buf_end(&line);
 }
 
 static void print_trace(void *context, const struct tg_request *r, struct tg_str text)
 {
-    struct eval *eval = context;
-    struct tg_buf line = {0};
+    const struct eval *eval = context;
 
     (void)r;
     CHECK_MAGIC(eval, EVAL_MAGIC);
-    tg_excerpt_clean(&line, tg_str_of(eval->file));
-    tg_buf_puts(&line, ": ");
-    tg_excerpt_clean(&line, text);
-    fprintf(stderr, "%.*s\n", TG_STR_ARG(tg_buf_str(&line)));
-    tg_buf_end(&line);
+    tg_complain("%s: %.*s", eval->file, TG_STR_ARG(text));
 }
 
 /* Writes what there is but for its last byte: by it base/json_writer.h sees whether a comma is due.
@@ -235,8 +233,7 @@ static const struct tg_eval_format *find_format(const char *name)
     for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
         if (strcmp(formats[i]->name, name) == 0)
             return formats[i];
-    fprintf(stderr, "trainguard: --output takes text, json, github, sarif or junit, got \"%s\"\n",
-            name);
+    tg_complain("trainguard: --output takes text, json, github, sarif or junit, got \"%s\"", name);
     return NULL;
 }
 
@@ -247,11 +244,14 @@ static bool take_options(struct eval *eval, int argc, char **argv, bool *help)
                                           {"output", required_argument, NULL, 'o'},
                                           {"fail-on-warn", no_argument, NULL, 'w'},
                                           {"trace", no_argument, NULL, 't'},
+                                          {"catalogue", required_argument, NULL, 'C'},
+                                          {"old", required_argument, NULL, 'B'},
+                                          {"user", required_argument, NULL, 'U'},
                                           {"signed", no_argument, NULL, 's'},
                                           {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "c:h", names, NULL)) != -1) {
+    while ((c = tg_command_option("eval", argc, argv, ":c:h", names)) != -1) {
         if (c == 'h')
             *help = true;
         else if (c == 'w')
@@ -260,6 +260,12 @@ static bool take_options(struct eval *eval, int argc, char **argv, bool *help)
             eval->options.is_signed = true;
         else if (c == 't')
             eval->options.trace = &eval->trace;
+        else if (c == 'C')
+            eval->options.catalogue = optarg;
+        else if (c == 'B')
+            eval->options.old = optarg;
+        else if (c == 'U')
+            eval->options.user = optarg;
         else if (c == 'o')
             eval->format = find_format(optarg);
         else if (!tg_eval_take_option(&eval->options, c, optarg))

@@ -38,6 +38,7 @@ struct judged {
 
 struct tg_evaluator {
     struct tg_eval_options options;
+    struct tg_given given; /* the files among them; texts in the arena of the settings */
     bool only_changes;
     struct tg_settings *settings;
     struct judged *judged;
@@ -61,41 +62,75 @@ static void add_quoted(struct tg_buf *b, const char *word)
     tg_buf_puts(b, "\" ");
 }
 
-/* The location's filters with `policy` among them: behind those that judge, before one that signs.
- */
-static void add_filters(struct tg_buf *b, const struct tg_location *l)
-{
-    bool there = false;
+/* A filter that an option asks for. */
+struct wanted {
+    const char *name;
+    const char *option; /* NULL: not asked for */
+};
 
+static bool stands_in(const struct tg_location *l, const char *name)
+{
+    for (unsigned i = 0; i < l->filters.n; i++)
+        if (strcmp(l->filters.at[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Writes those that are asked for, are not there, and stand before a place. */
+static void add_wanted(struct tg_buf *b, const struct tg_location *l, struct wanted *wanted,
+                       unsigned before)
+{
+    for (; wanted->name != NULL; wanted++) {
+        if (wanted->option == NULL || stands_in(l, wanted->name) ||
+            tg_settings_filter_place(tg_str_of(wanted->name)) >= before)
+            continue;
+        add_quoted(b, wanted->name);
+        wanted->option = NULL;
+    }
+}
+
+/* The location's filters, with those among them that the options ask for, each in its place. */
+static void add_filters(struct tg_buf *b, const struct tg_location *l, struct wanted *wanted)
+{
     tg_buf_puts(b, "filters ");
     for (unsigned i = 0; i < l->filters.n; i++) {
-        const struct tg_filter *f = l->filters.at[i];
+        struct tg_str name = tg_str_of(l->filters.at[i]->name);
+        unsigned place = tg_settings_filter_place(name);
 
-        there = there || strcmp(f->name, "policy") == 0;
-        if (!there && (f->traits & TG_SIGNS) != 0) {
-            tg_buf_puts(b, "policy ");
-            there = true;
-        }
-        add_quoted(b, f->name);
+        if (place != UINT_MAX)
+            add_wanted(b, l, wanted, place);
+        add_quoted(b, name.p);
     }
-    tg_buf_puts(b, there ? "; " : "policy; ");
+    add_wanted(b, l, wanted, UINT_MAX);
+    tg_buf_puts(b, "; ");
+}
+
+static void add_directive(struct tg_buf *b, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    tg_buf_printf(b, "%s ", name);
+    add_quoted(b, value);
+    tg_buf_puts(b, "; ");
 }
 
 /* The options as directives of a location. */
 static void write_overrides(const struct tg_evaluator *e, const struct tg_location *l,
                             struct tg_buf *b)
 {
-    if (e->options.policy != NULL) {
-        add_filters(b, l);
-        tg_buf_puts(b, "policies ");
-        add_quoted(b, e->options.policy);
-        tg_buf_puts(b, "; ");
-    }
-    if (e->options.level != NULL) {
-        tg_buf_puts(b, "validate ");
-        add_quoted(b, e->options.level);
-        tg_buf_puts(b, "; ");
-    }
+    const struct tg_eval_options *o = &e->options;
+    struct wanted wanted[] = {{"identify", o->user},
+                              {"catalogue", o->catalogue},
+                              {"current", o->old},
+                              {"policy", o->policy},
+                              {NULL, NULL}};
+
+    if (o->user != NULL || o->catalogue != NULL || o->old != NULL || o->policy != NULL)
+        add_filters(b, l, wanted);
+    if (o->user != NULL && !stands_in(l, "identify"))
+        add_directive(b, "identify", l->upstream->name.p); /* which nobody asks */
+    add_directive(b, "policies", o->policy);
+    add_directive(b, "validate", o->level);
 }
 
 /* A copy that ends before the first filter that judges; those that change stand before it (the
@@ -257,6 +292,7 @@ static void start_request(struct tg_evaluator *e, struct tg_str name, struct tg_
     r->fields = fields;
     r->nfields = e->options.is_signed ? 2 : 1;
     r->body = body;
+    r->given = &e->given;
     (void)tg_request_identify(r);
 }
 
@@ -273,6 +309,31 @@ static struct tg_settings *load(const struct tg_eval_options *o, struct tg_buf *
     s = tg_settings_offline(o->conf, (struct tg_str){NULL, 0}, folder, problems);
     free(folder);
     return s;
+}
+
+/* False, and a problem, when a file cannot be read. */
+static bool read_given(struct tg_evaluator *e, const char *name, struct tg_str *out,
+                       struct tg_buf *problems)
+{
+    struct tg_file file;
+    const char *why = NULL;
+
+    if (name != NULL)
+        why = tg_file_read(&e->settings->arena, name, &file);
+    if (why != NULL)
+        tg_buf_printf(problems, "[emerg] cannot read \"%s\": %s\n", name, why);
+    else if (name != NULL)
+        *out = file.text;
+    return why == NULL;
+}
+
+static bool read_all_given(struct tg_evaluator *e, struct tg_buf *problems)
+{
+    const struct tg_eval_options *o = &e->options;
+
+    return read_given(e, o->catalogue, &e->given.catalogue, problems) &&
+           read_given(e, o->old, &e->given.old, problems) &&
+           read_given(e, o->user, &e->given.user, problems);
 }
 
 struct tg_evaluator *tg_evaluator_new(const struct tg_eval_options *options, bool only_changes,
@@ -294,7 +355,8 @@ struct tg_evaluator *tg_evaluator_new(const struct tg_eval_options *options, boo
     tg_arena_init(&e->arena);
     start_request(e, name_of(e, "-", TG_STR("")), TG_STR(""));
     base = route(e, &e->result.request, &why);
-    fits = base == NULL || base->filters.n == 0 || judge_of(e, base, problems) != NULL;
+    fits = read_all_given(e, problems) &&
+           (base == NULL || base->filters.n == 0 || judge_of(e, base, problems) != NULL);
     if (fits)
         return e;
     tg_evaluator_end(e);

@@ -12,13 +12,16 @@ enum { TG_EVAL_MAX_BODY = 12 << 20 }; /* bytes, the API's own limit (contract se
 
 /* What is judged with, as the options of the command line give it. NULL: not given. */
 struct tg_eval_options {
-    const char *conf;     /* -c: configuration file */
-    const char *policy;   /* --policy: policy files instead of the configured ones */
-    const char *project;  /* --project */
-    const char *name;     /* --name */
-    const char *level;    /* --level: lax, documented, strict */
-    const char *location; /* --location: METHOD, a blank, a path that may have {name}s */
-    bool is_signed;       /* --signed: as a client that signs with AK and SK would send it */
+    const char *conf;      /* -c: configuration file */
+    const char *policy;    /* --policy: policy files instead of the configured ones */
+    const char *project;   /* --project */
+    const char *name;      /* --name */
+    const char *level;     /* --level: lax, documented, strict */
+    const char *location;  /* --location: METHOD, a blank, a path that may have {name}s */
+    const char *catalogue; /* --catalogue: file of `trainguard catalogue fetch` */
+    const char *old;       /* --old: file with the stored config, "null" where there is none */
+    const char *user;      /* --user: file with what the identity service says of the token */
+    bool is_signed;        /* --signed: as a client that signs with AK and SK would send it */
     const struct tg_trace *trace; /* --trace: who is told how each body is judged */
 };
 

@@ -119,10 +119,13 @@ static void unknown(const char *name)
 
     collect_names(names);
     nearest = tg_conf_nearest(tg_str_of(name), names);
-    fprintf(stderr, "trainguard: unknown rule or code \"%s\"", name);
     if (nearest != NULL && nearest[0] != '\0')
-        fprintf(stderr, ", did you mean \"%s\"?", nearest);
-    fputs("; `trainguard explain` lists all\n", stderr);
+        tg_complain("trainguard: unknown rule or code \"%s\", did you mean \"%s\"? `trainguard "
+                    "explain` lists all",
+                    name, nearest);
+    else
+        tg_complain("trainguard: unknown rule or code \"%s\"; `trainguard explain` lists all",
+                    name);
 }
 
 static void add_all(struct tg_buf *out)

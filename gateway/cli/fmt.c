@@ -1,6 +1,7 @@
 /* `trainguard fmt`: bodies as the gateway would send them on, unless they are refused. */
 #include "base/check.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/eval.h"
 #include "cli/eval_output.h"
@@ -47,7 +48,7 @@ static void rewrite(struct fmt *fmt, const char *file, struct tg_str text)
     char *path = realpath(file, NULL); /* a link stays a link */
 
     if (path == NULL || !tg_file_replace(path, text)) {
-        fprintf(stderr, "trainguard: %s: cannot be written: %s\n", file, strerror(errno));
+        tg_complain("trainguard: %s: cannot be written: %s", file, strerror(errno));
         fmt->failed = true;
     }
     free(path);
@@ -140,7 +141,7 @@ static bool take_options(struct fmt *fmt, int argc, char **argv, bool *help)
                                           {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "c:h", names, NULL)) != -1) {
+    while ((c = tg_command_option("fmt", argc, argv, ":c:h", names)) != -1) {
         if (c == 'h') {
             *help = true;
         } else if (c == PATCH || c == CHECK_ONLY || c == IN_PLACE) {

@@ -4,6 +4,7 @@
 #include "base/chars.h"
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/log.h"
 #include "cli/commands.h"
 
 #include <errno.h>
@@ -83,7 +84,7 @@ static bool take_options(struct new_options *o, int argc, char **argv, bool *hel
             *help = true;
         } else if (!take(o, c, optarg)) {
             if (c != '?')
-                fprintf(stderr, "trainguard key: \"%s\" does not fit that option\n", optarg);
+                tg_complain("trainguard key: \"%s\" does not fit that option", optarg);
             return false;
         }
     }
@@ -109,7 +110,7 @@ static FILE *open_output(const char *output)
     if (fd >= 0)
         file = fdopen(fd, "w");
     if (file == NULL)
-        fprintf(stderr, "trainguard key: %s: %s\n", output, strerror(errno));
+        tg_complain("trainguard key: %s: %s", output, strerror(errno));
     return file;
 }
 
@@ -134,11 +135,11 @@ static int make(struct new_options *o, const char *path)
     tg_key_draw(&o->key);
     done = tell(to, &o->key);
     if (!done)
-        fprintf(stderr, "trainguard key: the secret could not be written: %s\n", strerror(errno));
+        tg_complain("trainguard key: the secret could not be written: %s", strerror(errno));
     done = done && tg_key_file_add(path, &o->key);
     if (done)
-        fprintf(stderr, "trainguard key: %s is in %s; the gateway takes it at its next reload\n",
-                o->key.name, path);
+        tg_complain("trainguard key: %s is in %s; the gateway takes it at its next reload",
+                    o->key.name, path);
     else if (to != stdout)
         unlink(o->output);
     tg_wipe(&o->key, sizeof(o->key));

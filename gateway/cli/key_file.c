@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/crypto.h"
 #include "base/file.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +54,7 @@ void tg_key_draw(struct tg_new_key *key)
 static void print_problems(const struct tg_conf *c)
 {
     for (const struct tg_conf_problem *p = c->problems; p != NULL; p = p->next)
-        fprintf(stderr, "trainguard key: %s\n", p->text);
+        tg_complain("trainguard key: %s", p->text);
 }
 
 struct tg_client_keys *tg_key_file_load(const char *path)
@@ -86,7 +87,7 @@ struct change {
 
 static bool failed(const char *name, const char *why)
 {
-    fprintf(stderr, "trainguard key: %s: %s\n", name, why);
+    tg_complain("trainguard key: %s: %s", name, why);
     return false;
 }
 

@@ -1,6 +1,7 @@
 /* `trainguard replay`: what candidate policies would have done to recorded requests. */
 #include "cli/replay.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "chain/live.h"
 #include "cli/commands.h"
 #include "http/methods.h"
@@ -352,7 +353,7 @@ static int read_options(int argc, char **argv, struct replay *p, struct options 
                                           {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+    while ((c = tg_command_option("replay", argc, argv, ":h", names)) != -1) {
         const char *wrong;
 
         if (c == 'h') {
@@ -407,8 +408,7 @@ int tg_replay_main(int argc, char **argv)
     tg_conf_init(&conf, &arena, "./");
     set = tg_policy_load(&conf, NULL, o.globs, o.nglobs);
     for (const struct tg_conf_problem *at = conf.problems; at != NULL; at = at->next)
-        fprintf(stderr, "trainguard: [%s] %s\n", at->level == TG_CONF_WARN ? "warn" : "emerg",
-                at->text);
+        tg_complain("trainguard: [%s] %s", at->level == TG_CONF_WARN ? "warn" : "emerg", at->text);
     p.set = set;
     status = set != NULL && set->nrules > 0 ? run(&p, argv + optind, argc - optind) : CANNOT_RUN;
     tg_policy_end(set);

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/inputs.h"
 #include "cli/key.h"
@@ -51,7 +52,7 @@ static void usage(void)
 
 static bool cannot(const char *what, const char *why)
 {
-    fprintf(stderr, "trainguard sign: %s: %s\n", what, why);
+    tg_complain("trainguard sign: %s: %s", what, why);
     return false;
 }
 

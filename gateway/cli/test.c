@@ -1,5 +1,6 @@
 /* `trainguard test`: runs the cases below a folder and says what they came to. */
 #include "base/check.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/excerpt.h"
 #include "cli/policy_cases.h"
@@ -72,8 +73,7 @@ static struct tg_case_file *find_files(const char *folder)
 static void print_problems(const struct tg_case_file *f)
 {
     for (const struct tg_conf_problem *p = f->conf.problems; p != NULL; p = p->next)
-        fprintf(stderr, "trainguard: [%s] %s\n", p->level == TG_CONF_WARN ? "warn" : "emerg",
-                p->text);
+        tg_complain("trainguard: [%s] %s", p->level == TG_CONF_WARN ? "warn" : "emerg", p->text);
 }
 
 static void add_case(struct tg_buf *out, const struct tg_case *t)
@@ -126,6 +126,20 @@ static bool gather(struct tg_case_file *f, struct tg_case_rule *seen, struct tg_
     return true;
 }
 
+/* Beside a report for machines it goes to standard error. */
+static void print_rule(bool junit, const struct tg_case_rule *seen, const char *what)
+{
+    struct tg_buf text = {0};
+
+    tg_buf_printf(&text, "%s.%s: %s (%s:%u)\n", seen->policy->name.p, seen->rule->name.p, what,
+                  seen->rule->item->file, seen->rule->item->line);
+    if (junit)
+        tg_complain("%.*s", (int)text.n - 1, text.p);
+    else
+        tg_excerpt_print(tg_buf_str(&text));
+    tg_buf_end(&text);
+}
+
 static void cover_rule(const struct options *o, const struct tg_case_rule *seen,
                        struct totals *totals)
 {
@@ -136,8 +150,7 @@ static void cover_rule(const struct options *o, const struct tg_case_rule *seen,
 
     totals->untested += seen->held + seen->failed == 0;
     if (what != NULL && (o->coverage || (o->require_tests && seen->held + seen->failed == 0)))
-        fprintf(o->junit ? stderr : stdout, "%s.%s: %s (%s:%u)\n", seen->policy->name.p,
-                seen->rule->name.p, what, seen->rule->item->file, seen->rule->item->line);
+        print_rule(o->junit, seen, what);
 }
 
 static void cover(const struct options *o, struct tg_case_file *first, struct totals *totals)
@@ -256,7 +269,7 @@ static bool read_options(int argc, char **argv, struct options *o, int *status)
                                           {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+    while ((c = tg_command_option("test", argc, argv, ":h", names)) != -1) {
         o->coverage = o->coverage || c == 'c';
         o->require_tests = o->require_tests || c == 'r';
         if (c == 'o')
@@ -294,9 +307,9 @@ int tg_test_main(int argc, char **argv)
     tg_buf_end(&problems);
     first = find_files(o.folder);
     if (first == NULL) {
-        fprintf(stderr, "trainguard: no *.test.conf in or below \"%s\"%s%s\n", o.folder,
-                access(o.folder, R_OK) == 0 ? "" : ": ",
-                access(o.folder, R_OK) == 0 ? "" : strerror(errno));
+        tg_complain("trainguard: no *.test.conf in or below \"%s\"%s%s", o.folder,
+                    access(o.folder, R_OK) == 0 ? "" : ": ",
+                    access(o.folder, R_OK) == 0 ? "" : strerror(errno));
         status = CANNOT_RUN;
     } else {
         status = run_all(&o, first, settings->servers->locations);

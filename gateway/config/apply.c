@@ -344,3 +344,32 @@ bool tg_conf_apply(struct tg_conf *c, unsigned context, const struct tg_conf_ite
             (void)tg_conf_set(c, item, at.row, at.target);
     return c->errors == errors;
 }
+
+/* True when it was told already that a ";" is missing there. */
+static bool is_told(const struct tg_conf *c, const struct tg_conf_item *at, const char *word)
+{
+    struct tg_str text = tg_arena_printf(c->arena, "\";\" is missing behind \"%s\" in %s:%u", word,
+                                         at->file, at->line);
+    const struct tg_conf_problem *p = c->problems;
+
+    while (p != NULL && strcmp(p->text, text.p) != 0)
+        p = p->next;
+    return p != NULL;
+}
+
+void tg_conf_hint_semicolons(struct tg_conf *c, const struct tg_conf_item *item)
+{
+    for (; item != NULL; item = item->next) {
+        tg_conf_hint_semicolons(c, item->children);
+        for (unsigned i = 1; i < item->nargs; i++) {
+            struct search s = {.known = c->known};
+            struct tg_conf_item at = *item;
+
+            if (item->lines[i] == item->lines[i - 1] || places(&s, item->args[i]) == 0)
+                continue;
+            at.line = item->lines[i - 1];
+            if (!is_told(c, &at, item->args[i - 1].p))
+                tg_conf_error(c, &at, "a \";\" may be missing behind \"%s\"", item->args[i - 1].p);
+        }
+    }
+}

@@ -225,6 +225,10 @@ bool tg_conf_apply(struct tg_conf *c, unsigned context, const struct tg_conf_ite
 bool tg_conf_set(struct tg_conf *c, const struct tg_conf_item *item, const struct tg_directive *d,
                  void *target);
 
+/* For a configuration with errors (c->known is set): records where a line of arguments begins with
+ * the name of a directive, in all blocks of a list of items. */
+void tg_conf_hint_semicolons(struct tg_conf *c, const struct tg_conf_item *item);
+
 /*
  * The known name nearest to `name`, or NULL when none is near enough to be a likely typo.
  * `names` ends with NULL.

@@ -144,10 +144,29 @@ bool tg_conf_time(struct tg_conf *c, const struct tg_conf_item *item, struct tg_
     return take_value(c, item, TG_CONF_TIME, text, min, max, out);
 }
 
+/* What people write who know other programs, or NULL when that is none of the words. */
+static const char *meant_word(struct tg_str text, const char *const *words)
+{
+    static const char *const pairs[][2] = {
+        {"true", "on"},        {"yes", "on"},       {"1", "on"},
+        {"enabled", "on"},     {"false", "off"},    {"no", "off"},
+        {"0", "off"},          {"none", "off"},     {"disabled", "off"},
+        {"ssl", "tls"},        {"warning", "warn"}, {"audit", "dryrun"},
+        {"dry_run", "dryrun"}, {"enforce", "deny"}, {"xff", "x-forwarded-for"},
+    };
+
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++)
+        for (size_t j = 0; tg_str_ieq(text, tg_str_of(pairs[i][0])) && words[j] != NULL; j++)
+            if (strcmp(words[j], pairs[i][1]) == 0)
+                return words[j];
+    return tg_conf_nearest(text, words);
+}
+
 bool tg_conf_word(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
                   const char *const *words, int *out)
 {
     struct tg_buf list = {0};
+    const char *meant;
 
     CHECK(words != NULL && words[0] != NULL);
     for (int i = 0; words[i] != NULL; i++) {
@@ -159,8 +178,11 @@ bool tg_conf_word(struct tg_conf *c, const struct tg_conf_item *item, struct tg_
         tg_buf_puts(&list, i == 0 ? "" : words[i + 1] == NULL ? " or " : ", ");
         tg_buf_puts(&list, words[i]);
     }
-    tg_conf_error(c, item, "\"%s\" takes %.*s, got \"%.*s\"", item->args[0].p,
-                  TG_STR_ARG(tg_buf_str(&list)), TG_STR_ARG(text));
+    meant = meant_word(text, words);
+    tg_conf_error(c, item, "\"%s\" takes %.*s, got \"%.*s\"%s%s%s", item->args[0].p,
+                  TG_STR_ARG(tg_buf_str(&list)), TG_STR_ARG(text),
+                  meant != NULL ? ": did you mean \"" : "", meant != NULL ? meant : "",
+                  meant != NULL ? "\"?" : "");
     tg_buf_end(&list);
     return false;
 }

@@ -12,21 +12,68 @@ static void give_way(struct tg_exchange *x)
         tg_arena_printf(&x->arena, "worker_body_memory is %" PRIu64, x->all->body_memory_most).p);
 }
 
-/* The largest body that is still being collected and takes more than `least` bytes, or NULL. */
-static struct tg_exchange *largest(const struct tg_exchanges *all, uint64_t least)
+/* Clients are told apart by their addresses, as limits tell them: whoever has begun many bodies
+ * makes room, not who sends the largest one. Two that fall into one group are as one. */
+enum { GROUPS = 1024 };
+
+static unsigned group_of(const struct tg_exchange *x)
 {
-    struct tg_exchange *found = NULL;
+    char text[TG_LIMIT_ADDRESS];
+    struct tg_str key = tg_limit_address(x->request.client_address, text);
+    uint64_t h = x->all->seed;
 
-    for (uint32_t i = 0; i < all->nslots; i++) {
-        struct tg_exchange *x = all->slots[i].exchange;
+    for (size_t i = 0; i < key.n; i++)
+        h = (h ^ (unsigned char)key.p[i]) * UINT64_C(0x100000001b3);
+    return (unsigned)((h ^ h >> 32) % GROUPS);
+}
 
-        if (x == NULL || x->phase == TG_PHASE_END || x->streamed || x->body_complete ||
-            x->body_memory <= least)
-            continue;
-        least = x->body_memory;
-        found = x;
+/* What a body takes that is still being collected, `more` of it for `asks`; 0: it cannot give way.
+ */
+static uint64_t size_of(const struct tg_exchange *x, const struct tg_exchange *asks, size_t more)
+{
+    if (x == asks)
+        return x->body_memory + more;
+    if (x == NULL || x->phase == TG_PHASE_END || x->streamed || x->body_complete)
+        return 0;
+    return x->body_memory;
+}
+
+/* The group whose bodies take most together. */
+static unsigned largest_group(const struct tg_exchange *asks, size_t more)
+{
+    uint64_t total[GROUPS] = {0};
+    unsigned most = group_of(asks);
+
+    for (uint32_t i = 0; i < asks->all->nslots; i++) {
+        const struct tg_exchange *x = asks->all->slots[i].exchange;
+        uint64_t size = size_of(x, asks, more);
+
+        if (size > 0)
+            total[group_of(x)] += size;
     }
-    return found;
+    for (unsigned i = 0; i < GROUPS; i++)
+        if (total[i] > total[most])
+            most = i;
+    return most;
+}
+
+/* The largest body of that group; it may be that of `asks`. */
+static struct tg_exchange *largest(struct tg_exchange *asks, size_t more)
+{
+    unsigned group = largest_group(asks, more);
+    struct tg_exchange *found = NULL;
+    uint64_t most = 0;
+
+    for (uint32_t i = 0; i < asks->all->nslots; i++) {
+        struct tg_exchange *x = asks->all->slots[i].exchange;
+        uint64_t size = size_of(x, asks, more);
+
+        if (size > most && group_of(x) == group) {
+            most = size;
+            found = x;
+        }
+    }
+    return found != NULL ? found : asks;
 }
 
 bool tg_exchange_body_fits(struct tg_exchange *x, size_t more)
@@ -37,10 +84,10 @@ bool tg_exchange_body_fits(struct tg_exchange *x, size_t more)
     if (x->body_memory + more == 0)
         return true; /* whatever others take */
     while (all->body_memory_most > 0 && tg_exchanges_memory(all) + more > all->body_memory_most) {
-        struct tg_exchange *other = largest(all, x->body_memory + more);
+        struct tg_exchange *other = largest(x, more);
 
-        give_way(other != NULL ? other : x);
-        if (other == NULL)
+        give_way(other);
+        if (other == x)
             return false;
     }
     return true;

@@ -52,6 +52,7 @@ struct tg_exchanges {
     struct tg_exchange_list awaiting_audit; /* ended, but their records cannot be written now */
     struct tg_exchange *awaiting_flush; /* go on at the end of this turn; strict: once on record */
     struct tg_exchange **last_awaiting_flush;
+    uint64_t seed;      /* of the groups of clients: who does not know it cannot join another's */
     char id_prefix[16]; /* of request ids: random per worker */
     uint64_t id_next;
     struct tg_buf head;    /* memory for a head, of one function that builds and hands it on */

@@ -206,6 +206,7 @@ void tg_exchanges_open(struct tg_exchanges *all)
                                  .fetch = fetch,
                                  .cancel = tg_fetch_cancel,
                                  .lookups = tg_lookups_new(&all->host, all->lookup_cache_size)};
+    tg_random(&all->seed, sizeof(all->seed));
     tg_random(random, sizeof(random));
     tg_hex(random, sizeof(random), all->id_prefix);
 }

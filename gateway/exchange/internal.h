@@ -197,9 +197,10 @@ bool tg_exchange_acquire_caller(struct tg_exchange *x);
 /* --- body_memory.c --- */
 
 /*
- * True when the body may take `more` bytes than are counted. Beyond worker_body_memory the largest
- * body that is still being collected gives way, the caller's among them: its exchange ends
- * (TG_E_OVERLOADED). False: that was the caller's.
+ * True when the body may take `more` bytes than are counted. Beyond worker_body_memory the client
+ * address (as limits count it) whose bodies take most makes room: the largest of them that is still
+ * being collected, the caller's among them, gives way (TG_E_OVERLOADED). False: that was the
+ * caller's.
  */
 bool tg_exchange_body_fits(struct tg_exchange *x, size_t more);
 

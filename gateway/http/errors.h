@@ -73,6 +73,12 @@
     X(AUTH_ORIGIN, "auth_origin", 403, "ModelArts.0105", "http_request_denied", WARN,              \
       "a web page asks, or a name that is not the gateway's",                                      \
       "请求来自网页或使用了非网关的主机名")                                                        \
+    X(TOKEN_REFUSED, "token_refused", 401, "ModelArts.0205", "http_request_denied", INFO,          \
+      "the identity service does not know the token", "身份服务不认可此令牌")                      \
+    X(TOKEN_PROJECT, "token_project", 403, "ModelArts.0210", "http_request_denied", INFO,          \
+      "the token is of another project", "令牌属于其他项目")                                       \
+    X(LOOKUP, "lookup", 503, "ModelArts.4700", "destination_unavailable", WARN,                    \
+      "what the decision needs could not be found out", "无法获取判断所需的信息")                  \
     X(CREDENTIAL_MISSING, "credential_missing", 503, "ModelArts.4700",                             \
       "proxy_configuration_error", ERROR, "the gateway's credential is not available",             \
       "网关的凭据不可用")                                                                          \

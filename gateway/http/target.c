@@ -308,6 +308,20 @@ struct tg_str tg_target_decode(struct tg_str s, char *out, size_t cap)
     return (struct tg_str){out, n};
 }
 
+/* The same as a server sees it that takes a path apart before it decodes: a slash that was encoded
+ * is a character like others. */
+static struct tg_str decode_segments(struct tg_str s, char *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        n = push_decoded(out, n, s.p[i]);
+        if (s.p[i] != '/' && s.p[i] != '\\' && (out[n - 1] == '/' || out[n - 1] == '\\'))
+            out[n - 1] = '=';
+    }
+    return (struct tg_str){out, n};
+}
+
 enum { NO_CODE = 0x110000 }; /* bytes that are no character */
 
 /* The code point at the start of `s`, overlong forms included; *n gets its bytes. */
@@ -329,14 +343,12 @@ static uint32_t decode_leniently(struct tg_str s, size_t *n)
     return code;
 }
 
-/* Blanks, what is not seen and what is no character: some do not look at them. "+" is a blank where
- * paths are read as forms are. */
-static bool is_nothing(uint32_t code)
+/* "-" and "_" stand for each other, and best fits make a hyphen of what others do not see; "+" is a
+ * blank where paths are read as forms are; what is no character some do not look at. */
+static bool is_passed_over(uint32_t code)
 {
-    return code <= 0x20 || code == '+' || (code >= 0x7f && code <= 0xa0) || code == 0xad ||
-           (code >= 0x2000 && code <= 0x200f) || (code >= 0x202a && code <= 0x202f) ||
-           (code >= 0x205f && code <= 0x206f) || code == 0x3000 || code == 0xfeff ||
-           (code >= 0xd800 && code < 0xe000) || code >= NO_CODE;
+    return code == '-' || code == '_' || code == '+' || (code >= 0xd800 && code < 0xe000) ||
+           code >= NO_CODE || tg_utf8_is_nothing(code);
 }
 
 /* Ends the segment that begins behind the "/" at path->segment: "." and ".." as everywhere, an
@@ -368,7 +380,7 @@ static bool ends_name(const struct path *path, uint32_t code)
 
 static void append_code(struct path *path, uint32_t code)
 {
-    if (!is_nothing(code))
+    if (!is_passed_over(code))
         path->n += tg_utf8_encode(code, path->out + path->n);
 }
 
@@ -396,13 +408,14 @@ static void fold(struct path *path, struct tg_str rest)
     finish_folded(path, ended);
 }
 
-struct tg_str tg_target_skeleton(struct tg_str path, char *out, size_t cap)
+struct tg_str tg_target_skeleton(struct tg_str path, bool segments, char *out, size_t cap)
 {
     struct path made = {out, 1, 0, NULL};
     struct tg_str decoded; /* read behind the place that is written to */
 
     CHECK(cap >= path.n + TG_TARGET_SKELETON_MORE);
-    decoded = tg_target_decode(path, out + TG_TARGET_SKELETON_MORE, path.n);
+    decoded = segments ? decode_segments(path, out + TG_TARGET_SKELETON_MORE)
+                       : tg_target_decode(path, out + TG_TARGET_SKELETON_MORE, path.n);
     out[0] = '/';
     fold(&made, decoded);
     CHECK(made.n <= cap);

@@ -63,10 +63,12 @@ enum { TG_TARGET_SKELETON_MORE = 2 }; /* bytes a skeleton needs beside the path'
  * into `out` of `cap` bytes (path.n + TG_TARGET_SKELETON_MORE is always enough, CHECKed):
  * percent-encodings decoded until there are none, also "%uXXXX" and overlong UTF-8, letters without
  * case by Unicode, backslashes as slashes, dot segments removed, and off each segment blanks, what
- * cannot be seen, and all from the first ";", ":" or NUL or the first "." behind its first byte. A
- * decoded "?" or "#", which may end the path, becomes "?". Time is linear in the path.
+ * cannot be seen, "-" and "_", and all from the first ";", ":" or NUL or the first "." behind its
+ * first byte. A decoded "?" or "#", which may end the path, becomes "?". With `segments` a slash
+ * that was encoded ends no segment: some servers take a path apart before they decode. Time is
+ * linear in the path.
  */
-struct tg_str tg_target_skeleton(struct tg_str path, char *out, size_t cap);
+struct tg_str tg_target_skeleton(struct tg_str path, bool segments, char *out, size_t cap);
 
 /*
  * True when a skeleton fits the skeleton of a pattern: the whole path where that has "{name}"

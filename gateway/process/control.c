@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
@@ -46,6 +45,7 @@ static int write_file(const char *name, struct tg_str text, uid_t user, bool loc
                     (lock && fcntl(fd, F_SETLK, &whole) != 0) || rename(fresh, name) != 0)) {
         *why = strerror(errno);
         close(fd);
+        unlink(fresh);
         fd = -1;
     }
     if (fd < 0)
@@ -147,17 +147,8 @@ void tg_control_answer(struct tg_str path, uid_t user, const struct tg_stats *st
 
 /* --- the other side --- */
 
-static int __attribute__((format(printf, 1, 2))) complain(const char *format, ...)
-{
-    va_list args;
-
-    fputs("trainguard: ", stderr);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    return EXIT_FAILURE;
-}
+/* A failure that has been told. */
+#define COMPLAIN(...) (tg_complain("trainguard: " __VA_ARGS__), EXIT_FAILURE)
 
 /* Where the pid file is. Only the text is read: a master can be stopped whose configuration has a
  * mistake by now. */
@@ -172,14 +163,15 @@ static char *pid_path(const char *file, const char *prefix)
     tg_conf_init(&c, &arena, prefix);
     item = tg_conf_parse(&c, file);
     for (const struct tg_conf_problem *p = c.problems; p != NULL; p = p->next)
-        fprintf(stderr, "trainguard: [%s] %s\n", p->level == TG_CONF_WARN ? "warn" : "emerg",
-                p->text);
+        tg_complain("trainguard: [%s] %s", p->level == TG_CONF_WARN ? "warn" : "emerg", p->text);
     while (item != NULL && !tg_str_eq(item->args[0], TG_STR("pid")))
         item = item->next;
     if (c.errors == 0 && item != NULL && item->nargs == 2)
         path = strdup(tg_conf_path(&c, item->args[1]).p);
     else if (c.errors == 0)
-        complain("%s has no \"pid\" directive: the master cannot be found", file);
+        tg_complain("trainguard: "
+                    "%s has no \"pid\" directive: the master cannot be found",
+                    file);
     tg_arena_end(&arena);
     return path;
 }
@@ -269,11 +261,11 @@ static int print_answer(const struct reload_answer *a)
     while (rest.n > 0) {
         struct tg_str line = next_word(&rest, '\n');
 
-        fprintf(stderr, "trainguard: %.*s\n", TG_STR_ARG(line));
+        tg_complain("trainguard: %.*s", TG_STR_ARG(line));
     }
     if (tg_str_eq(a->state, TG_STR("done")))
         return EXIT_SUCCESS;
-    return complain("the reload failed, the old configuration goes on");
+    return COMPLAIN("the reload failed, the old configuration goes on");
 }
 
 /* A running master. The descriptor stays that process's, whoever gets its number afterwards. */
@@ -300,9 +292,9 @@ static int await_answer(int watch, const char *name, const struct found *master,
         if (find_answer(all, master->pid, before, &a))
             status = print_answer(&a);
         else if (both[1].revents != 0)
-            status = complain("the master ended before it answered");
+            status = COMPLAIN("the master ended before it answered");
         else if (now > deadline)
-            status = complain("the master did not answer in time");
+            status = COMPLAIN("the master did not answer in time");
         else if (poll(both, 2, (int)((deadline - now) / 1000) + 1) > 0)
             while (read(watch, events, sizeof(events)) > 0)
                 ;
@@ -315,16 +307,16 @@ static int reload(const char *path, const struct found *master)
 {
     char *name = beside(tg_str_of(path), ".reload");
     char *text = malloc(MAX_ANSWER);
-    int watch = watch_folder(path);
+    int watch = watch_folder(path), error = errno;
     uint64_t before;
     int status;
 
     CHECK(text != NULL);
     before = last_begun(read_answers(name, text, MAX_ANSWER), master->pid);
     if (watch < 0)
-        status = complain("cannot watch the folder of %s: %s", path, strerror(errno));
+        status = COMPLAIN("cannot watch the folder of %s: %s", path, strerror(error));
     else if (pidfd_send_signal(master->fd, SIGHUP, NULL, 0) != 0)
-        status = complain("cannot signal the master of %s: %s", path, strerror(errno));
+        status = COMPLAIN("cannot signal the master of %s: %s", path, strerror(errno));
     else
         status = await_answer(watch, name, master, before);
     if (watch >= 0)
@@ -337,12 +329,12 @@ static int reload(const char *path, const struct found *master)
 static int send_signal(const char *path, const struct found *master, int signal_number)
 {
     if (owner_of(path) != master->pid)
-        return complain("no master: %s is not locked by process %d, which is another program's",
+        return COMPLAIN("no master: %s is not locked by process %d, which is another program's",
                         path, (int)master->pid);
     if (signal_number == SIGHUP)
         return reload(path, master);
     if (pidfd_send_signal(master->fd, signal_number, NULL, 0) != 0)
-        return complain("cannot signal the master of %s: %s", path, strerror(errno));
+        return COMPLAIN("cannot signal the master of %s: %s", path, strerror(errno));
     return EXIT_SUCCESS;
 }
 
@@ -354,11 +346,11 @@ static int send_to(const char *path, int signal_number)
     int status;
 
     if (master.pid < 0)
-        return complain("no master: cannot read %s: %s", path,
+        return COMPLAIN("no master: cannot read %s: %s", path,
                         errno == EINVAL ? "it holds no process id" : strerror(errno));
     master.fd = pidfd_open(master.pid, 0);
     if (master.fd < 0)
-        return complain("no master: process %d of %s: %s", (int)master.pid, path, strerror(errno));
+        return COMPLAIN("no master: process %d of %s: %s", (int)master.pid, path, strerror(errno));
     status = send_signal(path, &master, signal_number);
     close(master.fd);
     return status;
@@ -377,7 +369,9 @@ int tg_control_send(const char *file, const char *prefix, const char *word)
     while (i < sizeof(words) / sizeof(*words) && strcmp(words[i].word, word) != 0)
         i++;
     if (i == sizeof(words) / sizeof(*words)) {
-        complain("-s takes stop, quit, reload or reopen, got \"%s\"", word);
+        tg_complain("trainguard: "
+                    "-s takes stop, quit, reload or reopen, got \"%s\"",
+                    word);
         return EXIT_USAGE;
     }
     path = pid_path(file, prefix);

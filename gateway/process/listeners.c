@@ -195,11 +195,12 @@ static bool check_free(const struct tg_listen *l, struct tg_buf *problems)
         char *text = address_text(&l->address);
         int on = 1, fd = socket(l->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-        if (l->address.ss_family == AF_INET6)
+        if (fd >= 0)
+            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (fd >= 0 && l->address.ss_family == AF_INET6)
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-        good = l->address.ss_family == AF_UNIX ||
-               bind(fd, (const struct sockaddr *)&l->address, l->address_len) == 0;
+        good = fd >= 0 && (l->address.ss_family == AF_UNIX ||
+                           bind(fd, (const struct sockaddr *)&l->address, l->address_len) == 0);
         if (!good)
             complain(text, problems);
         if (fd >= 0)

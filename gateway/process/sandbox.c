@@ -489,6 +489,7 @@ static int enter_seccomp(bool keeper)
 
 void tg_sandbox_enter(const struct tg_sandbox *s)
 {
+    bool capabilities;
     int landlock, error;
 
     if (SANITIZED) {
@@ -499,7 +500,8 @@ void tg_sandbox_enter(const struct tg_sandbox *s)
         tg_log(TG_LOG_WARN, "sandbox", "none, the kernel refuses: %s", strerror(errno));
         return;
     }
-    if (!drop_capabilities())
+    capabilities = !drop_capabilities();
+    if (capabilities)
         tg_log(TG_LOG_WARN, "sandbox", "capabilities stay: %s", strerror(errno));
     landlock = enter_landlock(s);
     if (landlock == 0)
@@ -507,6 +509,7 @@ void tg_sandbox_enter(const struct tg_sandbox *s)
     error = enter_seccomp(s->keeper);
     if (error != 0)
         tg_log(TG_LOG_NOTICE, "sandbox", "no seccomp here: %s", strerror(error));
-    tg_log(TG_LOG_INFO, "sandbox", "closed: no new privileges, no capabilities%s%s",
-           landlock > 0 ? ", Landlock" : "", error == 0 ? ", seccomp" : "");
+    tg_log(TG_LOG_INFO, "sandbox", "closed: no new privileges%s%s%s",
+           capabilities ? "" : ", no capabilities", landlock > 0 ? ", Landlock" : "",
+           error == 0 ? ", seccomp" : "");
 }

@@ -130,28 +130,8 @@ bool tg_set_location(struct tg_conf *c, const struct tg_conf_item *item, void *t
 
 static void resolve_upstream(struct tg_conf *c, const struct tg_settings *s, struct tg_location *l)
 {
-    const char **names;
-    struct tg_str name;
-    size_t n = 0;
-
-    if (l->proxy_pass == NULL)
-        return;
-    name = l->proxy_pass->args[1];
-    l->upstream = tg_upstream_conf_find(s, name);
-    if (l->upstream != NULL)
-        return;
-    if (memmem(name.p, name.n, "://", 3) != NULL) {
-        tg_conf_error(c, l->proxy_pass, "\"proxy_pass\" takes the name of an upstream, got \"%s\"",
-                      name.p);
-        return;
-    }
-    for (const struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
-        n++;
-    names = tg_arena_zalloc(c->arena, n + 1, sizeof(*names));
-    n = 0;
-    for (const struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
-        names[n++] = u->name.p;
-    tg_conf_unknown(c, l->proxy_pass, "upstream", name, names);
+    if (l->proxy_pass != NULL)
+        l->upstream = tg_find_upstream(c, s, l->proxy_pass);
 }
 
 /* Port 0 is another port each time. */
@@ -273,6 +253,7 @@ void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
         for (struct tg_location *l = v->locations; l != NULL; l = l->next) {
             resolve_upstream(c, s, l);
             tg_signing_resolve(c, s, v, l);
+            tg_live_resolve(c, s, l);
         }
     check_listens(c, s);
     if (applied)

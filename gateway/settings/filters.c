@@ -101,7 +101,7 @@ bool tg_set_filters(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     for (unsigned i = 1; i < item->nargs; i++)
         ok = take_filter(c, item, item->args[i], l) && ok;
     l->filters.nidentify = count_identify(l);
-    return ok && check_order(c, item, l);
+    return ok && check_order(c, item, l) && tg_filters_in_order(c, item, l);
 }
 
 /* --- configuration --- */

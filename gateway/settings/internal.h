@@ -148,6 +148,19 @@ tg_conf_setter tg_set_callers;
 void tg_callers_resolve(struct tg_conf *c, const struct tg_settings *s,
                         const struct tg_server_conf *v, struct tg_location *l);
 
+/* The upstream that the first argument of a directive names; else NULL and a problem (upstream.c).
+ */
+struct tg_upstream_conf *tg_find_upstream(struct tg_conf *c, const struct tg_settings *s,
+                                          const struct tg_conf_item *item);
+
+/* False, and a problem, when a location's filters do not stand in the order in which one uses what
+ * another found (live.c). */
+bool tg_filters_in_order(struct tg_conf *c, const struct tg_conf_item *item,
+                         const struct tg_location *l);
+
+/* Completes what the location's look-ups need, and warns of what they cannot know (live.c). */
+void tg_live_resolve(struct tg_conf *c, const struct tg_settings *s, const struct tg_location *l);
+
 /* Ends clients' keys. */
 void tg_signing_end(struct tg_settings *s);
 

@@ -102,7 +102,7 @@ static void prepare(struct tg_conf *c, struct tg_location *l)
     size_t cap = l->pattern.n + TG_TARGET_SKELETON_MORE;
 
     tg_target_prepare(l->pattern, &l->prepared);
-    l->skeleton = tg_target_skeleton(l->pattern, tg_arena_alloc(c->arena, cap), cap);
+    l->skeleton = tg_target_skeleton(l->pattern, false, tg_arena_alloc(c->arena, cap), cap);
 }
 
 bool tg_location_name(struct tg_conf *c, const struct tg_conf_item *item, struct tg_location *l)
@@ -222,16 +222,11 @@ static bool is_other_method(const struct tg_location *l, const struct tg_request
            tg_target_match(&l->prepared, r->path, values, TG_TARGET_PARAMETERS, &n);
 }
 
-/* The guarded location that a server more lenient than the router may see in the target, or NULL.
- * The first one that its skeleton fits decides, as the router's first match does. */
-static const struct tg_location *find_resembled(const struct tg_server_conf *s,
-                                                const struct tg_request *r)
+/* The guarded location that a skeleton fits, or NULL. The first one that it fits decides, as the
+ * router's first match does. */
+static const struct tg_location *fitting(const struct tg_server_conf *s, const struct tg_request *r,
+                                         struct tg_str skeleton)
 {
-    size_t cap = r->target.n + TG_TARGET_SKELETON_MORE;
-    struct tg_str query;
-    struct tg_str path = split_target(r->target, &query);
-    struct tg_str skeleton = tg_target_skeleton(path, tg_arena_alloc(r->arena, cap), cap);
-
     for (const struct tg_location *l = s->locations; l != NULL; l = l->next) {
         if (!tg_target_resembles(l->skeleton, skeleton))
             continue;
@@ -241,6 +236,22 @@ static const struct tg_location *find_resembled(const struct tg_server_conf *s,
             return NULL;
     }
     return NULL;
+}
+
+/* The guarded location that a server more lenient than the router may see in the target, or NULL.
+ */
+static const struct tg_location *find_resembled(const struct tg_server_conf *s,
+                                                const struct tg_request *r)
+{
+    size_t cap = r->target.n + TG_TARGET_SKELETON_MORE;
+    char *out = tg_arena_alloc(r->arena, cap);
+    struct tg_str query;
+    struct tg_str path = split_target(r->target, &query);
+    const struct tg_location *l = fitting(s, r, tg_target_skeleton(path, false, out, cap));
+
+    return l != NULL || memchr(path.p, '%', path.n) == NULL
+               ? l
+               : fitting(s, r, tg_target_skeleton(path, true, out, cap));
 }
 
 /* Frameworks take the method from a parameter, too. */

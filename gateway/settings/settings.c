@@ -50,6 +50,8 @@ static struct tg_settings *read_settings(const char *file, struct tg_str text, c
         c.known = tables;
         c.foreign = tg_nginx_directives;
         tg_settings_apply(&c, s);
+        if (c.errors > 0)
+            tg_conf_hint_semicolons(&c, s->tree);
     }
     write_problems(&c, problems);
     if (c.errors == 0)
@@ -85,10 +87,10 @@ void tg_settings_print(const struct tg_buf *problems)
 
     while (rest.n > 0) {
         const char *end = memchr(rest.p, '\n', rest.n);
-        size_t n = (size_t)(end - rest.p) + 1;
+        size_t n = (size_t)(end - rest.p);
 
-        fprintf(stderr, "trainguard: %.*s", (int)n, rest.p);
-        rest = tg_str_skip(rest, n);
+        tg_complain("trainguard: %.*s", (int)n, rest.p);
+        rest = tg_str_skip(rest, n + 1);
     }
 }
 

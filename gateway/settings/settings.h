@@ -266,6 +266,10 @@ const struct tg_location *tg_settings_derive(struct tg_settings *s, const struct
 /* True when only this machine can connect: loopback, or a unix socket. */
 bool tg_listen_is_local(const struct tg_listen *l);
 
+/* The place of a filter among those that know of each other, from 0; UINT_MAX for any other. They
+ * stand in a location in this order. */
+unsigned tg_settings_filter_place(struct tg_str name);
+
 /* The file of the error log, or NULL: standard error. */
 const char *tg_settings_error_log(const struct tg_settings *s);
 

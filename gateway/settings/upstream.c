@@ -202,6 +202,39 @@ struct tg_upstream_conf *tg_upstream_conf_find(const struct tg_settings *s, stru
     return NULL;
 }
 
+struct tg_upstream_conf *tg_find_upstream(struct tg_conf *c, const struct tg_settings *s,
+                                          const struct tg_conf_item *item)
+{
+    struct tg_str name = item->args[1];
+    struct tg_upstream_conf *found = tg_upstream_conf_find(s, name);
+    const char **names;
+    size_t n = 0;
+
+    if (found != NULL)
+        return found;
+    if (memmem(name.p, name.n, "://", 3) != NULL) {
+        tg_conf_error(c, item,
+                      "\"%s\" takes the name of an upstream, such as \"api\" of \"upstream api { "
+                      "server HOST; }\", got \"%s\"",
+                      item->args[0].p, name.p);
+        return NULL;
+    }
+    if (s->upstreams == NULL) {
+        tg_conf_error(c, item,
+                      "there is no upstream \"%s\", write \"upstream %s { server HOST; }\"", name.p,
+                      name.p);
+        return NULL;
+    }
+    for (const struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
+        n++;
+    names = tg_arena_zalloc(c->arena, n + 1, sizeof(*names));
+    n = 0;
+    for (const struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
+        names[n++] = u->name.p;
+    tg_conf_unknown(c, item, "upstream", name, names);
+    return NULL;
+}
+
 bool tg_set_upstream(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                      const struct tg_directive *d)
 {

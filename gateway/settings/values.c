@@ -339,6 +339,13 @@ bool tg_set_upstream_server(struct tg_conf *c, const struct tg_conf_item *item, 
     struct tg_upstream_server **last = &u->servers;
 
     (void)d;
+    if (memmem(item->args[1].p, item->args[1].n, "://", 3) != NULL) {
+        tg_conf_error(c, item,
+                      "\"server\" takes HOST or HOST:PORT alone, and speaks TLS unless \"tls off\" "
+                      "stands beside it, got \"%s\"",
+                      item->args[1].p);
+        return false;
+    }
     if (!tg_read_server(item->args[1], o)) {
         tg_conf_error(c, item,
                       "\"server\" takes HOST or HOST:PORT with a port between 1 and 65535, "

@@ -417,11 +417,14 @@ static void run(struct tg_fetch_job *j)
     connect_job(j, TG_UPSTREAM_OWN);
 }
 
+/* One whose deadline has passed is told so by its timer, which has the next turn taken. */
 static void start_next(struct tg_fetches *all)
 {
     while (all->waiting.first != NULL && all->running < all->most) {
         struct tg_fetch_job *j = all->waiting.first;
 
+        if (tg_loop_now(loop_of(j)) >= j->deadline)
+            return;
         leave_queue(j);
         run(j);
     }

@@ -2,6 +2,7 @@
 record."""
 
 import json
+import os
 import pathlib
 import struct
 import subprocess
@@ -28,7 +29,7 @@ def counting_gateway(tmp_path, monkeypatch):
     subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-Wall", "-Werror",
                     "-o", library, source], check=True)
     file.write_bytes(bytes(64 * ROW.size))
-    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("LD_PRELOAD", " ".join([str(library), *os.environ.get("LD_PRELOAD", "").split()]))
     monkeypatch.setenv("TG_ALLOCATIONS", str(file))
 
     def counts():

@@ -208,7 +208,7 @@ def power_loss(tmp_path, monkeypatch):
     subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-Wall",
                     "-Werror", "-o", library, source], check=True)
     file.write_bytes(bytes(8))
-    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("LD_PRELOAD", " ".join([str(library), *os.environ.get("LD_PRELOAD", "").split()]))
     monkeypatch.setenv("TG_SYNCED", str(file))
 
     def left(log, event):

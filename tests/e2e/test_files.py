@@ -173,3 +173,21 @@ def test_keys_that_are_not_private(tmp_path, certificates, where, mode, why):
     told = [line for line in done.stderr.splitlines() if re.search("(tls_certificate_key|tls_key)", line)]
     assert len(told) == (why is not None), told
     assert all("[warn]" in line and f"{key}: {why}" in line for line in told)
+
+
+@root
+def test_a_namespace_without_root(scene):
+    """Where root's folders belong to nobody in particular (user_namespaces(7)) they are on everybody's way."""
+    folder = scene / "folder"
+    conf = conf_of(scene, "audit_log", folder / "audit.jsonl").replace("user nobody;", "")
+    conf = conf.replace("error_log stderr", f"error_log {folder}/error.log")
+    (folder / "trainguard.conf").write_text(conf)
+    os.chown(folder, OTHER, OTHER)
+    command = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", "unshare", "--user",
+               "--map-root-user"]
+    if subprocess.run([*command, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("no new namespaces here")
+    done = subprocess.run([*command, binary(), "-t", "-c", folder / "trainguard.conf"], check=False,
+                          capture_output=True, text=True)
+    assert "on the way" not in done.stderr and "cannot open the log" not in done.stderr, done.stderr
+    assert (folder / "error.log").stat().st_uid == OTHER

@@ -532,6 +532,8 @@ def test_as_process_1_term_drains(origin, tmp_path):
         with Client(port) as client:
             client.send(request())
             behind.wait(lambda: behind.requests)
+            os.kill(children(process.pid)[0], signal.SIGUSR2)
+            next(line for line in lines if "process 1 cannot be upgraded" in line)
             for _ in range(2):
                 os.kill(children(process.pid)[0], signal.SIGTERM)
                 next(line for line in lines if "ending gracefully" in line)

@@ -328,6 +328,28 @@ def test_bad_locations(check, tmp_path, text):
     assert code == 1 and LOCATION_FAULTS[text] in told, told
 
 
+@pytest.mark.parametrize("query, shown", [
+    ("token=SECRET-1&a=SECRET-2", "a=*&token=*"), ("SECRET-3=", "SECRET-3="), ("", ""),
+    ("a=SECRET=SECRET&b", "a=*&b="), ("a=%0aSECRET", "a=*")])
+def test_a_refusal_tells_no_query(signed, query, shown):
+    """What should have been signed is shown to the client, without the values of the query: they are in no
+    answer's field and in no trace."""
+    guard, end = signed()
+    path = guard.directory / "trainguard.conf"
+    path.write_text("debug_request address 127.0.0.1;\n" + path.read_text())
+    guard.process.send_signal(signal.SIGHUP)
+    guard.wait_log("reloaded")
+    target = f"/v1/{PROJECT}/models" + ("?" + query if query else "")
+    got = ask(guard.port, call(b"", (CLIENT[0], "not-the-secret"), "GET", target))
+    assert got.status == 401
+    assert f"canonicalRequest:GET|/v1/{PROJECT}/models/|{shown}|content-type:" in json.loads(
+        got.body)["error_message"]
+    guard.wait_log("trace: ended")
+    if "SECRET-3" not in query:  # a name is no value
+        assert "SECRET" not in got.head.decode() + got.body.decode() + "\n".join(guard.lines)
+    assert end.requests == []
+
+
 LIMITED = """
     location PUT /v1/{project_id}/training-job-configs/{config_name} {
         filters verify json normalize validate sign;

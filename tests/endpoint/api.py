@@ -9,12 +9,17 @@ import json
 import re
 import threading
 import time
+import urllib.parse
+
+import catalogue
 
 PROJECT = r"[A-Za-z0-9_-]{1,64}"
 ROUTES = (
     (re.compile(rf"/v1/({PROJECT})/training-job-configs/([A-Za-z0-9_-]{{1,64}})"), "config"),
     (re.compile(rf"/v1/({PROJECT})/training-job-configs"), "configs"),
     (re.compile(rf"/v1/({PROJECT})/training-jobs"), "jobs"),
+    (re.compile(rf"/v1/({PROJECT})/(?:job/)?(resource-specs|ai-engines|built-in-algorithms)"), "list"),
+    (re.compile(r"/v3/auth/tokens"), "token"),
 )
 INT64 = range(-(2**63), 2**63)
 
@@ -109,6 +114,8 @@ class Api:
     def __init__(self):
         self.lock = threading.Lock()
         self.configs = {}  # (project, name) -> document
+        self.tokens = {}  # token -> catalogue.token(); while there are none, all are good
+        self.lists = {}  # "resource-specs" -> rows in place of those of catalogue.py
         self.jobs = 0
 
     def answer(self, request):
@@ -132,8 +139,22 @@ class Api:
                 raise Refused(405, "ModelArts.2803", "Method not allowed.")
             if not request.all("X-Auth-Token") and not request.all("Authorization"):
                 raise Refused(401, "APIG.0301", "Incorrect IAM authentication information")
+            if self.tokens and request.get("X-Auth-Token") not in self.tokens:
+                raise Refused(401, "APIG.0301", "Incorrect IAM authentication information")
             return run(request, *match.groups())
         raise Refused(404, "ModelArts.0015", "The API does not exist.")
+
+    def get_list(self, request, _project, name):
+        """What can be chosen for a job."""
+        query = dict(urllib.parse.parse_qsl(request.target.partition("?")[2]))
+        return 200, catalogue.one_list(name, query, self.lists)
+
+    def get_token(self, request):
+        """Whose token it is."""
+        subject = request.get("X-Subject-Token")
+        if subject not in self.tokens:
+            raise Refused(404, "IAM.0004", "Could not find token.")
+        return 200, self.tokens[subject]
 
     def find(self, project, name):
         """A stored configuration."""

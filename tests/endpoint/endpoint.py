@@ -42,6 +42,7 @@ class Endpoint(Listener):
     def __init__(self, context=None, port=0, script=(), keys=None):
         self.api = Api()
         self.keys = keys
+        self.trouble = {}  # part of a target -> names of faults, one for each request, the last for all
         self.script = iter(script)
         super().__init__(context, port)
 
@@ -55,6 +56,10 @@ class Endpoint(Listener):
 
     def fault(self, request, table):
         """The fault for a request: the script's next, else what the request asks for."""
+        due = next((f for part, f in self.trouble.items() if part in request.target), None)
+        if due and table is faults.ANSWERS:
+            name, _, number = (due.pop(0) if len(due) > 1 else due[0]).partition("=")
+            return (table[name], int(number or 0)) if name in table else None
         if not hasattr(request, "scripted"):
             request.scripted = next(self.script, None)
         if request.scripted is not None:

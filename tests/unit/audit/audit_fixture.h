@@ -13,14 +13,19 @@
 #include "audit/chain.h"
 #include "audit/conf.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 
+#include <arpa/inet.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct fixture {
@@ -184,6 +189,57 @@ static inline int fixture_follow(struct tg_str text, struct tg_str key)
     }
     tg_audit_chain_end(&chain);
     return text.n == 0 ? lines : -1 - lines;
+}
+
+/* Flushes until the log works: each second a retry is due. False after a minute, when it hangs. */
+static inline bool ready_in_the_end(const struct fixture *f, struct tg_audit *a)
+{
+    uint64_t end = tg_clock_mono_now() + 60000000;
+
+    while (!tg_audit_ready(a)) {
+        CHECK(event_base_loop(f->base, EVLOOP_NONBLOCK) >= 0);
+        if (tg_clock_mono_now() > end)
+            return false;
+    }
+    return true;
+}
+
+static inline int listen_on(int family, int type, struct sockaddr *address, socklen_t n)
+{
+    int fd = socket(family, type, 0), on = 1;
+
+    assert_true(fd >= 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* comes back at once */
+    assert_int_equal(bind(fd, address, n), 0);
+    if (type == SOCK_STREAM)
+        assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, address, &n), 0);
+    return fd;
+}
+
+static inline int listen_inet(int type, unsigned *port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = listen_on(AF_INET, type, (struct sockaddr *)&in, sizeof(in));
+
+    *port = ntohs(in.sin_port);
+    return fd;
+}
+
+/* The next datagram, checked against RFC 5424; its message. */
+static inline struct tg_str receive(int fd, char *into, size_t cap)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    ssize_t n;
+    const char *message;
+
+    assert_int_equal(poll(&p, 1, 2000), 1);
+    n = recv(fd, into, cap, 0);
+    assert_true(n > 0);
+    assert_memory_equal(into, "<134>1 20", 9);
+    message = memmem(into, (size_t)n, " audit - {", 10);
+    assert_non_null(message);
+    return (struct tg_str){message + 9, (size_t)(into + n - message) - 9};
 }
 
 #endif

@@ -9,22 +9,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 
 static const struct tg_str no_key;
-
-/* Flushes until the log works: each second a retry is due. False after a minute, when it hangs. */
-static bool ready_in_the_end(const struct fixture *f, struct tg_audit *a)
-{
-    uint64_t end = tg_clock_mono_now() + 60000000;
-
-    while (!tg_audit_ready(a)) {
-        CHECK(event_base_loop(f->base, EVLOOP_NONBLOCK) >= 0);
-        if (tg_clock_mono_now() > end)
-            return false;
-    }
-    return true;
-}
 
 /* The disk fills up within a line: the torn part goes, the lines wait and arrive. */
 static void a_full_disk_refuses_and_recovers(void **state)
@@ -356,7 +342,10 @@ static void a_killed_worker_leaves_whole_lines(void **state)
     assert_true(has(fixture_read(f, f->path), "\"previous.stream\":\"0-"));
 }
 
-enum { LIVING_RECORDS = 3000 };
+enum {
+    LIVING_RECORDS = 3000,
+    SOME_LINES = 30000, /* bytes */
+};
 
 /* Writes large lines until it is killed. */
 static void write_for_ever(struct fixture *f, const struct tg_audit_conf *conf)
@@ -385,6 +374,13 @@ static void write_some(struct fixture *f, const struct tg_audit_conf *conf, int 
     (void)!write(done, ok ? "y" : "n", 1);
 }
 
+static off_t size_of(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
 /* The lines of a worker do not suffer from another one's death within a line. */
 static void a_death_spoils_nobody_elses_line(void **state)
 {
@@ -398,13 +394,15 @@ static void a_death_spoils_nobody_elses_line(void **state)
         write_some(f, conf, done[1]);
         _exit(0);
     }
-    while (read(done[0], &byte, 1) < 0) {
+    for (bool over = false; !over;) {
+        off_t enough = size_of(f->path) + SOME_LINES;
         pid_t pid = fork();
-        struct timespec life = {.tv_nsec = 3000000};
 
         if (pid == 0)
             write_for_ever(f, conf);
-        nanosleep(&life, NULL);
+        do
+            over = read(done[0], &byte, 1) == 1;
+        while (!over && size_of(f->path) < enough);
         kill(pid, SIGKILL);
         assert_int_equal(waitpid(pid, NULL, 0), pid);
     }
@@ -421,43 +419,6 @@ static void a_death_spoils_nobody_elses_line(void **state)
 }
 
 /* --- syslog --- */
-
-static int listen_on(int family, int type, struct sockaddr *address, socklen_t n)
-{
-    int fd = socket(family, type, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, address, n), 0);
-    if (type == SOCK_STREAM)
-        assert_int_equal(listen(fd, 4), 0);
-    assert_int_equal(getsockname(fd, address, &n), 0);
-    return fd;
-}
-
-static int listen_inet(int type, unsigned *port)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = listen_on(AF_INET, type, (struct sockaddr *)&in, sizeof(in));
-
-    *port = ntohs(in.sin_port);
-    return fd;
-}
-
-/* The next datagram, checked against RFC 5424; its message. */
-static struct tg_str receive(int fd, char *into, size_t cap)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    ssize_t n;
-    const char *message;
-
-    assert_int_equal(poll(&p, 1, 2000), 1);
-    n = recv(fd, into, cap, 0);
-    assert_true(n > 0);
-    assert_memory_equal(into, "<134>1 20", 9);
-    message = memmem(into, (size_t)n, " audit - {", 10);
-    assert_non_null(message);
-    return (struct tg_str){message + 9, (size_t)(into + n - message) - 9};
-}
 
 static void check_datagrams(struct fixture *f, const char *directives, int fd)
 {

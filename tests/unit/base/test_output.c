@@ -175,6 +175,94 @@ static void each_variant(void **state)
     }
 }
 
+#define ON_THE_WAY "a folder or link on the way to it belongs to another user"
+#define RENAMED    "everybody can rename what is in a folder on the way to it"
+
+/* root/upper/folder/log, or root/upper/link/log where `link` leads to a folder. */
+static const struct {
+    uid_t owner; /* of upper */
+    mode_t mode;
+    const char *link; /* where it leads, from upper or absolute; NULL: there is none */
+    uid_t link_owner;
+    const char *why;
+} ways[] = {
+    {US, 0755, NULL, US, NULL},
+    {US, 01777, NULL, US, NULL},
+    {US, 0775, NULL, US, NULL},
+    {USER, 0755, NULL, US, NULL},
+    {OTHER, 0755, NULL, US, ON_THE_WAY},
+    {OTHER, 01777, NULL, US, ON_THE_WAY},
+    {US, 0777, NULL, US, RENAMED},
+    {US, 0757, NULL, US, RENAMED},
+    {US, 0755, "folder", US, NULL},
+    {US, 0755, "./../upper//folder/", US, NULL},
+    {US, 0755, "/tmp", US, NULL},
+    {US, 01777, "folder", OTHER, ON_THE_WAY},
+    {US, 01777, "/tmp", OTHER, ON_THE_WAY},
+    {US, 0777, "folder", US, RENAMED},
+    {US, 0755, "link", US, "Too many levels of symbolic links"},
+    {US, 0755, "nowhere", US, "No such file or directory"},
+    {US, 0755, "folder/log", US, "Not a directory"},
+};
+
+static void try_way(size_t i)
+{
+    char root[] = "/tmp/tg-output-XXXXXX", upper[64], folder[80], link[96], path[112];
+    struct scene s;
+    const char *why;
+
+    CHECK(mkdtemp(root) != NULL);
+    snprintf(s.root, sizeof(s.root), "%s", root);
+    snprintf(upper, sizeof(upper), "%s/upper", root);
+    snprintf(folder, sizeof(folder), "%s/folder", upper);
+    snprintf(link, sizeof(link), "%s/link", upper);
+    snprintf(path, sizeof(path), "%s/log", ways[i].link != NULL ? link : folder);
+    CHECK(mkdir(upper, 0700) == 0 && mkdir(folder, 0700) == 0);
+    snprintf(link, sizeof(link), "%s/log", folder);
+    put(link, US);
+    snprintf(link, sizeof(link), "%s/link", upper);
+    CHECK(ways[i].link == NULL || symlink(ways[i].link, link) == 0);
+    CHECK(ways[i].link_owner == US || lchown(link, ways[i].link_owner, (gid_t)-1) == 0);
+    CHECK(ways[i].owner == US || chown(upper, ways[i].owner, (gid_t)-1) == 0);
+    CHECK(chmod(upper, ways[i].mode) == 0);
+    why = tg_output_folder_fault(path, USER);
+    if ((why == NULL) != (ways[i].why == NULL) || (why != NULL && strstr(why, ways[i].why) != why))
+        fail_msg("way %zu: %s", i, why != NULL ? why : "taken");
+    end_scene(&s);
+}
+
+/* The class of CVE-2016-1247: whoever owns a folder above puts another one in the place of what is
+ * below. */
+static void the_way_to_a_folder(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+        if (geteuid() == 0 || (ways[i].owner == US && ways[i].link_owner == US))
+            try_way(i);
+}
+
+/* A path of just as many bytes as there is room for (PATH_MAX with its NUL), and of one more. */
+static void a_path_that_is_too_long(void **state)
+{
+    char path[4200];
+    const char *why;
+
+    (void)state;
+    for (size_t n = 4094; n <= 4098; n++) {
+        memset(path, '/', n);
+        memcpy(path + n, "log", 4);
+        why = tg_output_folder_fault(path, US);
+        if (n - 1 < 4096)
+            assert_null(why);
+        else
+            assert_string_equal(why, "File name too long");
+    }
+    memset(path, 'x', 300);
+    memcpy(path + 300, "/log", 5);
+    path[0] = '/';
+    assert_string_equal(tg_output_folder_fault(path, US), "File name too long");
+}
+
 static void a_folder_that_is_not_there(void **state)
 {
     static const char *const paths[] = {"/tmp/tg-no-such-folder/log", "no-such-folder/log"};
@@ -207,8 +295,8 @@ static void standard_streams(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_variant),
-        cmocka_unit_test(a_folder_that_is_not_there),
+        cmocka_unit_test(each_variant),        cmocka_unit_test(a_folder_that_is_not_there),
+        cmocka_unit_test(the_way_to_a_folder), cmocka_unit_test(a_path_that_is_too_long),
         cmocka_unit_test(standard_streams),
     };
 

@@ -314,7 +314,7 @@ static const struct {
     {"word red;", NULL},
     {"word blue;", "\"word\" takes red or green, got \"blue\" in f:1"},
     {"flag on;", NULL},
-    {"flag 1;", "\"flag\" takes on or off, got \"1\" in f:1"},
+    {"flag 1;", "\"flag\" takes on or off, got \"1\": did you mean \"on\"? in f:1"},
     {"none;", NULL},
     {"none x;", "\"none\" takes no arguments, got 1 in f:1"},
     {"some a b;", NULL},

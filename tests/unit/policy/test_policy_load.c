@@ -119,8 +119,8 @@ static void globs_that_match_nothing(void **state)
     assert_null(tg_policy_load(&c, NULL, globs, 2));
     write_problems(&c, &got);
     assert_true(
-        tg_str_eq(tg_buf_str(&got), TG_STR("[emerg] no policy file matches \"no-such-*.conf\"\n"
-                                           "[emerg] no policy file matches \"no-such.conf\"\n")));
+        tg_str_eq(tg_buf_str(&got), TG_STR("[emerg] no policy file matches \"./no-such-*.conf\"\n"
+                                           "[emerg] no policy file matches \"./no-such.conf\"\n")));
     tg_buf_end(&got);
     tg_arena_end(&arena);
 }

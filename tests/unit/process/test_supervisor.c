@@ -133,7 +133,8 @@ static void loop_stands_still(void **state)
             look++;
             if (look == loops[i].killed) {
                 assert_true(is_dead(c));
-                assert_true(tg_supervisor_respawn(c) >= 0);
+                /* now, or where the machine stood still meanwhile, it has been started again */
+                assert_true(tg_supervisor_respawn(c) >= 0 || tg_supervisor_count(c) == 1);
             } else {
                 assert_int_equal(kill(c->process[0].pid, 0), 0);
                 assert_true(c->process[0].still < 2);

@@ -1,0 +1,139 @@
+/* Whole files: what is read, and which are no place for secrets. */
+#include "base/file.h"
+
+#include "base/check.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct folder {
+    char path[32];
+    char file[48];
+    struct tg_arena arena;
+};
+
+static int begin(void **state)
+{
+    struct folder *f = calloc(1, sizeof(*f));
+
+    CHECK(f != NULL);
+    strcpy(f->path, "/tmp/tg-file-XXXXXX");
+    CHECK(mkdtemp(f->path) != NULL);
+    snprintf(f->file, sizeof(f->file), "%s/file", f->path);
+    tg_arena_init(&f->arena);
+    *state = f;
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct folder *f = *state;
+
+    (void)remove(f->file);
+    rmdir(f->path);
+    tg_arena_end(&f->arena);
+    free(f);
+    return 0;
+}
+
+/* A file of so many bytes. */
+static void make(const struct folder *f, off_t size)
+{
+    int fd = open(f->file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    CHECK(fd >= 0 && ftruncate(fd, size) == 0);
+    close(fd);
+}
+
+static void sizes(void **state)
+{
+    static const struct {
+        off_t size;
+        const char *why;
+    } cases[] = {
+        {0, NULL},
+        {1, NULL},
+        {TG_FILE_MAX - 1, NULL},
+        {TG_FILE_MAX, NULL},
+        {TG_FILE_MAX + 1, "it is larger than 4m"},
+    };
+    struct folder *f = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct tg_file file;
+        const char *why;
+
+        make(f, cases[i].size);
+        why = tg_file_read(&f->arena, f->file, &file);
+        if (cases[i].why == NULL)
+            assert_true(why == NULL && file.text.n == (size_t)cases[i].size);
+        else
+            assert_string_equal(why, cases[i].why);
+    }
+}
+
+static void kinds(void **state)
+{
+    struct folder *f = *state;
+    struct tg_file file;
+
+    assert_string_equal(tg_file_read(&f->arena, f->path, &file), "it is a directory");
+    assert_string_equal(tg_file_read(&f->arena, f->file, &file), "No such file or directory");
+    assert_string_equal(tg_file_read(&f->arena, "/dev/null", &file), "it is not a regular file");
+    assert_int_equal(mkfifo(f->file, 0600), 0);
+    assert_string_equal(tg_file_read(&f->arena, f->file, &file), "it is not a regular file");
+}
+
+#define OWNER   "it belongs to another user"
+#define WRITERS "others than its owner can write it"
+#define READERS "everybody can read it"
+#define GROUP   "a group the gateway is not in can read it"
+
+/* Root's own group is one it is in; 4711 is none. */
+static void secrets(void **state)
+{
+    static const struct {
+        uid_t owner; /* 0: ours */
+        gid_t group; /* 0: ours */
+        mode_t mode;
+        const char *why;
+    } cases[] = {
+        {0, 0, 0400, NULL},     {0, 0, 0600, NULL},        {0, 0, 0440, NULL},
+        {0, 0, 0640, NULL},     {0, 4711, 0400, NULL},     {0, 4711, 0440, GROUP},
+        {0, 0, 0620, WRITERS},  {0, 0, 0602, WRITERS},     {0, 0, 0404, READERS},
+        {0, 0, 0644, READERS},  {0, 4711, 0444, READERS},  {4711, 0, 0400, OWNER},
+        {4711, 0, 0600, OWNER}, {4711, 4711, 0444, OWNER},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const struct tg_file file = {
+            .mode = S_IFREG | cases[i].mode,
+            .owner = cases[i].owner != 0 ? cases[i].owner : geteuid(),
+            .group = cases[i].group != 0 ? cases[i].group : getegid(),
+        };
+        const char *why = tg_file_why_not_private(&file);
+
+        if ((why == NULL) != (cases[i].why == NULL) ||
+            (why != NULL && strstr(why, cases[i].why) != why))
+            fail_msg("case %zu: %s", i, why != NULL ? why : "taken");
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(sizes, begin, end),
+        cmocka_unit_test_setup_teardown(kinds, begin, end),
+        cmocka_unit_test(secrets),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
