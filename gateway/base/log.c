@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "base/output.h"
 #include "base/utf8.h"
 
@@ -18,7 +19,8 @@ static struct {
     int fd;
     enum tg_log_level level;
     uint64_t errors;
-} sink = {STDERR_FILENO, TG_LOG_NOTICE, 0};
+    bool json;
+} sink = {STDERR_FILENO, TG_LOG_NOTICE, 0, false};
 
 static const char *const names[] = {
     [TG_LOG_EMERG] = "emerg", [TG_LOG_ALERT] = "alert", [TG_LOG_CRIT] = "crit",
@@ -64,25 +66,52 @@ bool tg_log_wants(enum tg_log_level level)
     return level <= sink.level;
 }
 
+void tg_log_json(bool on)
+{
+    sink.json = on;
+}
+
+static void write_text(enum tg_log_level level, const char *when, const char *unit,
+                       struct tg_str message)
+{
+    char line[5000];
+    int n = snprintf(line, sizeof(line), "%s [%s] %d %s: %.*s\n", when, names[level], (int)getpid(),
+                     unit, TG_STR_ARG(message));
+
+    CHECK(n > 0 && (size_t)n < sizeof(line));
+    (void)!write(sink.fd, line, (size_t)n);
+}
+
+static void write_json(enum tg_log_level level, const char *when, const char *unit,
+                       struct tg_str message)
+{
+    struct tg_buf line = {0};
+
+    tg_json_begin(&line, '{');
+    tg_json_member(&line, "time", tg_str_of(when));
+    tg_json_member(&line, "level", tg_str_of(names[level]));
+    tg_json_member_number(&line, "pid", (uint64_t)getpid());
+    tg_json_member(&line, "unit", tg_str_of(unit));
+    tg_json_member(&line, "message", message);
+    tg_json_end(&line, '}');
+    tg_buf_putc(&line, '\n');
+    (void)!write(sink.fd, line.p, line.n);
+    tg_buf_end(&line);
+}
+
 __attribute__((format(printf, 3, 0))) static void
 write_line(enum tg_log_level level, const char *unit, const char *format, va_list args)
 {
-    char line[4096];
+    char message[4096];
     char when[TG_CLOCK_TEXT];
     int saved = errno;
-    size_t n;
-    int more;
+    int more = vsnprintf(message, sizeof(message), format, args);
+    size_t n = more > 0 ? (size_t)more : 0;
 
+    n = n < sizeof(message) ? n : sizeof(message) - 1;
+    tg_utf8_flatten(message, n); /* a value from outside cannot start a line of its own */
     tg_clock_text(tg_clock_wall_now(), when);
-    more = snprintf(line, sizeof(line), "%s [%s] %d %s: ", when, names[level], (int)getpid(), unit);
-    CHECK(more > 0 && (size_t)more < sizeof(line));
-    n = (size_t)more;
-    more = vsnprintf(line + n, sizeof(line) - n, format, args);
-    if (more > 0)
-        n = n + (size_t)more < sizeof(line) - 1 ? n + (size_t)more : sizeof(line) - 2;
-    tg_utf8_flatten(line, n); /* a value from outside cannot start a line of its own */
-    line[n++] = '\n';
-    (void)!write(sink.fd, line, n);
+    (sink.json ? write_json : write_text)(level, when, unit, (struct tg_str){message, n});
     errno = saved;
 }
 

@@ -3,6 +3,9 @@
  * Lines look like
  *     2026-01-02T03:04:05.678901Z [warn] 4711 upstream: connection refused by 10.0.0.1:443, while
  *     connecting to the upstream, request 7f3c...
+ * or, after tg_log_json(true),
+ *     {"time":"2026-01-02T03:04:05.678901Z","level":"warn","pid":4711,"unit":"upstream",
+ *      "message":"connection refused by 10.0.0.1:443, ..."}
  * Text from outside is escaped: one event is always one line. The log is the one mutable global.
  */
 #ifndef TG_BASE_LOG_H
@@ -39,6 +42,9 @@ bool tg_log_give(uid_t user, gid_t group);
 
 /* Writes lines of `level` and more severe ones. */
 void tg_log_level(enum tg_log_level level);
+
+/* Writes lines as JSON objects, or as text as before the first call. */
+void tg_log_json(bool on);
 
 /* True when a line of that level would be written; for work only the line needs. */
 bool tg_log_wants(enum tg_log_level level);

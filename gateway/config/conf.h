@@ -57,6 +57,8 @@ struct tg_conf {
     unsigned errors;   /* problems of level emerg */
     unsigned warnings; /* problems of level warn */
     void *owner;       /* what the core's own setters need beside their target */
+    bool environment;  /* the text may take values from the environment: trainguard.conf's alone */
+    size_t expanded;   /* bytes taken from it */
 
     /* Every table of the grammar, NULL-terminated, for "is not allowed here, it belongs in ...";
      * NULL: only the tables given to tg_conf_apply() are searched. Borrowed. */
@@ -117,10 +119,22 @@ enum {
  * quote or a backslash takes it as it is, "\n", "\r" and "\t" are what they are in C; outside
  * quotes a backslash also takes a blank or one of ; { } # as it is. Before anything else the
  * backslash stays: patterns need no doubling.
+ *
+ * With c->environment, "${NAME}" and "${NAME:-DEFAULT}" in an argument outside single quotes are
+ * replaced by what the environment has; what that holds is not read again. The name of a directive
+ * is never replaced.
  */
 const struct tg_conf_item *tg_conf_parse(struct tg_conf *c, const char *file);
 const struct tg_conf_item *tg_conf_parse_text(struct tg_conf *c, const char *name,
                                               struct tg_str text);
+
+/*
+ * Appends what a "${NAME}" or "${NAME:-DEFAULT}" that `text` begins with stands for, and returns
+ * its length in bytes. A variable that is not set or holds what is no text is an error at `at`. So
+ * is anything else behind "${", for which it returns 0.
+ */
+size_t tg_conf_variable(struct tg_conf *c, const struct tg_conf_item *at, struct tg_str text,
+                        struct tg_buf *out);
 
 /* The length of a "{name}" (letters, digits, '_'; not a digit first) that `s` begins with, or 0. */
 size_t tg_conf_parameter(struct tg_str s);

@@ -158,6 +158,22 @@ static void take_escape(struct parser *p, bool quoted)
     }
 }
 
+/* True where a "${" begins that is no text of its own: the first word is a directive's name. */
+static bool at_variable(const struct parser *p)
+{
+    return p->c->environment && p->words.n > 0 && tg_str_starts(p->source->rest, TG_STR("${"));
+}
+
+/* False after it recorded what is wrong with the variable. */
+static bool take_variable(struct parser *p)
+{
+    struct tg_conf_item at = here(p);
+    size_t n = tg_conf_variable(p->c, &at, p->source->rest, &p->word);
+
+    p->source->rest = tg_str_skip(p->source->rest, n);
+    return n > 0;
+}
+
 static enum token read_quoted(struct parser *p)
 {
     struct tg_conf_item begin = here(p);
@@ -165,8 +181,14 @@ static enum token read_quoted(struct parser *p)
     char quote = take(s);
 
     while (s->rest.n > 0 && s->rest.p[0] != quote) {
-        char ch = take(s);
+        char ch;
 
+        if (quote == '"' && at_variable(p)) {
+            if (!take_variable(p))
+                return TOKEN_BAD;
+            continue;
+        }
+        ch = take(s);
         if (ch == '\\')
             take_escape(p, true);
         else
@@ -192,7 +214,10 @@ static enum token read_bare(struct parser *p)
     while (s->rest.n > 0) {
         size_t parameter = tg_conf_braced(s->rest);
 
-        if (parameter > 0) {
+        if (at_variable(p)) {
+            if (!take_variable(p))
+                return TOKEN_BAD;
+        } else if (parameter > 0) {
             tg_buf_add(&p->word, (struct tg_str){s->rest.p, parameter});
             s->rest = tg_str_skip(s->rest, parameter);
         } else if ((parameter = open_parameter(tg_buf_str(&p->word), s->rest)) > 0) {

@@ -22,21 +22,24 @@ static bool needs_quotes(struct tg_str s)
     return false;
 }
 
+/* Text that would be read as a variable stands in single quotes. */
 static void dump_word(struct tg_str s, struct tg_buf *out)
 {
-    if (!needs_quotes(s)) {
+    char quote = memmem(s.p, s.n, "${", 2) != NULL ? '\'' : '"';
+
+    if (quote == '"' && !needs_quotes(s)) {
         tg_buf_add(out, s);
         return;
     }
-    tg_buf_putc(out, '"');
+    tg_buf_putc(out, quote);
     for (size_t i = 0; i < s.n; i++) {
         char ch = s.p[i];
 
-        if (memchr("\"\\\n\r\t", ch, 5) != NULL)
+        if (ch == quote || memchr("\\\n\r\t", ch, 4) != NULL)
             tg_buf_putc(out, '\\');
         tg_buf_putc(out, ch == '\n' ? 'n' : ch == '\r' ? 'r' : ch == '\t' ? 't' : ch);
     }
-    tg_buf_putc(out, '"');
+    tg_buf_putc(out, quote);
 }
 
 /* By name alone: better masked once too often than printed in a block nobody thought of. */

@@ -161,6 +161,7 @@ static char *pid_path(const char *file, const char *prefix)
 
     tg_arena_init(&arena);
     tg_conf_init(&c, &arena, prefix);
+    c.environment = true;
     item = tg_conf_parse(&c, file);
     for (const struct tg_conf_problem *p = c.problems; p != NULL; p = p->next)
         tg_complain("trainguard: [%s] %s", p->level == TG_CONF_WARN ? "warn" : "emerg", p->text);

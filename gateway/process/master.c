@@ -53,14 +53,14 @@ static void give_log(const struct tg_settings *s, const char *path)
 
 static bool open_log(const struct tg_settings *s, struct tg_buf *problems)
 {
-    const char *path = tg_settings_error_log(s);
-    const char *why;
+    const char *path = tg_settings_error_log(s), *why;
 
     if (!tg_log_open(path, tg_settings_user(s), &why)) {
         tg_buf_printf(problems, "[emerg] cannot open %s: %s\n", path, why);
         return false;
     }
     tg_log_level((enum tg_log_level)s->error_log_level);
+    tg_log_json(s->error_log_json);
     if (path != NULL)
         give_log(s, path);
     return true;

@@ -137,11 +137,13 @@ const struct tg_directive tg_main_directives[] = {
      .kind = TG_CONF_CUSTOM,
      .set = tg_set_error_log,
      .min_args = 1,
-     .max_args = 2,
+     .max_args = 3,
      .fallback = "stderr notice",
-     .syntax = "FILE | stderr [emerg | alert | crit | error | warn | notice | info | debug]",
+     .syntax = "FILE | stderr [emerg | alert | crit | error | warn | notice | info | debug] "
+               "[format=text | format=json]",
      .help = "Where the gateway writes what happens to it, and from which level on; without a "
-             "level: `error`."},
+             "level: `error`. With `format=json` each line is an object with `time`, `level`, "
+             "`pid`, `unit` and `message`. What is said before the configuration is read is text."},
     {.name = "debug_request",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_CUSTOM,

@@ -127,13 +127,18 @@ static void add_items(struct digest *d, struct tg_conf *c, const struct tg_conf_
 /* Reads texts alone: nothing in them is run, or understood. */
 void tg_settings_revision(const char *file, const char *prefix, char out[TG_SHA256_HEX + 1])
 {
+    const struct tg_conf_item *item;
     struct digest d = {{0}};
     struct tg_arena arena;
     struct tg_conf c;
 
     tg_arena_init(&arena);
     tg_conf_init(&c, &arena, prefix);
-    add_items(&d, &c, tg_conf_parse(&c, file));
+    c.environment = true;
+    item = tg_conf_parse(&c, file);
+    c.environment = false; /* policies are read after it */
+    add_items(&d, &c, item);
+    tg_arena_wipe(&arena); /* the environment may have held secrets */
     tg_arena_end(&arena);
     tg_hex(d.bytes, sizeof(d.bytes), out);
     out[TG_SHA256_HEX] = '\0';

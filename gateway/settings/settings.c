@@ -43,7 +43,9 @@ static struct tg_settings *read_settings(const char *file, struct tg_str text, c
     s->offline = offline;
     s->asked_by = TG_AUDIT_ASKED_START;
     s->audit_conf = tg_arena_zalloc(&s->arena, 1, tg_audit_conf_size());
+    c.environment = true;
     s->tree = text.p != NULL ? tg_conf_parse_text(&c, file, text) : tg_conf_parse(&c, file);
+    c.environment = false; /* policies are read after it */
     if (c.errors == 0) {
         load_modules(&c, s->tree);
         tg_settings_tables(tables);
@@ -270,7 +272,10 @@ void tg_settings_reference(struct tg_buf *out)
                      "without). File names that do not begin with `/` are taken from the prefix "
                      "(`-p`). What stands in an outer block holds in the blocks inside it until "
                      "it is set again. `include FILE;` may stand anywhere and takes patterns such "
-                     "as `conf.d/*.conf`.\n\n");
+                     "as `conf.d/*.conf`. `${NAME}` in an argument is what the "
+                     "environment had at the start, `${NAME:-DEFAULT}` the default when that is "
+                     "unset or empty; unset without a default is an error. In single quotes it "
+                     "stands for itself.\n\n");
     for (unsigned i = 0; i < TG_CORE_TABLES; i++)
         tg_conf_reference(sections[i].title, sections[i].rows, out);
     for (unsigned i = 0; i < tg_filter_count(); i++)

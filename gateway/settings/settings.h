@@ -189,8 +189,9 @@ struct tg_settings {
     int64_t worker_hang_timeout; /* 0: a loop that stands still is never ended */
     int64_t shutdown_timeout;    /* how long a drain may take */
     bool daemon;
-    struct tg_str error_log;                 /* file, or "stderr" */
-    int error_log_level;                     /* enum tg_log_level */
+    struct tg_str error_log; /* file, or "stderr" */
+    int error_log_level;     /* enum tg_log_level */
+    bool error_log_json;
     const struct tg_conf_item *error_log_at; /* where it stands; NULL: nowhere */
     struct tg_str pid;
     struct tg_str user; /* whom workers become; empty: they stay who they are */

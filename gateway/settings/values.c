@@ -52,6 +52,21 @@ void tg_check_error_log(struct tg_conf *c, const struct tg_settings *s)
         close(fd);
 }
 
+/* A level or a format behind the name of the log. */
+static bool set_log_option(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
+                           struct tg_settings *s)
+{
+    static const char *const formats[] = {"text", "json", NULL};
+    int format = 0;
+
+    if (!tg_str_starts(text, TG_STR("format=")))
+        return tg_conf_word(c, item, text, levels, &s->error_log_level);
+    if (!tg_conf_word(c, item, tg_str_skip(text, 7), formats, &format))
+        return false;
+    s->error_log_json = format == 2;
+    return true;
+}
+
 bool tg_set_error_log(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                       const struct tg_directive *d)
 {
@@ -59,8 +74,10 @@ bool tg_set_error_log(struct tg_conf *c, const struct tg_conf_item *item, void *
 
     (void)d;
     s->error_log_level = TG_LOG_ERROR;
-    if (item->nargs > 2 && !tg_conf_word(c, item, item->args[2], levels, &s->error_log_level))
-        return false;
+    s->error_log_json = false;
+    for (unsigned i = 2; i < item->nargs; i++)
+        if (!set_log_option(c, item, item->args[i], s))
+            return false;
     s->error_log_at = item;
     s->error_log = item->args[1];
     if (tg_str_eq(s->error_log, TG_STR("stderr")))

@@ -55,7 +55,7 @@ static const struct {
 } cases[] = {
     {own_check, "test_check.c:"},
     {own_check, ": own_check: CHECK(1 + 1 == 3) failed\n"},
-    {in_the_log, ": write_line: CHECK(more > 0 "},
+    {in_the_log, ": write_text: CHECK(n > 0 "},
     {in_a_log_file, ": own_check: CHECK(1 + 1 == 3) failed\n"},
 };
 

@@ -277,6 +277,157 @@ static void a_dump_masks_secrets(void **state)
     tg_arena_end(&l.arena);
 }
 
+/* --- the environment --- */
+
+static const struct {
+    const char *text;
+    const char *tree;    /* the dump of it; NULL: there is a problem */
+    const char *problem; /* the first one */
+} variables[] = {
+    {"a ${TG_ONE};", "a one;\n", NULL},
+    {"a x${TG_ONE}/{id}${TG_ONE}.y;", "a xone/{id}one.y;\n", NULL},
+    {"a \"${TG_ONE} ${TG_BLANKS}\" b;", "a \"one  two  \" b;\n", NULL},
+    {"a ${TG_BLANKS};", "a \" two  \";\n", NULL},
+    {"a '${TG_ONE}';", "a '${TG_ONE}';\n", NULL},
+    {"a '${it\\'s}';", "a '${it\\'s}';\n", NULL},
+    {"a ${TG_NONE:-x};", "a x;\n", NULL},
+    {"a ${TG_NONE:-};", "a \"\";\n", NULL},
+    {"a ${TG_NONE:-1;2 3#4};", "a \"1;2 3#4\";\n", NULL},
+    {"a ${TG_EMPTY:-x} \"${TG_EMPTY}\";", "a x \"\";\n", NULL},
+    {"a ${TG_ONE:-x};", "a one;\n", NULL},
+    {"a ${TG_NESTED};", "a '${TG_ONE}';\n", NULL},
+    {"a ${TG_MARKS};", "a \"\\\";}{#\";\n", NULL},
+    {"a ${TG_ONE} { b ${TG_ONE}; }", "a one {\n    b one;\n}\n", NULL},
+    {"a $ $$ x$;", "a $ $$ x$;\n", NULL},
+    {"a;\nb ${TG_NONE};", NULL,
+     "\"TG_NONE\" is not set in the environment, and has no default in f:2"},
+    {"a ${TG_BYTE};", NULL,
+     "the environment's \"TG_BYTE\" holds byte 0xff, which is no text in f:1"},
+    {"a ${TG_LINES};", NULL,
+     "the environment's \"TG_LINES\" holds byte 0x0a, which is no text in f:1"},
+#define MALFORMED                                                                                  \
+    "\"${\" begins ${NAME} or ${NAME:-DEFAULT}, taken from the environment; in single quotes it "  \
+    "stands for itself in f:1"
+    {"a ${};", NULL, MALFORMED},
+    {"a ${1};", NULL, MALFORMED},
+    {"a ${TG_ONE;", NULL, MALFORMED},
+    {"a ${TG_ONE-x};", NULL, MALFORMED},
+    {"a ${TG_ONE:x};", NULL, MALFORMED},
+    {"a ${TG-ONE};", NULL, MALFORMED},
+    {"a ${TG_ONE:-${TG_ONE}};", NULL, MALFORMED},
+    {"a \"${TG_ONE:-\"};", NULL, MALFORMED},
+    {"a ${TG_ONE:-x\n};", NULL, MALFORMED},
+};
+
+static void set_environment(void)
+{
+    static const char *const set[][2] = {
+        {"TG_ONE", "one"},          {"TG_BLANKS", " two  "}, {"TG_EMPTY", ""},
+        {"TG_NESTED", "${TG_ONE}"}, {"TG_BYTE", "\xff"},     {"TG_LINES", "a\n"},
+        {"TG_MARKS", "\";}{#"},
+    };
+
+    for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
+        assert_int_equal(setenv(set[i][0], set[i][1], 1), 0);
+    unsetenv("TG_NONE");
+}
+
+static const struct tg_conf_item *parse_with_environment(struct load *l, struct tg_str text)
+{
+    start(l);
+    l->c.environment = true;
+    return tg_conf_parse_text(&l->c, "f", text);
+}
+
+static void values_come_from_the_environment(void **state)
+{
+    static const struct tg_directive *const tables[] = {NULL};
+
+    (void)state;
+    set_environment();
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+        struct load once, twice;
+        struct tg_buf text = {0}, again = {0};
+        const char *problem;
+
+        tg_conf_dump(parse_with_environment(&once, tg_str_of(variables[i].text)), tables, &text);
+        problem = once.c.problems != NULL ? once.c.problems->text : "";
+        if (strcmp(problem, variables[i].problem != NULL ? variables[i].problem : "") != 0)
+            fail_msg("%s: %s", variables[i].text, problem);
+        if (!tg_str_eq(tg_buf_str(&text), tg_str_of(variables[i].tree)))
+            fail_msg("%s gives %.*s", variables[i].text, TG_STR_ARG(tg_buf_str(&text)));
+        tg_conf_dump(parse_with_environment(&twice, tg_buf_str(&text)), tables, &again);
+        assert_true(tg_str_eq(tg_buf_str(&text), tg_buf_str(&again)));
+        tg_buf_end(&text);
+        tg_buf_end(&again);
+        tg_arena_end(&once.arena);
+        tg_arena_end(&twice.arena);
+    }
+}
+
+static void all_that_is_unset_is_told_at_once(void **state)
+{
+    struct load l;
+
+    (void)state;
+    parse_with_environment(&l, TG_STR("a ${TG_NO1};\nb \"${TG_NO2} ${TG_NO3:-x}\";"));
+    assert_int_equal(l.c.errors, 2);
+    tg_arena_end(&l.arena);
+}
+
+static void names_and_other_texts_take_nothing_from_it(void **state)
+{
+    static const struct tg_directive *const tables[] = {NULL};
+    struct load l;
+    struct tg_buf text = {0};
+
+    (void)state;
+    set_environment();
+    tg_conf_dump(parse_with_environment(&l, TG_STR("${TG_ONE} x;")), tables, &text);
+    assert_true(tg_str_eq(tg_buf_str(&text), TG_STR("'${TG_ONE}' x;\n")));
+    tg_buf_end(&text);
+    tg_arena_end(&l.arena);
+    tg_conf_dump(parse(&l, "a ${TG_ONE};"), tables, &text); /* as a policy is read */
+    assert_true(tg_str_eq(tg_buf_str(&text), TG_STR("a '${TG_ONE}';\n")));
+    tg_buf_end(&text);
+    tg_arena_end(&l.arena);
+}
+
+static void what_the_environment_adds_is_bounded(void **state)
+{
+    struct load l;
+    struct tg_buf value = {0}, text = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 100000; i++)
+        tg_buf_putc(&value, 'x');
+    tg_buf_putc(&value, '\0');
+    assert_int_equal(setenv("TG_LONG", value.p, 1), 0);
+    for (unsigned i = 0; i < 50; i++)
+        tg_buf_puts(&text, "a ${TG_LONG};");
+    parse_with_environment(&l, tg_buf_str(&text));
+    assert_string_equal(l.c.problems->text, "what the environment adds is larger than 4m in f:1");
+    unsetenv("TG_LONG");
+    tg_buf_end(&value);
+    tg_buf_end(&text);
+    tg_arena_end(&l.arena);
+}
+
+static void secrets_of_the_environment_are_masked(void **state)
+{
+    static const struct tg_directive *const tables[] = {rows, NULL};
+    struct load l;
+    struct tg_buf text = {0};
+
+    (void)state;
+    set_environment();
+    tg_conf_dump(parse_with_environment(&l, TG_STR("text ${TG_ONE}; path ${TG_ONE};")), tables,
+                 &text);
+    assert_true(tg_str_eq(tg_buf_str(&text), TG_STR("text ***;\npath one;\n")));
+    tg_buf_end(&text);
+    tg_arena_end(&l.arena);
+}
+
 /* --- values --- */
 
 static const struct {
@@ -509,6 +660,11 @@ int main(void)
         cmocka_unit_test(items_know_their_lines),
         cmocka_unit_test(a_dump_reads_as_the_same_tree),
         cmocka_unit_test(a_dump_masks_secrets),
+        cmocka_unit_test(values_come_from_the_environment),
+        cmocka_unit_test(all_that_is_unset_is_told_at_once),
+        cmocka_unit_test(names_and_other_texts_take_nothing_from_it),
+        cmocka_unit_test(what_the_environment_adds_is_bounded),
+        cmocka_unit_test(secrets_of_the_environment_are_masked),
         cmocka_unit_test(values_are_checked),
         cmocka_unit_test(values_arrive),
         cmocka_unit_test(defaults_are_written),
