@@ -155,6 +155,7 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     struct tg_settings *before = m->settings;
     unsigned workers = m->supervisor.workers;
     bool admin = m->supervisor.admin, keeper = m->supervisor.keeper;
+
     if (!tg_trial_audit_log(fresh, problems) || !open_log(fresh, problems))
         return false;
     if (!tg_listeners_open(&m->sockets, fresh, tg_inherited_workers(fresh), problems)) {
@@ -340,7 +341,6 @@ static void new_master_ended(struct master *m, int status)
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     char why[64];
 
-    CHECK(m->new_master > 0);
     m->new_master = 0;
     if (m->supervisor.ending)
         return;
