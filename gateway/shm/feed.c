@@ -172,7 +172,7 @@ static enum found look(const struct tg_feed *f, unsigned i, uint64_t *at, struct
         return NONSENSE;
     copy_out(f->bytes[i], *at, h, HEADER);
     copy->n = 0;
-    if (h->length <= TG_FEED_EVENT && whole(h->length) <= head - *at) {
+    if (h->length > 0 && h->length <= TG_FEED_EVENT && whole(h->length) <= head - *at) {
         copy_out(f->bytes[i], *at + HEADER, tg_buf_room(copy, h->length), h->length);
         copy->n = h->length;
     } else {
