@@ -47,6 +47,7 @@ struct tg_upstream_server {
     struct tg_str host;   /* without brackets */
     uint16_t port;        /* as written, else 443 with TLS, 80 without */
     bool literal;         /* host is an IP address */
+    bool backup;          /* asked while no other is up */
     unsigned max_fails;   /* failures within fail_timeout after which it is passed over; 0: never */
     int64_t fail_timeout; /* and how long, microseconds */
     struct tg_upstream_server *next;

@@ -14,12 +14,13 @@ const struct tg_directive tg_upstream_directives[] = {
      .set = tg_set_upstream_server,
      .repeat = true,
      .min_args = 1,
-     .max_args = 3,
-     .syntax = "HOST[:PORT] [max_fails=NUMBER] [fail_timeout=TIME]",
+     .max_args = 4,
+     .syntax = "HOST[:PORT] [max_fails=NUMBER] [fail_timeout=TIME] [backup]",
      .help = "Name or address of the endpoint; without a port 443, or 80 when `tls` is off. "
              "Several take turns; a request goes to the next one when it could not be connected "
              "to. After `max_fails` (1) failures within `fail_timeout` (10s) a server is passed "
-             "over for as long; 0 never. All names are resolved again after `resolve_valid`; one "
+             "over for as long; 0 never. A `backup` is asked while all others are passed over or "
+             "could not be connected to. All names are resolved again after `resolve_valid`; one "
              "that ends with a dot is absolute, and no search list counts."},
     {.name = "tls",
      .contexts = TG_IN_UPSTREAM,
@@ -180,13 +181,21 @@ static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct 
 static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
                            struct tg_upstream_conf *u, bool offline)
 {
+    unsigned backups = 0;
+
     if (u->servers == NULL) {
         tg_conf_error(c, item, "upstream \"%s\" has no \"server\"", u->name.p);
         return false;
     }
-    for (struct tg_upstream_server *o = u->servers; o != NULL; o = o->next)
+    for (struct tg_upstream_server *o = u->servers; o != NULL; o = o->next) {
+        backups += o->backup;
         if (o->port == 0)
             o->port = u->tls ? 443 : 80;
+    }
+    if (backups == u->nservers) {
+        tg_conf_error(c, item, "upstream \"%s\" has no \"server\" but \"backup\" ones", u->name.p);
+        return false;
+    }
     if (u->tls && !u->tls_conf.verify)
         tg_conf_warn(c, item, "upstream \"%s\" is not verified, anyone can pose as it", u->name.p);
     if (!u->tls)

@@ -334,6 +334,10 @@ static bool read_server_option(struct tg_conf *c, const struct tg_conf_item *ite
 {
     int64_t fails;
 
+    if (tg_str_eq(text, TG_STR("backup"))) {
+        o->backup = true;
+        return true;
+    }
     if (tg_str_starts(text, TG_STR("max_fails="))) {
         if (!tg_conf_number(c, item, tg_str_skip(text, 10), 0, 1000000, &fails))
             return false;
@@ -343,7 +347,8 @@ static bool read_server_option(struct tg_conf *c, const struct tg_conf_item *ite
     if (tg_str_starts(text, TG_STR("fail_timeout=")))
         return tg_conf_time(c, item, tg_str_skip(text, 13), 1000, INT64_C(86400000000),
                             &o->fail_timeout);
-    tg_conf_error(c, item, "\"server\" takes max_fails=NUMBER and fail_timeout=TIME, got \"%s\"",
+    tg_conf_error(c, item,
+                  "\"server\" takes max_fails=NUMBER, fail_timeout=TIME and backup, got \"%s\"",
                   text.p);
     return false;
 }

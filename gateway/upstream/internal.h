@@ -60,9 +60,12 @@ void tg_upstream_queue_remove(struct tg_upstream_queue *q, struct tg_upstream_co
 
 /* --- servers.c --- */
 
-/* The next server in turn that is up and not in `tried` (bits); when none is up, the one that is up
- * again first; NULL when all were tried. */
+/* The next server in turn that is up and not in `tried` (bits), a backup if there is no other; when
+ * none is up, the one that is up again first; NULL when all were tried. */
 struct tg_upstream_server_state *tg_upstream_pick(struct tg_upstream *u, uint64_t tried);
+
+/* True for a backup while one of the others is up: its connections are not kept. */
+bool tg_upstream_server_stands_by(const struct tg_upstream_server_state *home);
 
 /* Makes `home` the connection's server. */
 void tg_upstream_conn_settle(struct tg_upstream_conn *p, struct tg_upstream_server_state *home);

@@ -209,6 +209,7 @@ void tg_upstream_conn_give(struct tg_upstream_conn **conn)
     p->home->fails = 0;
     end_retry(p);
     if (u->nidle >= (unsigned)u->conf->keepalive || u->all->loop->draining ||
+        tg_upstream_server_stands_by(p->home) ||
         (u->conf->keepalive_requests > 0 && p->requests >= (uint64_t)u->conf->keepalive_requests)) {
         tg_upstream_conn_end(conn);
         return;

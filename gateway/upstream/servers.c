@@ -51,30 +51,60 @@ void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error)
     p->tried |= bit;
 }
 
-struct tg_upstream_server_state *tg_upstream_pick(struct tg_upstream *u, uint64_t tried)
+/* The next one in turn that is up, among the backups or the others; NULL: none of them is. */
+static struct tg_upstream_server_state *pick_up(struct tg_upstream *u, uint64_t tried, bool backup)
 {
-    struct tg_upstream_server_state *best = NULL;
+    uint64_t now = tg_loop_now(u->all->loop);
     unsigned n = u->conf->nservers;
-    uint64_t now;
 
-    if (n == 1)
-        return tried == 0 ? &u->servers[0] : NULL;
-    now = tg_loop_now(u->all->loop);
     for (unsigned i = 0; i < n; i++) {
         unsigned at = (u->turn + i) % n;
         struct tg_upstream_server_state *o = &u->servers[at];
 
-        if ((tried & UINT64_C(1) << at) != 0)
+        if ((tried & UINT64_C(1) << at) != 0 || o->server->backup != backup || o->down_until > now)
             continue;
-        if (o->down_until <= now) {
-            if (tried == 0) /* a second choice takes nobody's turn */
-                u->turn = at + 1;
-            return o;
-        }
-        if (best == NULL || o->down_until < best->down_until)
+        if (tried == 0) /* a second choice takes nobody's turn */
+            u->turn = at + 1;
+        return o;
+    }
+    return NULL;
+}
+
+/* The one that is up again first. */
+static struct tg_upstream_server_state *pick_down(struct tg_upstream *u, uint64_t tried)
+{
+    struct tg_upstream_server_state *best = NULL;
+
+    for (unsigned i = 0; i < u->conf->nservers; i++) {
+        struct tg_upstream_server_state *o = &u->servers[i];
+
+        if ((tried & UINT64_C(1) << i) == 0 && (best == NULL || o->down_until < best->down_until))
             best = o;
     }
     return best;
+}
+
+struct tg_upstream_server_state *tg_upstream_pick(struct tg_upstream *u, uint64_t tried)
+{
+    struct tg_upstream_server_state *home;
+
+    if (u->conf->nservers == 1)
+        return tried == 0 ? &u->servers[0] : NULL;
+    home = pick_up(u, tried, false);
+    if (home == NULL)
+        home = pick_up(u, tried, true);
+    return home != NULL ? home : pick_down(u, tried);
+}
+
+bool tg_upstream_server_stands_by(const struct tg_upstream_server_state *home)
+{
+    const struct tg_upstream *u = home->upstream;
+    uint64_t now = tg_loop_now(u->all->loop);
+
+    for (unsigned i = 0; home->server->backup && i < u->conf->nservers; i++)
+        if (!u->servers[i].server->backup && u->servers[i].down_until <= now)
+            return true;
+    return false;
 }
 
 void tg_upstream_conn_settle(struct tg_upstream_conn *p, struct tg_upstream_server_state *home)

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from client import Client, ask, check_refusal, request
+from gateway import Gateway
 from origin import OK, again, answer, close, read, reset, wait_end
 from test_limits import worker
 
@@ -90,6 +91,57 @@ def test_up_again(gateway, origin):
     assert sorted(statuses) == [200, 200, 200, 502]
     while len(failing.requests) < 2:  # the clock decides; the test's own timeout is the bound
         assert ask(guard.port, GET).status == 200
+
+
+def test_a_backup_stands_by(gateway, origin):
+    """It is not even connected to while the others are up, and they take turns as without it."""
+    behind = [origin() for _ in range(4)]
+    guard = gateway(behind[0], locations=PASS,
+                    upstream=servers(*behind[1:3], option="backup") + servers(behind[3]))
+    assert ask_all(guard.port, 6) == [200] * 6
+    assert [len(o.requests) for o in behind] == [3, 0, 0, 3]
+    assert [len(o.connections) for o in behind] == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("data", [GET, request("POST", "/x", b"hello")], ids=["GET", "POST"])
+def test_backups_when_the_others_fail(gateway, origin, dead, data):
+    """The request that finds out gets one at once, out of turn; the next ones do not try the others."""
+    behind = [origin(), origin()]
+    guard = gateway(dead, upstream=servers(*behind, option="backup"), locations=PASS)
+    assert ask_all(guard.port, 7, data) == [200] * 7
+    assert [len(o.requests) for o in behind] == [4, 3]
+    check_tries(guard, 1)
+
+
+def test_a_failed_backup_is_passed_over(gateway, origin, dead):
+    """Its failures count as any server's do."""
+    behind = origin()
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        guard = gateway(dead, upstream=servers(sock.getsockname()[1], behind, option="backup"),
+                        locations=PASS)
+        assert ask_all(guard.port, 6) == [200] * 6
+        check_tries(guard, 2)
+    assert len(behind.requests) == 6
+
+
+def test_a_backup_is_left_again(gateway, origin):
+    """When another one is up, that is asked, and the backup's connections are not kept."""
+    first, backup = origin([read, close], OK), origin()
+    guard = gateway(backup, [r"\[error\]"], locations=PASS,
+                    upstream="keepalive_timeout 1h;" + servers(first, option="fail_timeout=300ms"))
+    text = (guard.directory / "trainguard.conf").read_text()
+    guard.stop()
+    text = text.replace(f"server 127.0.0.1:{backup.port};", f"server 127.0.0.1:{backup.port} backup;")
+    with Gateway(guard.directory, text, [r"\[error\]"]) as guard:
+        assert ask(guard.port, request("POST", "/x", b"a")).status == 502
+        assert ask(guard.port, GET).status == 200
+        assert len(backup.requests) == 1
+        while len(first.requests) < 2:  # the clock decides; the test's own timeout is the bound
+            assert ask(guard.port, GET).status == 200
+        asked = len(backup.requests)
+        assert ask_all(guard.port, 4) == [200] * 4
+        assert len(backup.requests) == asked
 
 
 def test_all_down(gateway, dead):
@@ -208,7 +260,8 @@ def test_ipv6_first_then_ipv4(gateway, origin):
 
 
 @pytest.mark.parametrize("option, words", [
-    ("max_fails=many", "\"server\""), ("fail_timeout=0", "\"server\""), ("weight=3", "weight=3")])
+    ("max_fails=many", "\"server\""), ("fail_timeout=0", "\"server\""), ("weight=3", "weight=3"),
+    ("backup=1", "backup=1")])
 def test_options_are_checked(check, option, words):
     """What a server does not take is said."""
     code, said = check(upstream=f"server h:1 {option};")
