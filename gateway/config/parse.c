@@ -329,6 +329,14 @@ static bool is_repetition(struct tg_str word)
     return word.n > 0;
 }
 
+/* True for the one word of a block that begins behind a path's "/" in its line: a parameter whose
+ * name is none. */
+static bool is_parameter(const struct tg_conf_item *block, const struct word *word)
+{
+    return block != NULL && block->line == word->line && block->nargs > 1 &&
+           tg_str_ends(block->args[block->nargs - 1], TG_STR("/"));
+}
+
 /* What stands where a name should, or behind words that no ';' ends. */
 static bool misplaced(struct parser *p, enum token token, const struct tg_conf_item *block)
 {
@@ -342,6 +350,11 @@ static bool misplaced(struct parser *p, enum token token, const struct tg_conf_i
         at.line = words[n - 1].line;
         if (n == 1 && token == TOKEN_CLOSE && is_repetition(words[0].text))
             tg_conf_error(p->c, &at, "a pattern with braces stands in quotes: \"...{%s}...\"",
+                          words[0].text.p);
+        else if (n == 1 && token == TOKEN_CLOSE && is_parameter(block, &words[0]))
+            tg_conf_error(p->c, &at,
+                          "\"{%s}\" is no parameter of a path, its name takes letters, digits and "
+                          "\"_\"",
                           words[0].text.p);
         else
             tg_conf_error(p->c, &at, "\";\" is missing behind \"%s\"", words[n - 1].text.p);
