@@ -11,7 +11,7 @@
 #define TG_ERRORS(X)                                                                               \
     X(DONE, "done", 0, "", "", DEBUG, "answered", "已应答")                                        \
     X(BAD_REQUEST, "bad_request", 400, "ModelArts.4105", "http_request_error", INFO,               \
-      "the request is not valid HTTP/1.1", "请求不符合 HTTP/1.1 规范")                             \
+      "bad request", "请求有误")                                                                   \
     X(URI_TOO_LONG, "uri_too_long", 414, "ModelArts.4104", "http_request_error", INFO,             \
       "the request target is too long", "请求地址过长")                                            \
     X(HEAD_TOO_LARGE, "head_too_large", 431, "ModelArts.4104", "http_request_error", INFO,         \

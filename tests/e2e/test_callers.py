@@ -156,7 +156,8 @@ def test_bad_local_keys(lent, line, status, code, end_word):
     """A key of the cloud is not replaced by the gateway's, a wrong local key is nobody's."""
     guard, end = lent("callers key notebooks;")
     got = ask(guard.port, put(line))
-    check_refusal(got, status, code)
+    told = check_refusal(got, status, code)["error_message"]
+    assert "HTTP/1.1" not in told and told.startswith("bad request: " if status == 400 else ""), told
     if status == 401:
         assert got.get("WWW-Authenticate") == "Bearer"
     assert (last(guard)["end"], end.requests) == (end_word, [])
