@@ -9,7 +9,10 @@
 #include "base/buf.h"
 #include "signing/credential.h"
 
-enum { TG_SOURCE_WAIT_MOST = 60 }; /* seconds between tries */
+enum {
+    TG_SOURCE_WAIT_MOST = 60, /* seconds between tries */
+    TG_SOURCE_ERROR = 128,    /* of why there is no key */
+};
 
 /* One request to be sent. The buffers are the caller's, emptied and filled. */
 struct tg_source_request {
@@ -41,7 +44,7 @@ enum tg_source_step {
 /* The end of a refresh. */
 struct tg_source_result {
     struct tg_credential key;
-    char error[TG_CREDENTIAL_ERROR];
+    char error[TG_SOURCE_ERROR];
     unsigned wait; /* FAILED: seconds the other side, or the kind of failure, asks to wait; 0: the
                       caller's own back-off */
 };

@@ -34,8 +34,8 @@ struct tg_refresh {
     int64_t told;      /* when the last failure was last told; the same */
     unsigned failures; /* in a row */
     unsigned count;
-    char error[TG_CREDENTIAL_ERROR]; /* the last failure, as it was told */
-    enum tg_credential_state state;  /* the key's, told with it */
+    char error[TG_SOURCE_ERROR];    /* the last failure, as it was told */
+    enum tg_credential_state state; /* the key's, told with it */
 };
 
 static int64_t seconds_now(void)

@@ -200,7 +200,8 @@ static bool read_key(struct tg_conf *c, const struct tg_settings *s,
     if (step == TG_SOURCE_KEY)
         tg_credential_map_publish(s->credential_map, k->number, &result.key, now);
     else
-        tg_conf_error(c, k->item, "credential \"%s\" has no key, %s,", k->name.p, result.error);
+        tg_conf_error(c, k->item, "credential \"%s\" has no key, %s (%s)", k->name.p, result.error,
+                      k->source.path.n > 0 ? k->source.path.p : "the environment");
     tg_wipe(&result, sizeof(result));
     tg_source_end(source);
     return step == TG_SOURCE_KEY;

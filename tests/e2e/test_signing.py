@@ -251,7 +251,7 @@ def test_a_reload_without_a_key_fails(signed, tmp_path):
     (tmp_path / "own.json").write_text(json.dumps({"credential": {
         "access": "A", "secret": "s", "expires_at": "2020-01-01T00:00:00Z"}}))
     guard.process.send_signal(signal.SIGHUP)
-    guard.wait_log(r"credential \"cloud\" has no key, file: already expired")
+    guard.wait_log(r"credential \"cloud\" has no key, file: already expired \(.*own.json\) in ")
     assert ask(guard.port, call()).status == 200  # the old configuration goes on
 
 
