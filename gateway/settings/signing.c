@@ -1,4 +1,5 @@
 /* Signatures in the configuration: clients' keys, and what a location does. */
+#include "base/clock.h"
 #include "settings/internal.h"
 #include "settings/rows.h"
 
@@ -54,6 +55,19 @@ static struct tg_client_keys_conf *find_keys(const struct tg_settings *s, struct
     return k;
 }
 
+/* A file in which no key holds is one that somebody is about to fill, or forgot to. */
+static void warn_of_no_keys(struct tg_conf *c, const struct tg_client_keys_conf *k)
+{
+    int64_t now = tg_clock_wall_now() / 1000000;
+
+    for (unsigned i = 0; i < tg_client_keys_count(k->keys); i++)
+        if (tg_client_key_holds(tg_client_keys_at(k->keys, i), now))
+            return;
+    tg_conf_warn(c, k->item,
+                 "client_keys \"%s\": no key in %s holds, `trainguard key new` makes one",
+                 k->name.p, k->file.p);
+}
+
 static bool load_keys(struct tg_conf *c, struct tg_client_keys_conf *k, bool offline)
 {
     if (k->file.n == 0) {
@@ -64,6 +78,8 @@ static bool load_keys(struct tg_conf *c, struct tg_client_keys_conf *k, bool off
         return true;
     k->keys = tg_client_keys_load(c, k->item, k->file.p);
     k->locks = tg_signing_locks_new();
+    if (k->keys != NULL)
+        warn_of_no_keys(c, k);
     return k->keys != NULL;
 }
 

@@ -47,6 +47,19 @@ def test_a_new_key(tmp_path):
     assert one["SK"] not in run("key", "list", file).out
 
 
+def test_a_file_in_which_no_key_holds(tmp_path):
+    """-t warns of it: nobody gets in by an empty file, or by keys that are disabled or have ended."""
+    (tmp_path / "keys").touch(0o600)
+    (tmp_path / "t.conf").write_text("client_keys c { file keys; }\nupstream u { server 127.0.0.1:1; tls off; }\n"
+                                     "server { listen 127.0.0.1:0; location / { proxy_pass u; } }\n")
+    warning = "no key in ./keys holds, `trainguard key new` makes one in t.conf:1"
+    for option, warned in ((None, True), ("2000-01-01", True), ("2099-01-01", False)):
+        if option:
+            made(*NEW, "--not-after", option, "--output", "-", tmp_path / "keys")
+        done = run("-t", "-c", "t.conf", cwd=tmp_path)
+        assert done.code == 0 and (warning in done.err) is warned, done.err
+
+
 def test_a_key_is_disabled(tmp_path):
     """In its block, which keeps its text; a second time nothing happens."""
     file = tmp_path / "keys"
