@@ -304,7 +304,7 @@ static struct tg_settings *load(const struct tg_eval_options *o, struct tg_buf *
     char *folder;
 
     if (o->conf == NULL)
-        return tg_settings_offline("built-in", TG_STR(BUILT_IN), "./", problems);
+        return tg_settings_offline("the built-in configuration", TG_STR(BUILT_IN), "./", problems);
     folder = tg_settings_folder(o->conf);
     s = tg_settings_offline(o->conf, (struct tg_str){NULL, 0}, folder, problems);
     free(folder);
@@ -566,7 +566,7 @@ const struct tg_evaluation *tg_eval_body(struct tg_evaluator *e, const char *fil
     base = route(e, r, &why);
     tg_location_trace(base, r, &why);
     if (base == NULL || base->filters.n == 0)
-        return cannot(e, tg_arena_printf(&e->arena, "no location of %s has filters for %.*s %.*s",
+        return cannot(e, tg_arena_printf(&e->arena, "%s has no location with filters for %.*s %.*s",
                                          e->settings->file, TG_STR_ARG(r->method),
                                          TG_STR_ARG(r->path)));
     l = judge_of(e, base, &e->problems);

@@ -292,7 +292,7 @@ def test_bodies_that_hold_a_config(tmp_path, conf, location):
 def test_locations_without_filters(tmp_path):
     """A location that nobody guards cannot be judged."""
     done = run("eval", "--location", "DELETE /v1/{project_id}/x", "-", data=GOOD)
-    assert done.code == 2 and "no location of built-in has filters for DELETE /v1/project/x" in done.err
+    assert done.code == 2 and "the built-in configuration has no location with filters for DELETE /v1/project/x" in done.err
 
 
 # --- formats for machines ------------------------------------------------------------------------
