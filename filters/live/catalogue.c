@@ -346,7 +346,6 @@ static enum tg_verdict ask(struct tg_request *r, const struct tg_catalogue_conf 
     struct tg_lookup_ask a = {.kind = &tg_catalogue_kind,
                               .upstream = r->upstream,
                               .subject = r->project_id,
-                              .target = tg_catalogue_target(r->arena, r->project_id),
                               .ttl = c->ttl,
                               .stale = c->stale,
                               .timeout = c->timeout};

@@ -150,9 +150,9 @@ static struct tg_str target_of(struct tg_arena *arena, struct tg_str project, un
     return tg_arena_printf(arena, "/v1/%.*s/%s%s", TG_STR_ARG(project), lists[list].path, number);
 }
 
-struct tg_str tg_catalogue_target(struct tg_arena *arena, struct tg_str project)
+static struct tg_str first_target(struct tg_arena *arena, const struct tg_lookup_ask *ask)
 {
-    return target_of(arena, project, TG_CHOICE_SPECS, 1);
+    return target_of(arena, ask->subject, TG_CHOICE_SPECS, 1);
 }
 
 /* Whether one more page has to be asked for: as long as the count is not reached; without a count,
@@ -217,6 +217,7 @@ const struct tg_lookup_kind tg_catalogue_kind = {
     .doing = "asking for the catalogue",
     .value_size = sizeof(struct tg_catalogue),
     .kept = true,
+    .target = first_target,
     .on_page = on_page,
 };
 

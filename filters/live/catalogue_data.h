@@ -37,9 +37,6 @@ struct tg_catalogue {
 /* The look-up of all three, page by page; its value is a struct tg_catalogue. */
 extern const struct tg_lookup_kind tg_catalogue_kind;
 
-/* The target of the first page for a project, in the arena. */
-struct tg_str tg_catalogue_target(struct tg_arena *arena, struct tg_str project);
-
 /*
  * Reads a catalogue from one text with the members `specs`, `engines` and `models`, as `trainguard
  * catalogue fetch` writes it. All of it lies in the arena. NULL, or a static text: what is wrong.

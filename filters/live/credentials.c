@@ -12,12 +12,10 @@ static bool is_of_project(const struct tg_request *r)
     return r->user != NULL && r->project_id.n > 0 && tg_str_eq(r->user->project_id, r->project_id);
 }
 
-static bool copy_field(struct tg_request *r, const char *name, struct tg_str *out)
+static bool take_field(const struct tg_request *r, struct tg_str name, struct tg_field *out)
 {
-    struct tg_str value = tg_request_field(r, tg_str_of(name));
-
-    *out = tg_arena_printf(r->arena, "%s: %.*s\r\n", name, TG_STR_ARG(value));
-    return value.n > 0;
+    *out = (struct tg_field){name, tg_request_field(r, name)};
+    return out->value.n > 0;
 }
 
 bool tg_live_credentials(struct tg_request *r, struct tg_lookup_ask *ask)
@@ -27,11 +25,12 @@ bool tg_live_credentials(struct tg_request *r, struct tg_lookup_ask *ask)
     if (r->principal.n == 0)
         return false;
     if (r->credentials == TG_CRED_TOKEN)
-        return copy_field(r, "X-Auth-Token", &ask->fields);
+        return take_field(r, TG_STR("X-Auth-Token"), &ask->fields[0]);
     if (r->auth_verified && r->signing != NULL && r->signing->credentials != NULL) {
         ask->signing = r->signing;
         ask->project = r->project_id;
         return true;
     }
-    return r->credentials == TG_CRED_BEARER && copy_field(r, "Authorization", &ask->fields);
+    return r->credentials == TG_CRED_BEARER &&
+           take_field(r, TG_STR("Authorization"), &ask->fields[0]);
 }

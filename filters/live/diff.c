@@ -133,17 +133,41 @@ static void add(struct comparing *c, enum tg_diff_op op, struct tg_str pointer, 
     c->before->nchanges++;
 }
 
-static bool is_response(const struct tg_contract_member *table, const struct tg_doc *d,
-                        uint32_t name)
-{
-    const struct tg_contract_member *row =
-        table != NULL ? tg_contract_find(table, tg_doc_string(d, name)) : NULL;
+/* One of two objects that are compared, with what the contract knows of it; `view` is NULL for an
+ * object inside a config. */
+struct side {
+    const struct tg_doc *doc;
+    uint32_t object;
+    const struct tg_contract_view *view;
+};
 
-    return row != NULL && (row->flags & TG_CONTRACT_RESPONSE) != 0;
+static const struct tg_contract_member *row_of(const struct side *s, uint32_t name)
+{
+    return s->view != NULL ? tg_contract_row(s->doc, tg_contract_config, name) : NULL;
 }
 
-static void compare(struct comparing *c, uint32_t config, uint32_t old,
-                    const struct tg_contract_member *table);
+/* The service's own member, or one that says nothing. */
+static bool is_passed_over(const struct side *s, uint32_t name)
+{
+    const struct tg_contract_member *row = row_of(s, name);
+
+    return (row != NULL && (row->flags & TG_CONTRACT_RESPONSE) != 0) ||
+           is_empty(s->doc, tg_doc_value(s->doc, name));
+}
+
+/* What the other side has under the name of a member; TG_NONE: nothing. */
+static uint32_t counterpart(const struct side *s, uint32_t name, const struct side *other)
+{
+    const struct tg_contract_member *row = row_of(s, name);
+    uint32_t node;
+
+    if (row == NULL || other->view == NULL)
+        return member_like(other->doc, other->object, tg_doc_string(s->doc, name));
+    node = other->view->value[row - tg_contract_config];
+    return node != TG_NONE && !is_empty(other->doc, node) ? node : TG_NONE;
+}
+
+static void compare(struct comparing *c, const struct side *new, const struct side *old);
 
 static void compare_member(struct comparing *c, uint32_t value, uint32_t other)
 {
@@ -153,7 +177,7 @@ static void compare_member(struct comparing *c, uint32_t value, uint32_t other)
         add(c, TG_DIFF_ADD, tg_doc_pointer(d, value), value);
     else if (tg_doc_type(d, value) == TG_OBJECT && tg_doc_type(c->old, other) == TG_OBJECT &&
              c->depth < MAX_DEPTH)
-        compare(c, value, other, NULL);
+        compare(c, &(struct side){d, value, NULL}, &(struct side){c->old, other, NULL});
     else if (!equal(d, value, c->old, other))
         add(c, TG_DIFF_REPLACE, tg_doc_pointer(d, value), value);
 }
@@ -174,28 +198,21 @@ static void compare_gone(struct comparing *c, uint32_t config, uint32_t name)
         TG_NONE);
 }
 
-static void compare(struct comparing *c, uint32_t config, uint32_t old,
-                    const struct tg_contract_member *table)
+static void compare(struct comparing *c, const struct side *new, const struct side *old)
 {
-    const struct tg_doc *d = c->r->doc;
-
-    if (is_too_much(d, config, c->old, old)) {
-        add(c, TG_DIFF_REPLACE, tg_doc_pointer(d, config), config);
+    if (is_too_much(new->doc, new->object, old->doc, old->object)) {
+        add(c, TG_DIFF_REPLACE, tg_doc_pointer(new->doc, new->object), new->object);
         return;
     }
     c->depth++;
-    for (uint32_t m = tg_doc_first(d, config); m != TG_NONE; m = tg_doc_next(d, m)) {
-        uint32_t value = tg_doc_value(d, m);
-
-        if (!is_empty(d, value) && !is_response(table, d, m))
-            compare_member(c, value, member_like(c->old, old, tg_doc_string(d, m)));
-    }
-    for (uint32_t m = tg_doc_first(c->old, old); m != TG_NONE && !c->before->partial;
-         m = tg_doc_next(c->old, m)) {
-        if (!is_empty(c->old, tg_doc_value(c->old, m)) && !is_response(table, c->old, m) &&
-            member_like(d, config, tg_doc_string(c->old, m)) == TG_NONE)
-            compare_gone(c, config, m);
-    }
+    for (uint32_t m = tg_doc_first(new->doc, new->object); m != TG_NONE;
+         m = tg_doc_next(new->doc, m))
+        if (!is_passed_over(new, m))
+            compare_member(c, tg_doc_value(new->doc, m), counterpart(new, m, old));
+    for (uint32_t m = tg_doc_first(old->doc, old->object); m != TG_NONE && !c->before->partial;
+         m = tg_doc_next(old->doc, m))
+        if (!is_passed_over(old, m) && counterpart(old, m, new) == TG_NONE)
+            compare_gone(c, new->object, m);
     c->depth--;
 }
 
@@ -217,5 +234,6 @@ void tg_diff(struct tg_request *r, struct tg_doc *old, uint32_t old_config,
     CHECK(tg_doc_type(r->doc, r->config) == TG_OBJECT && tg_doc_type(old, old_config) == TG_OBJECT);
     before->compared = true;
     before->partial = is_partial(r);
-    compare(&c, r->config, old_config, tg_contract_config);
+    compare(&c, &(struct side){r->doc, r->config, tg_contract_members(r->doc, r->config)},
+            &(struct side){old, old_config, tg_contract_members(old, old_config)});
 }

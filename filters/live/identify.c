@@ -228,8 +228,7 @@ static struct tg_lookup_ask question(struct tg_request *r, const struct tg_ident
         .subject = r->principal,
         .target = TG_STR("/v3/auth/tokens"),
         .caller = r->principal,
-        .fields = tg_arena_printf(r->arena, "X-Auth-Token: %.*s\r\nX-Subject-Token: %.*s\r\n",
-                                  TG_STR_ARG(token), TG_STR_ARG(token)),
+        .fields = {{TG_STR("X-Auth-Token"), token}, {TG_STR("X-Subject-Token"), token}},
         .ttl = c->ttl,
         .timeout = c->timeout,
     };

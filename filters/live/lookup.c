@@ -231,7 +231,8 @@ static bool on_head(void *owner, struct tg_str host, struct tg_buf *out)
 
     if (f->ask.signing != NULL)
         return tg_sign_own(f->ask.signing, f->ask.project, f->target, host, out);
-    tg_buf_add(out, f->ask.fields);
+    for (unsigned i = 0; i < TG_LOOKUP_FIELDS && f->ask.fields[i].name.n > 0; i++)
+        tg_fields_add(out, f->ask.fields[i].name, f->ask.fields[i].value);
     return true;
 }
 
@@ -240,6 +241,8 @@ static void ask_page(struct tg_lookup_flight *f)
     uint64_t now = tg_clock_mono_now();
     struct tg_fetch fetch = {.upstream = f->ask.upstream,
                              .target = f->target,
+                             .what = tg_str_of(f->ask.kind->what),
+                             .request_id = f->ask.request_id,
                              .timeout = f->deadline > now ? (int64_t)(f->deadline - now) : 1,
                              .on_head = on_head,
                              .on_answer = on_answer,
@@ -250,12 +253,17 @@ static void ask_page(struct tg_lookup_flight *f)
 
 static void copy_ask(struct tg_lookup_flight *f, const struct tg_lookup_ask *ask)
 {
-    struct tg_str *strings[] = {&f->ask.upstream, &f->ask.subject, &f->ask.target,
-                                &f->ask.caller,   &f->ask.fields,  &f->ask.project};
+    struct tg_str *strings[] = {&f->ask.upstream,       &f->ask.subject,
+                                &f->ask.target,         &f->ask.caller,
+                                &f->ask.project,        &f->ask.request_id,
+                                &f->ask.fields[0].name, &f->ask.fields[0].value,
+                                &f->ask.fields[1].name, &f->ask.fields[1].value};
 
     f->ask = *ask;
     for (size_t i = 0; i < sizeof(strings) / sizeof(*strings); i++)
         *strings[i] = tg_arena_dup(&f->own, *strings[i]);
+    if (f->ask.target.n == 0)
+        f->ask.target = ask->kind->target(&f->own, &f->ask);
 }
 
 static struct tg_lookup_flight *start(struct tg_lookups *all, struct tg_cache_entry *e,
@@ -335,6 +343,7 @@ static enum tg_lookup_result ask_kept(struct tg_lookups *all, struct tg_lookup *
 enum tg_lookup_result tg_lookup(struct tg_request *r, struct tg_lookup *l,
                                 const struct tg_lookup_ask *ask)
 {
+    struct tg_lookup_ask own = *ask;
     struct tg_lookups *all;
 
     CHECK(r->host != NULL && r->host->lookups != NULL && l->flight == NULL);
@@ -342,7 +351,8 @@ enum tg_lookup_result tg_lookup(struct tg_request *r, struct tg_lookup *l,
         return l->result;
     all = r->host->lookups;
     l->request = r;
-    return ask->kind->kept ? ask_kept(all, l, ask) : wait_for(l, start(all, NULL, ask));
+    own.request_id = r->request_id;
+    return own.kind->kept ? ask_kept(all, l, &own) : wait_for(l, start(all, NULL, &own));
 }
 
 void tg_lookup_done(struct tg_lookup *l)

@@ -33,23 +33,29 @@ struct tg_lookup_kind {
     const char *doing; /* while it is awaited: "asking for the catalogue" */
     size_t value_size;
     bool kept; /* else each caller asks anew */
+    /* The target of the first page, in the arena. NULL: the question names it. */
+    struct tg_str (*target)(struct tg_arena *arena, const struct tg_lookup_ask *ask);
     /* Takes a page in. NULL, or a static text: what is wrong with it. */
     const char *(*on_page)(struct tg_lookup_page *page);
     /* Another value takes the place of one that is kept. May be NULL. */
     void (*on_change)(const void *before, const void *after);
 };
 
-/* A question. All of it is copied. */
+enum { TG_LOOKUP_FIELDS = 2 };
+
+/* A question. All of it is copied when it is asked, and not when the answer is kept. */
 struct tg_lookup_ask {
     const struct tg_lookup_kind *kind;
-    struct tg_str upstream;                /* name */
-    struct tg_str subject;                 /* what it is about: with kind and upstream the key */
-    struct tg_str target;                  /* of the first page */
-    struct tg_str caller;                  /* who asks, not empty */
-    bool trusted;                          /* the caller is known to belong to the subject */
-    struct tg_str fields;                  /* field lines with the caller's credential; a secret */
-    const struct tg_signing_conf *signing; /* instead: the gateway's own key; not NULL */
-    struct tg_str project;                 /* with it: which a signature names */
+    struct tg_str upstream;                   /* name */
+    struct tg_str subject;                    /* what it is about: with kind and upstream the key */
+    struct tg_str target;                     /* of the first page; empty: the kind makes it */
+    struct tg_str caller;                     /* who asks, not empty */
+    bool trusted;                             /* the caller is known to belong to the subject */
+    struct tg_field fields[TG_LOOKUP_FIELDS]; /* with the caller's credential, a secret; one
+                                                 without a name is none */
+    const struct tg_signing_conf *signing;    /* instead: the gateway's own key; not NULL */
+    struct tg_str project;                    /* with it: which a signature names */
+    struct tg_str request_id;                 /* filled in by tg_lookup() */
     /* Kept answers: how long one is good, and told for longer while it is asked for again. */
     int64_t ttl;
     int64_t stale;

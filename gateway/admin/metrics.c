@@ -132,35 +132,37 @@ static void ends(const struct tg_stats_counts *c, struct tg_buf *out)
                           tg_error_info(e)->word, c->ends[e]);
 }
 
-/* The parts of a policy result's name. */
-static void policy_labels(struct tg_buf *out, const char *text)
+/* The parts of a name, each under its key; `keys` has commas between them. */
+static void labels(struct tg_buf *out, const char *keys, const char *text)
 {
-    static const char *const parts[] = {"policy", "rule", "result", "mode"};
     struct tg_str rest = tg_str_of(text);
 
-    for (unsigned i = 0; i < 4; i++) {
-        const char *end = memchr(rest.p, '\n', rest.n);
+    for (const char *key = keys; *key != '\0';) {
+        const char *end = rest.n > 0 ? memchr(rest.p, '\n', rest.n) : NULL;
         struct tg_str part = {rest.p, end != NULL ? (size_t)(end - rest.p) : rest.n};
+        size_t n = strcspn(key, ",");
+        char name[16];
 
-        if (i > 0)
+        CHECK(n < sizeof(name));
+        memcpy(name, key, n);
+        name[n] = '\0';
+        if (key != keys)
             tg_buf_putc(out, ',');
-        tg_prometheus_label(out, parts[i], part);
+        tg_prometheus_label(out, name, part);
         rest = tg_str_skip(rest, end != NULL ? part.n + 1 : part.n);
+        key += n + (key[n] == ',');
     }
 }
 
 static void names(const struct tg_stats_slot *sum, enum tg_stats_what what, const char *name,
-                  const char *key, const char *help, struct tg_buf *out)
+                  const char *keys, const char *help, struct tg_buf *out)
 {
     tg_prometheus_family(out, name, "counter", help);
     for (unsigned i = 0; i < TG_STATS_NAMES; i++) {
         if (sum->names[i].what != what)
             continue;
         tg_buf_printf(out, "trainguard_%s{", name);
-        if (what == TG_STATS_POLICY)
-            policy_labels(out, sum->names[i].text);
-        else
-            tg_prometheus_label(out, key, tg_str_of(sum->names[i].text));
+        labels(out, keys, sum->names[i].text);
         tg_buf_printf(out, "} %lu\n", sum->names[i].n);
     }
 }
@@ -314,11 +316,14 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
     names(sum, TG_STATS_VIOLATION, "violations_total", "rule", "Mistakes found in requests.", out);
     names(sum, TG_STATS_JUDGED, "policy_judged_total", "policy",
           "Requests a policy was asked about.", out);
-    names(sum, TG_STATS_POLICY, "policy_results_total", "",
+    names(sum, TG_STATS_POLICY, "policy_results_total", "policy,rule,result,mode",
           "Results of policy rules that did not simply pass.", out);
-    single(out, "metric_names_lost_total", "counter",
-           "Normalizations, violations and results not counted by name: too many, or too long.",
-           sum->counts.names_lost);
+    names(sum, TG_STATS_LOOKUP, "lookups_total", "what,result",
+          "Looks at what a request does not say: asked for, kept, stale, or in vain.", out);
+    single(
+        out, "metric_names_lost_total", "counter",
+        "Normalizations, violations, results and looks not counted by name: too many, or too long.",
+        sum->counts.names_lost);
     auth(&sum->counts, out);
     audit(sum, out);
     free(sum);

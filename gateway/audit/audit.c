@@ -12,7 +12,9 @@
 #include "audit/sink.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "base/log.h"
+#include "chain/fetch.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -365,6 +367,24 @@ void tg_audit_configuration(struct tg_audit *a, const struct tg_audit_configurat
     CHECK_MAGIC(a, MAGIC);
     if (!a->off)
         add_configuration(a, c);
+}
+
+void tg_audit_lookup(struct tg_audit *a, const struct tg_fetch *fetch)
+{
+    const char *mark = memchr(fetch->target.p, '?', fetch->target.n);
+    size_t start;
+
+    CHECK_MAGIC(a, MAGIC);
+    if (a->off)
+        return;
+    start = begin_line(a, tg_clock_wall_now(), "lookup");
+    tg_json_member(&a->queue, "request_id", fetch->request_id);
+    tg_json_member(&a->queue, "what", fetch->what);
+    tg_json_member(&a->queue, "upstream", fetch->upstream);
+    tg_json_member(&a->queue, "url.path",
+                   (struct tg_str){fetch->target.p, mark != NULL ? (size_t)(mark - fetch->target.p)
+                                                                 : fetch->target.n});
+    end_line(a, start);
 }
 
 void tg_audit_principal(struct tg_audit *a, const struct tg_request *r, struct tg_buf *out)

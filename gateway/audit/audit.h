@@ -105,6 +105,11 @@ void tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *record);
 void tg_audit_answer(struct tg_audit *a, const struct tg_audit_record *record);
 void tg_audit_outcome(struct tg_audit *a, const struct tg_audit_record *record);
 
+struct tg_fetch;
+
+/* Queues a line `lookup`: the gateway is about to send a request of its own. */
+void tg_audit_lookup(struct tg_audit *a, const struct tg_fetch *fetch);
+
 /*
  * Hands all queued lines to the sink: one write (and in `strict` one fdatasync) for all of them.
  * The worker calls it once per turn of its loop, before the last bytes of the turn's answers are

@@ -19,7 +19,11 @@ struct tg_fetch_answer {
 struct tg_fetch {
     struct tg_str upstream; /* its name; there is one (CHECKed) */
     struct tg_str target;   /* path and query as they go upstream; copied */
-    int64_t timeout;        /* microseconds for all of it, waiting for a turn included */
+    /* For the audit log where it wants to know before it goes: what is looked up, and for which
+     * request; good inside the call. */
+    struct tg_str what;
+    struct tg_str request_id;
+    int64_t timeout; /* microseconds for all of it, waiting for a turn included */
 
     /* The head goes upstream, to a server whose Host is `host`: appends the lines of the fields
      * that say who asks. Again when it is tried again. False: there is no credential, and the

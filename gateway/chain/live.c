@@ -3,6 +3,8 @@
 
 #include "base/check.h"
 
+enum { MAX_DIGITS = 20 }; /* of a 64-bit integer, sign included */
+
 const struct tg_live_info tg_live_infos[TG_LIVE_NAMES] = {
     [TG_LIVE_SPEC_CODE] = {"spec.spec_code", TG_LIVE_TEXT, "catalogue"},
     [TG_LIVE_SPEC_GPU_TYPE] = {"spec.gpu_type", TG_LIVE_TEXT, "catalogue"},
@@ -56,7 +58,15 @@ void tg_live_set_number(struct tg_request *r, enum tg_live_name name, struct tg_
 
 void tg_live_set_integer(struct tg_request *r, enum tg_live_name name, int64_t value)
 {
-    tg_live_set_number(r, name, tg_arena_printf(r->arena, "%ld", (long)value));
+    char *end = (char *)tg_arena_alloc(r->arena, MAX_DIGITS) + MAX_DIGITS, *at = end;
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+    do
+        *--at = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (value < 0)
+        *--at = '-';
+    tg_live_set_number(r, name, (struct tg_str){at, (size_t)(end - at)});
 }
 
 void tg_live_set_list(struct tg_request *r, enum tg_live_name name, const struct tg_str *items,

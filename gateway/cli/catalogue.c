@@ -164,7 +164,7 @@ static int run(const struct tg_settings *s, struct tg_str upstream, struct tg_st
                                      .max_answer = (size_t)s->lookup_max_size,
                                      .fits = fits};
     tg_fetches_open(&f->fetches);
-    ask(f, tg_catalogue_target(&f->arena, f->ask.subject));
+    ask(f, tg_catalogue_kind.target(&f->arena, &f->ask));
     while (!f->done)
         tg_loop_turn(&f->loop);
     if (f->why == NULL)

@@ -118,7 +118,7 @@ static void cut_off_late(struct tg_exchanges *all)
 void tg_exchanges_turn(struct tg_exchanges *all)
 {
     if (all->ending.first == NULL && all->awaiting_flush == NULL &&
-        all->awaiting_audit.first == NULL)
+        all->awaiting_audit.first == NULL && !tg_fetches_held(all->fetches))
         return;
     do {
         struct tg_exchange *ending;
@@ -127,6 +127,8 @@ void tg_exchanges_turn(struct tg_exchanges *all)
         if (!tg_audit_wants_intent(all->audit))
             go_on_all(all, true); /* no record to wait for */
         written = tg_audit_flush(all->audit) || tg_audit_ready(all->audit);
+        if (written)
+            tg_fetches_release(all->fetches);
         ending = take_all(&all->ending);
         go_on_all(all, written);
         if (written)
@@ -168,9 +170,14 @@ static bool resume(struct tg_request_handle handle)
     return true;
 }
 
+/* In mode `strict` a line of it is on disk before it goes: the turn ends first. */
 static struct tg_fetch_job *fetch(const struct tg_host *host, const struct tg_fetch *f)
 {
-    return tg_fetch_start(exchanges_of(host)->fetches, f);
+    struct tg_exchanges *all = exchanges_of(host);
+
+    if (tg_audit_wants_intent(all->audit))
+        tg_audit_lookup(all->audit, f);
+    return tg_fetch_start(all->fetches, f);
 }
 
 /* An own answer takes no body's place: it has room or fails. */
@@ -185,6 +192,7 @@ static void open_fetches(struct tg_exchanges *all)
 {
     all->fetches->fits = answer_fits;
     all->fetches->owner = all;
+    all->fetches->hold = tg_audit_wants_intent(all->audit);
     tg_fetches_open(all->fetches);
 }
 

@@ -131,6 +131,27 @@ static void count_policies(struct tg_stats_slot *slot, const struct tg_report *r
     }
 }
 
+/* What came of one look, in one word. */
+static const char *look_result(const struct tg_lookup_span *s)
+{
+    if (s->why.n > 0)
+        return "failed";
+    if (s->status == 401 || s->status == 403)
+        return "refused";
+    return s->cached == TG_SPAN_ASKED ? "asked" : s->cached == TG_SPAN_STALE ? "stale" : "kept";
+}
+
+static void count_lookups(struct tg_stats_slot *slot, const struct tg_request *r, int64_t time)
+{
+    for (const struct tg_lookup_span *s = r->lookups; s != NULL; s = s->next) {
+        char text[TG_STATS_NAME_TEXT];
+        int n = snprintf(text, sizeof(text), "%s\n%s", s->what, look_result(s));
+
+        CHECK(n > 0);
+        count_name(slot, TG_STATS_LOOKUP, (struct tg_str){text, (size_t)n}, 1, time);
+    }
+}
+
 static void count_findings(struct tg_stats_slot *slot, const struct tg_request *r, int64_t time)
 {
     if (r->doc != NULL)
@@ -140,6 +161,7 @@ static void count_findings(struct tg_stats_slot *slot, const struct tg_request *
         if (f->severity == TG_VIOLATION)
             count_name(slot, TG_STATS_VIOLATION, tg_str_of(f->rule), 1, time);
     count_policies(slot, &r->report, time);
+    count_lookups(slot, r, time);
 }
 
 /* --- counting --- */

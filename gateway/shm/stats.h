@@ -90,9 +90,11 @@ enum tg_stats_what {
     TG_STATS_VIOLATION,
     TG_STATS_POLICY, /* a result of a rule */
     TG_STATS_JUDGED, /* a policy that was asked */
+    TG_STATS_LOOKUP
 };
 
-/* One counted name. Policy results: policy, rule, result and mode with '\n' between. */
+/* One counted name. Policy results: policy, rule, result and mode with '\n' between; looks: what
+ * and result. */
 struct tg_stats_name {
     uint64_t n;
     int64_t last;  /* when a request began that it was counted for last, wall clock */

@@ -20,6 +20,7 @@ struct tg_fetches {
     size_t max_answer; /* bytes of a body: lookup_max_size */
     unsigned running;  /* of them */
     unsigned live;     /* running and waiting; zero when all has ended in order */
+    bool hold;         /* new jobs wait for tg_fetches_release() before they take their turn */
     struct tg_fetch_queue waiting;
     uint64_t memory; /* what the bodies take now, bytes */
     /* False: the worker has no room for `more` bytes (the owner sets it). */
@@ -32,6 +33,10 @@ void tg_fetches_open(struct tg_fetches *all);
 
 /* Starts a job, or has it wait for its turn: as many as the upstream's max_pending may. */
 struct tg_fetch_job *tg_fetch_start(struct tg_fetches *all, const struct tg_fetch *fetch);
+
+/* True when jobs wait to be released; and lets those that wait now take their turn. */
+bool tg_fetches_held(const struct tg_fetches *all);
+void tg_fetches_release(struct tg_fetches *all);
 
 /* Ends a job without an answer. */
 void tg_fetch_cancel(struct tg_fetch_job *job);

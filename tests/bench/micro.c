@@ -12,6 +12,7 @@
 #include "http/request_head.h"
 #include "http/response_head.h"
 #include "http/target.h"
+#include "live/lookup.h"
 #include "settings/settings.h"
 #include "signing/signature.h"
 #include "table.h"
@@ -43,18 +44,23 @@ static const char response_head[] = "HTTP/1.1 200 OK\r\n"
                                     "X-Request-Id: 2cbbd1b0a3c4d5e6f708192a3b4c5d6e\r\n"
                                     "Server: api-gateway\r\n"
                                     "Strict-Transport-Security: max-age=31536000\r\n\r\n";
-static const char configuration[] =
-    "audit_log off;\n"
-    "upstream none { server 127.0.0.1:1; tls off; }\n"
-    "server {\n"
-    "    listen 127.0.0.1:1;\n"
-    "    location PUT /v1/{project_id}/training-job-configs/{config_name} {\n"
-    "        filters json normalize validate policy;\n"
-    "        policies " TG_BENCH "/policy.conf;\n"
-    "        proxy_pass none;\n"
-    "    }\n"
-    "    location / { proxy_pass none; }\n"
-    "}\n";
+
+#define CONFIGURATION(filters)                                                                     \
+    "audit_log off;\n"                                                                             \
+    "upstream none { server 127.0.0.1:1; tls off; }\n"                                             \
+    "server {\n"                                                                                   \
+    "    listen 127.0.0.1:1;\n"                                                                    \
+    "    location PUT /v1/{project_id}/training-job-configs/{config_name} {\n"                     \
+    "        filters " filters ";\n"                                                               \
+    "        policies " TG_BENCH "/policy.conf;\n"                                                 \
+    "        proxy_pass none;\n"                                                                   \
+    "    }\n"                                                                                      \
+    "    location / { proxy_pass none; }\n"                                                        \
+    "}\n"
+
+static const char configuration[] = CONFIGURATION("json normalize validate policy");
+static const char live_configuration[] =
+    CONFIGURATION("identify json normalize validate catalogue current policy; identify none");
 
 enum { SIGNED_BODY = 4096, EXAMPLE_MAX = 4096, CHUNKS = 8, CHUNK = 1024 };
 
@@ -82,11 +88,12 @@ struct bench {
     struct tg_client_keys *keys;
     struct tg_signing_locks *locks;
     struct tg_credential_map *credentials;
-    struct tg_host host;
     struct tg_field signed_fields[5];
     char signed_body[SIGNED_BODY];
     struct tg_buf head_out;
     unsigned turn;
+    struct tg_host host;   /* whose own requests are answered at once, by `answers` */
+    struct tg_fetch asked; /* the last of them, not answered yet */
 };
 
 /* --- preparation --- */
@@ -122,16 +129,21 @@ static void prepare_outline(struct bench *b)
     CHECK(tg_json_verify(b->example, &limits, &b->outline, &fault));
 }
 
-static void prepare_settings(struct bench *b)
+static void load_settings(struct bench *b, struct tg_str text)
 {
     struct tg_buf problems = {0};
 
-    b->settings = tg_settings_offline("micro", TG_STR(configuration), "./", &problems);
+    b->settings = tg_settings_offline("micro", text, "./", &problems);
     if (b->settings == NULL) {
         fprintf(stderr, "%.*s", TG_STR_ARG(tg_buf_str(&problems)));
         exit(EXIT_FAILURE);
     }
     tg_buf_end(&problems);
+}
+
+static void prepare_settings(struct bench *b)
+{
+    load_settings(b, TG_STR(configuration));
 }
 
 static void read_head(struct bench *b)
@@ -157,6 +169,9 @@ static void start_request(struct bench *b, struct tg_arena *arena)
     b->request.client_address = TG_STR("127.0.0.1");
     b->request.request_id = TG_STR("2cbbd1b0a3c4d5e6f708192a3b4c5d6e");
     b->request.body = b->example;
+    b->request.host = b->host.handle != NULL ? &b->host : NULL;
+    b->request.upstream = TG_STR("none");
+    b->request.principal = TG_STR("hmac-sha256:0123456789abcdef0123456789abcdef");
     (void)tg_request_identify(&b->request);
 }
 
@@ -294,6 +309,81 @@ static void end_signing(struct bench *b)
     tg_buf_end(&b->head_out);
 }
 
+/* --- services that are asked --- */
+
+/* What they answer, by a part of the target. */
+static const struct {
+    const char *target;
+    struct tg_str answer;
+} answers[] = {
+    {"/v3/auth/tokens",
+     {"{\"token\":{\"user\":{\"id\":\"u1\",\"name\":\"alice\",\"domain\":{\"id\":\"d1\","
+      "\"name\":"
+      "\"acme\"}},\"project\":{\"id\":\"" PROJECT "\",\"name\":\"cn-north-4\"},"
+      "\"roles\":[{\"name\":\"te_admin\"},{\"name\":\"ml\"}]}}",
+      0}},
+    {"resource-specs",
+     {"{\"specs\":[{\"spec_id\":1,\"spec_code\":\"cpu.1\",\"gpu_num\":0,\"gpu_type\":\"\","
+      "\"cpu\":"
+      "\"8\",\"max_num\":8},{\"spec_id\":4,\"spec_code\":\"gpu.4\",\"gpu_num\":2,\"gpu_type\":"
+      "\"v100\",\"cpu\":\"64\",\"max_num\":8}]}",
+      0}},
+    {"ai-engines",
+     {"{\"engines\":[{\"engine_id\":1,\"engine_name\":\"TensorFlow\","
+      "\"engine_version\":\"TF-1.8.0\"}]}",
+      0}},
+    {"built-in-algorithms",
+     {"{\"model_total_count\":1,\"models\":[{\"model_id\":4,\"model_name\":\"resnet\"}]}", 0}},
+};
+
+static struct tg_request_handle handle_of(const struct tg_host *host, const struct tg_request *r)
+{
+    (void)r;
+    return (struct tg_request_handle){host, 0, 0};
+}
+
+/* Who is woken runs in the operation. */
+static bool resume(struct tg_request_handle handle)
+{
+    (void)handle;
+    return true;
+}
+
+static struct tg_fetch_job *fetch(const struct tg_host *host, const struct tg_fetch *asked)
+{
+    struct bench *b = (struct bench *)((uintptr_t)host - offsetof(struct bench, host));
+
+    b->asked = *asked;
+    return (struct tg_fetch_job *)b;
+}
+
+static void cancel(struct tg_fetch_job *job)
+{
+    (void)job;
+}
+
+/* The stored config is the example, for all that is not in the table. */
+static void answer_one(struct bench *b)
+{
+    struct tg_fetch asked = b->asked;
+    struct tg_fetch_answer a = {.error = TG_E_DONE, .why = "", .status = 200, .body = b->example};
+
+    for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++)
+        if (memmem(asked.target.p, asked.target.n, answers[i].target, strlen(answers[i].target)))
+            a.body = tg_str_of(answers[i].answer.p);
+    b->asked.target.n = 0;
+    asked.on_answer(asked.owner, &a);
+}
+
+static void prepare_live(struct bench *b)
+{
+    load_settings(b, TG_STR(live_configuration));
+    read_head(b);
+    b->host =
+        (struct tg_host){.handle = handle_of, .resume = resume, .fetch = fetch, .cancel = cancel};
+    b->host.lookups = tg_lookups_new(&b->host, 1 << 20);
+}
+
 /* --- operations --- */
 
 /* The first filter and the last of a location that signs anew, and what the latter writes. */
@@ -406,21 +496,33 @@ static void edit(struct bench *b)
     CHECK(tg_doc_result(d).n == b->example.n + 6);
 }
 
-/* The whole chain with twenty rules, as traffic walks it. */
+/* The whole chain with twenty rules, as traffic walks it. Look-ups are answered when they wait.
+ */
 static void chain(struct bench *b)
 {
     struct tg_chain walk = {0};
     const struct tg_location *location;
     struct tg_no_route why;
+    enum tg_verdict verdict;
 
     tg_arena_reset(&b->arena);
     start_request(b, &b->arena);
     location = tg_settings_route(b->settings->servers, &b->request, &why);
     CHECK(location != NULL);
     tg_chain_begin(&walk, &location->filters, &b->request);
-    CHECK(tg_chain_run(&walk) == TG_NEXT);
+    while ((verdict = tg_chain_run(&walk)) == TG_WAIT)
+        while (b->asked.target.n > 0)
+            answer_one(b);
+    CHECK(verdict == TG_NEXT);
     CHECK(tg_request_forwarded_body(&b->request).n > b->example.n);
     tg_chain_done(&walk);
+}
+
+/* The same with all that is looked up: kept answers but for the stored config. */
+static void chain_live(struct bench *b)
+{
+    chain(b);
+    CHECK(b->request.user != NULL && b->request.before != NULL && b->request.lookups != NULL);
 }
 
 /* One record of a turn with sixteen. */
@@ -462,6 +564,7 @@ static const struct operation {
     {"document_parse", NULL, parse},
     {"document_edit", NULL, edit},
     {"chain", prepare_chain, chain},
+    {"chain_live", prepare_live, chain_live},
     {"audit_record", prepare_audit, audit},
     {"audit_record_changed", prepare_changed, audit},
     {"verify_and_sign_4k", prepare_signing, verify_and_sign},
@@ -493,6 +596,7 @@ static void repeat(const struct operation *o, unsigned long n)
     tg_audit_close(b->audit);
     tg_buf_end(&b->principal);
     end_signing(b);
+    tg_lookups_end(b->host.lookups);
     tg_settings_end(b->settings);
     tg_arena_end(&b->arena);
     tg_arena_end(&b->settled);

@@ -77,17 +77,16 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
     const struct asking_conf *c = conf;
     struct asking_state *s = state;
     struct tg_str token = tg_request_field(r, TG_STR("X-Auth-Token"));
-    struct tg_lookup_ask ask = {
-        .kind = &kinds[c->kept],
-        .upstream = c->upstream.n > 0 ? c->upstream : r->upstream,
-        .subject = r->path,
-        .target = c->target,
-        .caller = r->principal,
-        .trusted = c->trusted,
-        .fields = tg_arena_printf(r->arena, "X-Auth-Token: %.*s\r\n", TG_STR_ARG(token)),
-        .ttl = c->ttl,
-        .stale = c->stale,
-        .timeout = c->timeout};
+    struct tg_lookup_ask ask = {.kind = &kinds[c->kept],
+                                .upstream = c->upstream.n > 0 ? c->upstream : r->upstream,
+                                .subject = r->path,
+                                .target = c->target,
+                                .caller = r->principal,
+                                .trusted = c->trusted,
+                                .fields = {{TG_STR("X-Auth-Token"), token}},
+                                .ttl = c->ttl,
+                                .stale = c->stale,
+                                .timeout = c->timeout};
     enum tg_lookup_result result = tg_lookup(r, &s->lookup, &ask);
 
     if (result == TG_LOOKUP_WAIT)

@@ -308,3 +308,17 @@ def test_the_end_of_a_worker(asking, origin):
         client.send(request("GET", "/x", None, "X-Auth-Token: alice"))
         behind.wait(lambda: asked(behind))
         guard.stop()
+
+
+def test_strict_writes_it_down_first(asking, origin):
+    """A line of each own request is on disk before it goes."""
+    behind = origin(own(answer(b"/own?2"), answer(b"end")))
+    guard = asking(behind, "asking_kept off;", audit="{dir}/audit.jsonl mode=strict")
+    assert call(guard).status == 200
+    assert told(behind) == ["found 200 end"]
+    lines = audit.records(guard.directory / "audit.jsonl", None)
+    mine = [r for r in lines if "request_id" in r]
+    assert [r["event"] for r in mine] == ["lookup", "lookup", "intent", "outcome"]
+    assert len({r["request_id"] for r in mine}) == 1
+    assert mine[0]["what"] == "loose" and mine[0]["url.path"] == mine[1]["url.path"] == OWN
+    assert mine[0]["upstream"] == "modelarts"

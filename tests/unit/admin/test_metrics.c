@@ -118,6 +118,28 @@ static void names_and_their_end(void **state)
     tg_buf_end(&text);
 }
 
+/* Own requests and kept answers, by what was looked up and what came of it. */
+static void looks_by_name(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_lookup_span spans[] = {
+        {.what = "user", .cached = TG_SPAN_FRESH, .status = 200, .next = &spans[1]},
+        {.what = "catalogue",
+         .cached = TG_SPAN_ASKED,
+         .why = TG_STR("no answer came"),
+         .next = &spans[2]},
+        {.what = "config", .cached = TG_SPAN_ASKED, .status = 200}};
+    struct tg_buf text = {0};
+
+    f->request.lookups = spans;
+    tg_stats_exchange(worker(f, 0), 0, &f->record);
+    tg_metrics_text(f->s, &text);
+    contains(&text, "trainguard_lookups_total{what=\"user\",result=\"kept\"} 1\n");
+    contains(&text, "trainguard_lookups_total{what=\"catalogue\",result=\"failed\"} 1\n");
+    contains(&text, "trainguard_lookups_total{what=\"config\",result=\"asked\"} 1\n");
+    tg_buf_end(&text);
+}
+
 /* Names as long as a policy may have that differ in their last byte alone, and some too long. */
 static void long_names(void **state)
 {
@@ -310,6 +332,7 @@ int main(void)
         TEST(one_exchange),
         TEST(nobody_counts_without_a_slot),
         TEST(names_and_their_end),
+        TEST(looks_by_name),
         TEST(long_names),
         TEST(too_many_names),
         TEST(nothing_is_lost_with_a_process),

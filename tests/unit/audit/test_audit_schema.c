@@ -1,6 +1,7 @@
 /* Every kind of line is valid under conf/audit.schema.json, judged by python3-jsonschema, and the
  * schema refuses what is no such line. */
 #include "audit_fixture.h"
+#include "chain/fetch.h"
 
 #include "json/document.h"
 
@@ -164,6 +165,10 @@ static void every_kind_of_line_is_valid(void **state)
     record_configurations(a);
     record_everything(f, a);
     record_greeting(f, a);
+    tg_audit_lookup(a, &(struct tg_fetch){.upstream = TG_STR("iam"),
+                                          .target = TG_STR("/v3/auth/tokens?x"),
+                                          .what = TG_STR("user"),
+                                          .request_id = TG_STR("id-1")});
     make_trouble(f, a, folder);
     tg_audit_close(a);
     file = fopen(script, "w");
