@@ -156,6 +156,9 @@ def bad_tables():
     told = re.findall(r"^\| `([\w/]+?)/?` \|", text_of("gateway/README.md"), re.M)
     if told != order:
         yield f"gateway/README.md has the folders in another order than CMakeLists.txt: {told}, {order}"
+    row = re.search(r"^\| `cli/` \|(.*)", text_of("gateway/README.md"), re.M)[1]
+    if missing := commands() - set(spans(row)):
+        yield f"gateway/README.md does not tell of the commands {', '.join(sorted(missing))}"
     text = text_of("filters/README.md").partition("## The files here")[2]
     named = {n for span in spans(text) for n in span.split(", ")}
     for path in sorted(TOP.glob("filters/*.c")) + sorted(p for p in TOP.glob("filters/*") if p.is_dir()):
