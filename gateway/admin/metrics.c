@@ -118,6 +118,20 @@ static void outcomes(const struct tg_stats_counts *c, struct tg_buf *out)
                       c->outcomes[i]);
 }
 
+static void retries(const struct tg_stats_counts *c, struct tg_buf *out)
+{
+    static const char *const words[TG_STATS_RETRIES] = {[TG_STATS_RETRY_CONNECT] = "connect",
+                                                        [TG_STATS_RETRY_CLOSED] = "closed",
+                                                        [TG_STATS_RETRY_RESET] = "reset"};
+
+    tg_prometheus_family(out, "upstream_retries_total", "counter",
+                         "Requests tried again: on the next server after connecting failed, on a "
+                         "new connection after a kept one was closed or reset.");
+    for (unsigned i = 0; i < TG_STATS_RETRIES; i++)
+        tg_buf_printf(out, "trainguard_upstream_retries_total{reason=\"%s\"} %lu\n", words[i],
+                      c->retries[i]);
+}
+
 static void ends(const struct tg_stats_counts *c, struct tg_buf *out)
 {
     tg_prometheus_family(out, "http_request_ends_total", "counter", "Requests by why they ended.");
@@ -310,6 +324,7 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
     requests(s, &sum->counts, out);
     ends(&sum->counts, out);
     outcomes(&sum->counts, out);
+    retries(&sum->counts, out);
     phases(&sum->counts, out);
     names(sum, TG_STATS_NORMALIZATION, "normalizations_total", "name",
           "Changes made to request bodies.", out);

@@ -318,15 +318,22 @@ static bool may_retry(const struct tg_exchange *x)
            may_repeat(x) && tg_upstream_conn_may_retry(x->upstream_conn);
 }
 
+static void count_retries(const struct tg_exchange *x, enum tg_stats_retry reason, unsigned n)
+{
+    if (x->all->shared->slot != NULL)
+        x->all->shared->slot->counts.retries[reason] += n;
+}
+
 /* The connection failed while sending or before an answer: tries another one when that is allowed
  * (it was reused, no byte of an answer came, the request can be repeated), else ends. */
-static void retry_or_end(struct tg_exchange *x, const char *why)
+static void retry_or_end(struct tg_exchange *x, enum tg_stats_retry reason, const char *why)
 {
     if (!may_retry(x)) {
         tg_exchange_end(x, TG_E_UPSTREAM_CLOSED, why);
         return;
     }
     x->retried = true;
+    count_retries(x, reason, 1);
     x->request_sent = false;
     tg_upstream_conn_end(&x->upstream_conn);
     tg_forward_begin(x, true);
@@ -335,7 +342,7 @@ static void retry_or_end(struct tg_exchange *x, const char *why)
 static void read_answer(struct tg_exchange *x)
 {
     if (!tg_relay_read(x))
-        retry_or_end(x, "no byte of an answer came");
+        retry_or_end(x, TG_STATS_RETRY_CLOSED, "no byte of an answer came");
 }
 
 /* An upstream may answer and close before it has read the request: what it said comes first. */
@@ -344,7 +351,7 @@ static void write_failed(struct tg_exchange *x)
     if (x->phase == TG_PHASE_SEND)
         read_answer(x);
     if (x->phase == TG_PHASE_SEND)
-        retry_or_end(x, "it reset the connection");
+        retry_or_end(x, TG_STATS_RETRY_RESET, "it reset the connection");
     else if (x->phase == TG_PHASE_RELAY && !x->body_complete)
         tg_conn_pause_body(x->conn); /* nobody takes the rest of it */
 }
@@ -365,6 +372,7 @@ static void on_ready(void *owner, struct tg_upstream_conn *p)
 
     CHECK(x->phase == TG_PHASE_CONNECT && p->state == TG_UPSTREAM_CONN_BUSY);
     x->upstream_conn = p;
+    count_retries(x, TG_STATS_RETRY_CONNECT, tg_upstream_conn_moves(p));
     if (!p->reused)
         x->connect_us = tg_loop_now(x->all->loop) - x->connect_started;
     x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(p->address));
@@ -380,6 +388,7 @@ static void on_failed(void *owner, enum tg_error error, const char *why)
     struct tg_exchange *x = exchange_of(owner);
 
     CHECK(x->phase == TG_PHASE_CONNECT);
+    count_retries(x, TG_STATS_RETRY_CONNECT, tg_upstream_conn_moves(x->upstream_conn));
     x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->upstream_conn->address));
     tg_exchange_end(x, error, tg_arena_dup(&x->arena, tg_str_of(why)).p);
 }

@@ -53,6 +53,15 @@ struct tg_stats_histogram {
     uint64_t sum_us;
 };
 
+/* Why a request was tried again: connecting to a server failed and the next one was asked; a kept
+ * connection was closed, or reset, before any answer. */
+enum tg_stats_retry {
+    TG_STATS_RETRY_CONNECT,
+    TG_STATS_RETRY_CLOSED,
+    TG_STATS_RETRY_RESET,
+    TG_STATS_RETRIES,
+};
+
 /* What only grows. Nothing but uint64_t: slots are added word by word. */
 struct tg_stats_counts {
     uint64_t requests[TG_STATS_ROUTES][TG_DECISIONS][TG_STATS_CLASSES];
@@ -61,6 +70,7 @@ struct tg_stats_counts {
     struct tg_stats_histogram phase[TG_STATS_PHASES]; /* by tg_stats_phase_bounds */
     uint64_t changed; /* requests that were allowed and whose body was changed */
     uint64_t outcomes[TG_STATS_OUTCOMES]; /* of the upstream's answers */
+    uint64_t retries[TG_STATS_RETRIES];
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t accepted; /* connections */

@@ -125,6 +125,13 @@ bool tg_upstream_conn_move(struct tg_upstream_conn *p)
     return true;
 }
 
+unsigned tg_upstream_conn_moves(const struct tg_upstream_conn *p)
+{
+    unsigned failed = (unsigned)__builtin_popcountll(p->tried);
+
+    return p->state == TG_UPSTREAM_CONN_FAILED && failed > 0 ? failed - 1 : failed;
+}
+
 unsigned tg_upstream_conn_untried(const struct tg_upstream_conn *p)
 {
     uint64_t tried = p->tried | UINT64_C(1) << number_of(p->upstream, p->home);

@@ -129,6 +129,9 @@ void tg_upstream_conn_awaited(const struct tg_upstream_conn *p, char out[TG_UPST
  * server, with its port unless it is the usual one. */
 void tg_upstream_conn_host(const struct tg_upstream_conn *p, struct tg_buf *out);
 
+/* How many other servers a connection was moved to before it was there, or could not be had. */
+unsigned tg_upstream_conn_moves(const struct tg_upstream_conn *p);
+
 /* False while max_retries requests to the connection's upstream are being tried again. */
 bool tg_upstream_conn_may_retry(const struct tg_upstream_conn *p);
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import threading
@@ -12,8 +13,10 @@ from client import Client, ask, check_refusal, request
 from gateway import Gateway
 from origin import OK, again, answer, close, read, reset, wait_end
 from test_limits import worker
+from wire import Wire
 
 PASS = "location / { proxy_pass modelarts; }"
+ADMIN = "admin {\n listen unix:admin.sock;\n}"
 GET = request("GET", "/x")
 PUT = request("PUT", "/v1/p/training-job-configs/c",
               b'{"worker_server_num":1,"spec_id":1,"model_id":1,"data_url":"/bkt/x"}',
@@ -37,6 +40,18 @@ def dead():
 def ask_all(port, n, data=GET):
     """n answers, one connection each."""
     return [ask(port, data).status for _ in range(n)]
+
+
+def retries(guard):
+    """The counts of `trainguard_upstream_retries_total` that are not 0, by reason."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        sock.connect(str(guard.directory / "admin.sock"))
+        sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n")
+        text = Wire(sock).response("GET").body.decode()
+    found = re.findall(r'^trainguard_upstream_retries_total{reason="(\w+)"} (\d+)$', text, re.M)
+    assert [reason for reason, _ in found] == ["connect", "closed", "reset"]
+    return {reason: int(n) for reason, n in found if n != "0"}
 
 
 def check_tries(guard, n):
@@ -91,6 +106,28 @@ def test_up_again(gateway, origin):
     assert sorted(statuses) == [200, 200, 200, 502]
     while len(failing.requests) < 2:  # the clock decides; the test's own timeout is the bound
         assert ask(guard.port, GET).status == 200
+
+
+def test_other_servers_are_counted_as_retries(gateway, origin, dead):
+    """One for each server that was asked after another."""
+    guard = gateway(dead, main=ADMIN, upstream=servers(dead, origin(), option="max_fails=0"),
+                    locations=PASS)
+    assert ask_all(guard.port, 3) == [200] * 3  # two others, one, none
+    assert retries(guard) == {"connect": 3}
+
+
+def test_in_vain_counts_as_retries(gateway, dead):
+    """The first server is no retry."""
+    guard = gateway(dead, [r"\[error\]"], main=ADMIN, upstream=servers(dead), locations=PASS)
+    check_refusal(ask(guard.port, GET), 502, "ModelArts.4302")
+    assert retries(guard) == {"connect": 1}
+
+
+def test_a_kept_connection_that_ends_is_counted_as_retry(gateway, origin):
+    """It ends when the second request comes."""
+    guard = gateway(origin([read, answer(), read, close], OK), main=ADMIN, locations=PASS)
+    assert ask_all(guard.port, 2) == [200] * 2
+    assert retries(guard) == {"closed": 1}
 
 
 def test_a_backup_stands_by(gateway, origin):

@@ -72,7 +72,9 @@ static void one_exchange(void **state)
     f->record.end = TG_E_UPSTREAM_CONNECT;
     f->record.status = 502;
     tg_stats_exchange(slot, 0, &f->record);
+    slot->counts.retries[TG_STATS_RETRY_CLOSED] = 3;
     tg_metrics_text(f->s, &text);
+    contains(&text, "trainguard_upstream_retries_total{reason=\"closed\"} 3\n");
     contains(&text, "trainguard_http_requests_total{route=\"/v1/{a}\\\"\\\\\",decision=\"allow\","
                     "status_class=\"2xx\"} 1\n");
     contains(&text, "{route=\"other\",decision=\"error\",status_class=\"5xx\"} 1\n");
