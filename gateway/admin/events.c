@@ -60,11 +60,18 @@ static unsigned find(const struct tg_events *e, uint64_t number)
     return i;
 }
 
+static char *copy_of(struct tg_str text)
+{
+    char *copy = malloc(text.n);
+
+    CHECK(copy != NULL);
+    return memcpy(copy, text.p, text.n);
+}
+
 static void on_event(void *owner, uint64_t number, struct tg_str text)
 {
     struct tg_events *e = owner;
     unsigned i;
-    char *copy;
 
     if (number <= e->settled || number > __atomic_load_n(&e->feed->numbers, __ATOMIC_SEQ_CST) ||
         !is_record(text))
@@ -74,11 +81,8 @@ static void on_event(void *owner, uint64_t number, struct tg_str text)
     i = find(e, number);
     if (i < e->n && e->kept[i].number == number)
         return;
-    copy = malloc(text.n);
-    CHECK(copy != NULL);
-    memcpy(copy, text.p, text.n);
     memmove(&e->kept[i + 1], &e->kept[i], (e->n - i) * sizeof(*e->kept));
-    e->kept[i] = (struct tg_event){number, {copy, text.n}};
+    e->kept[i] = (struct tg_event){number, {copy_of(text), text.n}};
     e->n++;
     e->bytes += text.n;
 }
