@@ -212,10 +212,15 @@ void tg_viewers_add(struct tg_viewers *v, struct evhttp_request *request)
 
 void tg_viewers_leave(struct tg_viewers *v)
 {
+    struct viewer *next;
+
     CHECK_MAGIC(v, MAGIC);
     event_del(v->look);
-    for (struct viewer *viewer = v->first; viewer != NULL; viewer = viewer->next)
+    /* where nothing waits to be written, the end of the answer is the end of the viewer */
+    for (struct viewer *viewer = v->first; viewer != NULL; viewer = next) {
+        next = viewer->next;
         evhttp_send_reply_end(viewer->request);
+    }
 }
 
 void tg_viewers_end(struct tg_viewers *v)

@@ -190,7 +190,7 @@ static void release_peer(struct tg_exchange *x, bool extra)
  * longer one for a record of its own. What filters have to see first waits for their word. */
 static void withhold(struct tg_exchange *x, const struct iovec *iov, int n, bool last)
 {
-    CHECK(x->await_record && !x->response_started == !last);
+    CHECK(x->unauthorized ? !x->response_started : x->await_record && x->response_started == last);
     for (int i = 0; i < n; i++)
         tg_buf_add(&x->response_buffer, (struct tg_str){iov[i].iov_base, iov[i].iov_len});
     if (x->unauthorized)

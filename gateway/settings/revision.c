@@ -193,7 +193,8 @@ static void shorten(struct tg_str revision, char out[TG_SHORT_REVISION + 1])
 {
     size_t n = revision.n < TG_SHORT_REVISION ? revision.n : TG_SHORT_REVISION;
 
-    memcpy(out, revision.p, n);
+    if (n > 0)
+        memcpy(out, revision.p, n);
     out[n] = '\0';
 }
 
