@@ -380,7 +380,7 @@ void tg_audit_lookup(struct tg_audit *a, const struct tg_fetch *fetch)
     start = begin_line(a, tg_clock_wall_now(), "lookup");
     tg_json_member(&a->queue, "request_id", fetch->request_id);
     tg_json_member(&a->queue, "what", fetch->what);
-    tg_json_member(&a->queue, "upstream", fetch->upstream);
+    tg_json_member(&a->queue, "upstream.name", fetch->upstream);
     tg_json_member(&a->queue, "url.path",
                    (struct tg_str){fetch->target.p, mark != NULL ? (size_t)(mark - fetch->target.p)
                                                                  : fetch->target.n});

@@ -86,7 +86,7 @@ static void add_before(struct tg_redact *redact, struct tg_buf *out, const struc
     if (!b->compared)
         return;
     if (b->partial)
-        tg_json_member_bool(out, "diff.partial", true);
+        tg_json_member_bool(out, "diff_partial", true);
     if (!diff)
         return;
     tg_json_member_begin(out, "diff", '[');

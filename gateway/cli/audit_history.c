@@ -100,7 +100,7 @@ static void add_json(struct history *h, const struct tg_doc *doc)
                                           "user.id",       "user.name",
                                           "user.domain",   "client.address",
                                           "before.sha256", "before.absent",
-                                          "diff.partial",  "diff",
+                                          "diff_partial",  "diff",
                                           "request.body"};
 
     tg_json_begin(&h->out, '{');

@@ -76,7 +76,7 @@ def test_the_record_has_the_diff(stored):
         {"op": "add", "path": "/train_url", "value": "/bucket/out/"},
         {"op": "remove", "path": "/config_desc"}]
     assert len(record["before.sha256"]) == 64
-    assert "diff.partial" not in record
+    assert "diff_partial" not in record
     assert record["lookups"][0] == {"what": "config", "status": 200, "cached": False,
                                     "us": record["lookups"][0]["us"]}
 
@@ -107,7 +107,7 @@ def test_a_partial_put(stored):
     end.trouble = {}
     send(guard, {"config_desc": "new"})
     assert last(guard)["diff"] == [{"op": "replace", "path": "/config_desc", "value": "new"}]
-    assert last(guard)["diff.partial"] is True
+    assert last(guard)["diff_partial"] is True
 
 
 def test_secrets_stay_secret(stored):

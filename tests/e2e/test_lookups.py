@@ -321,4 +321,4 @@ def test_strict_writes_it_down_first(asking, origin):
     assert [r["event"] for r in mine] == ["lookup", "lookup", "intent", "outcome"]
     assert len({r["request_id"] for r in mine}) == 1
     assert mine[0]["what"] == "loose" and mine[0]["url.path"] == mine[1]["url.path"] == OWN
-    assert mine[0]["upstream"] == "modelarts"
+    assert mine[0]["upstream.name"] == "modelarts"
