@@ -99,7 +99,7 @@ static inline bool tg_str_ends(struct tg_str s, struct tg_str suffix)
 /* `s` without its first `n` bytes; `n` must not be larger than the slice. */
 static inline struct tg_str tg_str_skip(struct tg_str s, size_t n)
 {
-    return (struct tg_str){s.p + n, s.n - n};
+    return (struct tg_str){n > 0 ? s.p + n : s.p, s.n - n}; /* s.p may be NULL */
 }
 
 /* `s` without spaces and tabs (OWS of RFC 9110 section 5.6.3) at both ends. */
