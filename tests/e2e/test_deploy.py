@@ -32,7 +32,7 @@ def metrics():
     text = "".join(path.read_text(encoding="utf-8") for folder in ("gateway", "filters")
                    for path in sorted((TOP / folder).rglob("*.c")))
     names = re.findall(r'"((?:[a-z0-9]+_)*[a-z0-9]+)",\s*"(counter|gauge|histogram)"', text)
-    names += re.findall(r'names\(sum, \w+, "(\w+)", "\w*",()', text)
+    names += re.findall(r'names\(sum, \w+, "(\w+)", "[\w,]*",()', text)
     return {f"trainguard_{name}" for name, _ in names}
 
 
@@ -263,7 +263,7 @@ def test_the_package():
                  "completions/trainguard", "logrotate.d/trainguard"):
         assert path in listed, path
     assert "doc/trainguard/conf/policies/gpu-budget.conf\n" in listed
-    for link in re.findall(r"\]\(([a-z][^):]*)\)", (TOP / "README.md").read_text(encoding="utf-8")):
+    for link in re.findall(r"\]\(([a-z][^):#]*)[^)]*\)", (TOP / "README.md").read_text(encoding="utf-8")):
         assert f"doc/trainguard/{link}\n" in listed, f"README.md leads to {link}"
     assert "libevent" in run("dpkg-deb", "-f", package, "Depends")
     assert "/etc/trainguard/trainguard.conf" in run("dpkg-deb", "-I", package, "conffiles")

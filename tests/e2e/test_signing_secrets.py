@@ -12,6 +12,7 @@ import signing
 from client import ask, request
 from command import run
 from endpoint import Endpoint
+from gateway import sanitized
 from listener import server_context
 from test_callers import ask_unix, LOCATIONS
 from test_seed import SEED
@@ -124,7 +125,8 @@ def test_nothing_tells_a_secret(gateway, certificates, tmp_path):
             found(made, data, where)
             for one in signatures:
                 assert one.encode() not in data, where
-        told_of(guard, made, tmp_path)
+        if not sanitized():  # whose allocator keeps what was freed
+            told_of(guard, made, tmp_path)
 
 
 def told_of(guard, made, tmp_path):
