@@ -60,7 +60,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argv;
     tg_arena_init(&arena);
     tg_conf_init(&conf, &arena, "./");
-    set = tg_policy_load_files(&conf, &file, 1);
+    set = tg_policy_load_files(&conf, &file, 1, NULL);
     CHECK(set != NULL && conf.errors == 0);
     return 0;
 }
