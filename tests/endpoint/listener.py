@@ -23,6 +23,7 @@ class Connection:
         self.error = None  # how the TLS handshake or the script ended, when badly
         self.requests = []
         self.done = threading.Event()
+        self.owner = None  # the thread that serves it
 
     def send(self, data):
         """Sends all of it."""
@@ -37,8 +38,17 @@ class Connection:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
+    def hang_up(self):
+        """Ends the connection for whoever reads from it; from any thread."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
     def close(self):
-        """Ends the connection; with TLS, with a close_notify when the peer still takes one."""
+        """Ends the connection; with TLS, with a close_notify when the peer still takes one. Its own
+        thread alone may: the number of a descriptor that another one reads is soon another's."""
+        assert threading.current_thread() is self.owner
         try:
             if isinstance(self.sock, ssl.SSLSocket):
                 self.sock.settimeout(0)
@@ -113,6 +123,7 @@ class Listener:
 
     def run(self, connection):
         """TLS, then serve(); whatever goes wrong is noted in the connection."""
+        connection.owner = threading.current_thread()
         try:
             if self.context:
                 connection.sock = self.context.wrap_socket(connection.sock, server_side=True)
@@ -169,9 +180,6 @@ class Listener:
         self.sock.close()
         self.acceptor.join(TIMEOUT)
         for connection in self.connections:
-            try:
-                connection.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            connection.hang_up()
         for thread in self.threads:
             thread.join(TIMEOUT)
