@@ -40,15 +40,13 @@ def crl(certificates, tmp_path):
     return make
 
 
-@pytest.fixture
-def gateway(tmp_path):
-    """Starts gateways that end, and are judged, with the test:
-    gateway(origin, expect=[...], **config)."""
+def gateways(folder):
+    """Starts gateways in a folder; they end, and are judged, with the fixture this serves."""
     started = []
 
     def start(origin, expect=(), **settings):
         port = getattr(origin, "port", origin)
-        directory = tmp_path / f"gateway{len(started)}"
+        directory = folder / f"gateway{len(started)}"
         directory.mkdir()
         started.append(Gateway(directory, config(directory, port, **settings), expect))
         return started[-1]
@@ -56,6 +54,19 @@ def gateway(tmp_path):
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    """Starts gateways that end, and are judged, with the test:
+    gateway(origin, expect=[...], **config)."""
+    yield from gateways(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_gateway(tmp_path_factory):
+    """The same for gateways that the tests of a module share."""
+    yield from gateways(tmp_path_factory.mktemp("gateways"))
 
 
 @pytest.fixture
@@ -75,9 +86,8 @@ def check(tmp_path):
     return run
 
 
-@pytest.fixture
-def origin():
-    """Starts scripted origins that end with the test."""
+def origins():
+    """Starts scripted origins that end with the fixture this serves."""
     started = []
 
     def start(*scripts, context=None):
@@ -87,6 +97,18 @@ def origin():
     yield start
     for one in started:
         one.close()
+
+
+@pytest.fixture
+def origin():
+    """Starts scripted origins that end with the test."""
+    yield from origins()
+
+
+@pytest.fixture(scope="module")
+def module_origin():
+    """The same for origins that the tests of a module share."""
+    yield from origins()
 
 
 class Pair:

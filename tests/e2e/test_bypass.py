@@ -1,6 +1,7 @@
 """Ways around the rules that a server more lenient than the gateway would open: none of them goes on.
 Each kind is a table; conf/policies/bypass.md tells what each is about."""
 
+import functools
 import json
 import subprocess
 
@@ -40,19 +41,33 @@ TOKEN = "X-Auth-Token: t"
 SDK = "Authorization: SDK-HMAC-SHA256 "
 
 
-@pytest.fixture
-def guarded(tmp_path, gateway, origin):
-    """Starts a gateway that judges all routes by the policies above; the filters can be chosen."""
-    def start(filters="json normalize validate policy"):
-        (tmp_path / "policies.conf").write_text(POLICIES)
+@pytest.fixture(scope="module")
+def judging(tmp_path_factory, module_gateway, module_origin):
+    """Gateways that judge all routes by the policies above, one for each choice of filters."""
+    policies = tmp_path_factory.mktemp("policies") / "policies.conf"
+    policies.write_text(POLICIES)
+
+    @functools.cache
+    def start(filters):
         locations = "".join(
-            f"location {route} {{ filters {filters}; policies ../policies.conf; {more}"
+            f"location {route} {{ filters {filters}; policies {policies}; {more}"
             " proxy_pass modelarts; }\n" for route, more in ROUTES)
-        behind = origin()
-        started = gateway(behind, locations=locations + "location / { proxy_pass modelarts; }",
-                          upstream="accept_host gateway.test;")
+        behind = module_origin()
+        started = module_gateway(behind, locations=locations + "location / { proxy_pass modelarts; }",
+                                 upstream="accept_host gateway.test;")
         started.origin = behind
         return started
+    return start
+
+
+@pytest.fixture
+def guarded(judging):
+    """The gateway with these filters; what earlier tests left is forgotten."""
+    def start(filters="json normalize validate policy"):
+        guard = judging(filters)
+        guard.origin.forget()
+        guard.earlier = len(audit.records(guard.directory / "audit.jsonl"))
+        return guard
     return start
 
 
@@ -63,8 +78,8 @@ def send(guard, method, path, body, *fields):
 
 
 def record(guard, n=1):
-    """The n-th audit record."""
-    return audit.wait(guard.directory / "audit.jsonl", n)[n - 1]
+    """The test's n-th audit record."""
+    return audit.wait(guard.directory / "audit.jsonl", guard.earlier + n)[guard.earlier + n - 1]
 
 
 WORKERS = {**GOOD, "worker_server_num": 5}
@@ -348,7 +363,7 @@ def test_host_of_a_signed_request(gateway, origin, upstream, host, accepted, met
     if accepted:
         assert answer.status == 200
         assert [r.get("Host") for r in behind.requests] == [host]
-        assert record(guard)["server.address"] == host
+        assert audit.wait(guard.directory / "audit.jsonl", 1)[0]["server.address"] == host
     else:
         check_refusal(answer, 400, "ModelArts.4105")
         assert behind.requests == []
