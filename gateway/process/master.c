@@ -1,3 +1,4 @@
+/* The master process: settings in force, signals, start and end. */
 #include "process/master.h"
 
 #include "admin/admin.h"
@@ -12,18 +13,15 @@
 #include "process/supervisor.h"
 #include "process/systemd.h"
 #include "process/trial.h"
+#include "process/upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define OLD_MASTER_VARIABLE  "TRAINGUARD_MASTER"
-#define CREDENTIALS_VARIABLE "TRAINGUARD_CREDENTIALS" /* descriptor of the old master's keys */
 
 struct master {
     struct tg_settings *settings;
@@ -130,23 +128,6 @@ static void adopt_keys(struct tg_settings *fresh, const struct tg_credential_map
 {
     if (fresh->credential_map != NULL && before != NULL && fresh->credential_map != before)
         tg_credential_map_adopt(fresh->credential_map, before);
-}
-
-static void import_keys(struct tg_settings *fresh)
-{
-    struct tg_credential_map *before;
-    uint64_t fd;
-
-    if (!tg_str_u64(tg_str_of(getenv(CREDENTIALS_VARIABLE)), &fd) || fd > INT_MAX)
-        return;
-    unsetenv(CREDENTIALS_VARIABLE);
-    before = tg_credential_map_import((int)fd);
-    if (before == NULL) {
-        tg_log(TG_LOG_WARN, "master", "the old program's keys cannot be taken over");
-        close((int)fd);
-    }
-    adopt_keys(fresh, before);
-    tg_credential_map_end(before);
 }
 
 /* Puts settings in force, or, when not everything comes to serve, leaves those before. */
@@ -272,81 +253,22 @@ static void reload(struct master *m, enum tg_audit_asker asker)
     tg_buf_end(&problems);
 }
 
-/* --- the upgrade of the program --- */
-
-static void execute(struct master *m)
-{
-    char number[16];
-    sigset_t none;
-
-    snprintf(number, sizeof(number), "%d", (int)getppid());
-    setenv(OLD_MASTER_VARIABLE, number, 1);
-    tg_listeners_export(m->sockets);
-    if (tg_keeper_wanted(m->settings)) {
-        snprintf(number, sizeof(number), "%d",
-                 tg_credential_map_export(m->settings->credential_map));
-        setenv(CREDENTIALS_VARIABLE, number, 1);
-    }
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    execvp(m->argv[0], m->argv);
-    tg_log(TG_LOG_ALERT, "master", "cannot execute %s: %s", m->argv[0], strerror(errno));
-    _exit(EXIT_FAILURE);
-}
-
 static void upgrade(struct master *m)
 {
-    if (m->new_master != 0) {
+    const struct tg_upgrade_source from = {m->argv, m->sockets, m->settings};
+
+    if (m->new_master != 0)
         tg_log(TG_LOG_ERROR, "master", "an upgrade is under way, process %d", (int)m->new_master);
-        return;
-    }
-    if (getpid() == 1) {
-        tg_log(TG_LOG_ERROR, "master", "process 1 cannot be upgraded: the container would end");
-        return;
-    }
-    m->new_master = fork();
-    if (m->new_master == 0)
-        execute(m);
-    if (m->new_master < 0) {
-        tg_log(TG_LOG_ALERT, "master", "fork: %s", strerror(errno));
-        m->new_master = 0;
-        return;
-    }
-    tg_log(TG_LOG_NOTICE, "master", "upgrade: the new program is process %d", (int)m->new_master);
-}
-
-/* The other half, in the new program: the master that started it, or 0. */
-static pid_t old_master(void)
-{
-    struct tg_str text = tg_str_of(getenv(OLD_MASTER_VARIABLE));
-    uint64_t pid;
-    bool good = tg_str_u64(text, &pid) && (pid_t)pid == getppid();
-
-    unsetenv(OLD_MASTER_VARIABLE);
-    return good ? (pid_t)pid : 0;
-}
-
-/* The new program serves, so the old one may go. */
-static void take_over(const struct master *m)
-{
-    if (m->old_master == 0)
-        return;
-    tg_notify("MAINPID=%d", (int)getpid());
-    tg_log(TG_LOG_NOTICE, "master", "upgrade: process %d may end", (int)m->old_master);
-    kill(m->old_master, SIGQUIT);
+    else
+        m->new_master = tg_upgrade_start(&from);
 }
 
 static void new_master_ended(struct master *m, int status)
 {
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    char why[64];
-
+    CHECK(m->new_master != 0);
     m->new_master = 0;
-    if (m->supervisor.ending)
-        return;
-    tg_log(TG_LOG_ERROR, "master", "upgrade failed with status %d: the old program goes on", code);
-    snprintf(why, sizeof(why), "the new program ended with status %d", code);
-    tg_stats_refuse(m->stats, TG_AUDIT_ASKED_UPGRADE, TG_STR(""), tg_str_of(why));
+    if (!m->supervisor.ending)
+        tg_upgrade_failed(m->stats, status);
 }
 
 /* --- signals --- */
@@ -524,14 +446,14 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
     bool good;
 
     m->pid = getpid();
-    m->old_master = old_master();
+    m->old_master = tg_upgrade_old_master();
     open_orders(m);
     m->settings = settings;
     if (m->old_master != 0)
         settings->asked_by = TG_AUDIT_ASKED_UPGRADE;
     if (!tg_listeners_import(&m->sockets))
         tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_LISTENERS_VARIABLE);
-    import_keys(settings);
+    tg_upgrade_import_keys(settings);
     good = enforce(m, settings, problems);
     log_problems(tg_buf_str(problems)); /* of a start that goes well: warnings */
     if (good && settings->pid.n > 0) {
@@ -549,7 +471,7 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
     m->stats->generation = 1;
     tg_log(TG_LOG_NOTICE, "master", "trainguard %s, %u worker%s", TG_VERSION, m->supervisor.workers,
            m->supervisor.workers == 1 ? "" : "s");
-    take_over(m);
+    tg_upgrade_take_over(m->old_master);
     tg_notify("READY=1\nSTATUS=Serving.");
     return true;
 }
