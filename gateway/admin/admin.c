@@ -21,7 +21,7 @@
 
 enum {
     ADMIN_MAGIC = 0x61646d69,
-    LOOK_US = 10000,      /* how often it looks whether the master has answered */
+    LOOK_US = 10000,      /* how often it looks whether what it waits for is there */
     ANSWER_US = 60000000, /* how long that may take */
     GOODBYE_US = 500000,  /* for connections without a question, when it ends */
 };
@@ -48,30 +48,10 @@ struct tg_admin {
     struct event *keep;  /* the history */
     struct tg_buf certs; /* the answer, made at the start */
     struct waiting *waiting;
-    unsigned answering; /* answers that are not out yet */
-    bool draining;
+    struct event *drained; /* looks whether all answers are out; NULL: not draining */
 };
 
 /* --- answers --- */
-
-static void done_draining(struct tg_admin *a)
-{
-    struct timeval goodbye = {0, GOODBYE_US};
-
-    if (a->draining && a->answering == 0)
-        event_base_loopexit(a->base, &goodbye);
-}
-
-static void on_answered(struct evhttp_request *request, void *arg)
-{
-    struct tg_admin *a = arg;
-
-    (void)request;
-    CHECK_MAGIC(a, ADMIN_MAGIC);
-    CHECK(a->answering > 0);
-    a->answering--;
-    done_draining(a);
-}
 
 static void add_field(struct evhttp_request *request, const char *name, const char *value)
 {
@@ -99,10 +79,9 @@ static void send_answer(struct tg_admin *a, struct evhttp_request *request, int 
 
     CHECK(body != NULL && evbuffer_add(body, text.p, text.n) == 0);
     add_protection(request);
-    if (a->draining)
+    if (a->drained != NULL)
         add_field(request, "Connection", "close");
-    a->answering++;
-    evhttp_request_set_on_complete_cb(request, on_answered, a);
+    tg_admin_sockets_answered(&a->sockets, request);
     evhttp_send_reply(request, status, NULL, body);
     evbuffer_free(body);
 }
@@ -169,8 +148,8 @@ static void get_root(struct tg_admin *a, struct evhttp_request *request)
 
 static void get_events(struct tg_admin *a, struct evhttp_request *request)
 {
-    if (a->draining || evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
-        say(a, request, a->draining ? 503 : 200, "");
+    if (a->drained != NULL || evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
+        say(a, request, a->drained != NULL ? 503 : 200, "");
         return;
     }
     if (tg_viewers_count(a->viewers) == TG_VIEWERS_MOST) {
@@ -314,8 +293,6 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     if (!answered && tg_clock_mono_now() < w->deadline)
         return;
     forget(w);
-    CHECK(a->answering > 0);
-    a->answering--; /* answer() counts it again */
     if (!answered)
         say(a, request, 504, "the master did not answer in time\n");
     else
@@ -348,8 +325,6 @@ static void post_reload(struct tg_admin *a, struct evhttp_request *request)
     a->waiting = w;
     if (!order(a, request, TG_ORDER_RELOAD))
         forget(w);
-    else
-        a->answering++;
 }
 
 static void post_drain(struct tg_admin *a, struct evhttp_request *request)
@@ -525,7 +500,6 @@ struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stat
     a->viewers = tg_viewers_new(a->base, stats);
     keep_history(a);
     tg_admin_certs(settings, &a->certs);
-    a->sockets.probe = orders;
     a->sockets.take = on_request;
     a->sockets.owner = a;
     tg_admin_sockets_open(&a->sockets, a->base, settings);
@@ -548,16 +522,30 @@ void tg_admin_stop(struct tg_admin *a)
     event_base_loopbreak(a->base);
 }
 
+static void on_drained(evutil_socket_t fd, short what, void *arg)
+{
+    struct tg_admin *a = arg;
+    struct timeval goodbye = {0, GOODBYE_US};
+
+    (void)fd, (void)what;
+    if (a->waiting != NULL || !tg_admin_sockets_all_sent(&a->sockets))
+        return;
+    event_del(a->drained);
+    event_base_loopexit(a->base, &goodbye);
+}
+
 /* New questions wait in the queue of the socket for the next admin process. */
 void tg_admin_drain(struct tg_admin *a)
 {
+    struct timeval look = {0, LOOK_US};
+
     CHECK_MAGIC(a, ADMIN_MAGIC);
-    if (a->draining)
+    if (a->drained != NULL)
         return;
-    a->draining = true;
+    a->drained = event_new(a->base, -1, EV_PERSIST, on_drained, a);
+    CHECK(a->drained != NULL && event_add(a->drained, &look) == 0);
     tg_admin_sockets_unbind(&a->sockets);
     tg_viewers_leave(a->viewers);
-    done_draining(a);
 }
 
 void tg_admin_end(struct tg_admin *a)
@@ -567,6 +555,8 @@ void tg_admin_end(struct tg_admin *a)
     tg_admin_sockets_end(&a->sockets);
     tg_viewers_end(a->viewers);
     event_free(a->keep);
+    if (a->drained != NULL)
+        event_free(a->drained);
     event_base_free(a->base);
     tg_buf_end(&a->certs);
     a->magic = 0;

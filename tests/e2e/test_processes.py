@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -64,8 +65,9 @@ def wait_gone(pid):
     except ProcessLookupError:
         return
     with open(fd, "rb", buffering=0) as file:
-        import select  # pylint: disable=import-outside-toplevel
-        assert select.select([file], [], [], 30)[0], f"process {pid} lives on"
+        end = select.poll()
+        end.register(file, select.POLLIN)
+        assert end.poll(30000), f"process {pid} lives on"
 
 
 def test_a_killed_worker_is_replaced(origin, gateway):
