@@ -104,12 +104,13 @@ static bool is_encoded(const struct tg_request *r)
     return false;
 }
 
-static enum tg_verdict check_media(struct tg_request *r)
+static enum tg_verdict check_media(struct tg_request *r, const void *conf)
 {
     struct tg_str type = content_type(r);
     const char *semicolon = type.n > 0 ? memchr(type.p, ';', type.n) : NULL;
     size_t n = semicolon != NULL ? (size_t)(semicolon - type.p) : type.n;
 
+    (void)conf;
     if (!tg_str_ieq(tg_str_trim((struct tg_str){type.p, n}), TG_STR("application/json")))
         return tg_reply(r, TG_E_MEDIA_TYPE, NULL, NULL);
     if (!is_utf8(tg_str_skip(type, n)))
@@ -216,8 +217,6 @@ static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *
 
     (void)state;
     CHECK(r->doc == NULL);
-    if (check_media(r) != TG_NEXT)
-        return TG_REPLY;
     doc = tg_arena_alloc(r->arena, sizeof(*doc));
     if (!tg_doc_parse(doc, r->arena, r->body, &limits, &fault)) {
         for (const struct tg_json_fault *f = &fault; f != NULL; f = f->next)
@@ -244,5 +243,6 @@ const struct tg_filter tg_filter_json = {
     .traits = TG_GIVES_DOCUMENT,
     .directives = directives,
     .conf_size = sizeof(struct json_conf),
+    .on_head = check_media,
     .on_request = on_request,
 };

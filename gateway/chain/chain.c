@@ -111,14 +111,46 @@ static enum tg_verdict call_traced(struct tg_chain *c, const struct tg_filter *f
 
 /* --- walking --- */
 
+/* on_head of the next filter, once. */
+static enum tg_verdict look(struct tg_chain *c, const struct tg_filter *f)
+{
+    uint32_t bit = UINT32_C(1) << c->at;
+    enum tg_verdict verdict;
+
+    if (f->on_head == NULL || (c->looked & bit) != 0)
+        return TG_NEXT;
+    c->looked |= bit;
+    enter(c, c->at);
+    verdict = f->on_head(c->request, c->filters->conf[c->at]);
+    leave(c);
+    check_verdict(c->request, verdict);
+    CHECK(verdict != TG_WAIT);
+    if (verdict != TG_NEXT)
+        TG_TRACE(c->request, "filter %s: %s, %.*s, on the head", f->name, verdict_word(verdict),
+                 TG_STR_ARG(reason(c->request, verdict)));
+    return verdict;
+}
+
+enum tg_verdict tg_chain_look(struct tg_chain *c)
+{
+    CHECK(c->at < c->filters->n);
+    if (passes_by(c->request, c->filters->traits[c->at]))
+        return TG_NEXT;
+    return look(c, c->filters->at[c->at]);
+}
+
 static enum tg_verdict call(struct tg_chain *c)
 {
     const struct tg_filter *f = c->filters->at[c->at];
+    enum tg_verdict verdict;
 
     if (passes_by(c->request, c->filters->traits[c->at])) {
         TG_TRACE(c->request, "filter %s: passed by, no body", f->name);
         return TG_NEXT;
     }
+    verdict = look(c, f);
+    if (verdict != TG_NEXT)
+        return verdict;
     c->entered |= UINT32_C(1) << c->at;
     if (++c->turns > TG_CHAIN_MAX_TURNS)
         return tg_fail(c->request, "the chain did not settle");

@@ -15,6 +15,7 @@ struct tg_chain {
     struct tg_request *request;
     unsigned at;       /* index of the filter to call next */
     uint32_t entered;  /* filters whose on_request ran, one bit each by position */
+    uint32_t looked;   /* filters whose on_head ran, or is none */
     unsigned turns;    /* of the current filter */
     uint32_t *running; /* told of the filter that runs: tg_filter_index() + 1, 0 none; NULL:
                           nobody wants to know. Set behind tg_chain_begin() */
@@ -37,6 +38,10 @@ enum tg_verdict tg_chain_run(struct tg_chain *c);
 /* The same for the filters before the `end`th: those that run on the head, or those that settle who
  * calls. A request with a violation does not pass them. */
 enum tg_verdict tg_chain_run_to(struct tg_chain *c, unsigned end);
+
+/* The filters before the next one have passed, which needs the body: what it says of the head alone
+ * (on_head): TG_NEXT, or TG_REPLY. */
+enum tg_verdict tg_chain_look(struct tg_chain *c);
 
 /* The answer has come in full: tells the filters entered, in reverse order. */
 void tg_chain_response(struct tg_chain *c, const struct tg_response *response);

@@ -83,6 +83,11 @@ struct tg_filter {
     /* Undoes on_load when the configuration goes. Must cope with a conf on_load failed on. */
     void (*on_unload)(void *conf);
 
+    /* The request's head is there, its body is not wanted yet: TG_NEXT, or a refusal for which the
+     * body need not come. Once before on_request, and before any of the body is collected in the
+     * first filter of a location that needs one. May be NULL. */
+    enum tg_verdict (*on_head)(struct tg_request *r, const void *conf);
+
     /* The request's head is there, and all of the body where the traits ask for it. Called again
      * after tg_resume() when it returned TG_WAIT. */
     enum tg_verdict (*on_request)(struct tg_request *r, const void *conf, void *state);

@@ -148,8 +148,14 @@ static void collect(struct tg_exchange *x);
  * the upstream. */
 static void pass(struct tg_exchange *x)
 {
+    bool needs_body = x->chain.at < x->location->filters.n;
+
+    if (needs_body && tg_chain_look(&x->chain) != TG_NEXT) {
+        tg_exchange_end(x, x->request.error, "");
+        return;
+    }
     send_continue(x);
-    if (x->chain.at < x->location->filters.n) {
+    if (needs_body) {
         collect(x);
         return;
     }

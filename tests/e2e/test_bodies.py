@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from client import ask
+from client import Client, ask, check_refusal, request
 from test_seed import BODIES, put
 
 # file: status, how many changes, the code of the first violation, why
@@ -56,3 +56,22 @@ def test_no_coding_is_a_coding(service):
     body = (BODIES / "14_carbondata_gson.json").read_bytes()
     sent = put(body).replace(b"\r\n\r\n", b"\r\nContent-Encoding: identity\r\n\r\n", 1)
     assert ask(service.port, sent).status == 200
+
+
+@pytest.mark.parametrize("fields", [
+    ("Content-Type: text/plain",), ("Content-Type: application/json; charset=gbk",), (),
+    ("Content-Type: application/json", "Content-Encoding: gzip"),
+    ("Content-Type: application/json", "Content-Type: application/json"),
+    ("Content-Type: text/plain", "Expect: 100-continue"),
+    ("Content-Type: multipart/form-data; boundary=x",), ("Content-Type: application/jsonx",),
+    ("Content-Type: application/json, text/plain",), ("Content-Type: application/merge-patch+json",),
+])
+def test_what_cannot_be_judged_need_not_come(service, fields):
+    """The head says that the body will be refused: nobody waits for it, and none is asked for."""
+    service.origin.forget()
+    for framing in ("Content-Length: 100000", "Transfer-Encoding: chunked"):
+        with Client(service.port) as client:
+            client.send(request("PUT", "/v1/p/training-job-configs/c", None, framing, *fields))
+            check_refusal(client.response(), 415, "ModelArts.4105")
+            assert client.closed()
+    assert service.origin.requests == []
