@@ -52,15 +52,18 @@ static bool can_shed(const struct tg_clients *all)
     return first_rank(all, tg_loop_now(all->loop), &most) < TG_RANK_NEVER;
 }
 
-bool tg_clients_shed(struct tg_clients *all)
+/* Closes some of the first rank, unless that is beyond `last`. */
+static bool shed(struct tg_clients *all, enum tg_conn_rank last)
 {
-    static const char *const words[] = {
-        [TG_RANK_NEEDLESS] = "needless", [TG_RANK_PARTIAL] = "slow", [TG_RANK_IDLE] = "idle"};
+    static const char *const words[] = {[TG_RANK_NEEDLESS] = "needless",
+                                        [TG_RANK_PARTIAL] = "slow",
+                                        [TG_RANK_IDLE] = "idle",
+                                        [TG_RANK_WITHHELD] = "withholding"};
     uint64_t now = tg_loop_now(all->loop), most;
     enum tg_conn_rank rank = first_rank(all, now, &most);
     unsigned closed = 0;
 
-    if (rank == TG_RANK_NEVER)
+    if (rank > last)
         return false;
     for (struct tg_conn *c = all->first, *next; c != NULL; c = next) {
         next = c->next;
@@ -74,6 +77,11 @@ bool tg_clients_shed(struct tg_clients *all)
     return closed > 0;
 }
 
+bool tg_clients_shed(struct tg_clients *all)
+{
+    return shed(all, TG_RANK_IDLE);
+}
+
 /* With all connections in use the next one takes the place of one that waits for its
  * client, or waits in the kernel's
  * queue until one ends or becomes idle. */
@@ -81,7 +89,7 @@ static void make_room(struct tg_clients *all)
 {
     bool over = all->live > all->most;
 
-    if (tg_clients_has_room(all) || (over ? tg_clients_shed(all) : can_shed(all)))
+    if (tg_clients_has_room(all) || (over ? shed(all, TG_RANK_WITHHELD) : can_shed(all)))
         return;
     for (struct tg_client_listener *l = all->listeners; l != NULL; l = l->next)
         tg_evhtp_pause(l->evhtp);

@@ -72,7 +72,8 @@ bool tg_clients_has_room(const struct tg_clients *all);
 
 /* Closes a share of the connections of the first rank, those that have waited longest. A sixteenth
  * of the span between the one that has waited longest and the newest goes at once, so that the walk
- * over all connections is not made for each new one. False when there is none. */
+ * over all connections is not made for each new one. False when there is none. No request under way
+ * is ended: whoever calls may be in the middle of one. */
 bool tg_clients_shed(struct tg_clients *all);
 
 /* Half closes every connection that has been idle for a second and has nothing to read (drain). */

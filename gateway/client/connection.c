@@ -78,8 +78,7 @@ static void reset_conn(struct tg_conn *c)
 
 /* --- reading --- */
 
-/* Refuses what cannot become a request, `raw` being what there is of it. */
-static void refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
+void tg_conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
 {
     CHECK(c->exchange == NULL);
     c->state = TG_CONN_WAIT;
@@ -97,8 +96,7 @@ static struct tg_request_head_limits limits(const struct tg_conn *c)
     };
 }
 
-/* True while the body's deadlines do not count: the client has sent all of it, or may not go on. */
-static bool is_only_reading(const struct tg_conn *c)
+bool tg_conn_is_only_reading(const struct tg_conn *c)
 {
     return c->state == TG_CONN_WAIT || (c->state == TG_CONN_BODY && c->body_paused);
 }
@@ -132,7 +130,7 @@ static bool read_head(struct tg_conn *c, struct tg_str *in)
     case TG_PARSE_MORE:
         return false;
     case TG_PARSE_BAD:
-        refuse(c, *in, error, why);
+        tg_conn_refuse(c, *in, error, why);
         *in = (struct tg_str){NULL, 0};
         return false;
     case TG_PARSE_DONE:
@@ -218,12 +216,12 @@ static void process(struct tg_conn *c, struct tg_str in)
 static void client_gone(struct tg_conn *c)
 {
     if (c->state == TG_CONN_HEAD && c->held.n > 0 && c->exchange == NULL)
-        refuse(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE, "in the middle of a request head");
+        tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE,
+                       "in the middle of a request head");
     tg_conn_close(c);
 }
 
-/* Who only knocks, as port scanners and health checks do, fills no log. */
-static bool has_spoken(const struct tg_conn *c)
+bool tg_conn_has_spoken(const struct tg_conn *c)
 {
     return c->held.n > 0 || (c->socket.tls != NULL && tg_tls_has_read(c->socket.tls));
 }
@@ -242,13 +240,14 @@ static void handshake_failed(struct tg_conn *c, const char *why)
     enum tg_error error = handshake_error(c);
 
     CHECK(c->state == TG_CONN_HANDSHAKE);
-    if (has_spoken(c)) {
+    if (tg_conn_has_spoken(c)) {
         c->first_byte = tg_loop_wall(c->clients->loop);
         if (error == TG_E_PLAIN_HTTP) {
-            refuse(c, tg_buf_str(&c->held), error, why); /* who can read an answer gets one */
+            tg_conn_refuse(c, tg_buf_str(&c->held), error,
+                           why); /* who can read an answer gets one */
             return;
         }
-        refuse(c, (struct tg_str){NULL, 0}, error, why);
+        tg_conn_refuse(c, (struct tg_str){NULL, 0}, error, why);
     }
     tg_conn_close(c);
 }
@@ -314,7 +313,7 @@ static void on_drained(void *owner)
         on_readable(c);
         return;
     }
-    if (is_only_reading(c))
+    if (tg_conn_is_only_reading(c))
         tg_timer_clear(&c->timer);
     if (c->exchange != NULL)
         c->clients->events->on_drained(c->exchange);
@@ -326,7 +325,7 @@ static void on_progress(void *owner)
     struct tg_conn *c = owner;
 
     CHECK_MAGIC(c, CONN_MAGIC);
-    if (c->state == TG_CONN_DRAIN || is_only_reading(c))
+    if (c->state == TG_CONN_DRAIN || tg_conn_is_only_reading(c))
         tg_conn_limit_reading(c);
 }
 
@@ -348,7 +347,7 @@ static void on_deadline(void *owner)
         return;
     case TG_CONN_HEAD:
         if (c->first_byte != 0) {
-            refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "");
+            tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "");
             return;
         }
         break;
@@ -404,7 +403,7 @@ bool tg_conn_send(struct tg_conn *c, const struct iovec *iov, int n)
     CHECK_MAGIC(c, CONN_MAGIC);
     if (!tg_socket_write(&c->socket, iov, n))
         return false;
-    if (tg_socket_queued(&c->socket) > 0 && is_only_reading(c))
+    if (tg_socket_queued(&c->socket) > 0 && tg_conn_is_only_reading(c))
         tg_conn_limit_reading(c);
     return true;
 }
@@ -510,60 +509,11 @@ bool tg_conn_is_idle(const struct tg_conn *c)
            !c->processing;
 }
 
-/* How long the client may take for what it is waited for. */
-static int64_t time_allowed(const struct tg_conn *c)
-{
-    if (c->state == TG_CONN_LINGER)
-        return c->server->lingering_timeout;
-    if (c->requests > 0 && c->first_byte == 0)
-        return c->server->keepalive_timeout;
-    return c->server->client_header_timeout;
-}
-
-uint64_t tg_conn_waiting_time(const struct tg_conn *c, uint64_t now)
-{
-    uint64_t end = now + (uint64_t)time_allowed(c);
-
-    return end > c->timer.deadline ? end - c->timer.deadline : 0;
-}
-
-enum tg_conn_rank tg_conn_rank(const struct tg_conn *c, uint64_t now)
-{
-    bool waits = c->state == TG_CONN_HEAD || c->state == TG_CONN_HANDSHAKE;
-
-    if (c->processing || (!waits && c->state != TG_CONN_LINGER))
-        return TG_RANK_NEVER;
-    if (c->beyond_limit || c->state == TG_CONN_LINGER)
-        return TG_RANK_NEEDLESS;
-    if (tg_conn_waiting_time(c, now) < MIN_WAITING_US)
-        return TG_RANK_NEVER;
-    return has_spoken(c) && !tg_conn_is_idle(c) ? TG_RANK_PARTIAL : TG_RANK_IDLE;
-}
-
-static bool has_nothing_to_read(const struct tg_conn *c)
-{
-    char byte;
-
-    return recv(c->socket.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
-
-bool tg_conn_give_way(struct tg_conn *c)
-{
-    bool needless = c->beyond_limit || c->state == TG_CONN_LINGER;
-
-    if (!needless && !has_nothing_to_read(c))
-        return false;
-    if (c->state == TG_CONN_HEAD && c->held.n > 0)
-        refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "given up for other connections");
-    tg_conn_close(c);
-    return true;
-}
-
 void tg_conn_drain_idle(struct tg_conn *c, uint64_t now)
 {
     if (c->state != TG_CONN_HEAD || !tg_conn_is_idle(c) ||
         tg_conn_waiting_time(c, now) < IDLE_GRACE_US)
         return;
-    if (has_nothing_to_read(c))
+    if (tg_conn_is_silent(c))
         linger(c);
 }

@@ -83,6 +83,19 @@ void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
 /* The one way a connection ends: libevhtp's objects, the socket and all that is queued go. */
 void tg_conn_close(struct tg_conn *c);
 
+/* Refuses what cannot become a request, `raw` being what there is of it. */
+void tg_conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why);
+
+/* True while the body's deadlines do not count: the client has sent all of it, or may not go on. */
+bool tg_conn_is_only_reading(const struct tg_conn *c);
+
+/* True when a byte has come. Who only knocks, as port scanners and health checks do, fills no log.
+ */
+bool tg_conn_has_spoken(const struct tg_conn *c);
+
+/* True when the kernel has nothing that the client sent. (rank.c) */
+bool tg_conn_is_silent(const struct tg_conn *c);
+
 /* Goes on with what comes before the first request: a PROXY header, a TLS handshake. MORE: an event
  * follows. BAD: `why` says what was wrong, and lives until the connection is used again.
  * (handshake.c) */
@@ -134,7 +147,8 @@ void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after);
 bool tg_conn_is_idle(const struct tg_conn *c);
 
 /* How long it has waited for the client, in microseconds at `now`, when it waits for the client
- * alone: idle, in a handshake or a head, or lingering. */
+ * alone: idle, in a handshake or a head, lingering, for a body, or for an answer to be taken. A
+ * body's time is what it took beyond that which its bytes have at a low rate. (rank.c) */
 uint64_t tg_conn_waiting_time(const struct tg_conn *c, uint64_t now);
 
 /* Which connections give way to others when there is no room for more, in this order. */
@@ -142,15 +156,16 @@ enum tg_conn_rank {
     TG_RANK_NEEDLESS = 1, /* it lingers, or is beyond limit_conn, with no request under way */
     TG_RANK_PARTIAL,      /* in a handshake or a head */
     TG_RANK_IDLE,         /* between requests, or before the first */
+    TG_RANK_WITHHELD,     /* a request's body does not come, or its answer is not taken */
     TG_RANK_NEVER         /* a request is under way, or the connection is too new to tell */
 };
 
-/* The rank of a connection at `now`. */
+/* The rank of a connection at `now`. (rank.c) */
 enum tg_conn_rank tg_conn_rank(const struct tg_conn *c, uint64_t now);
 
-/* Closes a connection that gives way; a head that has begun gets its record. False, and the
- * connection stays, when something has come that could not be read yet, and the connection is not
- * needless. */
+/* Closes a connection that gives way, or ends its request, which closes it; a head that has begun
+ * gets its record. False, and the connection stays, when something has come that could not be read
+ * yet, and the connection is not needless. (rank.c) */
 bool tg_conn_give_way(struct tg_conn *c);
 
 /* Counts the connection against limit_conn, once, as soon as the client's address is known; one

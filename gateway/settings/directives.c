@@ -57,7 +57,8 @@ const struct tg_directive tg_main_directives[] = {
      .fallback = "1024",
      .help = "How many client connections one worker holds open at once. When they are all in use, "
              "those that linger or are beyond `limit_conn` are closed, then the oldest that have "
-             "sent part of a request, then idle ones; else new ones wait in the kernel's queue."},
+             "sent part of a request, then idle ones, then those whose body does not come or whose "
+             "answer is not taken; else new ones wait in the kernel's queue."},
     {.name = "worker_body_memory",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_SIZE,

@@ -5,12 +5,13 @@ import pathlib
 import resource
 import socket
 import subprocess
+import threading
 
 import pytest
 
 import audit
 from client import Client, ask, check_refusal, request
-from gateway import sanitized
+from gateway import TIMEOUT, sanitized
 from origin import again, answer, read
 from wire import Wire
 
@@ -218,23 +219,22 @@ def test_silent_connections_make_room(gateway, origin):
 
 def test_busy_connections_stay(gateway, origin):
     """With all connections busy the next one waits until one ends."""
-    behind = origin()
+    released = threading.Event()
+    behind = origin([read, lambda *_: released.wait(TIMEOUT), answer(), again])
     guard = gateway(behind, locations=PASS, main="worker_connections 16;")
     busy = [Client(guard.port) for _ in range(16)]
     for client in busy:
-        client.send(request("POST", "/x", None, "Content-Length: 2") + b"x")
-    behind.wait(lambda: len(behind.connections) == 16)
+        client.send(GET)
+    behind.wait(lambda: len(behind.requests) == 16)
     with Client(guard.port) as late:
         late.send(GET)
         late.sock.settimeout(0.3)
         with pytest.raises(TimeoutError):
             late.final()
         late.sock.settimeout(20)
-        busy[0].send(b"y")
-        assert busy[0].final().status == 200
-        assert late.final().status == 200  # the one that was answered is idle now
-    for client in busy[1:]:
-        client.send(b"y")
+        released.set()
+        assert late.final().status == 200
+    for client in busy:
         assert client.final().status == 200
         client.sock.close()
 
@@ -300,6 +300,9 @@ CROWDS = {
     "refused bodies": request("PUT", "/x", None, "Content-Length: 4000000"),
     "answered": request("GET", "/x"),
     "answered, then slow": request("GET", "/x") + b"GET /y HT",
+    "withheld bodies": request("PUT", "/x", None, "Content-Length: 100"),
+    "half bodies": request("PUT", "/x", None, "Content-Length: 100") + b"half",
+    "half chunks": CHUNKED + b"ff\r\nhalf",
     "no keep-alive": request("GET", "/x", None, "Connection: close"),
 }
 
@@ -317,3 +320,38 @@ def test_a_crowd_does_not_silence_others(origin, gateway, data, limit):
     assert [honest(guard.port) for _ in range(10)] == [200] * 10
     for sock in socks:
         sock.close()
+
+
+def test_who_withholds_a_body_is_told(gateway, origin):
+    """It gives way when there is no room: 408, on record; who sends steadily keeps the place."""
+    behind = origin()
+    guard = gateway(behind, locations=PASS, main="worker_connections 16;")
+    steady = Client(guard.port)
+    steady.send(request("POST", "/x", None, "Content-Length: 1048577") + bytes(1 << 20))
+    silent = [Client(guard.port) for _ in range(15)]
+    for client in silent:
+        client.send(request("PUT", "/x", None, "Content-Length: 9"))
+    behind.wait(lambda: len(behind.connections) == 16)
+    assert honest(guard.port) == 200
+    found = [(end, detail) for end, detail in records(guard, 2) if end != "done"]
+    assert {*found} == {("body_timeout", "given up for other connections")}
+    steady.send(b"x")
+    assert steady.final().status == 200
+    for client in silent:
+        client.sock.close()
+
+
+def test_who_takes_no_answer_gives_way(gateway, origin):
+    """Connections full of answers that nobody reads."""
+    behind = origin([read, answer(bytes(8 << 20)), again])
+    guard = gateway(behind, locations=PASS, main="worker_connections 16;")
+    for client in (greedy := [Client(guard.port) for _ in range(16)]):
+        client.send(GET)
+    for client in greedy:
+        client.wire.more()
+    with socket.create_connection(("127.0.0.1", guard.port), 30) as sock:
+        sock.sendall(request("HEAD"))
+        assert Wire(sock).response("HEAD").status == 200
+    assert "client_timeout" in [end for end, _ in records(guard, 2)]
+    for client in greedy:
+        client.sock.close()
