@@ -1,17 +1,16 @@
-/* Watches on folders (inotify). */
+/* Watches on folders, in a loop. */
 #include "keeper/watch.h"
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "net/timer.h"
 
 #include <errno.h>
 #include <event2/event.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 enum { QUIET_US = 100000 }; /* a swap is several events */
@@ -34,17 +33,15 @@ static void on_quiet(void *owner)
 static void on_readable(evutil_socket_t fd, short what, void *owner)
 {
     struct tg_watch *w = owner;
-    char events[4096];
 
     (void)what;
-    while (read(fd, events, sizeof(events)) > 0)
-        ;
-    tg_timer_set(&w->quiet, tg_clock_mono_now(), QUIET_US);
+    if (tg_folders_changed(fd))
+        tg_timer_set(&w->quiet, tg_clock_mono_now(), QUIET_US);
 }
 
 struct tg_watch *tg_watch_new(struct event_base *base, void (*on_change)(void *owner), void *owner)
 {
-    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    int fd = tg_folders_new();
     struct tg_watch *w;
 
     if (fd < 0) {
@@ -65,12 +62,9 @@ struct tg_watch *tg_watch_new(struct event_base *base, void (*on_change)(void *o
 
 void tg_watch_add(struct tg_watch *w, const char *file)
 {
-    char *copy = strdup(file);
-
-    CHECK(copy != NULL);
-    (void)inotify_add_watch(w->fd, dirname(copy),
-                            IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB);
-    free(copy);
+    if (!tg_folders_add(w->fd, file))
+        tg_log(TG_LOG_WARN, "keeper", "%s is not watched, only looked at each minute: %s", file,
+               strerror(errno));
 }
 
 void tg_watch_end(struct tg_watch *w)

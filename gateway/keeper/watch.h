@@ -12,7 +12,7 @@ struct tg_watch;
  * when the kernel gives no watch. End it with tg_watch_end(). */
 struct tg_watch *tg_watch_new(struct event_base *base, void (*on_change)(void *owner), void *owner);
 
-/* Watches the folder of a file; what cannot be watched is not. */
+/* Watches the folders on the way to a file; what cannot be watched is not. */
 void tg_watch_add(struct tg_watch *w, const char *file);
 
 /* NULL is fine. */
