@@ -68,6 +68,11 @@ struct tg_conf {
     const struct tg_conf_hint *foreign;
 
     struct tg_conf_shared *shared; /* see tg_conf_shared() */
+
+    /* Told the name of each file, and each pattern of `include`, before it is read; NULL: nobody.
+     */
+    void (*on_read)(void *reader, const char *name);
+    void *reader;
 };
 
 /* Starts a load. `prefix` must end in '/' and live as long as the arena. */

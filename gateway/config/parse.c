@@ -491,14 +491,22 @@ static const char *check_includes(const struct parser *p, const struct source *s
     return NULL;
 }
 
+static void tell_name(const struct tg_conf *c, const char *name)
+{
+    if (c->on_read != NULL)
+        c->on_read(c->reader, name);
+}
+
 /* Reads one file; `at` is the `include`, or NULL for the first. */
 static void read_file(struct parser *p, const char *name, const struct tg_conf_item *at,
                       const struct tg_conf_item ***tail)
 {
     struct source s = {.name = name, .line = 1, .includer = p->source};
     struct tg_file file = {.text = {NULL, 0}};
-    const char *why = tg_file_read(p->c->arena, name, &file);
+    const char *why;
 
+    tell_name(p->c, name);
+    why = tg_file_read(p->c->arena, name, &file);
     s.rest = file.text;
     s.dev = file.dev;
     s.ino = file.ino;
@@ -516,8 +524,10 @@ static void read_glob(struct parser *p, const char *pattern, const struct tg_con
                       const struct tg_conf_item ***tail)
 {
     glob_t found;
-    int rc = glob(pattern, GLOB_ERR, NULL, &found);
+    int rc;
 
+    tell_name(p->c, pattern);
+    rc = glob(pattern, GLOB_ERR, NULL, &found);
     if (rc == 0) {
         for (size_t i = 0; i < found.gl_pathc; i++) {
             struct tg_str name = tg_arena_dup(p->c->arena, tg_str_of(found.gl_pathv[i]));

@@ -109,23 +109,38 @@ static bool try_read(const char *file, const char *prefix, struct tg_buf *proble
     return true;
 }
 
+static struct tg_settings_state state_of(const char *file, const char *prefix)
+{
+    struct tg_settings_state state;
+
+    tg_settings_state(file, prefix, NULL, NULL, &state);
+    return state;
+}
+
+static bool is_still(const struct tg_settings_state *tried, const char *file, const char *prefix)
+{
+    struct tg_settings_state now = state_of(file, prefix);
+
+    return strcmp(tried->revision, now.revision) == 0 && strcmp(tried->identity, now.identity) == 0;
+}
+
 struct tg_settings *tg_trial_read(const char *file, const char *prefix, struct tg_buf *problems)
 {
     size_t before = problems->n;
 
     for (unsigned i = 0; i < TRIES; i++) {
-        char tried[TG_SHA256_HEX + 1], now[TG_SHA256_HEX + 1];
+        struct tg_settings_state tried = state_of(file, prefix);
+        bool good = try_read(file, prefix, problems);
         struct tg_settings *s;
 
-        tg_settings_revision(file, prefix, tried);
-        if (!try_read(file, prefix, problems))
-            return NULL;
-        tg_settings_revision(file, prefix, now);
-        if (strcmp(tried, now) != 0)
+        if (!is_still(&tried, file, prefix)) {
+            problems->n = before;
             continue;
+        }
+        if (!good)
+            return NULL;
         s = tg_settings_read(file, prefix, problems);
-        tg_settings_revision(file, prefix, now);
-        if (s == NULL || strcmp(tried, now) == 0)
+        if (is_still(&tried, file, prefix))
             return s;
         tg_settings_end(s);
         problems->n = before;

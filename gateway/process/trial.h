@@ -11,8 +11,9 @@
 /*
  * tg_settings_read(), after a child has read the same files and lived: bytes that kill who reads
  * them do not kill the caller. What the caller reads are the bytes the child has read, by a digest
- * of the configuration and of all files it names; when they change meanwhile it begins again, and
- * gives up after a few times. NULL after an error, which `problems` tells.
+ * of the configuration and of all files it names, and by which files these are; when they change
+ * meanwhile it begins again, also when the child did not like what it read, and gives up after a
+ * few times. NULL after an error, which `problems` tells.
  */
 struct tg_settings *tg_trial_read(const char *file, const char *prefix, struct tg_buf *problems);
 

@@ -9,17 +9,48 @@
 #include <sys/stat.h>
 
 struct digest {
-    unsigned char bytes[TG_SHA256];
+    unsigned char bytes[TG_SHA256];    /* of words and files */
+    unsigned char identity[TG_SHA256]; /* of which files they are */
+    void (*on_name)(void *owner, const char *name);
+    void *owner;
 };
+
+static void add(unsigned char digest[TG_SHA256], struct tg_str text)
+{
+    unsigned char part[TG_SHA256];
+
+    tg_sha256(text, part);
+    tg_hash_sha256((struct tg_str[]){{(char *)digest, TG_SHA256}, {(char *)part, sizeof(part)}}, 2,
+                   digest);
+}
 
 static void add_text(struct digest *d, struct tg_str text)
 {
-    struct digest part;
+    add(d->bytes, text);
+}
 
-    tg_sha256(text, part.bytes);
-    tg_hash_sha256((struct tg_str[]){{(char *)d->bytes, sizeof(d->bytes)},
-                                     {(char *)part.bytes, sizeof(part.bytes)}},
-                   2, d->bytes);
+/* What tells one version of a file from another without its bytes. */
+static struct tg_str identity_of(struct tg_arena *arena, const struct stat *st)
+{
+    return tg_arena_printf(arena, "%lu %lu %ld %ld.%09ld %ld.%09ld", (long)st->st_dev,
+                           (long)st->st_ino, (long)st->st_size, (long)st->st_mtim.tv_sec,
+                           st->st_mtim.tv_nsec, (long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+}
+
+/* A name that is about to be read, or to be looked for. */
+static void note(void *reader, const char *name)
+{
+    struct digest *d = reader;
+    struct tg_arena arena;
+    struct stat st;
+
+    if (d->on_name != NULL)
+        d->on_name(d->owner, name);
+    if (stat(name, &st) != 0 || !S_ISREG(st.st_mode))
+        return;
+    tg_arena_init(&arena);
+    add(d->identity, identity_of(&arena, &st));
+    tg_arena_end(&arena);
 }
 
 /* A file that is too large to be read whole counts by what tells one version from another. */
@@ -29,16 +60,14 @@ static void add_file(struct digest *d, const char *name)
     struct tg_arena arena;
     struct stat st;
 
+    note(d, name);
     if (stat(name, &st) != 0 || !S_ISREG(st.st_mode))
         return;
     tg_arena_init(&arena);
     if (tg_file_read(&arena, name, &file) == NULL)
         add_text(d, file.text);
     else
-        add_text(d,
-                 tg_arena_printf(&arena, "%lu %lu %ld %ld.%09ld %ld.%09ld", (long)st.st_dev,
-                                 (long)st.st_ino, (long)st.st_size, (long)st.st_mtim.tv_sec,
-                                 st.st_mtim.tv_nsec, (long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec));
+        add_text(d, identity_of(&arena, &st));
     tg_arena_wipe(&arena); /* it may have been a key's */
     tg_arena_end(&arena);
 }
@@ -48,20 +77,24 @@ static void add_files(struct digest *d, struct tg_conf *c, struct tg_str argumen
 {
     glob_t found;
 
-    if (argument.n == 0 || glob(tg_conf_path(c, argument).p, 0, NULL, &found) != 0)
+    if (argument.n == 0)
+        return;
+    note(d, tg_conf_path(c, argument).p);
+    if (glob(tg_conf_path(c, argument).p, 0, NULL, &found) != 0)
         return;
     for (size_t i = 0; i < found.gl_pathc; i++)
         add_file(d, found.gl_pathv[i]);
     globfree(&found);
 }
 
-/* Logs are written to all the time, and read by nobody here. */
+/* Logs are written to all the time, and read by nobody here; the keeper reads the source of a
+ * credential whenever that changes; the pattern of a location is a path of HTTP. */
 static bool names_inputs(const struct tg_conf_item *item)
 {
-    static const char *const outputs[] = {"audit_log", "error_log", "pid"};
+    static const char *const others[] = {"audit_log", "error_log", "pid", "source", "location"};
 
-    for (size_t i = 0; i < sizeof(outputs) / sizeof(*outputs); i++)
-        if (tg_str_eq(item->args[0], tg_str_of(outputs[i])))
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        if (tg_str_eq(item->args[0], tg_str_of(others[i])))
             return false;
     return true;
 }
@@ -125,23 +158,38 @@ static void add_items(struct digest *d, struct tg_conf *c, const struct tg_conf_
 }
 
 /* Reads texts alone: nothing in them is run, or understood. */
-void tg_settings_revision(const char *file, const char *prefix, char out[TG_SHA256_HEX + 1])
+void tg_settings_state(const char *file, const char *prefix,
+                       void (*on_name)(void *owner, const char *name), void *owner,
+                       struct tg_settings_state *out)
 {
     const struct tg_conf_item *item;
-    struct digest d = {{0}};
+    struct digest d = {.on_name = on_name, .owner = owner};
     struct tg_arena arena;
     struct tg_conf c;
 
     tg_arena_init(&arena);
     tg_conf_init(&c, &arena, prefix);
     c.environment = true;
+    c.on_read = note;
+    c.reader = &d;
     item = tg_conf_parse(&c, file);
     c.environment = false; /* policies are read after it */
     add_items(&d, &c, item);
+    if (c.errors > 0) /* there are words that nobody could tell */
+        add_text(&d, (struct tg_str){(char *)d.identity, sizeof(d.identity)});
     tg_arena_wipe(&arena); /* the environment may have held secrets */
     tg_arena_end(&arena);
-    tg_hex(d.bytes, sizeof(d.bytes), out);
-    out[TG_SHA256_HEX] = '\0';
+    *out = (struct tg_settings_state){.revision = ""};
+    tg_hex(d.bytes, sizeof(d.bytes), out->revision);
+    tg_hex(d.identity, sizeof(d.identity), out->identity);
+}
+
+void tg_settings_revision(const char *file, const char *prefix, char out[TG_SHA256_HEX + 1])
+{
+    struct tg_settings_state state;
+
+    tg_settings_state(file, prefix, NULL, NULL, &state);
+    memcpy(out, state.revision, sizeof(state.revision));
 }
 
 /* --- what was loaded beside it --- */

@@ -223,11 +223,24 @@ struct tg_settings *tg_settings_load(const char *file, const char *prefix);
 
 /*
  * The revision of a configuration as it stands in its files: hex SHA-256 over its words, in order,
- * and the bytes of all regular files its arguments name but logs and the pid file; of one too large
- * to be read, over its identity and times. Nothing is understood or run. What cannot be read does
- * not count.
+ * and the bytes of all regular files its arguments name but logs, the pid file and sources of
+ * credentials; of one too large to be read, over its identity and times. Nothing is understood or
+ * run. What cannot be read does not count; with mistakes of grammar, the identities of the files do.
  */
 void tg_settings_revision(const char *file, const char *prefix, char out[TG_SHA256_HEX + 1]);
+
+/* How the files of a configuration stand: two that have the same of both are the same files, with
+ * the same bytes, whatever was there in between. */
+struct tg_settings_state {
+    char revision[TG_SHA256_HEX + 1];
+    char identity[TG_SHA256_HEX + 1]; /* hex SHA-256 over inodes and times */
+};
+
+/* The revision and which files it is of. Tells `on_name` (NULL: nobody) of each file and pattern by
+ * its name before it looks, be it there or not, also of arguments that name none. */
+void tg_settings_state(const char *file, const char *prefix,
+                       void (*on_name)(void *owner, const char *name), void *owner,
+                       struct tg_settings_state *out);
 
 /*
  * The revisions of what filters loaded beside the configuration, each once, in the order of the
