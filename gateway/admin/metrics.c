@@ -294,6 +294,15 @@ static void process(const struct tg_stats *s, const struct tg_stats_slot *sum, s
     tg_prometheus_family(out, "config_reloads_total", "counter", "Reloads by what came of them.");
     tg_buf_printf(out, "trainguard_config_reloads_total{result=\"done\"} %lu\n", s->reloads[1]);
     tg_buf_printf(out, "trainguard_config_reloads_total{result=\"failed\"} %lu\n", s->reloads[0]);
+    tg_prometheus_family(out, "config_watch_reloads_total", "counter",
+                         "Reloads of them for files that had changed, by what came of them.");
+    tg_buf_printf(out, "trainguard_config_watch_reloads_total{result=\"done\"} %lu\n",
+                  s->watch_reloads[1]);
+    tg_buf_printf(out, "trainguard_config_watch_reloads_total{result=\"failed\"} %lu\n",
+                  s->watch_reloads[0]);
+    single(out, "config_watch_last_reload_timestamp_seconds", "gauge",
+           "When files that had changed were last loaded; 0: never.",
+           (uint64_t)(s->watch_reloaded / 1000000));
     single(out, "config_last_reload_successful", "gauge", "1 unless the last reload failed.",
            s->last_reload_well);
     single(out, "config_last_reload_timestamp_seconds", "gauge",

@@ -42,6 +42,8 @@ static void add_reload(const struct tg_stats *s, struct tg_buf *out)
 
     add_time(out, "reloaded", s->reloaded);
     tg_json_member_number(out, "reloads_failed", s->reloads[0]);
+    add_time(out, "watch_reloaded", s->watch_reloaded);
+    tg_json_member_number(out, "watch_reloads_failed", s->watch_reloads[0]);
     if (!s->last_reload_well && tg_stats_last_refusal(s, &last))
         tg_json_member(out, "reload_failed", tg_str_of(last.why));
 }

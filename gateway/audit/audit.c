@@ -117,14 +117,15 @@ static void add_start(struct tg_audit *a, const struct tg_audit_line *previous)
 static const char *const asker_words[] = {[TG_AUDIT_ASKED_START] = "start",
                                           [TG_AUDIT_ASKED_SIGNAL] = "signal",
                                           [TG_AUDIT_ASKED_ADMIN] = "admin",
-                                          [TG_AUDIT_ASKED_UPGRADE] = "upgrade"};
+                                          [TG_AUDIT_ASKED_UPGRADE] = "upgrade",
+                                          [TG_AUDIT_ASKED_WATCH] = "watch"};
 
 static void add_configuration(struct tg_audit *a, const struct tg_audit_configuration *c)
 {
     size_t start = begin_line(a, tg_clock_wall_now(), "configuration");
     struct tg_buf *out = &a->queue;
 
-    CHECK(c->asked_by >= TG_AUDIT_ASKED_START && c->asked_by <= TG_AUDIT_ASKED_UPGRADE);
+    CHECK(c->asked_by >= TG_AUDIT_ASKED_START && c->asked_by <= TG_AUDIT_ASKED_WATCH);
     add_name(out, ",\"asked_by\":", tg_str_of(asker_words[c->asked_by]));
     add_name(out, ",\"result\":", c->why.n > 0 ? TG_STR("failed") : TG_STR("done"));
     if (c->why.n > 0)

@@ -46,8 +46,9 @@ struct tg_audit_record {
 enum tg_audit_asker {
     TG_AUDIT_ASKED_START = 1, /* whoever started the program */
     TG_AUDIT_ASKED_SIGNAL,
-    TG_AUDIT_ASKED_ADMIN,  /* a client of the admin listeners */
-    TG_AUDIT_ASKED_UPGRADE /* the program before this one */
+    TG_AUDIT_ASKED_ADMIN,   /* a client of the admin listeners */
+    TG_AUDIT_ASKED_UPGRADE, /* the program before this one */
+    TG_AUDIT_ASKED_WATCH    /* files that changed (reload_on_change) */
 };
 
 /* A configuration that came into force, or did not. */

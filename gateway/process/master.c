@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "keeper/keeper.h"
 #include "net/ticket_keys.h"
+#include "process/changes.h"
 #include "process/child.h"
 #include "process/control.h"
 #include "process/inherited.h"
@@ -39,7 +40,8 @@ struct master {
     int daemon_fd;    /* tells who started it into the background; -1: nobody waits */
     int pid_fd;       /* holds the lock of the pid file; -1: there is none */
     uint64_t watched; /* when the watchdog was last told, monotonic */
-    int orders[2];    /* pipe from the admin process, one byte per order */
+    struct tg_changes changes;
+    int orders[2]; /* pipe from the admin process, one byte per order */
 };
 
 /* Workers open it again by its name, as the user they are. */
@@ -84,6 +86,7 @@ static void close_own(struct master *m, bool admin)
         close(m->pid_fd);
     if (m->daemon_fd >= 0)
         close(m->daemon_fd);
+    tg_changes_end(&m->changes);
 }
 
 /* The keeper has no counters, no listeners and no secrets of the others. */
@@ -162,9 +165,12 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     return false;
 }
 
-static void answer(struct master *m, uint64_t number, bool well, const struct tg_buf *problems)
+static void answer(struct master *m, uint64_t number, enum tg_audit_asker asker, bool well,
+                   const struct tg_buf *problems)
 {
     tg_stats_set_answer(m->stats, number, well, tg_buf_str(problems));
+    if (asker == TG_AUDIT_ASKED_WATCH)
+        tg_stats_watched(m->stats, well);
     tg_control_answer(m->settings->pid, tg_settings_user(m->settings), m->stats);
     tg_notify("READY=1\nSTATUS=%s", well ? "Serving." : "Serving; the last reload failed.");
 }
@@ -237,9 +243,10 @@ static void reload(struct master *m, enum tg_audit_asker asker)
     if (fresh != NULL && enforce(m, fresh, &problems)) {
         log_problems(tg_buf_str(&problems)); /* warnings */
         tg_listeners_close_unwanted(&m->sockets);
+        answer(m, number, asker, true, &problems);
         tg_log(TG_LOG_NOTICE, "master", "reloaded %s", m->file);
-        answer(m, number, true, &problems);
         tg_settings_end(stale);
+        tg_changes_follow(&m->changes, fresh, tg_clock_mono_now());
     } else {
         tg_settings_inherit_keys(stale, true);
         if (fresh != NULL)
@@ -247,10 +254,23 @@ static void reload(struct master *m, enum tg_audit_asker asker)
         log_problems(tg_buf_str(&problems));
         tg_log(TG_LOG_ERROR, "master", "reload failed: the old configuration goes on");
         refuse(m, asker, fresh, &problems);
-        answer(m, number, false, &problems);
+        answer(m, number, asker, false, &problems);
         tg_settings_end(fresh);
+        tg_changes_failed(&m->changes, tg_clock_mono_now());
     }
     tg_buf_end(&problems);
+}
+
+/* Files are left alone while nobody serves by them, or another program is about to. */
+static bool watches(const struct master *m)
+{
+    return !m->supervisor.ending && !m->supervisor.resting && m->new_master == 0;
+}
+
+static void reload_changed(struct master *m)
+{
+    if (watches(m) && tg_changes_due(&m->changes, tg_clock_mono_now()))
+        reload(m, TG_AUDIT_ASKED_WATCH);
 }
 
 static void upgrade(struct master *m)
@@ -425,7 +445,9 @@ static void run(struct master *m, const sigset_t *signals)
 {
     while (!m->supervisor.ending || tg_supervisor_count(&m->supervisor) > 0) {
         int64_t look = tg_supervisor_look(&m->supervisor, m->settings->worker_hang_timeout);
-        int64_t wait = sooner(sooner(tg_supervisor_respawn(&m->supervisor), watch(m)), look);
+        int64_t due = watches(m) ? tg_changes_wait(&m->changes, tg_clock_mono_now()) : -1;
+        int64_t wait =
+            sooner(sooner(sooner(tg_supervisor_respawn(&m->supervisor), watch(m)), look), due);
         struct timespec timeout = {wait / 1000000, (wait % 1000000) * 1000};
         int got = wait < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &timeout);
 
@@ -435,6 +457,7 @@ static void run(struct master *m, const sigset_t *signals)
         } else {
             CHECK(errno == EAGAIN || errno == EINTR);
         }
+        reload_changed(m);
     }
 }
 
@@ -469,6 +492,7 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
     }
     tg_listeners_close_unwanted(&m->sockets);
     m->stats->generation = 1;
+    tg_changes_follow(&m->changes, settings, tg_clock_mono_now());
     tg_log(TG_LOG_NOTICE, "master", "trainguard %s, %u worker%s", TG_VERSION, m->supervisor.workers,
            m->supervisor.workers == 1 ? "" : "s");
     tg_upgrade_take_over(m->old_master);
@@ -499,6 +523,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     m.supervisor.work = work;
     m.supervisor.keeper_beat = keeper_beat;
     m.supervisor.owner = &m;
+    tg_changes_init(&m.changes, file, prefix);
     good = begin(&m, settings, &problems);
     if (good || !quiet)
         problems.n = 0; /* they were told where they were found */
@@ -513,6 +538,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     if (m.pid_fd >= 0)
         close(m.pid_fd);
     tg_listeners_end(&m.sockets, false);
+    tg_changes_end(&m.changes);
     tg_settings_end(m.settings);
     tg_wipe(&m.tickets, sizeof(m.tickets));
     tg_stats_end(m.stats);

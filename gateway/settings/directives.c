@@ -127,6 +127,23 @@ const struct tg_directive tg_main_directives[] = {
      .help = "How long an answer waits when its record cannot be written (`mode=blocking`, a full "
              "disk). Then its client is cut off; the record stays queued and is written when there "
              "is room."},
+    {.name = "reload_on_change",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_reload_on_change,
+     .min_args = 1,
+     .max_args = 3,
+     RANGE(SECOND / 100, HOUR),
+     MAIN(reload_on_change),
+     .fallback = "off",
+     .syntax = "on [quiet=TIME] [most=TIME] | off",
+     .help =
+         "Loads the configuration again, as a reload does, when the bytes of one of its files "
+         "have changed: what it includes, policies and their tables, certificates, keys. Their "
+         "folders are watched, Kubernetes' swap of `..data` included, and each minute the bytes "
+         "are compared. It waits until nothing has happened for `quiet` (1s), for `most` (10s) "
+         "at the most. What cannot be loaded is tried again, after a second at first, then "
+         "less and less often, and whenever it changes."},
     {.name = "daemon",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_FLAG,

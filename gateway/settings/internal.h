@@ -55,7 +55,9 @@ void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_F
 
 /* --- setters of values (values.c); messages say what each takes --- */
 
-tg_conf_setter tg_set_workers;   /* auto | NUMBER, into an int64_t, 0 for auto */
+tg_conf_setter tg_set_workers; /* auto | NUMBER, into an int64_t, 0 for auto */
+tg_conf_setter
+    tg_set_reload_on_change;     /* on | off [quiet=TIME] [most=TIME], into struct tg_settings */
 tg_conf_setter tg_set_error_log; /* FILE [LEVEL], into struct tg_settings */
 
 /* Opens the error log and closes it again, once the user is known: what fails now would fail at the

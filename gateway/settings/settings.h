@@ -170,6 +170,13 @@ struct tg_debug_request {
     struct tg_debug_request *next;
 };
 
+/* `reload_on_change`; times in microseconds. */
+struct tg_reload_on_change {
+    bool on;
+    int64_t quiet; /* how long nothing may have changed */
+    int64_t most;  /* and the most to wait for that */
+};
+
 enum tg_affinity { TG_AFFINITY_OFF = 1, TG_AFFINITY_AUTO };
 
 struct tg_settings {
@@ -189,6 +196,7 @@ struct tg_settings {
     int64_t audit_timeout;       /* how long an answer waits for its record (blocking) */
     int64_t worker_hang_timeout; /* 0: a loop that stands still is never ended */
     int64_t shutdown_timeout;    /* how long a drain may take */
+    struct tg_reload_on_change reload_on_change;
     bool daemon;
     struct tg_str error_log; /* file, or "stderr" */
     int error_log_level;     /* enum tg_log_level */
@@ -225,7 +233,8 @@ struct tg_settings *tg_settings_load(const char *file, const char *prefix);
  * The revision of a configuration as it stands in its files: hex SHA-256 over its words, in order,
  * and the bytes of all regular files its arguments name but logs, the pid file and sources of
  * credentials; of one too large to be read, over its identity and times. Nothing is understood or
- * run. What cannot be read does not count; with mistakes of grammar, the identities of the files do.
+ * run. What cannot be read does not count; with mistakes of grammar, the identities of the files
+ * do.
  */
 void tg_settings_revision(const char *file, const char *prefix, char out[TG_SHA256_HEX + 1]);
 

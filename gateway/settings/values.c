@@ -28,6 +28,36 @@ bool tg_set_workers(struct tg_conf *c, const struct tg_conf_item *item, void *ta
     return tg_conf_number(c, item, item->args[1], d->min, d->max, out);
 }
 
+bool tg_set_reload_on_change(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                             const struct tg_directive *d)
+{
+    static const char *const words[] = {"on", "off", NULL};
+    struct tg_reload_on_change *out =
+        (struct tg_reload_on_change *)(void *)((char *)target + d->offset);
+    int on = 0;
+
+    if (!tg_conf_word(c, item, item->args[1], words, &on))
+        return false;
+    *out = (struct tg_reload_on_change){on == 1, 1000000, 10000000};
+    for (unsigned i = 2; i < item->nargs; i++) {
+        struct tg_str word = item->args[i];
+        bool quiet = tg_str_starts(word, TG_STR("quiet="));
+
+        if (!quiet && !tg_str_starts(word, TG_STR("most="))) {
+            tg_conf_error(
+                c, item, "\"reload_on_change\" takes \"quiet=\" and \"most=\", got \"%s\"", word.p);
+            return false;
+        }
+        if (!tg_conf_time(c, item, tg_str_skip(word, quiet ? 6 : 5), d->min, d->max,
+                          quiet ? &out->quiet : &out->most))
+            return false;
+    }
+    if (out->most >= out->quiet)
+        return true;
+    tg_conf_error(c, item, "\"reload_on_change\" waits \"most\", which is less than \"quiet\"");
+    return false;
+}
+
 uid_t tg_settings_user(const struct tg_settings *s)
 {
     return s->user.n > 0 ? s->uid : geteuid();

@@ -321,6 +321,13 @@ bool tg_stats_answered(const struct tg_stats *s, uint64_t before, struct tg_stat
 
 /* --- configurations that did not come into force --- */
 
+void tg_stats_watched(struct tg_stats *s, bool well)
+{
+    s->watch_reloads[well]++;
+    if (well)
+        s->watch_reloaded = s->reloaded;
+}
+
 void tg_stats_refuse(struct tg_stats *s, enum tg_audit_asker asked_by, struct tg_str revision,
                      struct tg_str why)
 {

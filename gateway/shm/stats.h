@@ -161,13 +161,15 @@ struct tg_stats {
     int64_t started; /* wall clock */
     char route[TG_STATS_ROUTES][TG_STATS_ROUTE_TEXT];
     uint32_t routes;
-    uint32_t log_level;  /* of all processes (admin), 0: as configured */
-    uint64_t restarts;   /* workers that died and were replaced */
-    uint64_t reloads[2]; /* failed, done */
-    uint64_t generation; /* of the configuration in force, from 1 */
-    int64_t reloaded;    /* wall clock of the last reload that was done */
-    uint64_t reload;     /* the number of the last reload that began, from 1 */
-    uint32_t draining;   /* the whole gateway ends */
+    uint32_t log_level;        /* of all processes (admin), 0: as configured */
+    uint64_t restarts;         /* workers that died and were replaced */
+    uint64_t reloads[2];       /* failed, done */
+    uint64_t watch_reloads[2]; /* of these for files that changed */
+    int64_t watch_reloaded;    /* and when the last one of them was done, wall clock; 0: none */
+    uint64_t generation;       /* of the configuration in force, from 1 */
+    int64_t reloaded;          /* wall clock of the last reload that was done */
+    uint64_t reload;           /* the number of the last reload that began, from 1 */
+    uint32_t draining;         /* the whole gateway ends */
     uint32_t last_reload_well;
     struct tg_stats_answer answer[TG_STATS_ANSWERS]; /* of reload N: N % TG_STATS_ANSWERS */
     uint64_t refusals;       /* configurations that did not come into force */
@@ -218,6 +220,10 @@ uint64_t tg_stats_reload(struct tg_stats *s);
 /* Notes what happened with a reload (`text` is cut to what fits), for who waits for it. The master
  * only. */
 void tg_stats_set_answer(struct tg_stats *s, uint64_t number, bool well, struct tg_str text);
+
+/* Notes that what the last answer was about was wanted by nobody but by files that changed. The
+ * master only. */
+void tg_stats_watched(struct tg_stats *s, bool well);
 
 /* Notes a configuration that did not come into force, for a worker to record; both texts are cut to
  * what fits. The master only. */

@@ -36,6 +36,12 @@ class Load(threading.Thread):
         self.sent, self.failed = [], []
         self.closes = 0
         self.started = threading.Event()
+        self.another = threading.Condition()
+
+    def wait_more(self, n):
+        """Waits until more than n requests were sent; false when none comes."""
+        with self.another:
+            return self.another.wait_for(lambda: len(self.sent) > n, 20)
 
     def connect(self):
         """A connection, and its port on this side."""
@@ -49,7 +55,9 @@ class Load(threading.Thread):
         while again or not self.stopping.is_set():
             if not again:
                 number += 1
-                self.sent.append(f"{self.name}-{number}")
+                with self.another:
+                    self.sent.append(f"{self.name}-{number}")
+                    self.another.notify_all()
             ident, again = self.sent[-1], None
             before, last, count = last, time.monotonic(), client.wire.count
             try:
