@@ -16,6 +16,11 @@ from listener import server_context  # noqa: E402
 from origin import Origin  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    """Those that take long come first, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
     """The directory of throw-away certificates."""

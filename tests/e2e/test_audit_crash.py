@@ -127,6 +127,7 @@ def two_workers(tmp_path, origin):
         one.stop(judge=False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["blocking", "strict"])
 def test_workers_killed(two, mode):
     """Each death costs what was under way, and is told from tampering."""
@@ -156,6 +157,7 @@ def check_tampering(log):
     assert code == 1 and "truncated: the stream " + start["previous.stream"] in words, words
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["blocking", "strict"])
 def test_master_killed(two, mode):
     """Workers end in order when their master is gone: every stream is closed."""
@@ -175,6 +177,7 @@ def test_master_killed(two, mode):
     assert code == 0, words
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["blocking", "strict"])
 def test_all_killed(two, mode):
     """What the log says when all processes die at once and others go on with it."""

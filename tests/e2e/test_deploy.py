@@ -248,6 +248,7 @@ def test_completion_knows_signals_and_commands(tmp_path):
     assert set(commands) == set(re.findall(r"^  ([a-z]+) ", run(binary(), "--help"), re.M))
 
 
+@pytest.mark.long
 def test_the_package():
     """CPack makes it; dpkg-deb says what is in it."""
     need("cpack")

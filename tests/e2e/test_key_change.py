@@ -5,6 +5,8 @@ import json
 import threading
 import time
 
+import pytest
+
 import signing
 from client import Client
 from endpoint import Endpoint
@@ -35,6 +37,7 @@ def run(port, statuses):
             statuses.append(client.final().status)
 
 
+@pytest.mark.long
 def test_ten_thousand_requests(gateway, tmp_path):
     """Each arrives with a signature of one whole key; all keys have their share."""
     write_keys(tmp_path)

@@ -184,6 +184,7 @@ def test_a_kept_connection_meets_a_reload(origin, gateway):
         assert client.closed()
 
 
+@pytest.mark.long
 def test_a_new_connection_meets_the_new_configuration(origin, gateway):
     """From when a reload is done: then the old worker takes none any more."""
     guard = gateway(origin(), locations=PASS)

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 
+import pytest
+
 from command import SEED as SEED_FILE
 from gateway import TIMEOUT, TOP
 from test_seed import REPAIRED
@@ -25,6 +27,7 @@ def put(port, secret=CLIENT[1], project=PROJECT):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.long
 def test_the_example_of_the_api(signed):
     """200; the stand-in saw a good signature of the gateway's key over the repaired body."""
     guard, end = signed()
@@ -35,6 +38,7 @@ def test_the_example_of_the_api(signed):
     assert CLIENT[0] not in seen.head.decode()
 
 
+@pytest.mark.long
 def test_the_sdk_shows_what_was_wrong(signed):
     """Code and text of a refusal come through as the service's would."""
     guard, end = signed()

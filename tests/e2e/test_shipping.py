@@ -221,6 +221,7 @@ def running_rsyslog(tmp_path):
         child.terminate()
 
 
+@pytest.mark.long
 def test_rsyslog(rsyslog, gateway, origin):
     """What another program makes of RFC 5424 over each transport is the whole log, byte by byte."""
     places, copy = rsyslog

@@ -26,6 +26,7 @@ def build(path, name):
     return path
 
 
+@pytest.mark.long
 def test_a_half_copied_module(origin, gateway, tmp_path):
     """At twenty places: the reload fails and the gateway goes on, also when the loader dies of it."""
     module = tmp_path / "endless.so"

@@ -139,6 +139,7 @@ def upgrade(guard):
     return int((guard.directory / "trainguard.pid").read_text())
 
 
+@pytest.mark.long
 def test_reloads_and_an_upgrade_lose_nothing(two):
     """Not one request of a client or of wrk, and each has one record."""
     guard, behind = two("blocking")
@@ -175,6 +176,7 @@ def killed(pid):
     return {int(row[2].split(":")[1], 16) for row in rows if f"socket:[{row[9]}]" in sockets}
 
 
+@pytest.mark.long
 def test_kills_lose_what_was_under_way(two):
     """Nothing of another worker fails; what fails after it went upstream may lack its outcome alone."""
     guard, behind = two("blocking", KILLED)
