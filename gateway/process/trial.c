@@ -21,7 +21,8 @@
 enum {
     TRIES = 5,
     TRIAL_MS = 60000, /* how long a child may take */
-    BLOCK = 65536
+    BLOCK = 65536,
+    GOOD = '+' /* the last byte of a child that found nothing amiss */
 };
 
 /* --- a child --- */
@@ -40,12 +41,19 @@ static int start_child(pid_t *pid)
     return ends[*pid == 0 ? 1 : 0];
 }
 
-static void write_all(int fd, struct tg_str text)
+/* The end of a child: its words, and behind them, when all is well, a byte that says so: whatever
+ * else may end a process (a module's own exit(3) among it) says nothing. */
+static _Noreturn void answer(int fd, struct tg_buf *words, bool good)
 {
+    struct tg_str text;
     ssize_t n;
 
+    if (good)
+        tg_buf_putc(words, GOOD);
+    text = tg_buf_str(words);
     while (text.n > 0 && (n = write(fd, text.p, text.n)) > 0)
         text = tg_str_skip(text, (size_t)n);
+    _exit(EXIT_SUCCESS);
 }
 
 /* Appends what the child says until it ends; false when it takes too long. */
@@ -69,22 +77,41 @@ static bool listen_to(int fd, struct tg_buf *words)
     return false;
 }
 
-/* True when the child exited with 0; what else became of it, if it could not say so, is added. */
-static bool end_child(int fd, pid_t pid, const char *what, struct tg_buf *problems)
+/* What became of a child that did not say that all is well, unless it said why. */
+static void tell_end(const char *what, bool ended, int status, bool has_words,
+                     struct tg_buf *problems)
 {
-    bool ended = listen_to(fd, problems);
-    int status = 0;
-
-    close(fd);
-    if (!ended)
-        kill(pid, SIGKILL);
-    CHECK(waitpid(pid, &status, 0) == pid);
     if (!ended)
         tg_buf_printf(problems, "[emerg] %s does not come to an end\n", what);
     else if (WIFSIGNALED(status))
         tg_buf_printf(problems, "[emerg] %s kills the process that tries it: signal %d (%s)\n",
                       what, WTERMSIG(status), strsignal(WTERMSIG(status)));
-    return ended && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+    else if (!has_words)
+        tg_buf_printf(problems, "[emerg] %s ends the process that tries it: status %d\n", what,
+                      WEXITSTATUS(status));
+}
+
+/* True when the child said that all is well; what else became of it, if it could not say so, is
+ * added. Each of its lines is whole. */
+static bool end_child(int fd, pid_t pid, const char *what, struct tg_buf *problems)
+{
+    size_t before = problems->n;
+    bool ended = listen_to(fd, problems);
+    bool good = ended && problems->n > before && problems->p[problems->n - 1] == GOOD;
+    int status = 0;
+
+    CHECK(problems->n >= before);
+    problems->n -= good;
+    close(fd);
+    if (!ended)
+        kill(pid, SIGKILL);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK(WIFEXITED(status) || WIFSIGNALED(status));
+    if (problems->n > before && problems->p[problems->n - 1] != '\n')
+        tg_buf_putc(problems, '\n');
+    if (!good)
+        tell_end(what, ended, status, problems->n > before, problems);
+    return good;
 }
 
 /* --- a configuration --- */
@@ -100,8 +127,7 @@ static bool try_read(const char *file, const char *prefix, struct tg_buf *proble
         struct tg_buf words = {0};
         bool good = tg_settings_read(file, prefix, &words) != NULL;
 
-        write_all(fd, tg_buf_str(&words));
-        _exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
+        answer(fd, &words, good);
     }
     if (!end_child(fd, pid, "the configuration", problems))
         return false;
@@ -169,8 +195,7 @@ bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems)
         else if (tg_output_append(path, O_NONBLOCK | O_NOCTTY, s->uid, &why) < 0)
             tg_buf_printf(&words, "[emerg] \"%s\" cannot open the audit log \"%s\": %s\n",
                           s->user.p, path, why);
-        write_all(fd, tg_buf_str(&words));
-        _exit(words.n == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+        answer(fd, &words, words.n == 0);
     }
     return end_child(fd, pid, "opening the audit log", problems);
 }
@@ -194,8 +219,7 @@ bool tg_trial_credentials(const struct tg_settings *s, struct tg_buf *words)
             good = false;
         }
         good = good && tg_keeper_try(s, &told);
-        write_all(fd, tg_buf_str(&told));
-        _exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
+        answer(fd, &told, good);
     }
     return end_child(fd, pid, "asking for keys", words);
 }

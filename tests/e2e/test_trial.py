@@ -48,6 +48,22 @@ def test_a_half_copied_module(origin, gateway, tmp_path):
     assert ask(guard.port, PUT, "PUT").status == 200
 
 
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_module_that_ends_its_process(status, origin, gateway, tmp_path):
+    """It ends the child alone, also when it says that all is well."""
+    module, source = tmp_path / "leaves.so", tmp_path / "leaves.c"
+    source.write_text("#include <unistd.h>\n"
+                      f"__attribute__((constructor)) static void leave(void) {{ _exit({status}); }}\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", module, source], check=True)
+    guard = gateway(origin(), expect=FAILED, locations=PASS)
+    guard.wait_log(r"master: trainguard")
+    edit(guard, "worker_processes 1;", f"worker_processes 1; load_module {module};")
+    done = send(guard, "reload")
+    assert done.returncode == 1
+    assert f"the configuration ends the process that tries it: status {status}" in done.stderr
+    assert ask(guard.port, request()).status == 200
+
+
 def test_files_that_change_while_they_are_read(origin, tmp_path, monkeypatch):
     """The child has read a good module, which is a broken one before the master reads it."""
     module, broken = build(tmp_path / "other.so", "other"), tmp_path / "broken.so"
