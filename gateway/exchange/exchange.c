@@ -58,6 +58,7 @@ void tg_exchange_to(struct tg_exchange *x, enum tg_phase phase)
 
 void tg_exchange_deadline(struct tg_exchange *x, int64_t us)
 {
+    CHECK(x->phase >= TG_PHASE_FILTER && x->phase < TG_PHASE_END && x->phase != TG_PHASE_DEPART);
     tg_timer_set(&x->timer, tg_loop_now(x->all->loop), us);
 }
 
@@ -139,6 +140,7 @@ static void take_slot(struct tg_exchanges *all, struct tg_exchange *x)
 
 static void free_slot(struct tg_exchanges *all, struct tg_exchange *x)
 {
+    CHECK(x->slot < all->nslots && all->nfree_slots < all->nslots);
     CHECK(all->slots[x->slot].exchange == x);
     all->slots[x->slot].exchange = NULL;
     all->slots[x->slot].generation++;
@@ -150,6 +152,7 @@ struct tg_exchange *tg_exchange_make(struct tg_exchanges *all)
     struct tg_exchange *x = all->free_list;
 
     if (x != NULL) {
+        CHECK(all->nfree_list > 0 && x->magic == 0);
         all->free_list = x->next;
         all->nfree_list--;
     } else {
@@ -183,6 +186,7 @@ static size_t held_for_body(const struct tg_exchange *x)
 
     if (x->body_bytes == 0)
         return 0;
+    CHECK(tg_arena_used(&x->arena) >= x->arena_before);
     n = tg_arena_used(&x->arena) - x->arena_before;
     if (x->body != NULL)
         n += evbuffer_get_length(x->body);
@@ -268,6 +272,7 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
 
 void tg_exchange_await_flush(struct tg_exchange *x)
 {
+    CHECK(x->phase == TG_PHASE_DEPART || x->phase == TG_PHASE_RELAY);
     CHECK(!x->awaits_flush);
     x->awaits_flush = true;
     x->next_awaiting = NULL;
@@ -279,6 +284,7 @@ void tg_exchange_record_intent(struct tg_exchange *x)
 {
     struct tg_audit_record record;
 
+    CHECK(x->phase == TG_PHASE_DEPART && !x->head_sent);
     if (!tg_audit_wants_intent(x->all->audit))
         return;
     record = record_of(x);
@@ -339,7 +345,7 @@ void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *det
     enum tg_phase phase = x->phase;
 
     CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
-    CHECK(phase != TG_PHASE_END);
+    CHECK(phase != TG_PHASE_END && error < TG_E_COUNT);
     tg_exchange_to(x, TG_PHASE_END);
     tg_timer_clear(&x->timer);
     tg_upstream_conn_judge(x->upstream_conn, error);
@@ -386,7 +392,7 @@ void tg_exchange_complete(struct tg_exchange *x)
     bool sent = true;
 
     CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
-    CHECK(x->phase == TG_PHASE_END);
+    CHECK(x->phase == TG_PHASE_END && x->upstream_conn == NULL && x->nheld == 0);
     if (c != NULL) {
         x->conn = NULL;
         if (x->last.n > 0)

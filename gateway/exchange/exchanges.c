@@ -73,6 +73,7 @@ static void go_on_all(struct tg_exchanges *all, bool written)
 static void complete_all(struct tg_exchanges *all, struct tg_exchange *x, bool written)
 {
     for (struct tg_exchange *next; x != NULL; x = next) {
+        CHECK(x->phase == TG_PHASE_END);
         next = x->next;
         if (written || x->end == TG_E_AUDIT) {
             tg_exchange_complete(x);
@@ -94,6 +95,7 @@ static void cut_off_late(struct tg_exchanges *all)
     unsigned n = 0;
 
     for (; (x = all->awaiting_audit.first) != NULL; n++) {
+        CHECK(x->awaits_audit > 0 && now >= x->awaits_audit);
         if (now - x->awaits_audit < (uint64_t)all->audit_timeout)
             break;
         all->awaiting_audit.first = x->next;
@@ -165,6 +167,7 @@ static bool resume(struct tg_request_handle handle)
     if (x == NULL || x->phase != TG_PHASE_FILTER || x->request.waiting == NULL)
         return false;
     CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    CHECK(x->slot == handle.slot);
     x->request.waiting = NULL;
     tg_exchange_run_chain(x);
     return true;
@@ -203,7 +206,7 @@ void tg_exchanges_open(struct tg_exchanges *all)
     unsigned char random[8];
 
     CHECK(all->loop != NULL && all->audit != NULL && all->upstreams != NULL);
-    CHECK(all->fetches != NULL);
+    CHECK(all->fetches != NULL && all->live == 0);
     list_init(&all->ending);
     list_init(&all->awaiting_audit);
     all->last_awaiting_flush = &all->awaiting_flush;
@@ -231,6 +234,7 @@ void tg_exchanges_abort(struct tg_exchanges *all)
 
 void tg_exchanges_end(struct tg_exchanges *all)
 {
+    CHECK(all->ending.first == NULL && all->awaiting_flush == NULL);
     complete_all(all, take_all(&all->awaiting_audit), true); /* their clients are gone now */
     tg_lookups_end(all->host.lookups);
     all->host.lookups = NULL;

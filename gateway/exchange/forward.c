@@ -219,6 +219,7 @@ static bool write_request(struct tg_exchange *x)
     size_t taken = 0;
     int n = 0;
 
+    CHECK(!x->request_sent && (x->head_sent || x->all->head.n > 0));
     if (!x->head_sent) /* send_more() has just built it */
         iov[n++] = piece(x->all->head.p, x->all->head.n);
     x->head_sent = true;
@@ -281,7 +282,7 @@ static void send_more(struct tg_exchange *x)
 
 void tg_forward_more(struct tg_exchange *x)
 {
-    CHECK(x->conn != NULL);
+    CHECK(x->phase != TG_PHASE_END && x->conn != NULL);
     if (x->upstream_conn != NULL && x->upstream_conn->state == TG_UPSTREAM_CONN_BUSY) {
         if (!x->request_sent && tg_socket_queued(&x->upstream_conn->socket) < TG_HIGH_WATER)
             send_more(x);
@@ -320,6 +321,7 @@ static bool may_retry(const struct tg_exchange *x)
 
 static void count_retries(const struct tg_exchange *x, enum tg_stats_retry reason, unsigned n)
 {
+    CHECK(reason < TG_STATS_RETRIES);
     if (x->all->shared->slot != NULL)
         x->all->shared->slot->counts.retries[reason] += n;
 }
@@ -328,6 +330,7 @@ static void count_retries(const struct tg_exchange *x, enum tg_stats_retry reaso
  * (it was reused, no byte of an answer came, the request can be repeated), else ends. */
 static void retry_or_end(struct tg_exchange *x, enum tg_stats_retry reason, const char *why)
 {
+    CHECK(x->phase == TG_PHASE_SEND || x->phase == TG_PHASE_AWAIT);
     if (!may_retry(x)) {
         tg_exchange_end(x, TG_E_UPSTREAM_CLOSED, why);
         return;
@@ -428,7 +431,7 @@ void tg_forward_begin(struct tg_exchange *x, bool fresh)
 {
     const struct tg_upstream_conf *conf = x->location->upstream;
 
-    CHECK(x->upstream_conn == NULL);
+    CHECK(x->upstream_conn == NULL && x->conn != NULL);
     tg_exchange_to(x, TG_PHASE_CONNECT);
     tg_exchange_deadline(x, conf->connect_timeout);
     x->connect_started = tg_loop_now(x->all->loop);

@@ -90,6 +90,7 @@ static struct tg_field *copy_head(struct tg_exchange *x, const struct tg_request
     const char *to = tg_arena_dup(&x->arena, raw).p;
     struct tg_field *fields = tg_arena_alloc(&x->arena, head->nfields * sizeof(*fields));
 
+    CHECK(x->phase == TG_PHASE_HEAD && head->method.n > 0);
     for (unsigned i = 0; i < head->nfields; i++) {
         fields[i].name = moved(head->fields[i].name, raw, to);
         fields[i].value = moved(head->fields[i].value, raw, to);
@@ -131,6 +132,7 @@ static void name_request(struct tg_exchange *x)
     n = all->id_next++;
     for (unsigned i = 32; i-- > 16; n >>= 4)
         id[i] = digits[n & 15];
+    CHECK(all->id_next > 0); /* or ids would come again */
     x->request.request_id = (struct tg_str){id, 32};
 }
 

@@ -47,6 +47,7 @@ static void collect_unicode(struct tg_outcome *o, char c)
 {
     int digit = tg_hex_value(c);
 
+    CHECK(o->digits > 0 && o->digits <= 4);
     o->unicode = digit >= 0 ? o->unicode << 4 | (unsigned)digit : ~0U;
     if (--o->digits > 0)
         return;
@@ -165,6 +166,7 @@ static size_t read_string(struct tg_outcome *o, struct tg_str data)
     size_t room = TG_OUTCOME_TEXT - o->n;
     size_t n = 0;
 
+    CHECK(o->n <= TG_OUTCOME_TEXT);
     while (n < data.n && data.p[n] != '"' && data.p[n] != '\\')
         n++;
     memcpy(o->text + o->n, data.p, n < room ? n : room);

@@ -105,6 +105,7 @@ static void keep_fields(struct tg_exchange *x, const struct tg_response_head *in
             fields[x->nresponse_fields++] =
                 (struct tg_field){tg_arena_dup(&x->arena, in->fields[i].name),
                                   tg_arena_dup(&x->arena, in->fields[i].value)};
+    CHECK(x->nresponse_fields <= in->nfields);
     x->response_fields = fields;
 }
 
@@ -164,6 +165,7 @@ static struct tg_str joined(struct tg_exchange *x, const struct iovec *iov, int 
         memcpy(at, iov[i].iov_base, iov[i].iov_len);
         at += iov[i].iov_len;
     }
+    CHECK(at == p + total);
     return (struct tg_str){p, total};
 }
 
@@ -209,6 +211,7 @@ static void emit(struct tg_exchange *x, struct tg_str head, struct tg_str data, 
     bool chunked = x->relay_framing == TG_FRAMING_CHUNKED;
     int n = 0;
 
+    CHECK(x->phase == TG_PHASE_RELAY && x->conn != NULL);
     if (head.n > 0)
         iov[n++] = piece(head.p, head.n);
     if ((last || !x->await_record) && !x->unauthorized)
@@ -223,6 +226,7 @@ static void emit(struct tg_exchange *x, struct tg_str head, struct tg_str data, 
     if (chunked && (data.n > 0 || last))
         iov[n++] = data.n > 0 ? (last ? piece("\r\n0\r\n\r\n", 7) : piece("\r\n", 2))
                               : piece("0\r\n\r\n", 5);
+    CHECK(n <= MAX_PIECES + 1);
     if (x->await_record || x->unauthorized)
         withhold(x, iov, n, last);
     else if (last)
@@ -339,6 +343,7 @@ static void read_body(struct tg_exchange *x, struct tg_str head, struct tg_str i
     const struct tg_str none = {NULL, 0};
     size_t n;
 
+    CHECK(x->phase == TG_PHASE_RELAY && x->upstream_status >= 200);
     switch (x->response_framing) {
     case TG_FRAMING_NONE:
         finish(x, head, none, in.n > 0);
@@ -393,6 +398,7 @@ static void read_head(struct tg_exchange *x, struct tg_str in)
                             parse == TG_PARSE_BAD ? why : "too many interim answers");
             return;
         }
+        CHECK(parse != TG_PARSE_DONE || (used > 0 && used <= in.n));
         if (parse == TG_PARSE_DONE && !is_interim(x, &r))
             break;
         if (parse == TG_PARSE_DONE) {

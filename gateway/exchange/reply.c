@@ -119,6 +119,7 @@ static void set_error(struct tg_exchange *x)
 {
     struct tg_request *r = &x->request;
 
+    CHECK(x->end != TG_E_DONE);
     if (r->error != TG_E_DONE)
         return;
     r->error = x->end;

@@ -150,6 +150,7 @@ static void pass(struct tg_exchange *x)
 {
     bool needs_body = x->chain.at < x->location->filters.n;
 
+    CHECK(x->chain.at <= x->location->filters.n);
     if (needs_body && tg_chain_look(&x->chain) != TG_NEXT) {
         tg_exchange_end(x, x->request.error, "");
         return;
@@ -178,6 +179,7 @@ static bool run_filters(struct tg_exchange *x, enum tg_verdict *verdict)
 {
     unsigned end = runnable(x), caller = x->location->filters.nidentify;
 
+    CHECK(x->phase == TG_PHASE_FILTER && x->chain.at <= end);
     if (x->chain.at < caller && caller <= end) {
         *verdict = tg_chain_run_to(&x->chain, caller);
         if (*verdict != TG_NEXT)
@@ -257,6 +259,7 @@ void tg_exchange_start(struct tg_exchange *x)
 
 static void keep(struct tg_exchange *x, struct tg_str data)
 {
+    CHECK(x->request.body.p == NULL);
     if (!x->streamed && x->framing == TG_FRAMING_LENGTH && data.n == x->length) {
         x->request.body = tg_arena_dup(&x->arena, data); /* all of it: nothing to collect */
         return;
@@ -289,6 +292,7 @@ static struct tg_str collected(struct tg_exchange *x)
     size_t n = x->body != NULL ? evbuffer_get_length(x->body) : 0;
     char *p = tg_arena_alloc(&x->arena, n);
 
+    CHECK(n == x->body_bytes);
     if (n > 0)
         CHECK(evbuffer_remove(x->body, p, n) == (int)n);
     return (struct tg_str){p, n};
@@ -314,6 +318,8 @@ void tg_exchange_on_body_end(void *exchange)
     struct tg_exchange *x = exchange;
 
     CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    CHECK(!x->body_complete);
+    CHECK(x->framing != TG_FRAMING_LENGTH || x->body_bytes == x->length);
     x->body_complete = true;
     if (x->phase == TG_PHASE_BODY)
         finish_body(x);

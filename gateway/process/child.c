@@ -142,6 +142,7 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     struct event *events[3];
     struct tg_worker *w;
 
+    CHECK(slot != NULL && parent > 0);
     if (settings->worker_cpu_affinity == TG_AFFINITY_AUTO)
         bind_processor(number);
     if (!become(settings) || !give_up_keys(settings))
@@ -198,6 +199,7 @@ int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *
 
     if (!become(settings) || !give_up_keys(settings))
         return EXIT_FAILURE;
+    CHECK(orders >= 0 && parent > 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     unblock_signals();
     if (settings->sandbox)
@@ -315,6 +317,7 @@ void tg_child_daemon_ready(int fd, bool good, const struct tg_buf *problems)
     struct tg_buf words = {0};
     size_t n = problems->n < PIPE_BUF ? problems->n : 0;
 
+    CHECK(fd >= 0);
     tg_buf_add(&words, (struct tg_str){problems->p, n});
     tg_buf_putc(&words, good ? '+' : '-');
     (void)!write(fd, words.p, words.n);

@@ -75,6 +75,7 @@ int tg_control_write_pid(struct tg_str path, uid_t user, pid_t old_master, struc
     const char *why;
     int fd;
 
+    CHECK(path.n > 0 && path.p[path.n] == '\0');
     if (owner != 0 && owner != old_master) {
         tg_log(TG_LOG_EMERG, "master", "%s belongs to process %d", path.p, (int)owner);
         tg_buf_printf(problems, "[emerg] %s belongs to process %d, which runs\n", path.p,
@@ -134,6 +135,7 @@ void tg_control_answer(struct tg_str path, uid_t user, const struct tg_stats *st
     }
     name = beside(path, ".reload");
     tg_buf_printf(&text, "%d %lu begun\n", (int)getpid(), stats->reload);
+    CHECK(stats->reload > 0);
     for (uint64_t n = 0; n < stats->reload && tg_stats_answered(stats, n, a); n = a->number)
         tg_buf_printf(&text, "%d %lu %s\n%s", (int)getpid(), a->number, a->well ? "done" : "failed",
                       a->text);
@@ -284,7 +286,7 @@ static int await_answer(int watch, const char *name, const struct found *master,
     char events[4096];
     int status = -1;
 
-    CHECK(text != NULL);
+    CHECK(text != NULL && watch >= 0 && master->fd >= 0);
     while (status < 0) {
         struct tg_str all = read_answers(name, text, MAX_ANSWER);
         uint64_t now = tg_clock_mono_now();
@@ -329,6 +331,7 @@ static int reload(const char *path, const struct found *master)
 
 static int send_signal(const char *path, const struct found *master, int signal_number)
 {
+    CHECK(master->pid > 0 && signal_number > 0);
     if (owner_of(path) != master->pid)
         return COMPLAIN("no master: %s is not locked by process %d, which is another program's",
                         path, (int)master->pid);

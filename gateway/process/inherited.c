@@ -1,6 +1,7 @@
 /* What a process gets from whoever started it, made the same everywhere. */
 #include "process/inherited.h"
 
+#include "base/check.h"
 #include "base/str.h"
 #include "process/listeners.h"
 
@@ -129,6 +130,7 @@ unsigned tg_inherited_quota(const char *root, const char *path)
     for (;;) {
         unsigned one = quota_of(root, at);
 
+        CHECK(one <= MAX_PROCESSORS);
         if (one > 0 && (least == 0 || one < least))
             least = one;
         if (at.n == 0)
@@ -168,6 +170,7 @@ unsigned tg_inherited_workers(const struct tg_settings *s)
     unsigned n =
         s->worker_processes > 0 ? (unsigned)s->worker_processes : tg_inherited_processors();
 
+    CHECK(n >= 1);
     return n > TG_MAX_WORKERS ? TG_MAX_WORKERS : n;
 }
 
@@ -184,6 +187,7 @@ void tg_inherited_fit(struct tg_settings *s, struct tg_buf *problems)
     most = limit > own + 2 * LEAST_CONNECTIONS ? (limit - own) / 2 : LEAST_CONNECTIONS;
     if ((uint64_t)s->worker_connections <= most)
         return;
+    CHECK(most >= LEAST_CONNECTIONS && most < (uint64_t)s->worker_connections);
     tg_buf_printf(problems,
                   "[warn] \"worker_connections %ld\" needs %lu descriptors, the limit is %lu "
                   "(ulimit -n): each worker takes %lu connections\n",

@@ -119,6 +119,7 @@ static void complain(const char *address, struct tg_buf *problems)
 /* All workers share one unix socket: there is no SO_REUSEPORT for them. */
 static bool open_all(struct tg_listener *s, unsigned workers, struct tg_buf *problems)
 {
+    CHECK(workers >= 1 && workers <= TG_MAX_WORKERS && s->nfd <= TG_MAX_WORKERS);
     if (s->nfd == 0)
         remove_stale(&s->address, s->address_len);
     while (s->nfd < workers) {
@@ -317,8 +318,10 @@ bool tg_listeners_open(struct tg_listener **sockets, const struct tg_settings *s
         end_list(added);
         return false;
     }
-    for (struct tg_listener *s = *sockets; s != NULL; s = s->next)
+    for (struct tg_listener *s = *sockets; s != NULL; s = s->next) {
+        CHECK(!s->wished || s->nfd >= (s->admin ? 1 : workers));
         s->wanted = s->wished;
+    }
     return true;
 }
 
@@ -364,7 +367,7 @@ static struct tg_listener *claim(struct tg_listener *sockets, const struct tg_li
 static void take_one(struct tg_listener *s, struct tg_settings *settings, struct tg_listen *l,
                      unsigned first, unsigned step)
 {
-    CHECK(first < s->nfd);
+    CHECK(first < s->nfd && step >= 1);
     for (unsigned i = first; i < s->nfd; i += step) {
         if (i != first) {
             struct tg_listen *more = tg_arena_alloc(&settings->arena, sizeof(*more));
@@ -373,6 +376,7 @@ static void take_one(struct tg_listener *s, struct tg_settings *settings, struct
             l->next = more;
             l = more;
         }
+        CHECK(s->fd[i] >= 0);
         l->fd = s->fd[i];
         s->fd[i] = -1;
     }
@@ -413,6 +417,7 @@ void tg_listeners_export(const struct tg_listener *sockets)
     struct tg_buf text = {0};
 
     for (const struct tg_listener *s = sockets; s != NULL; s = s->next) {
+        CHECK(s->nfd >= 1 && s->nfd <= TG_MAX_WORKERS);
         tg_buf_puts(&text, s->admin ? "a" : "");
         tg_buf_putc(&text, any_port(&s->asked) ? '*' : '=');
         for (unsigned i = 0; i < s->nfd; i++) {

@@ -112,6 +112,7 @@ static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int re
 {
     struct master *m = owner;
 
+    CHECK(getpid() != m->pid && number < TG_SUPERVISOR_NUMBERS);
     close_own(m, number == TG_SUPERVISOR_ADMIN);
     if (number == TG_SUPERVISOR_KEEPER)
         return work_as_keeper(m, ready);
@@ -140,6 +141,7 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     unsigned workers = m->supervisor.workers;
     bool admin = m->supervisor.admin, keeper = m->supervisor.keeper;
 
+    CHECK(fresh != NULL && before != NULL && !m->supervisor.ending);
     if (!tg_trial_audit_log(fresh, problems) || !open_log(fresh, problems))
         return false;
     if (!tg_listeners_open(&m->sockets, fresh, tg_inherited_workers(fresh), problems)) {
@@ -168,6 +170,7 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
 static void answer(struct master *m, uint64_t number, enum tg_audit_asker asker, bool well,
                    const struct tg_buf *problems)
 {
+    CHECK(number > 0);
     tg_stats_set_answer(m->stats, number, well, tg_buf_str(problems));
     if (asker == TG_AUDIT_ASKED_WATCH)
         tg_stats_watched(m->stats, well);
@@ -191,6 +194,7 @@ static void log_problems(struct tg_str rest)
         const char *end = memchr(rest.p, '\n', rest.n);
         size_t n = (size_t)(end - rest.p);
 
+        CHECK(end != NULL);
         tg_log(tg_str_starts(rest, TG_STR("[warn]")) ? TG_LOG_WARN : TG_LOG_ERROR, "master", "%.*s",
                (int)n, rest.p);
         rest = tg_str_skip(rest, n + 1);
@@ -206,6 +210,7 @@ static struct tg_str first_error(struct tg_str problems)
         const char *end = memchr(problems.p, '\n', problems.n);
         struct tg_str line = {problems.p, (size_t)(end - problems.p)};
 
+        CHECK(end != NULL);
         if (tg_str_starts(line, level))
             return tg_str_skip(line, level.n);
         problems = tg_str_skip(problems, line.n + 1);
@@ -295,6 +300,7 @@ static void new_master_ended(struct master *m, int status)
 
 static void end(struct master *m, int signal_number)
 {
+    CHECK(signal_number == SIGQUIT || signal_number == SIGTERM);
     m->supervisor.ending = true;
     m->stats->draining = true;
     m->replaced = m->new_master != 0;
@@ -468,6 +474,7 @@ static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf 
 {
     bool good;
 
+    CHECK(m->pid == 0 && m->settings == NULL);
     m->pid = getpid();
     m->old_master = tg_upgrade_old_master();
     open_orders(m);

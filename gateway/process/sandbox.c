@@ -146,6 +146,7 @@ static void cut_to_folder(char *path)
 {
     char *slash = strrchr(path, '/');
 
+    CHECK(path[0] != '\0');
     if (slash == NULL)
         memcpy(path, ".", 2);
     else
@@ -160,6 +161,7 @@ static bool follow_link(char path[PATH_MAX])
 
     if (n <= 0)
         return false;
+    CHECK((size_t)n < sizeof(target));
     target[n] = '\0';
     memcpy(folder, path, PATH_MAX);
     cut_to_folder(folder);
@@ -403,6 +405,7 @@ static int allow_values(scmp_filter_ctx filter, int call, unsigned arg, const un
 {
     int error = 0;
 
+    CHECK(arg < 6 && n > 0);
     for (size_t i = 0; error == 0 && i < n; i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
                                  SCMP_CMP(arg, SCMP_CMP_EQ, (scmp_datum_t)values[i], 0));
@@ -492,6 +495,7 @@ void tg_sandbox_enter(const struct tg_sandbox *s)
     bool capabilities;
     int landlock, error;
 
+    CHECK(s->nfiles <= TG_SANDBOX_FILES && s->nports <= TG_SANDBOX_PORTS);
     if (SANITIZED) {
         tg_log(TG_LOG_INFO, "sandbox", "none: this build has a sanitizer in it");
         return;

@@ -95,6 +95,7 @@ static bool start(struct tg_supervisor *c, unsigned number, unsigned generation,
         tg_log(TG_LOG_ALERT, "master", "fork: %s", strerror(errno));
         return false;
     }
+    CHECK(pid != getpid() && p->pid == 0);
     *p = (struct tg_process){
         .pid = pid, .number = number, .generation = generation, .started = tg_clock_mono_now()};
     tg_log(TG_LOG_INFO, "master", "%s %u is process %d", role(number), number, (int)pid);

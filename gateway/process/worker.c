@@ -158,6 +158,7 @@ static void count_turn(struct tg_worker *w)
     };
     const struct tg_stats *stats = w->shared.stats;
 
+    CHECK(gauges.body_memory >= w->fetches.memory);
     if (w->shared.slot == NULL)
         return;
     tg_stats_turn(w->shared.slot, &gauges, w->audit);
@@ -253,6 +254,7 @@ void tg_worker_run(struct tg_worker *w)
     while (!w->stopping) {
         tg_loop_turn(&w->loop);
         tg_exchanges_turn(&w->exchanges);
+        CHECK(w->exchanges.ending.first == NULL);
         leave_descriptors(w);
         count_turn(w);
         if (!w->loop.draining)

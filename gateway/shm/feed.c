@@ -108,6 +108,7 @@ void tg_feed_put(struct tg_feed_writer *w, struct tg_str text)
     copy_in(w->bytes, w->head, &h, HEADER);
     copy_in(w->bytes, w->head + HEADER, text.p, text.n);
     w->head += whole(text.n);
+    CHECK(fit(w->tail, w->head));
     store(&w->ring->head, w->head);
     store(&w->ring->writing, 0);
 }

@@ -174,6 +174,7 @@ static unsigned find(struct table *t, const struct tg_limit_rule *rule, uint64_t
 {
     unsigned start = (unsigned)(key % TG_LIMIT_ENTRIES);
 
+    CHECK(key != 0);
     for (unsigned i = 0; i < PROBES; i++) {
         unsigned at = (start + i) % TG_LIMIT_ENTRIES;
 
@@ -204,6 +205,7 @@ static bool take_rate(struct entry *e, const struct tg_limit_rule *rule, uint64_
     uint64_t before = __atomic_load_n(&e->used_up, __ATOMIC_RELAXED);
     uint64_t from;
 
+    CHECK(rule->interval > 0);
     do {
         from = before > now ? before : now;
         if (from - now > tolerance(rule)) {
@@ -226,6 +228,7 @@ static bool take_held(struct table *t, unsigned slot, const struct tg_limit_rule
     struct entry *e = &t->entry[at];
     uint64_t held = 0;
 
+    CHECK(rule->most > 0 && rule->most <= UINT16_MAX && at < STRIDE);
     t->holds = true;
     if (t->by[slot][at] == UINT16_MAX ||
         (held = __atomic_add_fetch(&e->held, 1, __ATOMIC_RELAXED)) > rule->most) {
@@ -248,6 +251,7 @@ bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rul
     bool granted;
 
     CHECK(slot < TG_STATS_SLOTS);
+    CHECK(rule->id != 0 && rule->kind < TG_LIMIT_KINDS);
     *out = (struct tg_limit_grant){.entry = -1};
     granted = rule->kind == TG_LIMIT_REQ ? take_rate(&t->entry[at], rule, now, out)
                                          : take_held(t, slot, rule, at, out);

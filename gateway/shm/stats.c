@@ -179,6 +179,7 @@ static void observe(struct tg_stats_histogram *h, const uint64_t *bounds, uint64
 /* A phase that did not happen takes no time. */
 static void observe_phase(struct tg_stats_slot *slot, unsigned phase, uint64_t us)
 {
+    CHECK(phase < TG_STATS_PHASES);
     if (us > 0)
         observe(&slot->counts.phase[phase], tg_stats_phase_bounds, us);
 }
@@ -216,6 +217,7 @@ void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
     if (slot == NULL)
         return;
     CHECK(route < TG_STATS_ROUTES && record->end < TG_E_COUNT);
+    CHECK(tg_audit_decision(record) >= 1 && tg_audit_decision(record) <= TG_DECISIONS);
     if (class >= TG_STATS_CLASSES)
         class = 0;
     slot->counts.requests[route][tg_audit_decision(record) - 1][class]++;
@@ -288,6 +290,7 @@ void tg_stats_set_answer(struct tg_stats *s, uint64_t number, bool well, struct 
     struct tg_stats_answer *a = &s->answer[number % TG_STATS_ANSWERS];
     size_t n = text.n < sizeof(a->text) ? text.n : sizeof(a->text) - 1;
 
+    CHECK(number > 0);
     __atomic_store_n(&a->number, 0, __ATOMIC_SEQ_CST);
     if (n > 0)
         memcpy(a->text, text.p, n);

@@ -50,6 +50,7 @@ static bool take(struct budget *b, uint64_t now)
 {
     uint64_t at = b->used_up > now ? b->used_up : now;
 
+    CHECK(now > 0);
     if (at - now > BURST * INTERVAL_US)
         return false;
     b->used_up = at + INTERVAL_US;
