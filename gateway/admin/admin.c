@@ -215,6 +215,14 @@ static void get_status(struct tg_admin *a, struct evhttp_request *request)
     answer_buf(a, request, 200, JSON, &text);
 }
 
+static void get_heads(struct tg_admin *a, struct evhttp_request *request)
+{
+    struct tg_buf text = {0};
+
+    tg_status_heads(a->settings, a->stats, &text);
+    answer_buf(a, request, 200, "application/x-ndjson", &text);
+}
+
 static void get_history(struct tg_admin *a, struct evhttp_request *request)
 {
     struct tg_buf text = {0};
@@ -375,6 +383,7 @@ static const struct {
     {"/status", EVHTTP_REQ_GET, false, get_status},
     {"/history", EVHTTP_REQ_GET, false, get_history},
     {"/events", EVHTTP_REQ_GET, false, get_events},
+    {"/audit/heads", EVHTTP_REQ_GET, false, get_heads},
     {"/config", EVHTTP_REQ_GET, false, get_config},
     {"/policies", EVHTTP_REQ_GET, false, get_policies},
     {"/certs", EVHTTP_REQ_GET, false, get_certs},

@@ -270,6 +270,18 @@ static void audit(const struct tg_stats_slot *sum, struct tg_buf *out)
            sum->gauges.audit_queued);
 }
 
+/* Where each audit log stands. */
+static void audit_heads(const struct tg_stats *s, struct tg_buf *out)
+{
+    struct tg_stats_head head;
+
+    tg_prometheus_family(out, "audit_last_seq", "gauge", "Number of a stream's newest line.");
+    for (unsigned i = 0; i < TG_STATS_SLOTS; i++)
+        if (s->slot[i].pid > 0 && tg_stats_audit_head(&s->slot[i], &head))
+            tg_buf_printf(out, "trainguard_audit_last_seq{worker=\"%u\",stream=\"%s\"} %lu\n",
+                          s->slot[i].number, head.stream, head.seq);
+}
+
 static unsigned live(const struct tg_stats *s, bool ready_only)
 {
     unsigned n = 0;
@@ -350,6 +362,7 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
         sum->counts.names_lost);
     auth(&sum->counts, out);
     audit(sum, out);
+    audit_heads(s, out);
     free(sum);
 }
 

@@ -68,11 +68,13 @@ static void add_checks(const struct tg_stats *s, struct tg_buf *out)
 /* Where the audit log of a process stands. */
 static void add_chain(const struct tg_stats_slot *p, struct tg_buf *out)
 {
-    if (p->audit_stream[0] == '\0')
+    struct tg_stats_head head;
+
+    if (!tg_stats_audit_head(p, &head))
         return;
-    tg_json_member(out, "audit_stream", tg_str_of(p->audit_stream));
-    tg_json_member_number(out, "audit_seq", p->audit_seq);
-    tg_json_member(out, "audit_chain", tg_str_of(p->audit_chain));
+    tg_json_member(out, "audit_stream", tg_str_of(head.stream));
+    tg_json_member_number(out, "audit_seq", head.seq);
+    tg_json_member(out, "audit_chain", tg_str_of(head.chain));
 }
 
 static void add_process(const struct tg_stats_slot *p, uint64_t now, struct tg_buf *out)
@@ -351,4 +353,30 @@ void tg_status_history(const struct tg_stats *s, struct tg_buf *out)
     tg_json_end(out, ']');
     tg_json_end(out, '}');
     tg_buf_putc(out, '\n');
+}
+
+/* --- heads of the audit log --- */
+
+static void add_head(const struct tg_stats_head *head, struct tg_str instance, struct tg_buf *out)
+{
+    tg_json_begin(out, '{');
+    add_time(out, "time", tg_clock_wall_now());
+    tg_json_member(out, "instance", instance);
+    tg_json_member(out, "stream", tg_str_of(head->stream));
+    tg_json_member_number(out, "seq", head->seq);
+    tg_json_member(out, "chain", tg_str_of(head->chain));
+    tg_json_end(out, '}');
+    tg_buf_putc(out, '\n');
+}
+
+void tg_status_heads(const struct tg_settings *settings, const struct tg_stats *s,
+                     struct tg_buf *out)
+{
+    struct tg_stats_head head;
+    struct tg_audit_facts facts;
+
+    tg_audit_facts(settings->audit_conf, &facts);
+    for (unsigned i = 0; i < TG_STATS_SLOTS; i++)
+        if (s->slot[i].pid > 0 && tg_stats_audit_head(&s->slot[i], &head))
+            add_head(&head, facts.instance, out);
 }

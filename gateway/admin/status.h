@@ -12,4 +12,8 @@ void tg_status_text(const struct tg_settings *settings, const struct tg_stats *s
 /* Appends /history: the counters of the last quarter of an hour, oldest first. */
 void tg_status_history(const struct tg_stats *s, struct tg_buf *out);
 
+/* Appends /audit/heads: where the audit log of each process stands, one JSON object a line. */
+void tg_status_heads(const struct tg_settings *settings, const struct tg_stats *s,
+                     struct tg_buf *out);
+
 #endif

@@ -220,8 +220,10 @@ void tg_audit_facts(const void *conf, struct tg_audit_facts *out)
     const struct tg_audit_conf *c = conf;
 
     CHECK(c->checked);
-    *out = (struct tg_audit_facts){
-        .target = c->text, .mode = modes[c->mode - 1], .body = bodies[c->body - 1]};
+    *out = (struct tg_audit_facts){.target = c->text,
+                                   .mode = modes[c->mode - 1],
+                                   .body = bodies[c->body - 1],
+                                   .instance = c->instance};
 }
 
 size_t tg_audit_conf_size(void)

@@ -54,6 +54,7 @@ struct tg_audit_facts {
     struct tg_str target; /* audit_log's first argument as written */
     const char *mode;     /* the words of the configuration */
     const char *body;
+    struct tg_str instance;
 };
 
 /* Fills *out from checked settings; the texts live as long as they. */

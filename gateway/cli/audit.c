@@ -14,7 +14,8 @@
 enum { MAX_NUMBER = 1000000 }; /* of --tail and --top */
 
 static const char usage_text[] =
-    "Usage: trainguard audit verify  [--key-file FILE...] [--closed] [--stored] FILE...\n"
+    "Usage: trainguard audit verify  [--key-file FILE...] [--closed] [--stored] [--heads FILE]\n"
+    "                                FILE...\n"
     "       trainguard audit show    [FILTER...] [--output text|json|csv] [--tail N] [--follow]\n"
     "                                FILE...\n"
     "       trainguard audit summary [FILTER...] [--output text|json|csv] [--top N] FILE...\n"
@@ -32,6 +33,8 @@ static const char usage_text[] =
     "  --closed          a stream without a stop record is a problem\n"
     "  --stored          the lines were stored and sorted elsewhere: their order does not count,\n"
     "                    nor does the same line twice\n"
+    "  --heads FILE      answers of GET /audit/heads from before: a stream that ends earlier was "
+    "cut\n"
     "\n"
     "Filters, all of which a record must pass:\n"
     "  --decision WORD   allow, warn, deny, invalid, error\n"
@@ -56,36 +59,25 @@ static const struct {
     int (*run)(const struct tg_audit_options *options, char **files, int nfiles);
     const char *options; /* those of the table below that it knows */
 } commands[] = {
-    {"verify", tg_audit_verify, "kxS"},
+    {"verify", tg_audit_verify, "kxSH"},
     {"show", tg_audit_show, "dpcarsuofnimPCeEt"},
     {"summary", tg_audit_summary, "dpcarsuoimPCeET"},
     {"history", tg_audit_history, "pcasuoimC"},
 };
 
 static const struct option names[] = {
-    {"decision", required_argument, NULL, 'd'},
-    {"project", required_argument, NULL, 'p'},
-    {"config", required_argument, NULL, 'c'},
-    {"principal", required_argument, NULL, 'a'},
-    {"rule", required_argument, NULL, 'r'},
-    {"since", required_argument, NULL, 's'},
-    {"until", required_argument, NULL, 'u'},
-    {"output", required_argument, NULL, 'o'},
-    {"follow", no_argument, NULL, 'f'},
-    {"no-color", no_argument, NULL, 'n'},
-    {"key-file", required_argument, NULL, 'k'},
-    {"closed", no_argument, NULL, 'x'},
-    {"id", required_argument, NULL, 'i'},
-    {"method", required_argument, NULL, 'm'},
-    {"path", required_argument, NULL, 'P'},
-    {"client", required_argument, NULL, 'C'},
-    {"status", required_argument, NULL, 'e'},
-    {"end", required_argument, NULL, 'E'},
-    {"tail", required_argument, NULL, 't'},
-    {"top", required_argument, NULL, 'T'},
-    {"stored", no_argument, NULL, 'S'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+    {"decision", required_argument, NULL, 'd'}, {"project", required_argument, NULL, 'p'},
+    {"config", required_argument, NULL, 'c'},   {"principal", required_argument, NULL, 'a'},
+    {"rule", required_argument, NULL, 'r'},     {"since", required_argument, NULL, 's'},
+    {"until", required_argument, NULL, 'u'},    {"output", required_argument, NULL, 'o'},
+    {"follow", no_argument, NULL, 'f'},         {"no-color", no_argument, NULL, 'n'},
+    {"key-file", required_argument, NULL, 'k'}, {"closed", no_argument, NULL, 'x'},
+    {"id", required_argument, NULL, 'i'},       {"method", required_argument, NULL, 'm'},
+    {"path", required_argument, NULL, 'P'},     {"client", required_argument, NULL, 'C'},
+    {"status", required_argument, NULL, 'e'},   {"end", required_argument, NULL, 'E'},
+    {"tail", required_argument, NULL, 't'},     {"top", required_argument, NULL, 'T'},
+    {"stored", no_argument, NULL, 'S'},         {"heads", required_argument, NULL, 'H'},
+    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
 
 static bool set_output(struct tg_audit_options *o, const char *word)
@@ -190,6 +182,9 @@ static bool set_option(struct tg_audit_options *o, int option)
         return set_number(&o->top, optarg);
     case 'S':
         o->stored = true;
+        return true;
+    case 'H':
+        o->heads_file = optarg;
         return true;
     default:
         CHECK(option == 'x');

@@ -46,6 +46,7 @@ struct tg_audit_options {
     bool tails;
     bool closed;                             /* verify: an open stream is a problem */
     bool stored;                             /* verify: lines come in no order */
+    const char *heads_file;                  /* verify; NULL: none */
     const char *key_file[TG_AUDIT_MAX_KEYS]; /* verify */
     unsigned nkeys;
 };

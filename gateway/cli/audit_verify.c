@@ -4,20 +4,17 @@
  * leaves other marks than a hand: its lines end without a stop record, but none before the end is
  * missing, and the next stream names exactly the last one.
  */
-#include "audit/chain.h"
 #include "base/check.h"
 #include "base/log.h"
-#include "cli/audit.h"
+#include "cli/audit_heads.h"
+#include "cli/audit_keys.h"
 #include "cli/audit_stored.h"
 #include "cli/excerpt.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
-enum { BUCKETS = 1024, MAX_FINDINGS = 1000, MAX_KEY = 4096 };
+enum { BUCKETS = 1024, MAX_FINDINGS = 1000 };
 
 /* Numbers that were passed over; a line that shows up later fills its hole. */
 struct gap {
@@ -45,7 +42,8 @@ struct stream {
     unsigned file_index;
     uint64_t number;
     bool stopped;
-    bool confirmed; /* a later stream names exactly its last line */
+    bool confirmed;                   /* a later stream names exactly its last line */
+    const struct tg_audit_head *head; /* the next one to be compared */
     struct gap *gaps;
     struct stream *next;   /* in the bucket */
     struct stream *behind; /* in order of appearance */
@@ -61,13 +59,12 @@ struct finding {
 
 struct verify {
     struct tg_arena arena;
-    struct tg_audit_chain plain;
-    struct tg_audit_chain keyed[TG_AUDIT_MAX_KEYS];
-    unsigned nkeys;
+    struct tg_audit_keys keys;
+    struct tg_audit_heads heads;
     bool wrong_key; /* told once */
     struct previous *previous;
     struct previous **last_previous;
-    struct tg_audit_stored *stored; /* lines that are sorted before they are judged */
+    struct tg_audit_stored *stored; /* puts lines into their order; NULL: they are in it */
     struct stream *buckets[BUCKETS];
     struct stream *first;
     struct stream **last;
@@ -132,6 +129,7 @@ static struct stream *add_stream(struct verify *v, struct tg_str name)
 
     s->name = tg_arena_dup(&v->arena, name);
     memset(s->chain, '0', sizeof(s->chain));
+    s->head = tg_audit_heads_of(&v->heads, name);
     s->next = *bucket;
     *bucket = s;
     *v->last = s;
@@ -140,10 +138,23 @@ static struct stream *add_stream(struct verify *v, struct tg_str name)
     return s;
 }
 
+/* Is the line that which heads of its stream tell of? Those of lines before it are passed: that the
+ * lines are not there is told elsewhere. */
+static void check_heads(struct verify *v, struct stream *s, const struct tg_audit_line *line,
+                        const struct tg_audit_place *place)
+{
+    for (; s->head != NULL && s->head->seq <= line->seq;
+         s->head = tg_audit_heads_next(&v->heads, s->head))
+        if (s->head->seq == line->seq && !tg_str_eq(s->head->chain, line->chain))
+            tell(v, true, place, "changed: the line is not the head of its stream in %s:%llu",
+                 s->head->place.file, (unsigned long long)s->head->place.number);
+}
+
 /* The line is where its stream stands now. */
-static void move_to(struct stream *s, const struct tg_audit_line *line,
+static void move_to(struct verify *v, struct stream *s, const struct tg_audit_line *line,
                     const struct tg_audit_place *place)
 {
+    check_heads(v, s, line, place);
     s->seq = line->seq;
     memcpy(s->chain, line->chain.p, TG_SHA256_HEX);
     s->file = place->file;
@@ -153,27 +164,14 @@ static void move_to(struct stream *s, const struct tg_audit_line *line,
         s->stopped = true;
 }
 
-static bool fits(struct tg_audit_chain *chain, const char *previous,
-                 const struct tg_audit_line *line)
-{
-    char want[TG_SHA256_HEX];
-
-    tg_audit_chain_follow(chain, previous, line->text, want);
-    return memcmp(want, line->chain.p, sizeof(want)) == 0;
-}
-
 /* True when the line follows from `previous` in its stream. A stream whose first line is not there
  * has not named its key: then the line shows which one it is. */
 static bool follows(struct verify *v, struct stream *s, const char *previous,
                     const struct tg_audit_line *line)
 {
     if (s->chained != NULL)
-        return fits(s->chained, previous, line);
-    if (v->nkeys == 0)
-        return fits(&v->plain, previous, line);
-    for (unsigned i = 0; i < v->nkeys && s->chained == NULL; i++)
-        if (fits(&v->keyed[i], previous, line))
-            s->chained = &v->keyed[i];
+        return tg_audit_fits(s->chained, previous, line);
+    s->chained = tg_audit_keys_fit(&v->keys, previous, line);
     return s->chained != NULL;
 }
 
@@ -203,32 +201,24 @@ static bool read_anchor(struct tg_arena *arena, struct tg_str line, struct ancho
     return true;
 }
 
-static struct tg_audit_chain *find_key(struct verify *v, struct tg_str id)
-{
-    for (unsigned i = 0; i < v->nkeys; i++)
-        if (tg_str_eq(id, (struct tg_str){v->keyed[i].key_id, TG_KEY_ID_HEX}))
-            return &v->keyed[i];
-    return NULL;
-}
-
 /* Is the chain of the kind we can check? Someone without the key could write the whole log again
  * without one, so that is a problem where a key was given. */
 static void check_key(struct verify *v, struct stream *s, const struct anchor *a,
                       const struct tg_audit_place *place)
 {
     if (!tg_str_eq(a->algorithm, TG_STR("hmac-sha256"))) {
-        s->chained = &v->plain;
-        if (v->nkeys > 0)
+        s->chained = &v->keys.plain;
+        if (v->keys.n > 0)
             tell(v, true, place, "changed: the stream has no key, though --key-file was given");
         return;
     }
-    s->chained = find_key(v, a->key_id);
+    s->chained = tg_audit_keys_find(&v->keys, a->key_id);
     if (s->chained != NULL)
         return;
     v->wrong_key = true;
     tg_complain("trainguard audit: %s:%llu: the chain has %s (its id is %.*s)", place->file,
                 (unsigned long long)place->number,
-                v->nkeys == 0 ? "a key: give --key-file" : "another key", TG_STR_ARG(a->key_id));
+                v->keys.n == 0 ? "a key: give --key-file" : "another key", TG_STR_ARG(a->key_id));
 }
 
 static void note_previous(struct verify *v, const struct anchor *a,
@@ -285,7 +275,7 @@ static void on_new_stream(struct verify *v, struct tg_str text, const struct tg_
              "removed: the beginning of the stream %.*s; the first line here is "
              "seq %llu",
              TG_STR_ARG(line->stream), (unsigned long long)line->seq);
-        move_to(s, line, place);
+        move_to(v, s, line, place);
         return;
     }
     if (read_anchor(&v->arena, text, &a)) {
@@ -302,7 +292,7 @@ static void on_new_stream(struct verify *v, struct tg_str text, const struct tg_
              TG_STR_ARG(line->stream));
     /* a continue record does not move the chain */
     if (begins)
-        move_to(s, line, place);
+        move_to(v, s, line, place);
     else
         s->seq = line->seq;
     s->file = place->file;
@@ -320,6 +310,8 @@ static void on_continue(struct verify *v, struct stream *s, struct tg_str text,
     if (!read_anchor(&v->arena, text, &a) || a.chain.n != TG_SHA256_HEX ||
         !follows(v, s, a.chain.p, line)) {
         tell(v, true, place, "changed: the line does not fit its chain value");
+    } else if (v->stored != NULL && tg_audit_stored_had(v->stored, s->name, line->seq, a.chain.p)) {
+        return;
     } else if (line->seq < s->seq) {
         tell(v, true, place,
              "moved: the continue record of the stream %.*s belongs behind seq %llu, the stream is "
@@ -379,7 +371,7 @@ static void on_gap(struct verify *v, struct stream *s, const struct tg_audit_lin
                       (unsigned long long)g->from, (unsigned long long)g->to);
     g->next = s->gaps;
     s->gaps = g;
-    move_to(s, line, place);
+    move_to(v, s, line, place);
 }
 
 static void on_known_stream(struct verify *v, struct stream *s, struct tg_str text,
@@ -406,7 +398,7 @@ static void on_known_stream(struct verify *v, struct stream *s, struct tg_str te
     }
     if (!follows(v, s, s->chain, line))
         tell(v, true, place, "changed: the line does not fit its chain value");
-    move_to(s, line, place);
+    move_to(v, s, line, place);
 }
 
 /* A line that is none. Whether a crash tore it shows in the line behind it; two workers that start
@@ -462,12 +454,16 @@ static bool on_line(void *context, struct tg_str text, const struct tg_audit_pla
 
 /* --- lines that were stored elsewhere --- */
 
-/* Takes a line to be judged later; what is no record is judged at once. */
+/* Takes a line that is judged when those before it were; what is no record is judged at once. */
 static bool store_line(void *context, struct tg_str text, const struct tg_audit_place *place)
 {
     struct verify *v = context;
+    struct tg_audit_line line;
 
-    return tg_audit_store(v->stored, tg_str_trim(text), place) || on_line(v, text, place);
+    text = tg_str_trim(text);
+    if (!tg_audit_line_read(text, &line))
+        return on_line(v, text, place);
+    return tg_audit_store(v->stored, text, &line, place);
 }
 
 static bool judge_stored(void *context, struct tg_str text, const struct tg_audit_place *place,
@@ -477,6 +473,15 @@ static bool judge_stored(void *context, struct tg_str text, const struct tg_audi
 
     v->twice += twice;
     return twice || on_line(v, text, place);
+}
+
+/* Gives what waits still; false after it printed why lines were lost. */
+static bool end_stored(struct verify *v)
+{
+    if (v->stored == NULL || v->wrong_key || tg_audit_stored_rest(v->stored) || v->wrong_key)
+        return true;
+    tg_complain("trainguard audit: %s", tg_audit_stored_trouble(v->stored));
+    return false;
 }
 
 /* --- the end --- */
@@ -502,6 +507,28 @@ static void check_ends(struct verify *v, bool closed)
     }
 }
 
+/* The heads that no line came up to. */
+static void check_late_heads(struct verify *v)
+{
+    const struct tg_audit_head *end = v->heads.at + v->heads.n;
+
+    for (const struct tg_audit_head *h = v->heads.at; h < end; h++) {
+        const struct stream *s = find_stream(v, h->stream);
+
+        if (tg_audit_heads_next(&v->heads, h) != NULL || (s != NULL && s->seq >= h->seq))
+            continue;
+        if (s == NULL)
+            tell(v, true, &h->place, "removed: the stream %.*s, which had %llu lines",
+                 TG_STR_ARG(h->stream), (unsigned long long)h->seq);
+        else
+            tell(v, true, &h->place,
+                 "truncated: the stream %.*s had %llu lines, its last one here is line %llu of %s "
+                 "with seq %llu",
+                 TG_STR_ARG(h->stream), (unsigned long long)h->seq, (unsigned long long)s->number,
+                 s->file, (unsigned long long)s->seq);
+    }
+}
+
 static void print(const struct verify *v)
 {
     for (const struct finding *f = v->findings; f != NULL; f = f->next) {
@@ -522,37 +549,17 @@ static void print(const struct verify *v)
         printf("%llu lines, %llu streams, %u problem%s%s\n", (unsigned long long)v->lines,
                (unsigned long long)v->nstreams, v->problems, v->problems == 1 ? "" : "s",
                v->problems > 0 ? ""
-               : v->nkeys > 0  ? ": the log is intact"
+               : v->keys.n > 0 ? ": the log is intact"
                                : ": the log is intact (no key)");
 }
 
-static bool read_key(const char *file, char *key, size_t *n)
+static void verify_ends(struct verify *v, bool closed)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd >= 0 ? read(fd, key, MAX_KEY) : -1;
-
-    if (got < 0)
-        tg_complain("trainguard audit: %s: %s", file, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    while (got > 0 && (key[got - 1] == '\n' || key[got - 1] == '\r'))
-        got--;
-    *n = got > 0 ? (size_t)got : 0;
-    return got >= 0;
-}
-
-static bool read_keys(struct verify *v, const struct tg_audit_options *options)
-{
-    char key[MAX_KEY];
-    size_t n;
-
-    for (unsigned i = 0; i < options->nkeys; i++) {
-        if (!read_key(options->key_file[i], key, &n))
-            return false;
-        tg_audit_chain_init(&v->keyed[v->nkeys++], (struct tg_str){key, n});
-        tg_wipe(key, sizeof(key));
-    }
-    return true;
+    for (const struct previous *p = v->previous; p != NULL; p = p->next)
+        check_previous(v, p);
+    check_late_heads(v);
+    check_ends(v, closed);
+    print(v);
 }
 
 int tg_audit_verify(const struct tg_audit_options *options, char **files, int nfiles)
@@ -560,28 +567,21 @@ int tg_audit_verify(const struct tg_audit_options *options, char **files, int nf
     struct verify v = {.problems = 0};
     const struct tg_audit_reading reading = {.on_line = options->stored ? store_line : on_line,
                                              .context = &v};
-    bool ok;
+    bool heads, ok;
 
     tg_arena_init(&v.arena);
-    tg_audit_chain_init(&v.plain, (struct tg_str){NULL, 0});
     v.last = &v.first;
     v.last_finding = &v.findings;
     v.last_previous = &v.previous;
-    v.stored = tg_audit_stored_new(&v.arena);
-    ok = read_keys(&v, options) && tg_audit_read(files, nfiles, false, &reading);
+    v.stored = options->stored ? tg_audit_stored_new(judge_stored, &v) : NULL;
+    heads = tg_audit_heads_read(&v.heads, options->heads_file);
+    ok = tg_audit_keys_read(&v.keys, options) && heads &&
+         tg_audit_read(files, nfiles, false, &reading) && end_stored(&v) && !v.wrong_key;
     if (ok)
-        tg_audit_stored_read(v.stored, judge_stored, &v);
-    ok = ok && !v.wrong_key;
-    if (ok) {
-        for (const struct previous *p = v.previous; p != NULL; p = p->next)
-            check_previous(&v, p);
-        check_ends(&v, options->closed);
-        print(&v);
-    }
+        verify_ends(&v, options->closed);
     tg_audit_stored_end(v.stored);
-    tg_audit_chain_end(&v.plain);
-    for (unsigned i = 0; i < v.nkeys; i++)
-        tg_audit_chain_end(&v.keyed[i]);
+    tg_audit_heads_end(&v.heads);
+    tg_audit_keys_end(&v.keys);
     tg_arena_end(&v.arena);
     if (!ok)
         return TG_AUDIT_UNREADABLE;

@@ -9,7 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { HEARTBEAT_LATE_US = 15000000 }; /* a worker that turned no loop for so long hangs */
+enum {
+    HEARTBEAT_LATE_US = 15000000, /* a worker that turned no loop for so long hangs */
+    HEAD_TRIES = 1000             /* to read what its writer writes once a second */
+};
 
 const uint64_t tg_stats_bounds[TG_STATS_BUCKETS - 1] = {5000,    10000,   25000,   50000,   75000,
                                                         100000,  250000,  500000,  750000,  1000000,
@@ -271,13 +274,30 @@ void tg_stats_audit(struct tg_stats_slot *slot, const struct tg_audit *audit)
     struct tg_audit_standing now;
 
     tg_audit_stands(audit, &now);
-    if (now.stream.n == 0)
+    if (now.stream.n == 0 || now.seq == slot->audit_seq)
         return;
-    if (now.seq != slot->audit_seq && slot->trouble[0] == '\0')
+    if (slot->trouble[0] == '\0')
         slot->audit_written = tg_clock_wall_now();
+    __atomic_add_fetch(&slot->audit_moves, 1, __ATOMIC_SEQ_CST);
     copy_text(slot->audit_stream, sizeof(slot->audit_stream), now.stream);
     copy_text(slot->audit_chain, sizeof(slot->audit_chain), now.chain);
     slot->audit_seq = now.seq;
+    __atomic_add_fetch(&slot->audit_moves, 1, __ATOMIC_SEQ_CST);
+}
+
+bool tg_stats_audit_head(const struct tg_stats_slot *slot, struct tg_stats_head *out)
+{
+    for (unsigned i = 0; i < HEAD_TRIES; i++) {
+        uint64_t before = __atomic_load_n(&slot->audit_moves, __ATOMIC_SEQ_CST);
+
+        memcpy(out->stream, slot->audit_stream, sizeof(out->stream));
+        memcpy(out->chain, slot->audit_chain, sizeof(out->chain));
+        out->seq = slot->audit_seq;
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        if (before % 2 == 0 && before == __atomic_load_n(&slot->audit_moves, __ATOMIC_SEQ_CST))
+            return out->stream[0] != '\0';
+    }
+    return false; /* its writer died while it wrote */
 }
 
 uint64_t tg_stats_reload(struct tg_stats *s)

@@ -123,6 +123,7 @@ struct tg_stats_slot {
     uint64_t started;   /* monotonic microseconds */
     uint64_t heartbeat; /* when it was last seen to turn its loop, monotonic microseconds */
     char trouble[TG_STATS_TROUBLE]; /* of the audit log; "" when there is none */
+    uint64_t audit_moves;           /* odd while the next three are written */
     char audit_stream[TG_STATS_STREAM];
     uint64_t audit_seq; /* of the newest line */
     char audit_chain[TG_SHA256_HEX + 1];
@@ -254,6 +255,16 @@ void tg_stats_by_decision(const struct tg_stats_counts *c, uint64_t out[TG_DECIS
 
 /* Notes where the worker's audit log stands. Once a second. */
 void tg_stats_audit(struct tg_stats_slot *slot, const struct tg_audit *audit);
+
+/* Where an audit log stood within the last second or so. */
+struct tg_stats_head {
+    char stream[TG_STATS_STREAM];
+    uint64_t seq;                  /* of its newest line */
+    char chain[TG_SHA256_HEX + 1]; /* of that line */
+};
+
+/* Copies what tg_stats_audit() noted, all three of the same line; false when nothing is noted. */
+bool tg_stats_audit_head(const struct tg_stats_slot *slot, struct tg_stats_head *out);
 
 /* True when a worker has turned its event loop within `late` microseconds before `now`, or within
  * 15 seconds when that is more. */

@@ -13,6 +13,7 @@ import pytest
 
 import audit
 from client import Client, ask, check_refusal, request
+from command import run
 from gateway import LOCATIONS
 from test_processes import wait_gone
 from test_seed import SEED, put
@@ -249,6 +250,27 @@ def test_the_pages_there_are(admin):
     assert paths.startswith(b"/ /healthz ") and b" /readyz /metrics " in paths
     other = one.get("/other")
     assert (other.status, other.body) == (404, b"no such page, there are " + paths)
+
+
+def test_heads_of_the_audit_log(admin):
+    """Where each stream stands; kept elsewhere they show a cut that the chain cannot."""
+    one = admin()
+    assert ask(one.guard.port, request()).status == 200
+    log = one.guard.directory / "audit.jsonl"
+    last = audit.records(log, None)[-1]
+    while not (heads := one.get("/audit/heads").body) or json.loads(heads)["seq"] < last["seq"]:
+        pass  # it is noted once a second
+    head = json.loads(heads)
+    assert {k: head[k] for k in ("stream", "seq", "chain")} == {
+        k: last[k] for k in ("stream", "seq", "chain")}
+    assert head["instance"] == audit.records(log, "start")[0]["instance"]
+    name = f'{{worker="0",stream="{head["stream"]}"}}'
+    assert series(one.get("/metrics").body.decode(), "audit_last_seq") == {name: head["seq"]}
+    (one.guard.directory / "heads").write_bytes(heads)
+    verify = ["audit", "verify", "--heads", one.guard.directory / "heads", "-"]
+    lines = log.read_bytes().splitlines(keepends=True)
+    assert run(*verify, data=b"".join(lines)).code == 0
+    assert "truncated: " in run(*verify, data=b"".join(lines[:-1])).out
 
 
 def test_reload_over_the_unix_socket(admin):

@@ -16,7 +16,7 @@ from test_deploy import containers, objects
 TOKEN = "0123456789abcdef-token"
 PASS = "location / { proxy_pass modelarts; }"
 FREE = ["/healthz", "/livez", "/readyz", "/metrics"]
-GUARDED = ["/", "/status", "/history", "/events", "/config", "/policies", "/certs", "/page/main.js", "/other"]
+GUARDED = ["/", "/status", "/history", "/events", "/audit/heads", "/config", "/policies", "/certs", "/page/main.js", "/other"]
 
 
 def basic(text):

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import random
 import subprocess
 
 import pytest
@@ -314,6 +315,114 @@ def test_stored_lines_have_no_order(log):
     gone = next(i for i, line in enumerate(lines) if '"seq":3' in line)
     run = audit("verify", "--stored", write(log, lines[:gone] + lines[gone + 1:]))
     assert run.returncode == 1 and "removed: before this line, 1 " in run.stdout
+
+
+def stored_lines(n=4):
+    """Lines of some streams with rotations, as their workers wrote them."""
+    lines = []
+    for i in range(n):
+        first = Stream(f"{i}-a").records(3)
+        lines += first.lines + [first.next_file()]
+        first.lines = []
+        first.records(3)
+        lines += first.lines + [first.next_file()]
+        first.lines = []
+        first.records(2).stop()
+        lines += first.lines
+        lines += Stream(f"{i}-b", previous=first).records(5).lines
+    return lines
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stored_lines_in_any_order(log, seed):
+    """Shuffled, each line once or more often: as good as the files; memory or not."""
+    lines, rng = stored_lines(), random.Random(seed)
+    mixed = lines + rng.choices(lines, k=40)
+    rng.shuffle(mixed)
+    run = audit("verify", "--stored", write(log, mixed))
+    assert (run.returncode, run.stdout.splitlines()[-2:]) == (0, [
+        "40 lines are there more than once",
+        f"{len(lines)} lines, 8 streams, 0 problems: the log is intact (no key)"]), run.stdout
+
+
+def altered(line):
+    return line.replace('"allow"', '"deny"')
+
+
+STORED = {
+    "removed": (lambda one, s: s.remove(one), "removed: before this line, 1 of the stream 2-a "),
+    "changed": (lambda one, s: s.__setitem__(s.index(one), altered(one)), "changed: the line does"),
+    "a changed copy": (lambda one, s: s.append(altered(one)), "inserted: seq 5 "),
+    "a changed copy first": (lambda one, s: s.insert(0, altered(one)), "changed: the line does"),
+    "no beginning": (lambda one, s: s.remove(next(x for x in s if '"2-a","seq":1,' in x)),
+                     "removed: the beginning of the stream 2-a"),
+    "a forged continue": (lambda one, s: s.append(Stream("2-a").next_file().replace(
+        '"seq":1', '"seq":2')), "changed: the line does not fit"),
+}
+
+
+@pytest.mark.parametrize("how", STORED)
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_stored_lines_that_were_touched(log, how, seed):
+    """What was done to a line is found in any order of the lines."""
+    lines = stored_lines()
+    one = next(x for x in lines if '"2-a","seq":5,"event":"outcome"' in x)
+    STORED[how][0](one, lines)
+    if seed is not None and how != "a changed copy first":
+        random.Random(seed).shuffle(lines)
+    run = audit("verify", "--stored", write(log, lines))
+    words = {STORED[how][1], "changed: the line does"} if "copy" in how else {STORED[how][1]}
+    assert run.returncode == 1 and any(w in run.stdout for w in words), run.stdout
+
+
+def test_stored_lines_cannot_be_kept(log, tmp_path):
+    """Without a place for what waits nothing is judged; lines in their order need none."""
+    lines = stored_lines()
+    for order, code in ((lines, 0), (lines[::-1], 2)):
+        done = subprocess.run([TRAINGUARD, "audit", "verify", "--stored", write(log, order)],
+                              env=os.environ | {"TMPDIR": str(tmp_path / "gone")}, text=True,
+                              capture_output=True, timeout=20, check=False)
+        assert done.returncode == code, done.stderr
+    assert done.stderr == ("trainguard audit: lines that wait for others cannot be kept: "
+                           f"{tmp_path}/gone: No such file or directory\n")
+
+
+def head_of(line, **other):
+    record = json.loads(line)
+    return json.dumps({k: record[k] for k in ("time", "stream", "seq", "chain")} | other)
+
+
+def test_heads_show_a_cut(log, tmp_path):
+    """A cut tail, a stream that is gone, a log written anew; heads of before do no harm."""
+    lines, heads = Stream("0-a").records(6).lines, tmp_path / "heads"
+    verify = ["verify", "--heads", heads, log]
+    write(log, lines)
+    write(heads, [head_of(lines[2]), "", head_of(lines[-1]), head_of(lines[2])])
+    for more in [], ["--stored"]:
+        run = audit(*verify, *more)
+        assert run.returncode == 0, run.stdout
+    write(log, lines[:-1])
+    run = audit(*verify)
+    assert run.returncode == 1 and run.stdout.splitlines()[0] == (
+        f"{heads}:3: truncated: the stream 0-a had 7 lines, its last one here is line 6 of {log} "
+        "with seq 6")
+    write(log, Stream("0-b").records(6).lines)
+    run = audit(*verify)
+    assert run.returncode == 1 and (
+        f"{heads}:3: removed: the stream 0-a, which had 7 lines" in run.stdout.splitlines())
+    write(log, Stream("0-a").add("forged").records(6).lines)
+    run = audit(*verify)
+    assert run.returncode == 1 and (
+        f"{log}:3: changed: the line is not the head of its stream in {heads}:1" in run.stdout)
+
+
+@pytest.mark.parametrize("line", ["{}", "x", '{"stream":"0-a","seq":-1,"chain":"' + ZEROS + '"}',
+                                  '{"stream":"0-a","seq":1,"chain":"00"}'])
+def test_heads_that_are_none(log, tmp_path, line):
+    write(log, Stream("0-a").lines)
+    run = audit("verify", "--heads", write(tmp_path / "heads", [line]), log)
+    assert (run.returncode, run.stderr) == (
+        2, f"trainguard audit: {tmp_path}/heads:1: is no head of a stream: stream, seq and chain\n")
 
 
 @pytest.mark.parametrize("ends", [(".2.gz", ".1.gz", ""), ("-20260101.gz", "-20260102.gz", "")])

@@ -35,6 +35,7 @@ MASKS = [
     (r'"(disk_\w+|queued_bytes|sum_us|events|audit_seq)":\d+', r'"\1":N'),
     (r'"buckets":\[[\d,]*\]', '"buckets":[N]'),
     (r'"audit_(stream|chain)":"[^"]*"', r'"audit_\1":"HEX"'),
+    (r'(audit_last_seq\{worker="\d+",stream=)"[^"]*"\} \d+', r'\1"HEX"} N'),
     (r'"target":"[^"]*"', '"target":"FILE"'),
     (r"127\.0\.0\.1:\d+", "ADDRESS"),
     (r'"pid":\d+', '"pid":N'),

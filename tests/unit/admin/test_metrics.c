@@ -326,6 +326,31 @@ static void refusals(void **state)
     assert_false(tg_stats_take_refusal(f->s, &got));
 }
 
+/* A head is told whole, or not at all: while it is written, before a log is open. */
+static void heads_of_audit_logs(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_stats_slot *slot = worker(f, 1);
+    struct tg_stats_head head;
+    struct tg_buf text = {0};
+
+    (void)worker(f, 2);
+    assert_false(tg_stats_audit_head(slot, &head));
+    snprintf(slot->audit_stream, sizeof(slot->audit_stream), "1-abc");
+    memset(slot->audit_chain, 'a', TG_SHA256_HEX);
+    slot->audit_seq = 7;
+    assert_true(tg_stats_audit_head(slot, &head));
+    assert_string_equal(head.stream, "1-abc");
+    assert_int_equal(head.seq, 7);
+    assert_int_equal(strlen(head.chain), TG_SHA256_HEX);
+    tg_metrics_text(f->s, &text);
+    contains(&text, "audit_last_seq gauge\ntrainguard_audit_last_seq{worker=\"1\","
+                    "stream=\"1-abc\"} 7\n");
+    slot->audit_moves++;
+    assert_false(tg_stats_audit_head(slot, &head));
+    tg_buf_end(&text);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -343,6 +368,7 @@ int main(void)
         TEST(readiness),
         TEST(answers),
         TEST(refusals),
+        TEST(heads_of_audit_logs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
