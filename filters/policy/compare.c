@@ -126,7 +126,7 @@ bool tg_policy_same(const struct tg_policy_nodes *now, const struct tg_policy_no
 
 /* --- growth --- */
 
-static bool read(const struct tg_policy_nodes *nodes, unsigned i, struct tg_decimal *out)
+static bool number_at(const struct tg_policy_nodes *nodes, unsigned i, struct tg_decimal *out)
 {
     enum tg_node_type type = tg_doc_type(nodes->doc, nodes->at[i]);
 
@@ -142,11 +142,11 @@ enum tg_rule_result tg_policy_increases(const struct tg_policy_nodes *now,
 
     for (unsigned i = 0; i < now->n; i++) {
         struct tg_decimal x, y;
-        bool known = read(now, i, &x);
+        bool known = number_at(now, i, &x);
 
         if (known && i >= old->n)
             return TG_RULE_PASS;
-        if (known && read(old, i, &y)) {
+        if (known && number_at(old, i, &y)) {
             if (tg_decimal_compare(&x, &y) > 0)
                 return TG_RULE_PASS;
         } else {
