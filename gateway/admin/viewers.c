@@ -18,7 +18,8 @@ enum {
     MAGIC = 0x56494557,
     LOOK_US = 200000,
     QUIET_LOOKS = 5, /* after so many without an event a comment is sent: who has gone shows */
-    MAX_QUEUED = 512 << 10, /* bytes of somebody who takes nothing */
+    MAX_QUEUED = 512 << 10, /* bytes that wait for somebody who is told no more */
+    STUCK_LOOKS = 15,       /* after so many without a byte of them taken he is dropped */
 };
 
 struct viewer {
@@ -26,6 +27,8 @@ struct viewer {
     struct evhttp_request *request;
     struct tg_events_place place;
     unsigned quiet;
+    unsigned stuck;
+    size_t waited; /* bytes, at the last look */
     struct viewer *next;
 };
 
@@ -130,6 +133,28 @@ static void tell(struct tg_viewers *v, struct viewer *viewer, bool silent)
     send_text(viewer, tg_buf_str(&v->text));
 }
 
+/* Who comes back to a large backlog takes it at his own speed: only who takes nothing is stuck. */
+static bool is_stuck(struct viewer *viewer, size_t waits)
+{
+    viewer->stuck = waits < viewer->waited ? 0 : viewer->stuck + 1;
+    viewer->waited = waits;
+    return viewer->stuck > STUCK_LOOKS;
+}
+
+static void look_at(struct tg_viewers *v, struct viewer *viewer)
+{
+    size_t waits = queued(viewer);
+
+    if (waits <= MAX_QUEUED) {
+        viewer->stuck = 0;
+        viewer->waited = waits;
+        tell(v, viewer, false);
+    } else if (is_stuck(viewer, waits)) {
+        tg_log(TG_LOG_INFO, "admin", "a viewer takes nothing of the feed, and is dropped");
+        evhttp_connection_free(evhttp_request_get_connection(viewer->request));
+    }
+}
+
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
     struct tg_viewers *v = arg;
@@ -141,12 +166,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     tg_events_read(&v->events);
     for (struct viewer *viewer = v->first; viewer != NULL; viewer = next) {
         next = viewer->next;
-        if (queued(viewer) <= MAX_QUEUED) {
-            tell(v, viewer, false);
-            continue;
-        }
-        tg_log(TG_LOG_INFO, "admin", "a viewer takes nothing of the feed, and is dropped");
-        evhttp_connection_free(evhttp_request_get_connection(viewer->request));
+        look_at(v, viewer);
     }
 }
 

@@ -12,9 +12,11 @@ import pytest
 from client import Client, ask, request
 from gateway import LOCATIONS, TIMEOUT
 from test_admin import series, start_admin  # pylint: disable=unused-import # a fixture
+from test_limits import preloaded  # pylint: disable=unused-import # a fixture
 from test_seed import SEED, put
 
 PASS = "location / { proxy_pass modelarts; }"
+LARGE = 25
 
 
 class Viewer:
@@ -37,12 +39,24 @@ class Viewer:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Leaves. No other thread may read at this time."""
+        self.file.close()
         self.sock.close()
 
+    def line(self):
+        """The next line; empty at the end."""
+        try:
+            return self.file.readline()
+        except ConnectionResetError:  # it was written to after we had ended it
+            return ""
+
     def event(self):
-        """The next one: kind, id, data; None at the end."""
+        """The next one: kind, id, data; None at the end, however it comes."""
         kind, at, data = "message", None, None
-        for line in self.file:
+        while line := self.line():
             line = line.rstrip("\n")
             name, _, value = line.partition(": ")
             if name == "event":
@@ -207,28 +221,59 @@ def test_twenty_viewers(admin):
     viewers = [Viewer(one.port) for _ in range(20)]
     more = Viewer(one.port)
     assert more.status == 503
-    more.sock.close()
-    viewers.pop().sock.close()
+    more.close()
+    viewers.pop().close()
     while (more := Viewer(one.port)).status != 200:
-        more.sock.close()
+        more.close()
     ordinary(one)
     assert more.record()["url.path"] == "/x0"
     for viewer in viewers + [more]:
-        viewer.sock.close()
+        viewer.close()
 
 
-def test_who_takes_nothing_is_dropped(admin):
+def large(one):
+    """Requests with large records, no more than the ring of a process holds."""
+    ordinary(one, LARGE, "/" + "n" * 7000)
+
+
+def narrow(port, path):
+    """A viewer whose kernel takes less than the feed has."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(TIMEOUT)
+    sock.connect(("127.0.0.1", port))
+    sock.sendall(request("GET", path, None, host="127.0.0.1"))
+    return sock
+
+
+def test_a_backlog_is_taken_slowly(small_buffers, admin):
+    """Who comes back to more than waits for anybody has all of it at his own speed."""
+    # pylint: disable=unused-argument,redefined-outer-name
+    one = admin()
+    with Viewer(one.port) as viewer:
+        for _ in range(4):
+            large(one)
+            for _ in range(LARGE):
+                viewer.record()
+        with narrow(one.port, f"/events?after={viewer.epoch}.0.0") as slow:
+            for _ in range(3):
+                ordinary(one)
+                assert viewer.record()["url.path"] == "/x0"  # all were looked at meanwhile
+            text = b""
+            while text.count(b'"url.path":"/nnnnn') < 4 * LARGE:
+                assert (more := slow.recv(1 << 17)), f"dropped after {len(text)} bytes"
+                text += more
+
+
+def test_who_takes_nothing_is_dropped(small_buffers, admin):
     """And others are told on."""
-    one = admin(locations=LOCATIONS)
-    body = json.dumps({"config_desc": "x", **{f"m{i}": i for i in range(300)}}).encode()
-    with socket.socket() as slow, Viewer(one.port) as viewer:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        slow.connect(("127.0.0.1", one.port))
-        slow.sendall(request("GET", "/events", None, host="127.0.0.1"))
+    # pylint: disable=unused-argument,redefined-outer-name
+    one = admin()
+    with narrow(one.port, "/events"), Viewer(one.port) as viewer:
         reader = threading.Thread(target=lambda: [*iter(viewer.event, None)])
         reader.start()
         while not one.guard.matches("takes nothing of the feed"):
-            ask(one.guard.port, put(body), "PUT")
+            large(one)
         viewer.sock.shutdown(socket.SHUT_RDWR)
         reader.join(TIMEOUT)
     assert told(one) > 50

@@ -1,9 +1,12 @@
 """Slow clients, too many clients, no file descriptors left: bounded, and with a reason."""
 
+import mmap
 import os
 import pathlib
 import resource
+import select
 import socket
+import struct
 import subprocess
 import threading
 
@@ -26,17 +29,28 @@ def records(guard, n):
     return [(r["end"], r.get("end_detail", "")) for r in found]
 
 
-@pytest.fixture(name="clock")
-def let_time_pass(gateway, origin):
-    """Tenths of a second as another gateway counts them: silent heads until client_header_timeout."""
-    guard = gateway(origin(), locations=PASS, server="client_header_timeout 100ms;")
+def preload(name, tmp_path, monkeypatch):
+    """Gateways of this test are started with a library made of a file beside this one."""
+    if sanitized():
+        pytest.skip("a sanitizer wants to be the first library")
+    source = pathlib.Path(__file__).with_name(name)
+    library = tmp_path / f"{name}.so"
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-Werror",
+                    "-o", library, source], check=True)
+    monkeypatch.setenv("LD_PRELOAD", " ".join([str(library), *os.environ.get("LD_PRELOAD", "").split()]))
 
-    def pass_tenths(n):
-        for _ in range(n):
-            with Client(guard.port) as client:
-                client.send(b"GET /x HTTP/1.1\r\nHo")
-                assert client.final().status == 408
-    return pass_tenths
+
+@pytest.fixture(name="clock")
+def let_time_pass(tmp_path, monkeypatch):
+    """clock(seconds): so much passes for gateways, for which time stands still otherwise."""
+    preload("still_clock.c", tmp_path, monkeypatch)
+    file = tmp_path / "clock"
+    file.write_bytes(struct.pack("Q", 10 ** 12))
+    monkeypatch.setenv("STILL_CLOCK", str(file))
+    with open(file, "r+b") as opened, mmap.mmap(opened.fileno(), 8) as time:
+        def pass_on(seconds):
+            time[:] = struct.pack("Q", struct.unpack("Q", time)[0] + int(seconds * 10 ** 9))
+        yield pass_on
 
 
 def drip(client, piece):
@@ -70,26 +84,51 @@ def test_body_rate(gateway, origin, head, piece):
 
 def test_body_rate_is_met(gateway, origin, clock):
     """A steady client is slower than the timeout, but not than the rate."""
-    guard = gateway(origin(), locations=PASS,
+    behind = origin()
+    guard = gateway(behind, locations=PASS,
                     server="client_body_timeout 300ms; client_body_min_rate 100;")
     with Client(guard.port) as client:
         client.send(CHUNKED)
-        for _ in range(5):
+        for n in range(5):
             client.send(b"1000\r\n" + bytes(4096) + b"\r\n")
-            clock(1)
+            while behind.bytes_received < 4096 * (n + 1):
+                select.select([], [], [], 0.01)
+            clock(0.1)
         client.send(b"0\r\n\r\n")
         assert client.final().status == 200
 
 
+def fill(client, data, guard):
+    """Sends until the worker takes no more, though it does other things: it has paused. How much
+    that was."""
+    sent, before = 0, -1
+    client.sock.setblocking(False)
+    while sent > before:
+        before = sent
+        try:
+            while sent < len(data):
+                sent += client.sock.send(data[sent:])
+        except BlockingIOError:
+            pass
+        for _ in range(2):
+            assert ask(guard.port, request("GET", "/elsewhere")).status == 404
+    client.sock.settimeout(20)
+    assert sent < len(data)
+    return sent
+
+
 def test_slow_upstream_is_not_the_clients_fault(gateway, origin, clock):
     """Time in which the upstream takes nothing does not count."""
-    def slow(_origin, _connection):
-        clock(4)  # longer than the client may take
-
-    guard = gateway(origin([slow, read, answer(), again]), locations=PASS,
+    paused = threading.Event()
+    guard = gateway(origin([lambda *_: paused.wait(20), read, answer(), again]),
+                    locations=PASS.replace("/", "/x", 1),
                     server="client_body_timeout 300ms; client_body_min_rate 10m;")
+    data = memoryview(request("POST", "/x", bytes(30 << 20)))
     with Client(guard.port) as client:
-        client.send(request("POST", "/x", bytes(30 << 20)))
+        sent = fill(client, data, guard)
+        clock(4)  # longer than the client may take
+        paused.set()
+        client.send(data[sent:])
         assert client.final().status == 200
 
 
@@ -137,20 +176,15 @@ def test_answer_is_not_taken(gateway, origin, length):
 @pytest.fixture(name="small_buffers")
 def preloaded(tmp_path, monkeypatch):
     """The gateway's kernel takes little at a time."""
-    if sanitized():
-        pytest.skip("a sanitizer wants to be the first library")
-    source = pathlib.Path(__file__).with_name("small_buffers.c")
-    library = tmp_path / "small_buffers.so"
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-Werror",
-                    "-o", library, source], check=True)
-    monkeypatch.setenv("LD_PRELOAD", " ".join([str(library), *os.environ.get("LD_PRELOAD", "").split()]))
+    preload("small_buffers.c", tmp_path, monkeypatch)
 
 
 def sip(sock, clock):
-    """Takes a little of what waits, with pauses that are together longer than send_timeout."""
+    """Takes a little of what waits, which is more than the kernel holds: the gateway has written in
+    between. The pauses are together longer than send_timeout."""
     got = b""
     for _ in range(3):
-        clock(4)
+        clock(0.4)
         size = len(got) + 20000
         while len(got) < size:
             got += sock.recv(size - len(got))
@@ -200,7 +234,7 @@ def test_idle_connections_make_room(gateway, origin, clock):
     for client in idle:
         client.send(GET)
         assert client.final().status == 200
-    clock(2)  # who is idle for less is left alone
+    clock(0.2)  # who is idle for less is left alone
     for _ in range(20):
         assert ask(guard.port, GET).status == 200
     guard.wait_log("idle connections closed to make room")
