@@ -16,6 +16,7 @@ import audit
 from client import Client, ask, request
 from gateway import binary, config
 from origin import read, wait_end
+from test_limits import let_time_pass  # pylint: disable=unused-import # a fixture
 
 PASS = "location / { proxy_pass modelarts; }"
 KILLED = [r"was killed by signal 9"]
@@ -171,8 +172,10 @@ def test_a_unix_socket_left_behind(origin, gateway, tmp_path):
         client.connect(str(left))
 
 
-def test_a_kept_connection_meets_a_reload(origin, gateway):
-    """A request on it is answered, and the answer says that it was the last."""
+def test_a_kept_connection_meets_a_reload(clock, origin, gateway):
+    """A request on it within the second of grace is answered, and the answer says that it was the
+    last."""
+    # pylint: disable=unused-argument,redefined-outer-name
     guard = gateway(origin(), locations=PASS)
     with Client(guard.port) as client:
         client.send(request())
