@@ -48,7 +48,7 @@ static struct tg_doc parse(struct tg_arena *arena, const char *more)
     return d;
 }
 
-static void write(const struct tg_before *b, struct tg_buf *out)
+static void write_before(const struct tg_before *b, struct tg_buf *out)
 {
     static const char signs[] = {
         [TG_DIFF_ADD] = '+', [TG_DIFF_REPLACE] = '~', [TG_DIFF_REMOVE] = '-'};
@@ -76,7 +76,7 @@ static void operations(void **state)
         r.doc = &new;
         tg_diff(&r, &old, 0, &before);
         out.n = 0;
-        write(&before, &out);
+        write_before(&before, &out);
         if (!tg_str_eq(tg_buf_str(&out), tg_str_of(cases[i].operations)))
             fail_msg("case %zu: %.*s instead of %s", i, TG_STR_ARG(tg_buf_str(&out)),
                      cases[i].operations);
