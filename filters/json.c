@@ -94,6 +94,13 @@ static struct tg_str content_type(const struct tg_request *r)
     return type;
 }
 
+/* What is judged must be all of it: a part that some server puts into what it has (RFC 9110 section
+ * 14.5) is not. */
+static bool is_partial(const struct tg_request *r)
+{
+    return tg_request_field(r, TG_STR("Content-Range")).p != NULL;
+}
+
 /* What the bytes say must be what the service reads: no coding may stand between. */
 static bool is_encoded(const struct tg_request *r)
 {
@@ -111,6 +118,9 @@ static enum tg_verdict check_media(struct tg_request *r, const void *conf)
     size_t n = semicolon != NULL ? (size_t)(semicolon - type.p) : type.n;
 
     (void)conf;
+    if (is_partial(r))
+        return tg_reply(r, TG_E_BAD_REQUEST, "Content-Range: a body must be whole",
+                        "Content-Range: 请求体必须完整");
     if (!tg_str_ieq(tg_str_trim((struct tg_str){type.p, n}), TG_STR("application/json")))
         return tg_reply(r, TG_E_MEDIA_TYPE, NULL, NULL);
     if (!is_utf8(tg_str_skip(type, n)))

@@ -258,25 +258,46 @@ void tg_check_length(struct tg_judge *j)
 
 /* --- spelling --- */
 
-/* What leads from a member to what is in it, where names are read as paths. */
+/* What leads from a member to what is in it, where names are read as paths, or ends a name where
+ * texts end with a zero byte. */
 static bool leads_on(uint32_t code)
 {
-    return code == '.' || code == '[' || code == '/' || code == ':';
+    return code == '.' || code == '[' || code == '/' || code == ':' || code == 0;
 }
 
-/* The next letter or digit as lenient readers of JSON take it, or 0 at the end: they mind no case
- * and pass over signs and what is not seen. *led: a sign was among these that leads on. */
-static uint32_t next_letter(struct tg_str *name, bool *led)
+/* A name as lenient readers of JSON take it, one letter or digit at a time: they mind no case and
+ * pass over signs and what is not seen. */
+struct reader {
+    struct tg_str rest;
+    uint32_t folded[TG_UTF8_FOLDED]; /* of the character before `rest`, the last `left` of `n` */
+    unsigned n, left;
+    bool led; /* a sign that leads on was among those passed over last */
+};
+
+/* False at the end. */
+static bool next_code(struct reader *r, uint32_t *code)
+{
+    if (r->left == 0) {
+        size_t n = tg_utf8_decode(r->rest, code);
+
+        CHECK(n > 0 || r->rest.n == 0);
+        if (n == 0)
+            return false;
+        r->rest = tg_str_skip(r->rest, n);
+        r->n = r->left = tg_utf8_fold(*code, r->folded);
+    }
+    *code = r->folded[r->n - r->left--];
+    return true;
+}
+
+/* 0 at the end. */
+static uint32_t next_letter(struct reader *r)
 {
     uint32_t code;
 
-    while (name->n > 0) {
-        size_t n = tg_utf8_decode(*name, &code);
-
-        CHECK(n > 0);
-        *name = tg_str_skip(*name, n);
-        code = tg_utf8_fold(code);
-        *led |= leads_on(code);
+    r->led = false;
+    while (next_code(r, &code)) {
+        r->led |= leads_on(code);
         if (code < 0x80 ? tg_char_is((char)code, TG_CHAR_ALPHANUMERIC) : !tg_utf8_is_nothing(code))
             return code;
     }
@@ -285,15 +306,14 @@ static uint32_t next_letter(struct tg_str *name, bool *led)
 
 bool tg_contract_reads_alike(struct tg_str written, struct tg_str known)
 {
+    struct reader a = {.rest = written}, b = {.rest = known};
     uint32_t one, other;
-    bool led, ignored = false;
 
     do {
-        led = false;
-        one = next_letter(&written, &led);
-        other = next_letter(&known, &ignored);
+        one = next_letter(&a);
+        other = next_letter(&b);
     } while (one == other && one != 0);
-    return one == other || (other == 0 && led);
+    return one == other || (other == 0 && a.led);
 }
 
 /* A reader that takes "Spec_Id" for spec_id would take a value that no rule has seen. */

@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 
 #include "base/check.h"
+#include "base/utf8_folds.h"
 
 size_t tg_utf8_decode(struct tg_str s, uint32_t *code)
 {
@@ -59,30 +60,32 @@ size_t tg_utf8_encode(uint32_t code, char out[4])
     return 4;
 }
 
-/* Ranges of Unicode's tables of case folding and compatibility, and of vendors' best fits, as far
- * as they end in ASCII. The first of a range becomes `to`, the next ones what follows it, or `to`
- * too where `same`. */
-static const struct {
-    uint32_t first, last;
-    char to;
-    bool same;
-} folds[] = {
-    {0x130, 0x131, 'i', true},    {0x17f, 0x17f, 's', true},      {0x2010, 0x2015, '-', true},
-    {0x2024, 0x2024, '.', true},  {0x2044, 0x2044, '/', true},    {0x212a, 0x212a, 'k', true},
-    {0x2212, 0x2212, '-', true},  {0x2215, 0x2216, '/', true},    {0x24b6, 0x24cf, 'a', false},
-    {0x24d0, 0x24e9, 'a', false}, {0x29f5, 0x29f5, '/', true},    {0xfe63, 0xfe63, '-', true},
-    {0xfe68, 0xfe68, '/', true},  {0xff01, 0xff20, '!', false},   {0xff21, 0xff3a, 'a', false},
-    {0xff3b, 0xff5e, '[', false}, {0x1d400, 0x1d419, 'a', false}, {0x1d41a, 0x1d433, 'a', false},
-};
+enum { FOLDS = sizeof(tg_utf8_folds) / sizeof(*tg_utf8_folds) };
 
-uint32_t tg_utf8_fold(uint32_t code)
+/* The last range that begins at `code` or before; the first one when none does. */
+static size_t find_fold(uint32_t code)
 {
-    if (code < 0x80)
-        return code >= 'A' && code <= 'Z' ? code + 32 : code;
-    for (size_t i = 0; i < sizeof(folds) / sizeof(*folds); i++)
-        if (code >= folds[i].first && code <= folds[i].last)
-            return (unsigned char)folds[i].to + (folds[i].same ? 0 : code - folds[i].first);
-    return code;
+    size_t low = 0, high = FOLDS;
+
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+
+        *(tg_utf8_folds[middle].first <= code ? &low : &high) = middle;
+    }
+    return low;
+}
+
+unsigned tg_utf8_fold(uint32_t code, uint32_t out[TG_UTF8_FOLDED])
+{
+    size_t i = code < 0x80 ? 0 : find_fold(code);
+    unsigned n = 0;
+
+    out[0] = code >= 'A' && code <= 'Z' ? code + 32 : code;
+    if (code < tg_utf8_folds[i].first || code > tg_utf8_folds[i].last)
+        return 1;
+    for (const char *p = tg_utf8_folds[i].text; *p != '\0'; p++)
+        out[n++] = (unsigned char)*p + tg_utf8_folds[i].step * (code - tg_utf8_folds[i].first);
+    return n;
 }
 
 static const struct {

@@ -13,12 +13,15 @@ size_t tg_utf8_decode(struct tg_str s, uint32_t *code);
 /* Encodes a code point (not a surrogate, at most U+10FFFF: CHECKed) into `out`; returns 1 to 4. */
 size_t tg_utf8_encode(uint32_t code, char out[4]);
 
+enum { TG_UTF8_FOLDED = 4 };
+
 /*
- * The code point that lenient readers take a code point for: letters without case, and characters
- * outside ASCII that some case mapping, compatibility mapping or best fit turns into an ASCII one
- * (U+017F is "s", U+0131 "i", U+FF0F "/", U+2010 "-"). Others stay as they are.
+ * The code points that lenient readers take a code point for, one to four of them: letters without
+ * case, and characters outside ASCII that some case mapping, compatibility mapping (UAX 15) or best
+ * fit turns into ASCII (U+017F is "s", U+FB01 "fi", U+FF0F "/", U+2010 "-"). Others stay as they
+ * are. They are never longer, in UTF-8, than the one they stand for.
  */
-uint32_t tg_utf8_fold(uint32_t code);
+unsigned tg_utf8_fold(uint32_t code, uint32_t out[TG_UTF8_FOLDED]);
 
 /* True for what lenient readers pass over: blanks, controls, marks on the character before, and
  * what is not seen at all (Unicode's Default_Ignorable_Code_Point). */

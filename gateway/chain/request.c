@@ -146,15 +146,16 @@ static const char *read_authorization(struct tg_request *r, struct tg_str value)
 const char *tg_request_identify(struct tg_request *r)
 {
     struct tg_str authorization = tg_request_field(r, TG_STR("Authorization"));
-    bool token = tg_request_field(r, TG_STR("X-Auth-Token")).p != NULL;
+    struct tg_str token = tg_request_field(r, TG_STR("X-Auth-Token"));
     const char *why = NULL;
 
     r->access_key = (struct tg_str){NULL, 0};
-    r->credentials = token ? TG_CRED_TOKEN : TG_CRED_NONE;
-    if (authorization.p == NULL)
-        return NULL;
-    why = read_authorization(r, authorization);
-    if (why == NULL && token)
+    r->credentials = token.p != NULL ? TG_CRED_TOKEN : TG_CRED_NONE;
+    if (token.n > 0 && !is_one_word(token))
+        why = "the X-Auth-Token field does not have exactly one token";
+    else if (authorization.p != NULL)
+        why = read_authorization(r, authorization);
+    if (why == NULL && authorization.p != NULL && token.p != NULL)
         why = "an X-Auth-Token beside an Authorization field: which of the two callers asks?";
     if (why != NULL)
         r->credentials = TG_CRED_NONE;
@@ -177,8 +178,11 @@ static const struct {
     {{"X-HTTP-Method-Override", 22}, 0, "X-HTTP-Method-Override is not supported"},
     {{"X-HTTP-Method", 13}, 0, "X-HTTP-Method is not supported"},
     {{"X-Method-Override", 17}, 0, "X-Method-Override is not supported"},
+    {{"X-HTTP-Path-Override", 20}, 0, "X-HTTP-Path-Override is not supported"},
+    {{"X-Original-Method", 17}, 0, "X-Original-Method is not supported"},
     {{"X-Original-URL", 14}, 0, "X-Original-URL is not supported"},
     {{"X-Original-URI", 14}, 0, "X-Original-URI is not supported"},
+    {{"X-Override-URL", 14}, 0, "X-Override-URL is not supported"},
     {{"X-Rewrite-URL", 13}, 0, "X-Rewrite-URL is not supported"},
     {{"X-Rewrite-URI", 13}, 0, "X-Rewrite-URI is not supported"},
     {{"Content-Length", 14}, ANY, NULL},
@@ -197,20 +201,31 @@ static const struct {
 
 enum { KNOWN_FIELDS = sizeof(known_fields) / sizeof(*known_fields), LONGEST_KNOWN = 22 };
 
-/* Gateways and frameworks that make variables of fields (RFC 3875 section 4.1.18) take "_" for "-".
- */
+static bool is_sign(char c)
+{
+    return !tg_char_is(c, TG_CHAR_ALPHANUMERIC);
+}
+
+/* Gateways and frameworks that make variables of fields (RFC 3875 section 4.1.18) take "_" for "-",
+ * and some of them any sign: "X.Auth.Token". */
 static bool is_field(struct tg_str name, struct tg_str known, bool *exact)
 {
     if (name.n != known.n)
         return false;
     *exact = tg_str_ieq(name, known);
     for (size_t i = 0; i < name.n && !*exact; i++) {
-        char c = name.p[i] == '_' ? '-' : name.p[i];
+        char c = is_sign(name.p[i]) ? '-' : name.p[i];
 
         if (!tg_str_ieq((struct tg_str){&c, 1}, (struct tg_str){known.p + i, 1}))
             return false;
     }
     return true;
+}
+
+/* True for names that are not letters, digits and "-" alone. */
+static bool has_other_sign(struct tg_str name)
+{
+    return !tg_chars_are(name, TG_CHAR_NAME) || memchr(name.p, '_', name.n) != NULL;
 }
 
 /* Counts a field in; NULL, or what is wrong with it. */
@@ -222,7 +237,8 @@ static const char *count_field(struct tg_str name, uint8_t seen[KNOWN_FIELDS])
         if (!is_field(name, known_fields[i].name, &exact))
             continue;
         if (!exact)
-            return "a field name with \"_\" that some servers read as one with \"-\"";
+            return "a field name with \"_\" or another sign that some servers read as one with "
+                   "\"-\"";
         if (known_fields[i].most != ANY && ++seen[i] > known_fields[i].most)
             return known_fields[i].why;
     }
@@ -232,15 +248,14 @@ static const char *count_field(struct tg_str name, uint8_t seen[KNOWN_FIELDS])
 const char *tg_request_ambiguity(const struct tg_request *r)
 {
     const unsigned lengths = /* of the names that there may not be any number of */
-        1U << 12 | 1U << 13 | 1U << 14 | 1U << 16 | 1U << 17 | 1U << 22;
+        1U << 12 | 1U << 13 | 1U << 14 | 1U << 16 | 1U << 17 | 1U << 20 | 1U << 22;
     uint8_t seen[KNOWN_FIELDS] = {0};
 
     for (unsigned i = 0; i < r->nfields; i++) {
         struct tg_str name = r->fields[i].name;
         const char *why;
 
-        if (name.n > LONGEST_KNOWN ||
-            ((lengths >> name.n & 1) == 0 && memchr(name.p, '_', name.n) == NULL))
+        if (name.n > LONGEST_KNOWN || ((lengths >> name.n & 1) == 0 && !has_other_sign(name)))
             continue;
         why = count_field(name, seen);
         if (why != NULL)

@@ -384,28 +384,40 @@ static void append_code(struct path *path, uint32_t code)
         path->n += tg_utf8_encode(code, path->out + path->n);
 }
 
+/* What is known of the segment that is folded. */
+struct folding {
+    bool cut;   /* its name is over */
+    bool ended; /* so may be the path */
+};
+
+static void fold_code(struct path *path, struct folding *f, uint32_t code)
+{
+    if (code == '/' || code == '\\') {
+        finish_folded(path, f->ended);
+        *f = (struct folding){false, false};
+    } else if (code == '?' || code == '#') {
+        f->cut = f->ended = true;
+    } else if (ends_name(path, code)) {
+        f->cut = true;
+    } else if (!f->cut) {
+        append_code(path, code);
+    }
+}
+
 /* What push_decoded() left, segment by segment. */
 static void fold(struct path *path, struct tg_str rest)
 {
-    bool cut = false;   /* the segment's name is over */
-    bool ended = false; /* so may be the path */
+    struct folding f = {false, false};
+    uint32_t codes[TG_UTF8_FOLDED];
     size_t used;
 
     for (; rest.n > 0; rest = tg_str_skip(rest, used)) {
-        uint32_t code = tg_utf8_fold(decode_leniently(rest, &used));
+        unsigned n = tg_utf8_fold(decode_leniently(rest, &used), codes);
 
-        if (code == '/' || code == '\\') {
-            finish_folded(path, ended);
-            cut = ended = false;
-        } else if (code == '?' || code == '#') {
-            cut = ended = true;
-        } else if (ends_name(path, code)) {
-            cut = true;
-        } else if (!cut) {
-            append_code(path, code);
-        }
+        for (unsigned i = 0; i < n; i++)
+            fold_code(path, &f, codes[i]);
     }
-    finish_folded(path, ended);
+    finish_folded(path, f.ended);
 }
 
 struct tg_str tg_target_skeleton(struct tg_str path, bool segments, char *out, size_t cap)

@@ -9,7 +9,8 @@ import pytest
 
 import audit
 from client import ask, check_refusal, request
-from gateway import GUARDED, binary
+from gateway import GUARDED, Gateway, binary, config
+from origin import Origin
 
 POLICIES = """
 policy vision {
@@ -60,13 +61,56 @@ def judging(tmp_path_factory, module_gateway, module_origin):
     return start
 
 
+class Guard:
+    """A gateway that judges all routes by the policies above, before an origin that answers everything."""
+
+    def __init__(self, directory, filters):
+        self.origin = Origin()
+        (directory / "policies.conf").write_text(POLICIES)
+        locations = "".join(
+            f"location {route} {{ filters {filters}; policies ../policies.conf; {more}"
+            " proxy_pass modelarts; }\n" for route, more in ROUTES)
+        inside = directory / "g"
+        inside.mkdir()
+        text = config(inside, self.origin.port, locations=locations + "location / { proxy_pass modelarts; }",
+                      upstream="accept_host gateway.test;")
+        self.gateway = Gateway(inside, text)
+        self.port = self.gateway.port
+        self.audit = inside / "audit.jsonl"
+        self.told = 0
+
+    def begin(self):
+        """A test begins: what was before is forgotten."""
+        self.origin.forget()
+        self.told = len(audit.records(self.audit))
+
+    def end(self):
+        """Ends it, and judges how it went."""
+        self.gateway.stop()
+        self.origin.close()
+
+
+@pytest.fixture(name="guards", scope="module")
+def all_guards(tmp_path_factory):
+    """One for each list of filters that a test of this module asks for."""
+    guards = {}
+
+    def start(filters):
+        if filters not in guards:
+            guards[filters] = Guard(tmp_path_factory.mktemp("guard"), filters)
+        return guards[filters]
+
+    yield start
+    for guard in guards.values():
+        guard.end()
+
+
 @pytest.fixture
-def guarded(judging):
-    """The gateway with these filters; what earlier tests left is forgotten."""
+def guarded(guards):
+    """The gateway with these filters."""
     def start(filters="json normalize validate policy"):
-        guard = judging(filters)
-        guard.origin.forget()
-        guard.earlier = len(audit.records(guard.directory / "audit.jsonl"))
+        guard = guards(filters)
+        guard.begin()
         return guard
     return start
 
@@ -78,8 +122,8 @@ def send(guard, method, path, body, *fields):
 
 
 def record(guard, n=1):
-    """The test's n-th audit record."""
-    return audit.wait(guard.directory / "audit.jsonl", guard.earlier + n)[guard.earlier + n - 1]
+    """The n-th audit record of this test."""
+    return audit.wait(guard.audit, guard.told + n)[guard.told + n - 1]
 
 
 WORKERS = {**GOOD, "worker_server_num": 5}
@@ -187,6 +231,19 @@ BAD = {**GOOD, "spec_id": 99}
     (CONFIGS, {**GOOD, "parameter": [{"Label": "my_secret", "value": "1"}]}),
     (CONFIGS, {**GOOD, "parameter": [{"Key": "my_secret", "value": "1"}]}),
     (CONFIGS, {**GOOD, "parameter": [{"\u212aey": "my_secret", "value": "1"}]}),
+    (JOBS, {"config": GOOD, "con\ufb01g": BAD}),
+    (JOBS, {"config": GOOD, "conf\u2170g": BAD}),
+    (JOBS, {"config": GOOD, "conf\u00efg": BAD}),
+    (JOBS, {"config": GOOD, "config\u0000": BAD}),
+    (JOBS, {"config": GOOD, "config\u0000x": BAD}),
+    (CONFIGS, {**GOOD, "spec\ufe33id": 99}),
+    (CONFIGS, {**GOOD, "spec\u203fid": 99}),
+    (CONFIGS, {**GOOD, "\u02e2pec_id": 99}),
+    (CONFIGS, {**GOOD, "spec_ⅰd": 99}),
+    (CONFIGS, {**GOOD, "sp\u00e9c_id": 99}),
+    (CONFIGS, {**GOOD, "spec_id\u0000.x": 99}),
+    (CONFIGS, {**GOOD, "parameter": [{"lab\u212fl": "my_secret", "value": "1"}]}),
+    (CONFIGS, {**GOOD, "parameter": [{"labe\u2113": "my_secret", "value": "1"}]}),
 ])
 def test_another_spelling_of_a_member(guarded, filters, path, body):
     """No object on the way to the config has a member that a lenient reader takes for another one."""
@@ -261,6 +318,8 @@ LENIENT = [
     "/v1/p/training-job-configs%2500", "/v1/p/training%C2%ADjobs", "/v1/p/training_jobs",
     "/v1/p/train%CC%81ing-jobs", "/v1/p/training-jobs%EF%B8%8F", "/v1/p%2fq/training-jobs",
     "/v1/p/training-jobs/7%2f8/versions", "/v1/p/training-jobs/7%255c8/versions",
+    "/v1/p/tra%E2%85%B0ning-jobs", "/v1/p/x/%E2%80%A5/training-jobs", "/v1/p/tra%C3%AFning-jobs",
+    "/v1/p/training-job%CB%A2",
 ]
 
 
@@ -329,6 +388,10 @@ def test_method_in_the_query(guarded, query):
     ("X_HTTP_Method_Override: PUT", TOKEN), ("X-HTTP-Method-Override: PUT", TOKEN),
     (f"X-Original-URL: {CONFIGS}/c", TOKEN), (f"X-Rewrite-URL: {CONFIGS}/c", TOKEN),
     (f"x_original_url: {CONFIGS}/c", TOKEN),
+    ("X-Original-Method: PUT", TOKEN), ("X-Override-URL: /", TOKEN), ("X-HTTP-Path-Override: /", TOKEN),
+    ("X.Auth.Token: u", TOKEN), ("X-Auth~Token: u", TOKEN), ("x!auth-token: u", TOKEN),
+    ("Content.Length: 3", TOKEN), ("Transfer'Encoding: chunked", TOKEN), ("X|Original|URL: /", TOKEN),
+    ("X-Auth-Token: a, b",), ("X-Auth-Token: a b",), ('X-Auth-Token: "a"',), ("X-Auth-Token: a\tb",),
 ])
 @pytest.mark.parametrize("method, path", [("PUT", f"{CONFIGS}/big"), ("POST", "/v1/p/models")])
 def test_callers_and_overrides(guarded, fields, method, path):
@@ -337,6 +400,15 @@ def test_callers_and_overrides(guarded, fields, method, path):
     check_refusal(send(guard, method, path, GOOD, *fields), 400, "ModelArts.4105")
     assert guard.origin.requests == []
     assert "principal" not in record(guard)
+
+
+def test_a_part_of_a_body(guarded):
+    """A server that knows partial PUTs would put it into what it has: nobody judged the whole."""
+    guard = guarded()
+    for part in ("bytes 0-9/100", "bytes */100", "x", ""):
+        check_refusal(send(guard, "PUT", f"{CONFIGS}/c", GOOD, TOKEN, f"Content-Range: {part}"), 400, "ModelArts.4105")
+    assert guard.origin.requests == []
+    assert send(guard, "PUT", "/v1/p/models", GOOD, TOKEN, "Content-Range: bytes 0-9/100").status == 200
 
 
 @pytest.mark.parametrize("upstream, host, accepted", [
