@@ -1,6 +1,9 @@
 """Fixtures: certificates once, gateways and origins for a test or a whole module."""
 
+import mmap
+import os
 import pathlib
+import struct
 import subprocess
 import sys
 
@@ -11,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "endpoint")
 # pylint: disable=wrong-import-position
 import certs  # noqa: E402
 from endpoint import Endpoint  # noqa: E402
-from gateway import Gateway, binary, config  # noqa: E402
+from gateway import Gateway, binary, config, sanitized  # noqa: E402
 from listener import server_context  # noqa: E402
 from origin import Origin  # noqa: E402
 
@@ -114,6 +117,36 @@ def origin():
 def module_origin():
     """The same for origins that the tests of a module share."""
     yield from origins()
+
+
+def preload(name, tmp_path, monkeypatch):
+    """Gateways of this test are started with a library made of a file beside this one."""
+    if sanitized():
+        pytest.skip("a sanitizer wants to be the first library")
+    source = pathlib.Path(__file__).with_name(name)
+    library = tmp_path / f"{name}.so"
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-Werror",
+                    "-o", library, source], check=True)
+    monkeypatch.setenv("LD_PRELOAD", " ".join([str(library), *os.environ.get("LD_PRELOAD", "").split()]))
+
+
+@pytest.fixture
+def clock(tmp_path, monkeypatch):
+    """clock(seconds): so much passes for gateways, for which time stands still otherwise."""
+    preload("still_clock.c", tmp_path, monkeypatch)
+    file = tmp_path / "clock"
+    file.write_bytes(struct.pack("Q", 10 ** 12))
+    monkeypatch.setenv("STILL_CLOCK", str(file))
+    with open(file, "r+b") as opened, mmap.mmap(opened.fileno(), 8) as time:
+        def pass_on(seconds):
+            time[:] = struct.pack("Q", struct.unpack("Q", time)[0] + int(seconds * 10 ** 9))
+        yield pass_on
+
+
+@pytest.fixture
+def small_buffers(tmp_path, monkeypatch):
+    """The gateway's kernel takes little at a time."""
+    preload("small_buffers.c", tmp_path, monkeypatch)
 
 
 class Pair:

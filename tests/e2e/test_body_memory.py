@@ -11,7 +11,7 @@ from client import Client, ask, check_refusal, request
 from gateway import TIMEOUT, sanitized
 from origin import answer, read
 from test_descriptors import ADMIN
-from test_limits import preloaded, narrow  # pylint: disable=unused-import
+from test_limits import narrow
 from test_seed import JSON, SEED, put
 from wire import Wire
 

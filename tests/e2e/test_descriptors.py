@@ -14,7 +14,6 @@ import pytest
 from client import Client, ask, check_refusal, request
 from gateway import Gateway, config, sanitized
 from origin import again, answer, read
-from test_limits import let_time_pass  # pylint: disable=unused-import
 from test_processes import PASS
 from test_sandbox import closed
 

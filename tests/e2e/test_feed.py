@@ -12,7 +12,6 @@ import pytest
 from client import Client, ask, request
 from gateway import LOCATIONS, TIMEOUT
 from test_admin import series, start_admin  # pylint: disable=unused-import # a fixture
-from test_limits import preloaded  # pylint: disable=unused-import # a fixture
 from test_seed import SEED, put
 
 PASS = "location / { proxy_pass modelarts; }"
@@ -248,7 +247,7 @@ def narrow(port, path):
 
 def test_a_backlog_is_taken_slowly(small_buffers, admin):
     """Who comes back to more than waits for anybody has all of it at his own speed."""
-    # pylint: disable=unused-argument,redefined-outer-name
+    # pylint: disable=unused-argument
     one = admin()
     with Viewer(one.port) as viewer:
         for _ in range(4):
@@ -267,7 +266,7 @@ def test_a_backlog_is_taken_slowly(small_buffers, admin):
 
 def test_who_takes_nothing_is_dropped(small_buffers, admin):
     """And others are told on."""
-    # pylint: disable=unused-argument,redefined-outer-name
+    # pylint: disable=unused-argument
     one = admin()
     with narrow(one.port, "/events"), Viewer(one.port) as viewer:
         reader = threading.Thread(target=lambda: [*iter(viewer.event, None)])

@@ -11,7 +11,7 @@ from test_processes import children
 from test_trial import build
 
 ADMIN = "admin {\n listen 127.0.0.1:0;\n}"
-HUNG = r"worker 0 \(process {}\) has not turned its event loop for 1000 ms, while {}: it is ended"
+HUNG = r"worker 0 \(process {}\) has not turned its event loop for 2000 ms, while {}: it is ended"
 DUE = [r"has not turned its event loop", r"was killed by signal 9"]
 
 
@@ -25,7 +25,7 @@ def test_an_endless_filter(origin, gateway, module):
     """The master names what it was doing, ends it and starts another; others are served by that."""
     guard = gateway(origin(), expect=DUE, locations="""
         location / { filters endless; proxy_pass modelarts; }""",
-                    main=f"worker_hang_timeout 1s; load_module {module}; {ADMIN}")
+                    main=f"worker_hang_timeout 2s; load_module {module}; {ADMIN}")
     one = Admin(guard)
     assert (one.get("/livez").status, one.get("/livez").body) == (200, b"ok\n")
     worker = int(guard.matches(r"worker 0 is process (\d+)")[0][1])
@@ -41,7 +41,7 @@ def test_an_endless_filter(origin, gateway, module):
 
 def test_a_stopped_worker_without_requests(origin, gateway):
     """Stopped, it cannot even take a signal but the last one."""
-    guard = gateway(origin(), expect=DUE, main=f"worker_hang_timeout 1s; {ADMIN}")
+    guard = gateway(origin(), expect=DUE, main=f"worker_hang_timeout 2s; {ADMIN}")
     guard.wait_log(r"master: trainguard")
     worker = int(guard.matches(r"worker 0 is process (\d+)")[0][1])
     os.kill(worker, signal.SIGSTOP)

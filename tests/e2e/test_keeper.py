@@ -374,7 +374,7 @@ def test_an_upgrade_keeps_the_key(cloud):
 
 def test_a_keeper_that_stands_still(cloud):
     """It is found, ended and replaced; requests do not notice."""
-    one = cloud(Metadata(), main="worker_hang_timeout 1s;",
+    one = cloud(Metadata(), main="worker_hang_timeout 2s;",
                 expect=["keeper .* has not turned its event loop", "keeper .* was killed by signal 9"])
     assert one.put().status == 200
     first = child(one.guard, "keeper")

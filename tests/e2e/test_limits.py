@@ -1,20 +1,16 @@
 """Slow clients, too many clients, no file descriptors left: bounded, and with a reason."""
 
-import mmap
-import os
 import pathlib
 import resource
 import select
 import socket
-import struct
-import subprocess
 import threading
 
 import pytest
 
 import audit
 from client import Client, ask, check_refusal, request
-from gateway import TIMEOUT, sanitized
+from gateway import TIMEOUT
 from origin import again, answer, read
 from wire import Wire
 
@@ -29,55 +25,23 @@ def records(guard, n):
     return [(r["end"], r.get("end_detail", "")) for r in found]
 
 
-def preload(name, tmp_path, monkeypatch):
-    """Gateways of this test are started with a library made of a file beside this one."""
-    if sanitized():
-        pytest.skip("a sanitizer wants to be the first library")
-    source = pathlib.Path(__file__).with_name(name)
-    library = tmp_path / f"{name}.so"
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-Werror",
-                    "-o", library, source], check=True)
-    monkeypatch.setenv("LD_PRELOAD", " ".join([str(library), *os.environ.get("LD_PRELOAD", "").split()]))
-
-
-@pytest.fixture(name="clock")
-def let_time_pass(tmp_path, monkeypatch):
-    """clock(seconds): so much passes for gateways, for which time stands still otherwise."""
-    preload("still_clock.c", tmp_path, monkeypatch)
-    file = tmp_path / "clock"
-    file.write_bytes(struct.pack("Q", 10 ** 12))
-    monkeypatch.setenv("STILL_CLOCK", str(file))
-    with open(file, "r+b") as opened, mmap.mmap(opened.fileno(), 8) as time:
-        def pass_on(seconds):
-            time[:] = struct.pack("Q", struct.unpack("Q", time)[0] + int(seconds * 10 ** 9))
-        yield pass_on
-
-
-def drip(client, piece):
+def drip(client, piece, clock):
     """Sends a piece every 20 ms until the gateway answers; the answer."""
-    client.sock.settimeout(0.02)
-    while True:
-        if not client.send(piece):
-            break
-        try:
-            client.wire.more()
-            break
-        except TimeoutError:
-            pass
-    client.sock.settimeout(20)
+    while client.send(piece) and not select.select([client.sock], [], [], 0.01)[0]:
+        clock(0.02)
     return client.final("POST")
 
 
 @pytest.mark.parametrize("head, piece", [
     (request("POST", "/x", None, "Content-Length: 100000"), b"x"),
     (CHUNKED, b"1\r\nx\r\n")], ids=["sized", "chunked"])
-def test_body_rate(gateway, origin, head, piece):
+def test_body_rate(gateway, origin, clock, head, piece):
     """Bytes that come, but too slowly, do not keep a connection."""
     guard = gateway(origin(), locations=PASS,
                     server="client_body_timeout 400ms; client_body_min_rate 10k;")
     with Client(guard.port) as client:
         client.send(head)
-        check_refusal(drip(client, piece), 408, "ModelArts.4105")
+        check_refusal(drip(client, piece, clock), 408, "ModelArts.4105")
     assert [end for end, _ in records(guard, 1)] == ["body_timeout"]
     guard.wait_log("slower than client_body_min_rate")
 
@@ -171,12 +135,6 @@ def test_answer_is_not_taken(gateway, origin, length):
         except (TimeoutError, ConnectionError):
             pass
         assert [end for end, _ in records(guard, 1)] == ["client_timeout"]
-
-
-@pytest.fixture(name="small_buffers")
-def preloaded(tmp_path, monkeypatch):
-    """The gateway's kernel takes little at a time."""
-    preload("small_buffers.c", tmp_path, monkeypatch)
 
 
 def sip(sock, clock):

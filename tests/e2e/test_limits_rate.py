@@ -27,8 +27,9 @@ def get(port, project, *fields):
 
 
 @pytest.mark.parametrize("workers", ["worker_processes 1", "worker_processes 2"])
-def test_a_rate_holds_for_all_workers(origin, gateway, workers):
+def test_a_rate_holds_for_all_workers(clock, origin, gateway, workers):
     """Each connection may meet another worker; the limit is one."""
+    # pylint: disable=unused-argument
     guard = gateway(origin(), locations=location("limit_req project rate=2/m burst=3;"))
     path = guard.directory / "trainguard.conf"
     path.write_text(path.read_text().replace("worker_processes 1", workers))
@@ -37,7 +38,7 @@ def test_a_rate_holds_for_all_workers(origin, gateway, workers):
     answers = [get(guard.port, "a") for _ in range(8)]
     assert [a.status for a in answers] == [200] * 4 + [429] * 4
     check_refusal(answers[-1], 429, "ModelArts.0114")
-    assert 25 <= int(answers[-1].get("Retry-After")) <= 30
+    assert answers[-1].get("Retry-After") == "30"
     assert get(guard.port, "b").status == 200
     record = audit.wait(guard.directory / "audit.jsonl", 9)[-2]
     assert (record["decision"], record["end"]) == ("deny", "limited")
@@ -82,8 +83,9 @@ HEADERS = [
 
 
 @pytest.mark.parametrize("limits,policies,left", HEADERS)
-def test_headers(origin, gateway, limits, policies, left):
+def test_headers(clock, origin, gateway, limits, policies, left):
     """What applies and what is left of it, in relayed answers and refusals; nothing unless asked for."""
+    # pylint: disable=unused-argument
     guard = gateway(origin(), locations=location("limit_headers draft;", *limits))
     answers = [get(guard.port, "p") for _ in policies]
     assert [a.get("RateLimit-Policy") for a in answers] == policies

@@ -16,7 +16,6 @@ import audit
 from client import Client, ask, request
 from gateway import binary, config
 from origin import read, wait_end
-from test_limits import let_time_pass  # pylint: disable=unused-import # a fixture
 
 PASS = "location / { proxy_pass modelarts; }"
 KILLED = [r"was killed by signal 9"]
@@ -175,7 +174,7 @@ def test_a_unix_socket_left_behind(origin, gateway, tmp_path):
 def test_a_kept_connection_meets_a_reload(clock, origin, gateway):
     """A request on it within the second of grace is answered, and the answer says that it was the
     last."""
-    # pylint: disable=unused-argument,redefined-outer-name
+    # pylint: disable=unused-argument
     guard = gateway(origin(), locations=PASS)
     with Client(guard.port) as client:
         client.send(request())

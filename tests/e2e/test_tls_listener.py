@@ -377,13 +377,14 @@ def test_left_in_the_handshake(tls):
     check_record(guard, "unexpected eof")
 
 
-def test_who_only_knocks_has_no_record(tls, certificates):
+def test_who_only_knocks_has_no_record(clock, tls, certificates):
     """A port scan or a health check that sends nothing fills no log, closed by whomever."""
     guard = tls(more="client_header_timeout 300ms;")
     with Client(guard.port) as silent, Client(guard.port) as gone, Client(guard.port) as torn:
         gone.finish()
         gone.rest()
         torn.reset()
+        clock(0.4)
         assert silent.closed()
     with TlsClient(guard.port, context(certificates)) as client:
         assert client.ask().status == 200

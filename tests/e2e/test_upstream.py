@@ -128,8 +128,8 @@ def test_no_answer(origin, gateway, name):
     """502 or 504, once, and the connection to the upstream is given up."""
     script, end = NO_ANSWER[name]
     behind = origin(script)
-    guard = gateway(behind, ERRORS, upstream="read_timeout 300ms;")
     timeout = end.endswith("timeout")
+    guard = gateway(behind, ERRORS, upstream=f"read_timeout {'300ms' if timeout else '20s'};")
     with Client(guard.port) as client:
         client.send(request("POST", "/x", b"hello"))
         check_refusal(client.final(), 504 if timeout else 502,
@@ -146,7 +146,7 @@ def test_cut_short(origin, gateway, name):
     first, steps, end = CUT_SHORT[name]
     arrived = threading.Event()
     behind = origin([read, first, lambda *_: arrived.wait(20), *steps])
-    guard = gateway(behind, ERRORS, upstream="read_timeout 300ms;")
+    guard = gateway(behind, ERRORS, upstream=f"read_timeout {'300ms' if end == 'read_timeout' else '20s'};")
     with Client(guard.port) as client:
         client.send(request())
         while b"hello" not in client.wire.buffer:
