@@ -2,7 +2,18 @@
 #include "base/check.h"
 #include "client/connection.h"
 
+#define SECOND_US UINT64_C(1000000)
+
 /* --- deadlines --- */
+
+/* Whole seconds first: the product of all bytes and a second has more than 64 bits at 18 TB. */
+uint64_t tg_conn_time_of(uint64_t bytes, uint64_t rate)
+{
+    CHECK(rate > 0 && rate <= UINT64_C(1) << 40);
+    if (bytes / rate >= INT64_MAX / SECOND_US)
+        return INT64_MAX;
+    return bytes / rate * SECOND_US + bytes % rate * SECOND_US / rate;
+}
 
 void tg_conn_limit_body(struct tg_conn *c)
 {
@@ -13,7 +24,7 @@ void tg_conn_limit_body(struct tg_conn *c)
     int64_t left = s->client_body_timeout;
 
     if (s->client_body_min_rate > 0)
-        earned += c->body_bytes * 1000000 / (uint64_t)s->client_body_min_rate;
+        earned += tg_conn_time_of(c->body_bytes, (uint64_t)s->client_body_min_rate);
     c->too_slow = s->client_body_min_rate > 0 && earned < spent + (uint64_t)left;
     if (c->too_slow)
         left = earned > spent ? (int64_t)(earned - spent) : 1;

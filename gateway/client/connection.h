@@ -116,6 +116,10 @@ bool tg_conn_read_body(struct tg_conn *c, struct tg_str *in);
  */
 void tg_conn_limit_body(struct tg_conn *c);
 
+/* How long so many bytes take at `rate` bytes a second (1 to 2^40), in microseconds, rounded down;
+ * INT64_MAX at most. (body.c) */
+uint64_t tg_conn_time_of(uint64_t bytes, uint64_t rate);
+
 /* Sets the deadline of a client that does not send but has to take what is queued for it, if
  * anything is: send_timeout. (body.c) */
 void tg_conn_limit_reading(struct tg_conn *c);

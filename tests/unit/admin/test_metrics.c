@@ -351,12 +351,35 @@ static void heads_of_audit_logs(void **state)
     tg_buf_end(&text);
 }
 
+/* Bodies, their memory, and sums of several processes: more than 32 bits. */
+static void bytes_beyond_four_gigabytes(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_buf text = {0};
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct tg_stats_slot *slot = worker(f, i);
+
+        f->record.bytes_in = UINT32_MAX + (uint64_t)i;
+        f->record.bytes_out = UINT64_C(1) << 62;
+        tg_stats_exchange(slot, 0, &f->record);
+        slot->gauges.body_memory = UINT32_MAX + (uint64_t)i;
+    }
+    tg_stats_fold(f->s, 1);
+    tg_metrics_text(f->s, &text);
+    contains(&text, "trainguard_http_request_body_bytes_total 12884901888\n"); /* 3 * 2^32 */
+    contains(&text, "trainguard_http_response_body_bytes_total 13835058055282163712\n");
+    contains(&text, "trainguard_body_memory_bytes 8589934592\n");
+    tg_buf_end(&text);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_exchange),
+        TEST(bytes_beyond_four_gigabytes),
         TEST(nobody_counts_without_a_slot),
         TEST(names_and_their_end),
         TEST(looks_by_name),

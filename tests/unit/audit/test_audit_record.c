@@ -124,6 +124,27 @@ static void fields_are_told(void **state)
     end_scene(&s);
 }
 
+/* Bodies may be longer than 32 bits can tell. */
+static void bytes_of_large_bodies(void **state)
+{
+    static const uint64_t counts[] = {UINT32_MAX, UINT64_C(1) << 32, (UINT64_C(1) << 32) + 1,
+                                      INT64_MAX};
+    struct fixture *f = *state;
+    struct scene s;
+
+    begin_scene(f, &s, "audit_log off;");
+    for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+        char want[80];
+
+        s.record.bytes_in = counts[i];
+        s.record.bytes_out = counts[i] - 1;
+        snprintf(want, sizeof(want), "\"bytes.in\":%lu,\"bytes.out\":%lu", counts[i],
+                 counts[i] - 1);
+        assert_true(has(write_line(f, &s, false), want));
+    }
+    end_scene(&s);
+}
+
 static bool has_digest(struct tg_str line, const char *name, struct tg_str of)
 {
     unsigned char digest[TG_SHA256];
@@ -619,6 +640,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
     const struct CMUnitTest tests[] = {
         TEST(fields_are_told),
+        TEST(bytes_of_large_bodies),
         TEST(digests_are_of_what_came_and_went),
         TEST(secrets_are_not_told),
         TEST(messages_are_masked),

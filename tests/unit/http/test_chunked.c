@@ -240,6 +240,38 @@ static void both_sides_of_each_limit(void **state)
     assert_int_equal(stretched("", '0', 65, "\r\n\r\n"), TG_PARSE_BAD);
 }
 
+/* Chunks whose sizes take more than 32 bits, read in blocks of which nothing is copied. */
+static void chunks_of_four_gigabytes(void **state)
+{
+    static const uint64_t sizes[] = {UINT32_MAX, UINT64_C(1) << 32, (UINT64_C(1) << 32) + 1};
+    static const char block[1 << 24];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        struct tg_str data;
+        const char *why = NULL;
+        char head[24];
+        int n = snprintf(head, sizeof(head), "%llx\r\n", (unsigned long long)sizes[i]);
+        uint64_t left = sizes[i];
+        size_t used = 0;
+        struct body b;
+
+        begin(&b);
+        feed(&b, (struct tg_str){head, (size_t)n});
+        while (left > 0) {
+            size_t room = left < sizeof(block) ? (size_t)left : sizeof(block);
+
+            assert_int_equal(
+                tg_chunked_read(&b.chunk, (struct tg_str){block, room}, &data, &used, &why),
+                TG_PARSE_MORE);
+            assert_true(data.n > 0 && data.n == used);
+            left -= data.n;
+        }
+        feed(&b, tg_str_of("\r\n" END));
+        assert_int_equal(b.result, TG_PARSE_DONE);
+    }
+}
+
 /* Extensions are bounded over the whole body: 64 chunks of 128 bytes of them, and one byte more. */
 static void extensions_of_a_body(void **state)
 {
@@ -261,8 +293,11 @@ static void extensions_of_a_body(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_case),           cmocka_unit_test(every_case_byte_by_byte),
-        cmocka_unit_test(every_case_cut_once),  cmocka_unit_test(both_sides_of_each_limit),
+        cmocka_unit_test(every_case),
+        cmocka_unit_test(every_case_byte_by_byte),
+        cmocka_unit_test(every_case_cut_once),
+        cmocka_unit_test(both_sides_of_each_limit),
+        cmocka_unit_test(chunks_of_four_gigabytes),
         cmocka_unit_test(extensions_of_a_body),
     };
 
