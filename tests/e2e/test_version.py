@@ -5,7 +5,7 @@ import re
 import subprocess
 
 from command import run
-from gateway import binary
+from gateway import TOP, binary
 
 
 def library(name):
@@ -24,6 +24,14 @@ def test_short_version():
     """-v: one line."""
     done = run("-v")
     assert done.code == 0 and re.fullmatch(r"trainguard \d+\.\d+\.\d+\n", done.out)
+
+
+def test_the_version_is_the_one_that_is_told():
+    """The program, the changes and the deployment examples speak of the same one."""
+    version = run("-v").out.split()[1]
+    assert version == re.search(r"^## (\S+)$", (TOP / "CHANGES.md").read_text(), re.M)[1]
+    for path in (TOP / "conf/deploy/kubernetes").glob("*.yaml"):
+        assert set(re.findall(r"image: trainguard:(\S+)", path.read_text())) <= {version}, path
 
 
 def test_long_version_tells_the_libraries_that_run():
