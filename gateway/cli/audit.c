@@ -19,10 +19,14 @@ static const char usage_text[] =
     "       trainguard audit show    [FILTER...] [--output text|json|csv] [--tail N] [--follow]\n"
     "                                FILE...\n"
     "       trainguard audit summary [FILTER...] [--output text|json|csv] [--top N] FILE...\n"
+    "       trainguard audit columns [FILTER...] FILE...\n"
     "       trainguard audit history --config NAME [FILTER...] [--output text|json] FILE...\n"
     "\n"
     "history prints what became of one config: each change that the service took, who made it,\n"
     "what it changed (records with `diff`) and what the config was then (records with a body).\n"
+    "\n"
+    "columns prints every line as tab-separated columns, the line itself last: for the table of\n"
+    "conf/deploy/clickhouse.\n"
     "\n"
     "verify finds removed, changed, moved, inserted and truncated lines. FILE... are the files\n"
     "of a log, rotated ones in any order, plain or packed by gzip; - is standard input. Streams\n"
@@ -62,6 +66,7 @@ static const struct {
     {"verify", tg_audit_verify, "kxSH"},
     {"show", tg_audit_show, "dpcarsuofnimPCeEt"},
     {"summary", tg_audit_summary, "dpcarsuoimPCeET"},
+    {"columns", tg_audit_columns, "dpcarsuimPCeE"},
     {"history", tg_audit_history, "pcasuoimC"},
 };
 
@@ -252,7 +257,7 @@ int tg_audit_main(int argc, char **argv)
         return commands[i].run(&o, argv + 1 + optind, argc - 1 - optind);
     }
     if (argc == 1)
-        return tg_command_misused("audit", "give verify, show, summary or history");
-    tg_complain("trainguard audit: verify, show, summary or history, not \"%s\"", name);
+        return tg_command_misused("audit", "give verify, show, summary, columns or history");
+    tg_complain("trainguard audit: verify, show, summary, columns or history, not \"%s\"", name);
     return tg_command_misused("audit", NULL);
 }

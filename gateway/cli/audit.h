@@ -93,6 +93,12 @@ struct tg_str tg_audit_text(const struct tg_doc *doc, uint32_t node, struct tg_s
 /* The first element of the array member of the record, or TG_NONE. */
 uint32_t tg_audit_list(const struct tg_doc *doc, struct tg_str name);
 
+/* True for the outcome of a change that the service took. */
+bool tg_audit_is_change(const struct tg_doc *doc);
+
+/* True for an element of policy.results that only a dry run kept from refusing the request. */
+bool tg_audit_would_refuse(const struct tg_doc *doc, uint32_t result);
+
 /* True when a record passes the filter. */
 bool tg_audit_passes(const struct tg_audit_filter *filter, const struct tg_doc *doc);
 
@@ -125,5 +131,9 @@ int tg_audit_summary(const struct tg_audit_options *options, char **files, int n
 
 /* Prints what became of one config, who changed it and what it was then (history). */
 int tg_audit_history(const struct tg_audit_options *options, char **files, int nfiles);
+
+/* Prints the lines that pass the filter as tab-separated columns, the line itself last (columns).
+ */
+int tg_audit_columns(const struct tg_audit_options *options, char **files, int nfiles);
 
 #endif

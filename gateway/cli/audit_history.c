@@ -15,19 +15,6 @@ struct history {
     bool bad; /* a line was no record */
 };
 
-/* A change that the service took. */
-static bool is_change(const struct tg_doc *doc)
-{
-    struct tg_str method = tg_audit_text(doc, 0, TG_STR("http.request.method"));
-    struct tg_str status = tg_audit_text(doc, 0, TG_STR("upstream.status_code"));
-
-    return tg_str_eq(tg_audit_text(doc, 0, TG_STR("event")), TG_STR("outcome")) &&
-           (tg_str_eq(method, TG_STR("PUT")) || tg_str_eq(method, TG_STR("POST")) ||
-            tg_str_eq(method, TG_STR("DELETE"))) &&
-           status.n == 3 && *status.p == '2' &&
-           tg_audit_text(doc, 0, TG_STR("upstream.failed")).n == 0;
-}
-
 /* The JSON text of a member; empty when it is not there. */
 static struct tg_str json_of(const struct tg_doc *doc, uint32_t node, struct tg_str name)
 {
@@ -131,7 +118,7 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
         h->bad = true;
         return true;
     }
-    if (!is_change(&doc) || !tg_audit_passes(&h->options->filter, &doc))
+    if (!tg_audit_is_change(&doc) || !tg_audit_passes(&h->options->filter, &doc))
         return true;
     h->out.n = 0;
     if (h->options->output == TG_AUDIT_JSON)

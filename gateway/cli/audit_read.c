@@ -272,6 +272,27 @@ uint32_t tg_audit_list(const struct tg_doc *doc, struct tg_str name)
                                                                  : TG_NONE;
 }
 
+bool tg_audit_is_change(const struct tg_doc *doc)
+{
+    struct tg_str method = tg_audit_text(doc, 0, TG_STR("http.request.method"));
+    struct tg_str status = tg_audit_text(doc, 0, TG_STR("upstream.status_code"));
+
+    return tg_str_eq(tg_audit_text(doc, 0, TG_STR("event")), TG_STR("outcome")) &&
+           (tg_str_eq(method, TG_STR("PUT")) || tg_str_eq(method, TG_STR("POST")) ||
+            tg_str_eq(method, TG_STR("DELETE"))) &&
+           status.n == 3 && *status.p == '2' &&
+           tg_audit_text(doc, 0, TG_STR("upstream.failed")).n == 0;
+}
+
+bool tg_audit_would_refuse(const struct tg_doc *doc, uint32_t result)
+{
+    struct tg_str word = tg_audit_text(doc, result, TG_STR("result"));
+
+    return tg_str_eq(tg_audit_text(doc, result, TG_STR("mode")), TG_STR("dryrun")) &&
+           tg_audit_text(doc, result, TG_STR("exception")).n == 0 &&
+           (tg_str_eq(word, TG_STR("fail")) || tg_str_eq(word, TG_STR("error")));
+}
+
 /* --- filters --- */
 
 /* True for the rule's name, alone or behind its policy's and a dot. */

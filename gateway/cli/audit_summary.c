@@ -145,21 +145,11 @@ static void count_rules(struct summary *s, const struct tg_doc *doc, struct tg_s
         count_rule(s, RULES, RULE_PROJECTS, doc, e);
 }
 
-/* A result that only a dry run kept from refusing the request. */
-static bool would_refuse(const struct tg_doc *doc, uint32_t result)
-{
-    struct tg_str word = tg_audit_text(doc, result, TG_STR("result"));
-
-    return tg_str_eq(tg_audit_text(doc, result, TG_STR("mode")), TG_STR("dryrun")) &&
-           tg_audit_text(doc, result, TG_STR("exception")).n == 0 &&
-           (tg_str_eq(word, TG_STR("fail")) || tg_str_eq(word, TG_STR("error")));
-}
-
 static void count_dryruns(struct summary *s, const struct tg_doc *doc)
 {
     for (uint32_t e = tg_audit_list(doc, TG_STR("policy.results")); e != TG_NONE;
          e = tg_doc_next(doc, e))
-        if (would_refuse(doc, e))
+        if (tg_audit_would_refuse(doc, e))
             count_rule(s, DRYRUNS, DRYRUN_PROJECTS, doc, e);
 }
 

@@ -16,6 +16,7 @@ struct options {
     struct tg_str globs[MAX_GLOBS];
     unsigned nglobs;
     bool enforce;
+    bool exit_zero;
     uint64_t top; /* 0: all */
     const struct tg_replay_format *format;
     struct tg_audit_filter filter;
@@ -281,7 +282,8 @@ static void usage(void)
 {
     fputs(
         "Usage: trainguard replay --policy PATTERN [--enforce] [--project ID] [--since TIME]\n"
-        "                         [--output text|json|junit] [--quiet] [--top N] AUDIT...\n\n"
+        "                         [--output text|json|junit] [--quiet] [--top N] [--exit-zero]\n"
+        "                         AUDIT...\n\n"
         "Judges the requests of audit logs by candidate policies, as of now.\n\n"
         "  --policy PATTERN  the candidate's files (may be repeated)\n"
         "  --enforce         every rule as if its mode were `deny`\n"
@@ -292,13 +294,14 @@ static void usage(void)
         "                    which fails when it would newly deny requests\n"
         "  --quiet           only the sums, no request by itself\n"
         "  --top N           only the N rules that would refuse most\n"
+        "  --exit-zero       what is newly denied is no failure: exit status 0\n"
         "  -h, --help        print this and exit\n\n"
         "Only records with a whole body (audit_body full) can be replayed, and those of requests\n"
         "that had none, or where no rule of the candidate looks into it; the rest is counted.\n"
         "Headers are not on record: a policy that matches one applies, an exception that does "
-        "not.\n"
+        "not. Of parts of a log, printed as JSON with --quiet, all numbers add up.\n"
         "Exit status: 0 nothing is newly denied, 1 something is, 2 files cannot be read, or\n"
-        "wrong usage.\n",
+        "wrong usage. Of both, xargs makes 123; with --exit-zero that is a failure.\n",
         stdout);
 }
 
@@ -332,6 +335,9 @@ static const char *set_option(struct replay *p, struct options *o, int option)
     case 'q':
         p->run.quiet = true;
         return NULL;
+    case 'z':
+        o->exit_zero = true;
+        return NULL;
     default:
         CHECK(option == 't');
         return tg_str_u64(tg_str_of(optarg), &o->top) && o->top > 0 ? NULL
@@ -342,15 +348,12 @@ static const char *set_option(struct replay *p, struct options *o, int option)
 /* Negative when the command is to go on, else its exit status. */
 static int read_options(int argc, char **argv, struct replay *p, struct options *o)
 {
-    static const struct option names[] = {{"policy", required_argument, NULL, 'p'},
-                                          {"enforce", no_argument, NULL, 'e'},
-                                          {"project", required_argument, NULL, 'P'},
-                                          {"since", required_argument, NULL, 's'},
-                                          {"output", required_argument, NULL, 'o'},
-                                          {"quiet", no_argument, NULL, 'q'},
-                                          {"top", required_argument, NULL, 't'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    static const struct option names[] = {
+        {"policy", required_argument, NULL, 'p'},  {"enforce", no_argument, NULL, 'e'},
+        {"project", required_argument, NULL, 'P'}, {"since", required_argument, NULL, 's'},
+        {"output", required_argument, NULL, 'o'},  {"quiet", no_argument, NULL, 'q'},
+        {"top", required_argument, NULL, 't'},     {"exit-zero", no_argument, NULL, 'z'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     int c;
 
     while ((c = tg_command_option("replay", argc, argv, ":h", names)) != -1) {
@@ -390,7 +393,7 @@ static int run(struct replay *p, char **files, int nfiles)
     tg_arena_end(&p->arena);
     if (!read)
         return CANNOT_RUN;
-    return p->run.count[TG_REPLAY_NEWLY_DENIED] > 0 ? NEWLY_DENIED : SAME;
+    return p->run.count[TG_REPLAY_NEWLY_DENIED] > 0 && !p->options->exit_zero ? NEWLY_DENIED : SAME;
 }
 
 int tg_replay_main(int argc, char **argv)

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import subprocess
 
 import pytest
@@ -315,6 +316,37 @@ def test_stored_lines_have_no_order(log):
     gone = next(i for i, line in enumerate(lines) if '"seq":3' in line)
     run = audit("verify", "--stored", write(log, lines[:gone] + lines[gone + 1:]))
     assert run.returncode == 1 and "removed: before this line, 1 " in run.stdout
+
+
+def untsv(cell):
+    """A cell as ClickHouse reads it."""
+    marks = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "0": "\0", "\\": "\\", "'": "'"}
+    return re.sub(r"\\(.)", lambda m: marks[m[1]], cell)
+
+
+def test_columns(log):
+    """A line per record, the record last; what clients and rules are called breaks no cell."""
+    nasty = "\t\\N\n\r'\0\b\f中"
+    stream = Stream("0-a").add(
+        request_id=nasty, project_id="p", config_name="c", decision="deny", end="policy", duration_us=7,
+        principal="AK", violations=[{"rule": "type"}, {"policy": "team", "rule": "it's\\"}],
+        limits=[{"rule": "slow", "result": "refuse"}, {"rule": "few", "result": "would_refuse"}],
+        **{"http.request.method": "PUT", "http.response.status_code": 403, "user.name": "me",
+           "policy.results": [{"policy": "team", "rule": "on trial", "result": "fail", "mode": "dryrun"},
+                              {"policy": "team", "rule": "r", "result": "fail", "mode": "deny"}]})
+    stream.add(**{"http.request.method": "PUT", "upstream.status_code": 200, "request_id": "ok"})
+    path = write(log, ["a line of another program", "  " + stream.lines[0], *stream.lines[1:], "{torn"])
+    run = audit("columns", path)
+    assert (run.returncode, run.stderr) == (1, f"trainguard audit: {path}:5: not a record\n")
+    rows = [line.split("\t") for line in run.stdout.splitlines()]
+    assert {len(row) for row in rows} == {25}
+    assert [untsv(row[-1]) for row in rows] == stream.lines
+    assert rows[0][:5] == ["0-a", "1", "start", "1767323041", "0"]
+    assert untsv(rows[1][6]) == nasty and rows[1][7:10] == ["p", "c", "PUT"]
+    assert rows[1][13:24] == ["AK", "me", "", "deny", "policy", "403", "0", "7", "0",
+                              "['type','team.it\\'s\\\\','slow']", "['team.on trial','few']"]
+    assert rows[2][6] == "ok" and rows[2][21] == "1"
+    assert audit("columns", "--id", "ok", log).stdout.split("\t")[1] == "3"
 
 
 def stored_lines(n=4):

@@ -150,6 +150,29 @@ def test_json(replay):
         "rules": sums["rules"][:1]}
 
 
+def test_parts_add_up(replay, tmp_path):
+    """A log in parts, side by side under xargs: the sums are those of the whole log. A failure is told
+    from what is newly denied."""
+    options = ["--quiet", "--output", "json"]
+    whole = json.loads(replay(*options)[1])
+    for number, part in enumerate((RECORDS[:3], RECORDS[3:5], RECORDS[5:])):
+        (tmp_path / f"part{number}").write_text("".join(json.dumps(r) + "\n" for r in part))
+    command = ["xargs", "-P2", "-n1", binary(), "replay", *options, "--policy", tmp_path / "candidate.conf"]
+    for more, gone, code in (([], [], 123), (["--exit-zero"], [], 0), (["--exit-zero"], ["/gone"], 123)):
+        names = [str(tmp_path / f"part{n}") for n in range(3)] + gone
+        done = subprocess.run([*command, *more], input="\n".join(names), text=True, timeout=60,
+                              capture_output=True, check=False)
+        assert done.returncode == code, done.stderr
+        parts = [json.loads(line) for line in done.stdout.splitlines()]
+        sums = {k: sum(p[k] for p in parts) for k in whole if k != "rules"}
+        assert sums | {"unread": 1} == {k: whole[k] for k in sums}
+        for rule in whole["rules"]:
+            same = [r for p in parts for r in p["rules"]
+                    if (r["policy"], r["rule"]) == (rule["policy"], rule["rule"])]
+            assert len(same) == len(parts) and all(
+                sum(r[k] for r in same) == rule[k] for k in ("refused", "newly"))
+
+
 def test_junit(replay):
     """A case per rule fails for the requests it would newly deny."""
     code, said, _ = replay("--output", "junit")

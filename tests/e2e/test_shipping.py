@@ -13,6 +13,7 @@ import pytest
 import audit
 from client import Client, request
 from gateway import TOP
+from test_audit_cli import Stream
 from test_policy import FAMILY, GOOD, JSON, POLICIES
 
 DEPLOY = TOP / "conf" / "deploy"
@@ -73,7 +74,12 @@ def test_vector():
     source = conf["sources"]["audit_lines"]
     (exclude,) = source["exclude"]
     assert taken(source["include"], fnmatch.translate(exclude)) == ["", ".1", ".10"]
-    assert conf["sinks"]["kafka"]["key_field"] in fields()
+    kafka = conf["sinks"]["kafka"]
+    assert kafka["inputs"] == ["audit_keyed"] and kafka["encoding"] == {"codec": "text"}  # raw
+    keyed = conf["transforms"]["audit_keyed"]["source"]
+    [pattern] = re.findall(r"r'([^']+)'", keyed)
+    assert f".{kafka['key_field']} = found.stream" in keyed
+    assert re.search(pattern, Stream("0-5f3a").lines[0])["stream"] == "0-5f3a"
     program = conf["transforms"]["audit_records"]["source"]
     assert set(re.findall(r"\(\.(\w+)", program)) - {"message"} <= fields()
     assert conf["sinks"]["obs"]["inputs"] == ["audit_lines"]  # raw, to be verified
@@ -87,6 +93,9 @@ def test_filebeat():
     assert taken(source["paths"], exclude) == ["", ".1", ".10"]
     on = [k for k in conf if k.startswith("output.") and conf[k]["enabled"]]
     assert on == ["output.elasticsearch"]
+    kafka = conf["output.kafka"]
+    assert (kafka["key"], kafka["codec.format.string"]) == ("%{[trainguard.stream]}", "%{[message]}")
+    assert conf["processors"][0]["decode_json_fields"]["fields"] == ["message"]  # which stays as it is
     text = (DEPLOY / "filebeat.yml").read_text(encoding="utf-8")
     used = set(re.findall(r"\btrainguard\.([a-z_]+(?:\.[a-z_]+)*)", text))
     assert used and used <= fields()
@@ -105,7 +114,9 @@ def test_fluent_bit():
     assert all(s["match"] == tail["tag"] for _, s in sections[2:])
     assert taken([tail["path"]]) == [""]  # it follows what is renamed
     outputs = {s["name"]: s for _, s in sections[3:]}
-    assert outputs["kafka"]["message_key_field"] in fields()
+    kafka = outputs["kafka"]
+    assert kafka["message_key_field"] == "stream" and (kafka["format"], kafka["raw_log_key"]) == (
+        "raw", parse["key_name"])
     assert outputs["s3"]["log_key"] == parse["key_name"] and parse["preserve_key"] == "on"
 
 

@@ -23,8 +23,8 @@ WRONG = [
     (["test", "--output", "xml", "x"], "--output takes text or junit", "test"),
     (["replay", "x"], "no --policy given", "replay"),
     (["replay", "--policy", "x"], "no AUDIT file given", "replay"),
-    (["audit"], "give verify, show, summary or history", "audit"),
-    (["audit", "shwo"], 'verify, show, summary or history, not "shwo"', "audit"),
+    (["audit"], "give verify, show, summary, columns or history", "audit"),
+    (["audit", "shwo"], 'verify, show, summary, columns or history, not "shwo"', "audit"),
 ]
 
 
