@@ -175,7 +175,16 @@ struct tg_settings *tg_trial_read(const char *file, const char *prefix, struct t
     return NULL;
 }
 
-/* --- the audit log --- */
+/* --- what the user that workers become can do --- */
+
+/* In a child; false, with a line, where that is not allowed. */
+static bool become_user(const struct tg_settings *s, struct tg_buf *words)
+{
+    if (s->user.n == 0 || geteuid() != 0 || tg_sandbox_become(s->user.p, s->uid, s->gid))
+        return true;
+    tg_buf_printf(words, "[emerg] cannot become \"%s\": %s\n", s->user.p, strerror(errno));
+    return false;
+}
 
 bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems)
 {
@@ -183,24 +192,24 @@ bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems)
     pid_t pid;
     int fd;
 
-    if (s->user.n == 0 || geteuid() != 0 || path == NULL)
+    if (geteuid() != 0 || path == NULL)
         return true;
     fd = start_child(&pid);
     if (pid == 0) {
         struct tg_buf words = {0};
         const char *why;
 
-        if (!tg_sandbox_become(s->user.p, s->uid, s->gid))
-            tg_buf_printf(&words, "[emerg] cannot become \"%s\": %s\n", s->user.p, strerror(errno));
-        else if (tg_output_append(path, O_NONBLOCK | O_NOCTTY, s->uid, &why) < 0)
-            tg_buf_printf(&words, "[emerg] \"%s\" cannot open the audit log \"%s\": %s\n",
-                          s->user.p, path, why);
+        if (become_user(s, &words) &&
+            tg_output_append(path, O_NONBLOCK | O_NOCTTY, s->uid, &why) < 0) {
+            tg_buf_puts(&words, "[emerg] ");
+            if (s->user.n > 0)
+                tg_buf_printf(&words, "\"%s\" ", s->user.p);
+            tg_buf_printf(&words, "cannot open the audit log \"%s\": %s\n", path, why);
+        }
         answer(fd, &words, words.n == 0);
     }
     return end_child(fd, pid, "opening the audit log", problems);
 }
-
-/* --- keys --- */
 
 bool tg_trial_credentials(const struct tg_settings *s, struct tg_buf *words)
 {
@@ -212,13 +221,8 @@ bool tg_trial_credentials(const struct tg_settings *s, struct tg_buf *words)
     fd = start_child(&pid);
     if (pid == 0) {
         struct tg_buf told = {0};
-        bool good = true;
+        bool good = become_user(s, &told) && tg_keeper_try(s, &told);
 
-        if (s->user.n > 0 && geteuid() == 0 && !tg_sandbox_become(s->user.p, s->uid, s->gid)) {
-            tg_buf_printf(&told, "[emerg] cannot become \"%s\": %s\n", s->user.p, strerror(errno));
-            good = false;
-        }
-        good = good && tg_keeper_try(s, &told);
         answer(fd, &told, good);
     }
     return end_child(fd, pid, "asking for keys", words);

@@ -18,8 +18,8 @@
 struct tg_settings *tg_trial_read(const char *file, const char *prefix, struct tg_buf *problems);
 
 /*
- * Opens the audit log as the user workers become, if there is one and the caller is root. False,
- * with a line in `problems`, when that user cannot.
+ * Opens the audit log as the user workers become, or stay, when the caller is root. False, with a
+ * line in `problems`, when that user cannot.
  */
 bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems);
 

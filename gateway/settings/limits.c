@@ -151,7 +151,9 @@ bool tg_set_limit(struct tg_conf *c, const struct tg_conf_item *item, void *targ
     }
     for (unsigned i = 0; i < l->nlimits; i++)
         if (l->limits[i].id == rule.id) {
-            tg_conf_error(c, item, "the location has a limit \"%s\" already", rule.name);
+            tg_conf_error(c, item,
+                          "the location has a limit \"%s\" already: give one of them another name=",
+                          rule.name);
             return false;
         }
     l->limits[l->nlimits++] = rule;

@@ -153,7 +153,8 @@ def test_connections(origin, gateway):
     (f"limit_req project rate=1/s name={'a' * 64};", "a limit's name is 1 to 63 letters"),
     ("limit_req project rate=1/s dry_run name=a;", 'does not take "name=a"'),
     ("limit_req project rate=1/s name=a; limit_req project rate=9/m name=a;",
-     'the location has a limit "a" already'),
+     'the location has a limit "a" already: give one of them another name='),
+    ("limit_req project rate=1/s; limit_req project rate=9/m;", ".conf:14\" already: give one of them another name="),
     ("limit_headers on;", '"limit_headers" takes'),
     ("limit_in_flight project 0;", "between 1 and 65535"),
 ])

@@ -4,6 +4,7 @@ change meanwhile, logs a user cannot write."""
 import os
 import pathlib
 import pwd
+import re
 import subprocess
 
 import pytest
@@ -107,6 +108,23 @@ def test_an_audit_log_the_user_cannot_write(tmp_path, log, start):
                           check=False)
     assert done.returncode == 1
     assert f'"nobody" cannot open the audit log "{tmp_path}/audit.jsonl": Permission denied' in done.stderr
+
+
+@root
+@pytest.mark.parametrize("start", [["-t"], []], ids=["tested", "started"])
+def test_an_audit_log_in_the_folder_of_another_user(tmp_path, start):
+    """Without `user` it is root who will not write there."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
+    conf = tmp_path / "trainguard.conf"
+    conf.write_text(config(tmp_path, 1, locations=PASS, audit=f"{folder}/audit.jsonl"))
+    done = subprocess.run([binary(), *start, "-c", conf], capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert done.returncode == 1
+    assert re.search(rf'\[emerg\] cannot open the audit log "{folder}/audit.jsonl": .*belongs to another '
+                     "user", done.stderr)
+    assert list(folder.iterdir()) == []
 
 
 @root
