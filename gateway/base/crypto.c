@@ -182,6 +182,12 @@ bool tg_base64_read(struct tg_str text, char *out, size_t *n)
     return true;
 }
 
+void tg_base64(struct tg_str in, char *out)
+{
+    CHECK(in.n <= INT32_MAX / 2);
+    EVP_EncodeBlock((unsigned char *)out, (const unsigned char *)in.p, (int)in.n);
+}
+
 bool tg_unhex(struct tg_str hex, unsigned char *out)
 {
     for (size_t i = 0; i + 1 < hex.n; i += 2) {

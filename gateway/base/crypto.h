@@ -41,6 +41,12 @@ void tg_hex(const unsigned char *in, size_t n, char *out);
  * for as many bytes as the text has. False when it is none, or empty. */
 bool tg_base64_read(struct tg_str text, char *out, size_t *n);
 
+/* The bytes tg_base64() writes for `n` bytes, with its NUL. */
+#define TG_BASE64(n) (((n) + 2) / 3 * 4 + 1)
+
+/* Encodes base64 (RFC 4648 section 4, with its padding) into `out`, with a NUL behind it. */
+void tg_base64(struct tg_str in, char *out);
+
 /* Reads hex digits of either case, two for each byte of `out`; false for anything else. */
 bool tg_unhex(struct tg_str hex, unsigned char *out);
 

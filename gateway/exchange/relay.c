@@ -390,8 +390,9 @@ static void read_head(struct tg_exchange *x, struct tg_str in)
         in = tg_buf_str(partial);
     }
     for (;;) {
-        enum tg_parse parse = tg_response_head_parse(in, TG_MAX_RESPONSE_HEAD, x->is_head,
-                                                     &x->scanned, &r, &used, &why);
+        enum tg_parse parse = tg_response_head_parse(
+            in, TG_MAX_RESPONSE_HEAD, x->is_head ? TG_ANSWERS_HEAD : TG_ANSWERS_OTHER, &x->scanned,
+            &r, &used, &why);
 
         if (parse == TG_PARSE_BAD || x->interim > MAX_INTERIM) {
             tg_exchange_end(x, TG_E_UPSTREAM_NONSENSE,

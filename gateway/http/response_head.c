@@ -35,9 +35,10 @@ static const char *read_status_line(struct tg_str line, struct tg_response_head 
 }
 
 /* RFC 9112 section 6.3 rule 1: what has no body whatever its fields say. */
-static bool has_no_body(const struct tg_response_head *out, bool head_request)
+static bool has_no_body(const struct tg_response_head *out, enum tg_answers asked)
 {
-    return head_request || out->status < 200 || out->status == 204 || out->status == 304;
+    return asked == TG_ANSWERS_HEAD || out->status < 200 || out->status == 204 ||
+           out->status == 304;
 }
 
 /* Fields that promise a body where none can be: an upstream that then sends one would have it read
@@ -53,13 +54,17 @@ static const char *bodiless_trouble(const struct tg_framing_fields *found,
 }
 
 /* The one place where the length of an answer's body is decided: RFC 9112 sections 6.1 to 6.3. */
-static const char *decide_framing(const struct tg_framing_fields *found, bool head_request,
+static const char *decide_framing(const struct tg_framing_fields *found, enum tg_answers asked,
                                   struct tg_response_head *out)
 {
     unsigned codings = found->count[TG_FIELD_CODING];
     unsigned lengths = found->count[TG_FIELD_LENGTH];
 
     out->length = 0;
+    if (asked == TG_ANSWERS_CONNECT) { /* RFC 9110 section 9.3.6 */
+        out->framing = TG_FRAMING_NONE;
+        return NULL;
+    }
     if (codings > 0 && lengths > 0) /* 6.3 rule 3 */
         return "Content-Length and Transfer-Encoding";
     if (codings > 1 || lengths > 1) /* 6.3 rule 5, 7.1 */
@@ -70,7 +75,7 @@ static const char *decide_framing(const struct tg_framing_fields *found, bool he
         return "transfer coding not supported"; /* 6.1; TE was not sent, so none may be used */
     if (lengths > 0 && !tg_fields_length(found->value[TG_FIELD_LENGTH], &out->length))
         return "malformed Content-Length";
-    if (has_no_body(out, head_request)) { /* 6.3 rule 1 */
+    if (has_no_body(out, asked)) { /* 6.3 rule 1 */
         const char *why = bodiless_trouble(found, out);
 
         out->framing = TG_FRAMING_NONE;
@@ -82,7 +87,7 @@ static const char *decide_framing(const struct tg_framing_fields *found, bool he
     return NULL;
 }
 
-static const char *read_fields(struct tg_str section, bool head_request,
+static const char *read_fields(struct tg_str section, enum tg_answers asked,
                                struct tg_response_head *out)
 {
     struct tg_framing_fields found;
@@ -98,7 +103,7 @@ static const char *read_fields(struct tg_str section, bool head_request,
         return "more than one Connection field";
     out->connection =
         found.names_fields ? found.value[TG_FIELD_CONNECTION] : (struct tg_str){NULL, 0};
-    why = decide_framing(&found, head_request, out);
+    why = decide_framing(&found, asked, out);
     if (why != NULL)
         return why;
     /* RFC 9112 section 9.3, and a body that ends with the connection leaves none to keep. */
@@ -107,7 +112,7 @@ static const char *read_fields(struct tg_str section, bool head_request,
     return NULL;
 }
 
-static const char *read_head(struct tg_str in, bool head_request, struct tg_response_head *out)
+static const char *read_head(struct tg_str in, enum tg_answers asked, struct tg_response_head *out)
 {
     const char *lf = memchr(in.p, '\n', in.n);
     const char *why;
@@ -116,7 +121,7 @@ static const char *read_head(struct tg_str in, bool head_request, struct tg_resp
     CHECK(lf != NULL);
     line = (size_t)(lf - in.p);
     why = read_status_line((struct tg_str){in.p, line}, out);
-    return why != NULL ? why : read_fields(tg_str_skip(in, line + 1), head_request, out);
+    return why != NULL ? why : read_fields(tg_str_skip(in, line + 1), asked, out);
 }
 
 /* A head whose end is not there: is what came so far still good? */
@@ -131,7 +136,7 @@ static const char *judge_partial(struct tg_str in, size_t fresh, size_t max_head
     return in.n >= max_head ? "answer's head too large" : NULL;
 }
 
-enum tg_parse tg_response_head_parse(struct tg_str in, size_t max_head, bool head_request,
+enum tg_parse tg_response_head_parse(struct tg_str in, size_t max_head, enum tg_answers asked,
                                      size_t *scanned, struct tg_response_head *out, size_t *used,
                                      const char **why)
 {
@@ -145,7 +150,7 @@ enum tg_parse tg_response_head_parse(struct tg_str in, size_t max_head, bool hea
     end = tg_fields_end(in, 0, scanned);
     if (end != 0) {
         CHECK(end <= in.n);
-        trouble = read_head((struct tg_str){in.p, end}, head_request, out);
+        trouble = read_head((struct tg_str){in.p, end}, asked, out);
         *used = end;
     } else {
         trouble = judge_partial(in, fresh, max_head);

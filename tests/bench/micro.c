@@ -408,7 +408,7 @@ static void response(struct bench *b)
     size_t used;
     const char *why = NULL;
 
-    CHECK(tg_response_head_parse(TG_STR(response_head), 32768, false, &scanned, &b->response, &used,
+    CHECK(tg_response_head_parse(TG_STR(response_head), 32768, TG_ANSWERS_OTHER, &scanned, &b->response, &used,
                                  &why) == TG_PARSE_DONE);
 }
 

@@ -32,6 +32,34 @@ static void hex_is_what_printf_says(void **state)
         }
 }
 
+/* RFC 4648 section 10, and back again. */
+static void base64_as_the_rfc_has_it(void **state)
+{
+    static const char *const rows[][2] = {{"", ""},
+                                          {"f", "Zg=="},
+                                          {"fo", "Zm8="},
+                                          {"foo", "Zm9v"},
+                                          {"foob", "Zm9vYg=="},
+                                          {"fooba", "Zm9vYmE="},
+                                          {"foobar", "Zm9vYmFy"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct tg_str in = tg_str_of(rows[i][0]);
+        char out[TG_BASE64(6)], back[sizeof(out)];
+        size_t n = 0;
+
+        memset(out, '!', sizeof(out));
+        tg_base64(in, out);
+        assert_string_equal(out, rows[i][1]);
+        assert_true(strlen(out) < TG_BASE64(in.n));
+        if (in.n == 0)
+            continue;
+        assert_true(tg_base64_read(tg_str_of(out), back, &n));
+        assert_true(tg_str_eq((struct tg_str){back, n}, in));
+    }
+}
+
 /* Texts that part at every place, or not at all, of equal and of different lengths. */
 static void a_pair_is_hashed_like_two(void **state)
 {
@@ -83,6 +111,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hex_is_what_printf_says),
+        cmocka_unit_test(base64_as_the_rfc_has_it),
         cmocka_unit_test(a_pair_is_hashed_like_two),
         cmocka_unit_test(test_equal_secret),
     };

@@ -160,8 +160,8 @@ static void judge(const struct response_case *c, bool head)
     char text[64] = "";
     size_t scanned = 0;
     size_t used = 0;
-    enum tg_parse result =
-        tg_response_head_parse(c->in, 4096, head, &scanned, &shared, &used, &why);
+    enum tg_parse result = tg_response_head_parse(
+        c->in, 4096, head ? TG_ANSWERS_HEAD : TG_ANSWERS_OTHER, &scanned, &shared, &used, &why);
 
     if (result == TG_PARSE_DONE)
         describe(&shared, text, sizeof(text));
@@ -192,8 +192,8 @@ static enum tg_parse slowly(struct tg_str in, size_t max_head, size_t *n)
 
         assert_non_null(copy);
         memcpy(copy, in.p, *n + 1);
-        result = tg_response_head_parse((struct tg_str){copy, *n + 1}, max_head, false, &scanned,
-                                        &shared, &used, &why);
+        result = tg_response_head_parse((struct tg_str){copy, *n + 1}, max_head, TG_ANSWERS_OTHER,
+                                        &scanned, &shared, &used, &why);
         free(copy);
     }
     return result;
@@ -221,8 +221,9 @@ static void slices(void **state)
     size_t used = 0;
 
     (void)state;
-    assert_int_equal(tg_response_head_parse(in, 4096, false, &scanned, &shared, &used, &why),
-                     TG_PARSE_DONE);
+    assert_int_equal(
+        tg_response_head_parse(in, 4096, TG_ANSWERS_OTHER, &scanned, &shared, &used, &why),
+        TG_PARSE_DONE);
     assert_int_equal(used, in.n - 3);
     assert_true(tg_str_eq(shared.reason, TG_STR("Fine")));
     assert_true(tg_str_eq(shared.connection, TG_STR("x , y")));
@@ -230,6 +231,33 @@ static void slices(void **state)
     assert_true(tg_str_eq(shared.fields[0].name, TG_STR("A")));
     assert_true(tg_str_eq(shared.fields[0].value, TG_STR("b c")));
     assert_int_equal(shared.minor, 1);
+}
+
+/* What stands in a proxy's answer about a body means nothing (RFC 9110 section 9.3.6). */
+static void answers_to_connect(void **state)
+{
+    static const struct tg_str heads[] = {
+        OK(""),
+        OK("Content-Length: 5\r\n"),
+        OK("Transfer-Encoding: gzip\r\n"),
+        OK("Content-Length: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n"),
+        OF("204", "Content-Length: 5\r\n"),
+        OF("407", "Content-Length: 5\r\n"),
+        RAW("HTTP/1.0 200\r\n\r\n")};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        const char *why = NULL;
+        size_t scanned = 0;
+        size_t used = 0;
+
+        assert_int_equal(tg_response_head_parse(heads[i], 4096, TG_ANSWERS_CONNECT, &scanned,
+                                                &shared, &used, &why),
+                         TG_PARSE_DONE);
+        assert_int_equal(used, heads[i].n);
+        assert_int_equal(shared.framing, TG_FRAMING_NONE);
+        assert_int_equal(shared.length, 0);
+    }
 }
 
 /* Interim answers come one by one, the final one behind them. */
@@ -246,8 +274,9 @@ static void interim_answers(void **state)
         size_t scanned = 0;
         size_t used = 0;
 
-        assert_int_equal(tg_response_head_parse(in, 4096, false, &scanned, &shared, &used, &why),
-                         TG_PARSE_DONE);
+        assert_int_equal(
+            tg_response_head_parse(in, 4096, TG_ANSWERS_OTHER, &scanned, &shared, &used, &why),
+            TG_PARSE_DONE);
         assert_int_equal(shared.status, statuses[i]);
         in = tg_str_skip(in, used);
     }
@@ -280,11 +309,9 @@ static void both_sides_of_each_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_case),
-        cmocka_unit_test(every_case_byte_by_byte),
-        cmocka_unit_test(slices),
-        cmocka_unit_test(interim_answers),
-        cmocka_unit_test(both_sides_of_each_limit),
+        cmocka_unit_test(every_case),      cmocka_unit_test(every_case_byte_by_byte),
+        cmocka_unit_test(slices),          cmocka_unit_test(answers_to_connect),
+        cmocka_unit_test(interim_answers), cmocka_unit_test(both_sides_of_each_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
