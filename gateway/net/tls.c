@@ -20,8 +20,9 @@ enum {
 struct tg_tls_context {
     uint32_t magic;
     SSL_CTX *ctx;
-    SSL_SESSION *session; /* the newest, for resumption; or NULL */
-    char *session_name;   /* what it was made for */
+    SSL_SESSION *session;   /* the newest, for resumption; or NULL */
+    char *session_name;     /* what it was made for */
+    const char *plain_hint; /* or NULL */
     bool verify;
 };
 
@@ -210,6 +211,7 @@ struct tg_tls_context *tg_tls_context_new(const struct tg_tls_client_conf *conf,
     c->magic = CONTEXT_MAGIC;
     c->ctx = new_client_ctx();
     c->verify = conf->verify;
+    c->plain_hint = conf->plain_hint;
     SSL_CTX_set_verify(c->ctx, c->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, tg_tls_on_verify);
     *why = load_files(c->ctx, conf, arena);
     if (*why == NULL)
@@ -247,7 +249,8 @@ static bool set_peer_name(struct tg_tls *t)
     return SSL_set_tlsext_host_name(t->ssl, t->name) == 1 && SSL_set1_host(t->ssl, t->name) == 1;
 }
 
-struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str name)
+/* A connection that has no way to its peer yet. */
+static struct tg_tls *new_client(struct tg_tls_context *c, struct tg_str name)
 {
     struct tg_tls *t = calloc(1, sizeof(*t));
 
@@ -259,11 +262,30 @@ struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str na
     t->ssl = SSL_new(c->ctx);
     CHECK(t->ssl != NULL);
     SSL_set_app_data(t->ssl, t);
-    CHECK(SSL_set_fd(t->ssl, fd) == 1);
     CHECK(set_peer_name(t));
     if (c->session != NULL && strcmp(c->session_name, t->name) == 0)
         SSL_set_session(t->ssl, c->session);
     SSL_set_connect_state(t->ssl);
+    return t;
+}
+
+struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str name)
+{
+    struct tg_tls *t = new_client(c, name);
+
+    CHECK(SSL_set_fd(t->ssl, fd) == 1);
+    return t;
+}
+
+struct tg_tls *tg_tls_connect_inside(struct tg_tls_context *c, struct tg_tls *outer,
+                                     struct tg_str name)
+{
+    struct tg_tls *t = new_client(c, name);
+    BIO *way = BIO_new(BIO_f_ssl());
+
+    CHECK(way != NULL && outer != NULL && BIO_set_ssl(way, outer->ssl, BIO_NOCLOSE) == 1);
+    SSL_set_bio(t->ssl, way, way);
+    t->outer = outer;
     return t;
 }
 
@@ -272,6 +294,7 @@ void tg_tls_end(struct tg_tls *t)
     if (t == NULL)
         return;
     SSL_free(t->ssl);
+    tg_tls_end(t->outer);
     free(t->name);
     free(t->why);
     free(t);
@@ -360,16 +383,29 @@ int tg_tls_on_verify(int ok, X509_STORE_CTX *store)
 static const char *explain_handshake(struct tg_tls *t, int error)
 {
     const char *words = error != 0 ? strerror(error) : "the peer closed the connection";
+    const char *hint = NULL;
 
-    if (t->context != NULL && ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER)
-        words = "the answer is no TLS: is \"tls off\" meant?";
-    else if (ERR_peek_last_error() != 0)
+    if (t->context != NULL && ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER) {
+        words = "the answer is no TLS";
+        hint = t->context->plain_hint;
+    } else if (ERR_peek_last_error() != 0) {
         words = tg_tls_error_text();
+    }
     if (t->why == NULL)
-        CHECK(asprintf(&t->why, "TLS handshake%s%s failed: %s", t->name != NULL ? " with " : "",
-                       t->name != NULL ? t->name : "", words) > 0);
+        CHECK(asprintf(&t->why, "TLS handshake%s%s failed: %s%s%s", t->name != NULL ? " with " : "",
+                       t->name != NULL ? t->name : "", words, hint != NULL ? ": " : "",
+                       hint != NULL ? hint : "") > 0);
     ERR_clear_error();
     return t->why;
+}
+
+/* True when the connection just ended: no protocol error, no alert. */
+static bool was_cut(void)
+{
+    unsigned long code = ERR_peek_error();
+
+    return code == 0 || ERR_SYSTEM_ERROR(code) ||
+           ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 }
 
 enum tg_io tg_tls_handshake(struct tg_tls *t, const char **why)
@@ -388,8 +424,9 @@ enum tg_io tg_tls_handshake(struct tg_tls *t, const char **why)
     io = outcome(t, result);
     if (io == TG_IO_WANT_READ || io == TG_IO_WANT_WRITE)
         return io;
+    io = was_cut() && t->why == NULL ? TG_IO_CLOSED : TG_IO_BROKEN;
     *why = explain_handshake(t, errno);
-    return TG_IO_BROKEN;
+    return io;
 }
 
 /* --- bytes --- */
@@ -414,7 +451,7 @@ enum tg_io tg_tls_read(struct tg_tls *t, char *p, size_t cap, size_t *n)
         if (result != 1)
             return *n > 0 ? TG_IO_DONE : outcome(t, result);
         *n += got;
-    } while (*n < cap && SSL_has_pending(t->ssl) == 1);
+    } while (*n < cap && tg_tls_pending(t));
     return TG_IO_DONE;
 }
 
@@ -435,13 +472,15 @@ bool tg_tls_has_read(const struct tg_tls *t)
 
 bool tg_tls_pending(const struct tg_tls *t)
 {
-    return SSL_has_pending(t->ssl) == 1;
+    return SSL_has_pending(t->ssl) == 1 || (t->outer != NULL && tg_tls_pending(t->outer));
 }
 
 void tg_tls_spare_buffers(struct tg_tls *t, unsigned open)
 {
     if (open > KEEPERS)
         SSL_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+    if (t->outer != NULL)
+        tg_tls_spare_buffers(t->outer, open);
 }
 
 void tg_tls_shutdown(struct tg_tls *t)
@@ -450,4 +489,6 @@ void tg_tls_shutdown(struct tg_tls *t)
     if (SSL_is_init_finished(t->ssl))
         SSL_shutdown(t->ssl);
     ERR_clear_error();
+    if (t->outer != NULL)
+        tg_tls_shutdown(t->outer);
 }

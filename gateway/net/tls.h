@@ -24,6 +24,8 @@ struct tg_tls_client_conf {
     struct tg_str certificate; /* file of our own; empty: none */
     struct tg_str key;         /* file of its key; empty: in the same file */
     struct tg_str name;        /* for SNI and the check; empty: the host of the upstream server */
+    const char *plain_hint;    /* what may be meant when the answer is no TLS, "is ... meant?"; or
+                                  NULL */
 };
 
 /* A list of files. */
@@ -78,6 +80,11 @@ void tg_tls_context_end(struct tg_tls_context *c);
  */
 struct tg_tls *tg_tls_connect(struct tg_tls_context *c, int fd, struct tg_str name);
 
+/* The same inside another client connection whose handshake is done, which it takes over: TLS to a
+ * server through a proxy that is spoken TLS with. */
+struct tg_tls *tg_tls_connect_inside(struct tg_tls_context *c, struct tg_tls *outer,
+                                     struct tg_str name);
+
 /*
  * What all connections from clients of one server share: certificates, chosen by the name a client
  * asks for (SNI; the first pair without one or without a match), versions, the authorities of
@@ -114,12 +121,13 @@ char *tg_tls_names(const struct tg_tls *t);
  */
 void tg_tls_spare_buffers(struct tg_tls *t, unsigned open);
 
-/* Frees the connection; NULL is fine. Sends nothing. */
+/* Frees the connection and the one it is inside of; NULL is fine. Sends nothing. */
 void tg_tls_end(struct tg_tls *t);
 
 /*
- * Goes on with the handshake. DONE only when the peer is verified. On BROKEN, *why is a sentence
- * for the log, e.g. "certificate verify failed: certificate has expired"; it lives as long as `t`.
+ * Goes on with the handshake. DONE only when the peer is verified. On BROKEN, or CLOSED when the
+ * peer ended the connection without a word of TLS about it, *why is a sentence for the log, e.g.
+ * "certificate verify failed: certificate has expired"; it lives as long as `t`.
  */
 enum tg_io tg_tls_handshake(struct tg_tls *t, const char **why);
 

@@ -9,6 +9,7 @@
 
 struct tg_tls {
     SSL *ssl;
+    struct tg_tls *outer;           /* owned; the connection this one is inside of, or NULL */
     struct tg_tls_context *context; /* of a connection we made; NULL on one we took */
     char *name;                     /* whom we asked for; NULL on one we took */
     char *why;                      /* the sentence of a failed handshake, or NULL */
