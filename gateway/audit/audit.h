@@ -31,6 +31,7 @@ struct tg_audit_record {
     int status;                          /* sent to the client; 0 when none was */
     int upstream_status;                 /* 0: no answer came */
     struct tg_str upstream_address;
+    struct tg_str upstream_proxy;      /* empty: none */
     struct tg_str upstream_error_code; /* `error_code` of the answer's body */
     bool upstream_failed;              /* is_success: false was seen */
     bool outcome_unknown;              /* the answer's body could not be looked into */

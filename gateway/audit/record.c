@@ -511,6 +511,7 @@ static void add_upstream(struct tg_buf *out, const struct tg_audit_record *a)
     if (a->upstream_status > 0)
         add_number(out, TG_STR(",\"upstream.status_code\":"), (uint64_t)a->upstream_status);
     add_text(out, TG_STR(",\"upstream.address\":"), a->upstream_address);
+    add_text(out, TG_STR(",\"upstream.proxy\":"), a->upstream_proxy);
     if (a->upstream_failed)
         tg_buf_add(out, TG_STR(",\"upstream.failed\":true"));
     if (a->outcome_unknown)

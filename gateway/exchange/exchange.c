@@ -78,13 +78,14 @@ static void pending_too_late(struct tg_exchange *x)
 static void connect_too_late(struct tg_exchange *x)
 {
     char why[TG_UPSTREAM_WORDS];
+    enum tg_error error;
 
     if (x->upstream_conn != NULL && x->upstream_conn->state == TG_UPSTREAM_CONN_PENDING) {
         pending_too_late(x);
         return;
     }
-    tg_upstream_conn_awaited(x->upstream_conn, why);
-    tg_exchange_end(x, TG_E_CONNECT_TIMEOUT, tg_arena_dup(&x->arena, tg_str_of(why)).p);
+    error = tg_upstream_conn_awaited(x->upstream_conn, why);
+    tg_exchange_end(x, error, tg_arena_dup(&x->arena, tg_str_of(why)).p);
 }
 
 /* What a passed deadline means, by phase. */
@@ -258,6 +259,7 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
         .status = x->status,
         .upstream_status = x->upstream_status,
         .upstream_address = x->upstream_address,
+        .upstream_proxy = x->upstream_proxy,
         .upstream_error_code = tg_str_of(x->outcome.error_code),
         .upstream_failed = x->outcome.failed,
         .outcome_unknown = x->outcome_unknown,

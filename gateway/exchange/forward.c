@@ -369,6 +369,14 @@ static struct tg_exchange *exchange_of(void *owner)
     return x;
 }
 
+/* Whom the record names. */
+static void note_address(struct tg_exchange *x)
+{
+    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->upstream_conn->address));
+    if (x->upstream_conn->proxy[0] != '\0')
+        x->upstream_proxy = tg_arena_dup(&x->arena, tg_str_of(x->upstream_conn->proxy));
+}
+
 static void on_ready(void *owner, struct tg_upstream_conn *p)
 {
     struct tg_exchange *x = exchange_of(owner);
@@ -378,7 +386,7 @@ static void on_ready(void *owner, struct tg_upstream_conn *p)
     count_retries(x, TG_STATS_RETRY_CONNECT, tg_upstream_conn_moves(p));
     if (!p->reused)
         x->connect_us = tg_loop_now(x->all->loop) - x->connect_started;
-    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(p->address));
+    note_address(x);
     x->head_sent = false;
     tg_exchange_to(x, TG_PHASE_SEND);
     send_more(x);
@@ -392,7 +400,7 @@ static void on_failed(void *owner, enum tg_error error, const char *why)
 
     CHECK(x->phase == TG_PHASE_CONNECT);
     count_retries(x, TG_STATS_RETRY_CONNECT, tg_upstream_conn_moves(x->upstream_conn));
-    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->upstream_conn->address));
+    note_address(x);
     tg_exchange_end(x, error, tg_arena_dup(&x->arena, tg_str_of(why)).p);
 }
 

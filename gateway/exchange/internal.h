@@ -81,6 +81,7 @@ struct tg_exchange {
     /* towards the upstream */
     struct tg_upstream_conn *upstream_conn;
     struct tg_str upstream_address; /* of the last connection, for the record */
+    struct tg_str upstream_proxy;   /* that it went through; empty: none */
     struct tg_str forwarded;        /* collected body as it is sent */
     bool head_sent;
     bool request_sent; /* all of it was handed to the socket */

@@ -98,6 +98,17 @@
       "上游在应答完成前断开连接")                                                                  \
     X(UPSTREAM_NONSENSE, "upstream_nonsense", 502, "ModelArts.4302", "http_protocol_error", ERROR, \
       "the upstream's answer is not valid HTTP", "上游应答不是合法的 HTTP")                        \
+    X(PROXY_CONNECT, "proxy_connect", 502, "ModelArts.4302", "connection_refused", ERROR,          \
+      "the forward proxy could not be connected to", "无法连接转发代理")                           \
+    X(PROXY_AUTH, "proxy_auth", 502, "ModelArts.4302", "proxy_configuration_error", ERROR,         \
+      "the forward proxy wants another user or password", "转发代理认证失败")                      \
+    X(PROXY_REFUSED, "proxy_refused", 502, "ModelArts.4302", "destination_unavailable", ERROR,     \
+      "the forward proxy makes no connection to the upstream", "转发代理拒绝连接上游")             \
+    X(PROXY_FAILED, "proxy_failed", 502, "ModelArts.4302", "connection_terminated", ERROR,         \
+      "the connection through the forward proxy broke before it stood",                            \
+      "经转发代理的连接在建立前中断")                                                              \
+    X(PROXY_TIMEOUT, "proxy_timeout", 504, "ModelArts.4503", "connection_timeout", ERROR,          \
+      "the forward proxy made no connection in time", "转发代理建立连接超时")                      \
     X(CONNECT_TIMEOUT, "connect_timeout", 504, "ModelArts.4503", "connection_timeout", ERROR,      \
       "the upstream could not be reached in time", "连接上游超时")                                 \
     X(SEND_TIMEOUT, "send_timeout", 504, "ModelArts.4503", "connection_write_timeout", ERROR,      \

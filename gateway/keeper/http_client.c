@@ -27,9 +27,10 @@ struct tg_http_call {
     struct tg_http_client *client;
     CURL *easy;
     struct curl_slist *fields;
+    struct curl_slist *proxy_fields;
     struct curl_slist *addresses;
     struct tg_lookup *lookup;
-    struct tg_buf host;
+    struct tg_buf host; /* that is connected to: the URL's, or the proxy's */
     struct tg_buf body; /* of the answer */
     size_t head_bytes;  /* of the answer */
     uint16_t port;
@@ -83,6 +84,7 @@ static void end_call(struct tg_http_call *call)
     curl_multi_remove_handle(call->client->multi, call->easy);
     curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->fields);
+    curl_slist_free_all(call->proxy_fields);
     curl_slist_free_all(call->addresses);
     tg_buf_wipe(&call->body);
     tg_buf_end(&call->body);
@@ -110,10 +112,27 @@ static void fail_later(struct tg_http_call *call, const char *why)
     tg_timer_set(&call->failing, tg_clock_mono_now(), 0);
 }
 
+/* What a proxy said instead of making a tunnel; NULL: it said nothing, or made one. */
+static const char *words_of_proxy(const struct tg_http_call *call)
+{
+    long status = 0;
+
+    curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    if (status == 407 || status == 401)
+        return "the proxy wants another user or password";
+    return status >= 300 ? "the proxy makes no connection" : NULL;
+}
+
 /* What is told of libcurl's results: never what the other side said. */
 static const char *words_for(CURLcode result, const struct tg_http_call *call)
 {
+    const char *words = words_of_proxy(call);
+
+    if (words != NULL)
+        return words;
     switch (result) {
+    case CURLE_PROXY:
+        return "no tunnel";
     case CURLE_OPERATION_TIMEDOUT:
         return "timeout";
     case CURLE_COULDNT_CONNECT:
@@ -319,32 +338,59 @@ static void set_up(CURL *easy, struct tg_http_call *call)
     SET(easy, CURLOPT_WRITEDATA, call);
 }
 
-static void add_line(struct tg_http_call *call, struct tg_str line)
+static void add_line(struct curl_slist **lines, struct tg_str line)
 {
     char text[16384];
     struct curl_slist *longer;
 
     CHECK(line.n < sizeof(text));
     snprintf(text, sizeof(text), "%.*s", TG_STR_ARG(line));
-    longer = curl_slist_append(call->fields, text);
+    longer = curl_slist_append(*lines, text);
     tg_wipe(text, line.n);
     CHECK(longer != NULL);
-    call->fields = longer;
+    *lines = longer;
 }
 
 static void set_fields(struct tg_http_call *call, struct tg_str lines)
 {
-    add_line(call, TG_STR("Expect:")); /* none, and no type but one of the caller's */
-    add_line(call, TG_STR("Content-Type:"));
-    add_line(call, TG_STR("Accept: application/json"));
+    add_line(&call->fields, TG_STR("Expect:")); /* none, and no type but one of the caller's */
+    add_line(&call->fields, TG_STR("Content-Type:"));
+    add_line(&call->fields, TG_STR("Accept: application/json"));
     while (lines.n > 0) {
         const char *end = memchr(lines.p, '\n', lines.n);
         size_t n = end != NULL ? (size_t)(end - lines.p) : lines.n;
 
-        add_line(call, (struct tg_str){lines.p, n});
+        add_line(&call->fields, (struct tg_str){lines.p, n});
         lines = tg_str_skip(lines, end != NULL ? n + 1 : n);
     }
     SET(call->easy, CURLOPT_HTTPHEADER, call->fields);
+}
+
+/* The proxy sees where the question goes and what it is told itself: nothing of the question. */
+static void set_proxy(struct tg_http_call *call, const struct tg_http_proxy *proxy)
+{
+    struct tg_buf text = {0};
+
+    tg_buf_printf(&text, "%s://%s", proxy->tls ? "https" : "http", proxy->text);
+    tg_buf_putc(&text, '\0');
+    SET(call->easy, CURLOPT_PROXY, text.p);
+    SET(call->easy, CURLOPT_NOPROXY, "");
+    SET(call->easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+    SET(call->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(call->easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    if (proxy->tls) {
+        SET(call->easy, CURLOPT_PROXY_CAINFO, proxy->authorities);
+        SET(call->easy, CURLOPT_PROXY_CAPATH, NULL);
+    }
+    if (proxy->authorization.n > 0) {
+        text.n = 0;
+        tg_buf_puts(&text, "Proxy-Authorization: ");
+        tg_buf_add(&text, proxy->authorization);
+        add_line(&call->proxy_fields, tg_buf_str(&text));
+        SET(call->easy, CURLOPT_PROXYHEADER, call->proxy_fields);
+    }
+    tg_buf_wipe(&text);
+    tg_buf_end(&text);
 }
 
 static void set_question(struct tg_http_call *call, const struct tg_http_question *q)
@@ -362,6 +408,8 @@ static void set_question(struct tg_http_call *call, const struct tg_http_questio
         SET(call->easy, CURLOPT_COPYPOSTFIELDS, q->body.n > 0 ? q->body.p : "");
     }
     set_fields(call, q->fields);
+    if (q->proxy != NULL)
+        set_proxy(call, q->proxy);
 }
 
 static void begin(struct tg_http_call *call)
@@ -425,22 +473,23 @@ tg_http_client_ask(struct tg_http_client *c, const struct tg_http_question *ques
                    void (*on_reply)(void *owner, const struct tg_http_reply *reply), void *owner)
 {
     struct tg_http_call *call = calloc(1, sizeof(*call));
+    struct tg_str host = question->proxy != NULL ? question->proxy->host : question->host;
 
     CHECK(call != NULL);
     call->client = c;
     call->easy = curl_easy_init();
     CHECK(call->easy != NULL);
-    call->port = question->port;
+    call->port = question->proxy != NULL ? question->proxy->port : question->port;
     call->deadline = tg_clock_mono_now() + question->timeout_ms * UINT64_C(1000);
     call->on_reply = on_reply;
     call->owner = owner;
     call->next = c->calls;
     c->calls = call;
-    tg_buf_add(&call->host, question->host);
+    tg_buf_add(&call->host, host);
     tg_timer_init(&call->failing, c->base, on_failing, call);
     set_up(call->easy, call);
     set_question(call, question);
-    if (is_address(question->host))
+    if (is_address(host))
         begin(call);
     else
         call->lookup = tg_lookup_start(c->resolver, tg_buf_str(&call->host),

@@ -1,8 +1,9 @@
 /*
  * Requests of the keeper's own over HTTP/1.1 (libcurl on the event loop; the only file that speaks
- * it is http_client.c). Nothing comes from the environment or a user's files: no proxy, no netrc,
- * no redirects, no other scheme than http and https, certificates and names always checked. Names
- * are looked up by net/resolver, as workers do it. Each request has a connection of its own.
+ * it is http_client.c). Nothing comes from the environment or a user's files: no proxy but the one
+ * that is given, no netrc, no redirects, no other scheme than http and https, certificates and
+ * names always checked. Names are looked up by net/resolver, as workers do it. Each request has a
+ * connection of its own.
  */
 #ifndef TG_KEEPER_HTTP_CLIENT_H
 #define TG_KEEPER_HTTP_CLIENT_H
@@ -15,16 +16,27 @@ struct event_base;
 struct tg_http_client;
 struct tg_http_call;
 
+/* The forward proxy a question goes through, in a tunnel (CONNECT). */
+struct tg_http_proxy {
+    struct tg_str host; /* without brackets */
+    uint16_t port;
+    const char *text; /* "HOST:PORT" */
+    bool tls;
+    const char *authorities;     /* file its certificate is checked by; of `tls` */
+    struct tg_str authorization; /* "Basic ..."; empty: none */
+};
+
 /* What is asked. All of it is copied. */
 struct tg_http_question {
     const char *method; /* "GET", "PUT", "POST" */
     struct tg_str url;  /* http:// or https:// */
     struct tg_str host; /* the URL's, without brackets */
     uint16_t port;
-    struct tg_str fields;    /* "Name: value" lines, each with its "\n" */
-    struct tg_str body;      /* of PUT and POST */
-    const char *authorities; /* file a certificate is checked by */
-    unsigned timeout_ms;     /* for all of it, from the name to the last byte */
+    struct tg_str fields;              /* "Name: value" lines, each with its "\n" */
+    struct tg_str body;                /* of PUT and POST */
+    const char *authorities;           /* file a certificate is checked by */
+    const struct tg_http_proxy *proxy; /* NULL: asked directly */
+    unsigned timeout_ms;               /* for all of it, from the name to the last byte */
 };
 
 /* What came of it. Slices are good until the callback returns. */

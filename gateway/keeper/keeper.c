@@ -14,7 +14,7 @@
 enum {
     KEEPER_MAGIC = 0x6b656570,
     HEARTBEAT_US = 1000000,
-    FILES_EACH = 2, /* of a credential: what it is read from, authorities */
+    FILES_EACH = 3, /* of a credential: what it is read from, authorities, those of a proxy */
     DNS = 53,
     CLOCK_OFF_S = 300,        /* how far clocks may differ before it is told */
     CLOCK_TOLD_US = 60000000, /* and how often */
@@ -154,10 +154,18 @@ void tg_keeper_end(struct tg_keeper *k)
 
 /* --- what it needs --- */
 
+/* The file a proxy's certificate is checked by. */
+static struct tg_str proxy_ca(const struct tg_credential_conf *c)
+{
+    if (c->proxy == NULL || !c->proxy->tls)
+        return TG_STR("");
+    return c->proxy->ca.n > 0 ? c->proxy->ca : TG_STR(TG_AUTHORITIES);
+}
+
 const char *tg_keeper_file(const struct tg_settings *s, unsigned i)
 {
     for (const struct tg_credential_conf *c = s->credentials; c != NULL; c = c->next) {
-        const struct tg_str files[FILES_EACH] = {c->source.path, c->tls_ca};
+        const struct tg_str files[FILES_EACH] = {c->source.path, c->tls_ca, proxy_ca(c)};
 
         for (unsigned f = 0; f < FILES_EACH; f++)
             if (files[f].n > 0 && i-- == 0)
@@ -173,7 +181,7 @@ uint16_t tg_keeper_port(const struct tg_settings *s, unsigned i)
         return DNS;
     for (const struct tg_credential_conf *c = s->credentials; c != NULL; c = c->next)
         if (c->port != 0 && --i == 0)
-            return c->port;
+            return c->proxy != NULL ? c->proxy->server.port : c->port;
     return 0;
 }
 

@@ -137,8 +137,21 @@ static void take_failure(struct tg_refresh *r)
 
 static void on_reply(void *owner, const struct tg_http_reply *reply);
 
+static struct tg_http_proxy proxy_of(const struct tg_proxy_conf *p)
+{
+    return (struct tg_http_proxy){.host = p->server.host,
+                                  .port = p->server.port,
+                                  .text = p->server.text,
+                                  .tls = p->tls,
+                                  .authorities = p->ca.n > 0 ? p->ca.p : TG_AUTHORITIES,
+                                  .authorization = p->authorization};
+}
+
 static void ask(struct tg_refresh *r)
 {
+    const struct tg_proxy_conf *proxy = r->conf->proxy;
+    const struct tg_http_proxy through =
+        proxy != NULL ? proxy_of(proxy) : (struct tg_http_proxy){.port = 0};
     const struct tg_http_question question = {
         .method = r->request.method,
         .url = tg_buf_str(&r->request.url),
@@ -147,6 +160,7 @@ static void ask(struct tg_refresh *r)
         .fields = tg_buf_str(&r->request.fields),
         .body = tg_buf_str(&r->request.body),
         .authorities = r->conf->tls_ca.p,
+        .proxy = proxy != NULL ? &through : NULL,
         .timeout_ms = r->request.timeout_ms,
     };
 

@@ -17,7 +17,7 @@ void tg_sandbox_hide(void);
  * kernel refuses. */
 bool tg_sandbox_become(const char *user, uid_t uid, gid_t gid);
 
-enum { TG_SANDBOX_FILES = 32, TG_SANDBOX_PORTS = 17 };
+enum { TG_SANDBOX_FILES = 48, TG_SANDBOX_PORTS = 17 };
 
 /* What is left to a process. Everything else that it needs is open by the time it enters. */
 struct tg_sandbox {

@@ -10,7 +10,6 @@
 
 #define METADATA_ENDPOINT "http://169.254.169.254"
 #define IAM_ENDPOINT      "https://iam.myhuaweicloud.com"
-#define AUTHORITIES       "/etc/ssl/certs/ca-certificates.crt"
 
 static const char *const source_words[] = {"file", "env", "metadata", "idtoken", NULL};
 
@@ -150,7 +149,7 @@ static bool finish_source(struct tg_conf *c, struct tg_credential_conf *k)
         k->endpoint =
             k->source.kind == TG_SOURCE_METADATA ? TG_STR(METADATA_ENDPOINT) : TG_STR(IAM_ENDPOINT);
     if (k->tls_ca.n == 0)
-        k->tls_ca = TG_STR(AUTHORITIES);
+        k->tls_ca = TG_STR(TG_AUTHORITIES);
     return read_endpoint(c, k);
 }
 
@@ -223,6 +222,17 @@ static bool number_credential(struct tg_conf *c, struct tg_settings *s,
         tg_conf_error(c, k->item, "there can be %d credentials with names of at most %d bytes",
                       TG_CREDENTIALS, TG_CREDENTIAL_NAME - 1);
     return k->number >= 0 && read_key(c, s, k);
+}
+
+void tg_credential_lend_proxy(struct tg_settings *s, struct tg_str name,
+                              const struct tg_proxy_conf *proxy)
+{
+    struct tg_credential_conf *k = s->credentials;
+
+    while (k != NULL && !tg_str_eq(k->name, name))
+        k = k->next;
+    if (k != NULL && k->proxy == NULL && k->source.kind == TG_SOURCE_IDTOKEN && !is_near(k->host))
+        k->proxy = proxy;
 }
 
 bool tg_set_credential(struct tg_conf *c, const struct tg_conf_item *item, void *target,

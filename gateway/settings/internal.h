@@ -85,6 +85,17 @@ extern const struct tg_directive tg_upstream_directives[];
 
 tg_conf_setter tg_set_upstream; /* NAME { ... }, appends to the list in struct tg_settings */
 
+/* --- forward proxies (proxy.c) --- */
+
+tg_conf_setter tg_set_proxy; /* URL or off, into struct tg_upstream_conf */
+
+/* Checks what stands beside `proxy` and, unless `offline`, reads its files. False after a problem.
+ */
+bool tg_proxy_finish(struct tg_conf *c, const struct tg_conf_item *item, struct tg_upstream_conf *u,
+                     bool offline);
+
+/* --- finding upstreams (upstream.c) --- */
+
 /* The upstream of that name, or NULL. */
 struct tg_upstream_conf *tg_upstream_conf_find(const struct tg_settings *s, struct tg_str name);
 
@@ -175,6 +186,12 @@ tg_conf_setter tg_set_credential;
 /* The credential of that name, or NULL. */
 const struct tg_credential_conf *tg_credential_find(const struct tg_settings *s,
                                                     struct tg_str name);
+
+/* A location signs with that credential (nothing when there is none of the name) for an upstream
+ * behind `proxy`, which may be NULL: IAM is asked through the first such proxy. Services of the
+ * machine or its link are never asked through one. */
+void tg_credential_lend_proxy(struct tg_settings *s, struct tg_str name,
+                              const struct tg_proxy_conf *proxy);
 
 /* --- setters of blocks (blocks.c) --- */
 

@@ -150,6 +150,15 @@ char *tg_settings_folder(const char *file)
     return folder;
 }
 
+static void end_upstream(struct tg_upstream_conf *u)
+{
+    tg_tls_context_end(u->tls_context);
+    if (u->proxy == NULL)
+        return;
+    tg_tls_context_end(u->proxy->tls_context);
+    u->proxy->tls_context = NULL;
+}
+
 void tg_settings_keep_credentials(struct tg_settings *s)
 {
     for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
@@ -158,7 +167,7 @@ void tg_settings_keep_credentials(struct tg_settings *s)
     for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
         tg_tls_server_end(v->tls_server);
     for (struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
-        tg_tls_context_end(u->tls_context);
+        end_upstream(u);
     tg_signing_end(s);
     s->servers = NULL;
     s->upstreams = NULL;

@@ -53,6 +53,15 @@ struct tg_upstream_server {
     struct tg_upstream_server *next;
 };
 
+/* `proxy` of an upstream: who makes the connections to its servers (RFC 9110 section 9.3.6). */
+struct tg_proxy_conf {
+    struct tg_upstream_server server; /* where it is; its `text` is "HOST:PORT" */
+    bool tls;                         /* it is spoken TLS with */
+    struct tg_str ca;                 /* file its certificate is checked by; empty: the system's */
+    struct tg_tls_context *tls_context; /* made at load; NULL without `tls` */
+    struct tg_str authorization;        /* "Basic ...", a secret; NUL-terminated; empty: none */
+};
+
 /* upstream NAME { } */
 struct tg_upstream_conf {
     struct tg_str name;
@@ -71,11 +80,15 @@ struct tg_upstream_conf {
     int64_t connect_timeout; /* name resolution, TCP and TLS together */
     int64_t send_timeout;
     int64_t read_timeout;
-    int64_t max_connections;            /* per worker; 0: no limit */
-    int64_t max_pending;                /* requests that wait for one of them */
-    int64_t max_retries;                /* requests that are tried again at one time */
-    int64_t resolve_valid;              /* how long a resolved address is used again */
-    struct tg_tls_context *tls_context; /* made at load */
+    int64_t max_connections;             /* per worker; 0: no limit */
+    int64_t max_pending;                 /* requests that wait for one of them */
+    int64_t max_retries;                 /* requests that are tried again at one time */
+    int64_t resolve_valid;               /* how long a resolved address is used again */
+    const struct tg_conf_item *proxy_at; /* where `proxy` stands; NULL: nowhere */
+    struct tg_proxy_conf *proxy;         /* NULL: its servers are connected to */
+    struct tg_str proxy_user_file;       /* empty: the proxy wants no user */
+    struct tg_str proxy_tls_ca;          /* empty: the system's */
+    struct tg_tls_context *tls_context;  /* made at load */
     struct tg_upstream_conf *next;
 };
 
@@ -96,6 +109,9 @@ struct tg_client_keys_conf {
     struct tg_client_keys_conf *next;
 };
 
+/* The authorities the keeper checks certificates by where none are named. */
+#define TG_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt"
+
 /* credential NAME { } */
 struct tg_credential_conf {
     struct tg_str name;
@@ -105,8 +121,9 @@ struct tg_credential_conf {
     struct tg_str endpoint; /* URL of the service that is asked; empty: the usual one */
     struct tg_str host;     /* its host without brackets; empty: nobody is asked */
     uint16_t port;
-    struct tg_str tls_ca; /* file of the authorities its certificate is checked by */
-    int number;           /* in the map */
+    struct tg_str tls_ca;              /* file of the authorities its certificate is checked by */
+    const struct tg_proxy_conf *proxy; /* of an upstream it signs for; NULL: it is asked directly */
+    int number;                        /* in the map */
     struct tg_credential_conf *next;
 };
 

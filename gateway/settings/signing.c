@@ -245,6 +245,8 @@ void tg_signing_resolve(struct tg_conf *c, struct tg_settings *s, const struct t
     if (!has_filter(l, &tg_filter_sign))
         return;
     resolve_credential(c, s, l);
+    if (l->upstream != NULL)
+        tg_credential_lend_proxy(s, l->sign->args[1], l->upstream->proxy);
     if (tg_location_body_most(l) > SERVICE_BODY)
         tg_conf_warn(c, &at,
                      "location \"%s\": the service takes signed bodies of at most 12m, "

@@ -160,6 +160,32 @@ const struct tg_directive tg_upstream_directives[] = {
              "record has a shorter time to live, that counts, but at least one second. "
              "/etc/resolv.conf and /etc/hosts are read each time, and three quarters of "
              "`connect_timeout` are there for the answer."},
+    {.name = "proxy",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_proxy,
+     .syntax = "http://HOST[:PORT] | https://HOST[:PORT] | off",
+     .help =
+         "The forward proxy that connections to the endpoint go through (CONNECT): it gets the "
+         "name of `server` unresolved, and TLS to the endpoint goes on inside the tunnel, with "
+         "the same checks. Requests of the gateway's own go through it too: look-ups, and those "
+         "to IAM for a `credential` that signs for this upstream; never those to addresses of "
+         "the machine or its link. It has three quarters of `connect_timeout` to make a tunnel, "
+         "and what it does wrong counts in no server's `max_fails`. `https_proxy` and the like "
+         "in the environment do nothing."},
+    {.name = "proxy_user_file",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(proxy_user_file),
+     .help =
+         "File with `USER:PASSWORD` for the proxy (Basic). Private, as a key; a reload reads it "
+         "again."},
+    {.name = "proxy_tls_ca",
+     .contexts = TG_IN_UPSTREAM,
+     .kind = TG_CONF_PATH,
+     UPSTREAM(proxy_tls_ca),
+     .help = "PEM file with the authorities that an `https://` proxy's certificate is checked by; "
+             "without it the system's."},
     {.name = NULL},
 };
 
@@ -170,6 +196,7 @@ static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct 
     if (u->tls_conf.certificate.n > 0)
         tg_warn_not_private(c, item, "tls_key",
                             u->tls_conf.key.n > 0 ? u->tls_conf.key : u->tls_conf.certificate);
+    u->tls_conf.plain_hint = "is \"tls off\" meant?";
     u->tls_context = tg_tls_context_new(&u->tls_conf, c->arena, &why);
     if (u->tls_context == NULL)
         tg_conf_error(c, item, "upstream \"%s\": cannot use %s", u->name.p, why);
@@ -200,7 +227,7 @@ static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
         tg_conf_warn(c, item, "upstream \"%s\" is not verified, anyone can pose as it", u->name.p);
     if (!u->tls)
         tg_warn_without_tls(c, item->children, "beside \"tls off\"");
-    return !u->tls || offline || make_tls(c, item, u);
+    return tg_proxy_finish(c, item, u, offline) && (!u->tls || offline || make_tls(c, item, u));
 }
 
 struct tg_upstream_conf *tg_upstream_conf_find(const struct tg_settings *s, struct tg_str name)

@@ -232,7 +232,7 @@ static void read_head(struct tg_fetch_job *j, struct tg_str in)
     in = tg_buf_str(partial);
     for (;;) {
         enum tg_parse parse =
-            tg_response_head_parse(in, MAX_HEAD, false, &j->scanned, &head, &used, &why);
+            tg_response_head_parse(in, MAX_HEAD, TG_ANSWERS_OTHER, &j->scanned, &head, &used, &why);
 
         if (parse == TG_PARSE_BAD || j->interim > MAX_INTERIM) {
             fail(j, TG_E_UPSTREAM_NONSENSE,
@@ -382,7 +382,7 @@ static void too_late(struct tg_fetch_job *j)
     char why[TG_UPSTREAM_WORDS] = "it waited for its turn";
 
     if (j->state == FETCH_CONNECTING)
-        tg_upstream_conn_awaited(j->conn, why);
+        (void)tg_upstream_conn_awaited(j->conn, why);
     else if (j->state != FETCH_WAITING)
         snprintf(why, sizeof(why), "%s", j->seen ? "its answer is not complete" : "no answer came");
     fail(j, TG_E_READ_TIMEOUT, why);

@@ -37,8 +37,10 @@ struct tg_upstream {
     struct tg_upstreams *all;
     const struct tg_upstream_conf *conf;
     struct tg_upstream_server_state *servers;
-    unsigned turn;  /* round robin over servers */
-    unsigned nopen; /* connections, busy and idle and on their way */
+    struct tg_upstream_server_state *proxy; /* owned; NULL: servers are connected to directly. Its
+                                               addresses are used, its health is not */
+    unsigned turn;                          /* round robin over servers */
+    unsigned nopen;                         /* connections, busy and idle and on their way */
     unsigned nidle;
     unsigned nretries;
     unsigned npending; /* clients' requests in `pending` */
@@ -80,15 +82,33 @@ unsigned tg_upstream_conn_untried(const struct tg_upstream_conn *p);
 /* --- names.c --- */
 
 /*
- * True when the addresses of the connection's server have to be looked up: the connection waits
- * then, RESOLVING, in home->waiting, and on_looked_up() follows from the loop unless it leaves the
- * queue before.
+ * True when the addresses of the connection's server, or of its proxy, have to be looked up: the
+ * connection waits then, RESOLVING, in via->waiting, and on_looked_up() follows from the loop
+ * unless it leaves the queue before.
  */
 bool tg_upstream_conn_await_addresses(struct tg_upstream_conn *p,
                                       tg_upstream_looked_up *on_looked_up);
 
 /* Ends a look-up under way; nobody must be waiting. */
 void tg_upstream_server_end(struct tg_upstream_server_state *home);
+
+/* --- tunnel.c --- */
+
+/* True for a connection through a proxy. */
+bool tg_upstream_conn_is_tunnelled(const struct tg_upstream_conn *p);
+
+/* Asks the proxy, which is connected to, for a tunnel to the connection's server. False: the
+ * connection is broken. */
+bool tg_upstream_tunnel_ask(struct tg_upstream_conn *p);
+
+/* What a proxy said to that. */
+struct tg_tunnel_answer {
+    enum tg_error error;         /* DONE: the tunnel stands */
+    char why[TG_UPSTREAM_WORDS]; /* else, for the log */
+};
+
+/* Reads what there is of the proxy's answer; false when its end is not there. */
+bool tg_upstream_tunnel_answered(struct tg_upstream_conn *p, struct tg_tunnel_answer *out);
 
 /* --- connect.c --- */
 

@@ -1,4 +1,4 @@
-/* The addresses of an upstream's servers: looked up, kept, and who waits for them. */
+/* The addresses of an upstream's servers and its proxy: looked up, kept, and who waits for them. */
 #include "base/check.h"
 #include "base/log.h"
 #include "upstream/internal.h"
@@ -87,7 +87,7 @@ static void look_up(struct tg_upstream_server_state *home)
 bool tg_upstream_conn_await_addresses(struct tg_upstream_conn *p,
                                       tg_upstream_looked_up *on_looked_up)
 {
-    struct tg_upstream_server_state *home = p->home;
+    struct tg_upstream_server_state *home = p->via;
 
     if (home->server->literal && home->addresses.n == 0)
         tg_addresses_literal(&home->addresses, home->server->host, home->server->port);

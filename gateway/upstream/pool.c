@@ -241,7 +241,7 @@ void tg_upstream_conn_end(struct tg_upstream_conn **conn)
     else if (p->state == TG_UPSTREAM_CONN_PENDING)
         leave_queue(p);
     else if (p->state == TG_UPSTREAM_CONN_RESOLVING)
-        tg_upstream_queue_remove(&p->home->waiting, p);
+        tg_upstream_queue_remove(&p->via->waiting, p);
     end_retry(p);
     tg_timer_end(&p->timer);
     tg_buf_end(&p->in);
@@ -267,6 +267,14 @@ const struct tg_upstream_conf *tg_upstreams_find(const struct tg_upstreams *all,
     return NULL;
 }
 
+static void open_server(struct tg_upstream *u, struct tg_upstream_server_state *state,
+                        const struct tg_upstream_server *o)
+{
+    state->upstream = u;
+    state->server = o;
+    tg_upstream_queue_init(&state->waiting);
+}
+
 static struct tg_upstream *open_one(struct tg_upstreams *all, const struct tg_upstream_conf *c)
 {
     struct tg_upstream *u = calloc(1, sizeof(*u));
@@ -278,12 +286,14 @@ static struct tg_upstream *open_one(struct tg_upstreams *all, const struct tg_up
     tg_upstream_queue_init(&u->pending);
     u->servers = calloc(c->nservers, sizeof(*u->servers));
     CHECK(u->servers != NULL);
-    for (const struct tg_upstream_server *o = c->servers; o != NULL; o = o->next, i++) {
-        u->servers[i].upstream = u;
-        u->servers[i].server = o;
-        tg_upstream_queue_init(&u->servers[i].waiting);
-    }
+    for (const struct tg_upstream_server *o = c->servers; o != NULL; o = o->next, i++)
+        open_server(u, &u->servers[i], o);
     CHECK(i == c->nservers);
+    if (c->proxy != NULL) {
+        u->proxy = calloc(1, sizeof(*u->proxy));
+        CHECK(u->proxy != NULL);
+        open_server(u, u->proxy, &c->proxy->server);
+    }
     CHECK(event_assign(&u->wake, u->all->loop->base, -1, 0, on_wake, u) == 0);
     return u;
 }
@@ -348,6 +358,9 @@ void tg_upstreams_end(struct tg_upstreams *all)
         event_del(&u->wake);
         for (unsigned i = 0; i < u->conf->nservers; i++)
             tg_upstream_server_end(&u->servers[i]);
+        if (u->proxy != NULL)
+            tg_upstream_server_end(u->proxy);
+        free(u->proxy);
         free(u->servers);
         free(u);
     }

@@ -43,7 +43,8 @@ void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error)
 {
     uint64_t bit;
 
-    if (p == NULL || p->home == NULL || !is_servers_fault(error))
+    if (p == NULL || p->home == NULL || !is_servers_fault(error) ||
+        (error == TG_E_UPSTREAM_CLOSED && tg_upstream_conn_is_tunnelled(p)))
         return;
     bit = UINT64_C(1) << number_of(p->upstream, p->home);
     if ((p->tried & bit) == 0 && !p->own) /* else it was counted when the connection failed */
@@ -111,6 +112,7 @@ void tg_upstream_conn_settle(struct tg_upstream_conn *p, struct tg_upstream_serv
 {
     p->home = home;
     p->server = home->server;
+    p->via = home->upstream->proxy != NULL ? home->upstream->proxy : home;
 }
 
 bool tg_upstream_conn_move(struct tg_upstream_conn *p)

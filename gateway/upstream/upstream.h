@@ -7,6 +7,7 @@
  *   servers.c  which server, health
  *   names.c    the addresses of servers, and who waits for them
  *   connect.c  one connection from its addresses to its handshake
+ *   tunnel.c   what is said to a forward proxy, and what it answers
  *   pool.c     the pool, limits
  *   fetch.c    requests of the gateway's own (fetch.h)
  */
@@ -27,7 +28,9 @@ enum tg_upstream_conn_state {
     TG_UPSTREAM_CONN_PENDING = 1, /* max_connections are open: waits for one of them */
     TG_UPSTREAM_CONN_RESOLVING,
     TG_UPSTREAM_CONN_CONNECTING, /* TCP */
-    TG_UPSTREAM_CONN_HANDSHAKE,  /* TLS */
+    TG_UPSTREAM_CONN_OUTER,      /* TLS with the proxy */
+    TG_UPSTREAM_CONN_TUNNEL,     /* the proxy was asked for a tunnel */
+    TG_UPSTREAM_CONN_HANDSHAKE,  /* TLS with the server */
     TG_UPSTREAM_CONN_FAILED,     /* cannot be had: on_failed follows with the next turn */
     TG_UPSTREAM_CONN_BUSY,       /* serves its owner */
     TG_UPSTREAM_CONN_IDLE        /* in the pool */
@@ -66,6 +69,8 @@ struct tg_upstream_conn {
     struct tg_upstream *upstream;
     struct tg_upstream_server_state *home;   /* the server it belongs to; NULL while pending */
     const struct tg_upstream_server *server; /* the same as configured */
+    struct tg_upstream_server_state *via;    /* whose addresses are connected to: `home`, or the
+                                                upstream's proxy, which makes a tunnel to `home` */
     struct tg_socket socket;
     struct tg_timer timer; /* idle: keepalive_timeout; connecting: of one attempt among several */
     enum tg_upstream_conn_state state;
@@ -82,7 +87,8 @@ struct tg_upstream_conn {
     bool own;            /* for a request of the gateway's own */
     uint64_t requests;   /* served */
     struct tg_buf in;    /* a partial response head */
-    char address[TG_ADDRESS_TEXT];    /* "10.0.0.1:443", for logs */
+    char address[TG_ADDRESS_TEXT];    /* "10.0.0.1:443", for logs; through a proxy the name */
+    char proxy[TG_ADDRESS_TEXT];      /* the proxy's, the same; "": there is none */
     struct tg_upstream_conn *sibling; /* in the pool, or in a queue */
 };
 
@@ -120,10 +126,12 @@ struct tg_upstream_conn *tg_upstream_take(struct tg_upstreams *all,
 const struct tg_upstream_conf *tg_upstreams_find(const struct tg_upstreams *all,
                                                  struct tg_str name);
 
-enum { TG_UPSTREAM_WORDS = 160 };
+enum { TG_UPSTREAM_WORDS = 240 };
 
-/* Writes what a connection that is not there yet waits for: its server or address, and the step. */
-void tg_upstream_conn_awaited(const struct tg_upstream_conn *p, char out[TG_UPSTREAM_WORDS]);
+/* Writes what a connection that is not there yet waits for: its server, address or proxy, and the
+ * step. Returns what it means when that took too long. */
+enum tg_error tg_upstream_conn_awaited(const struct tg_upstream_conn *p,
+                                       char out[TG_UPSTREAM_WORDS]);
 
 /* Appends the value of Host for requests to a server: the upstream's `host`, else that of the
  * server, with its port unless it is the usual one. */
@@ -136,7 +144,7 @@ unsigned tg_upstream_conn_moves(const struct tg_upstream_conn *p);
 bool tg_upstream_conn_may_retry(const struct tg_upstream_conn *p);
 
 /* The request on this connection ended with `error`: what is the server's fault counts against it
- * (max_fails). NULL is fine. */
+ * (max_fails). Who closed a tunnel nobody can tell: that counts against no server. NULL is fine. */
 void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error);
 
 /* Gives a connection back to the pool, or closes it when the pool is full; nulls the pointer. Only

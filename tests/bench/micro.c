@@ -408,8 +408,8 @@ static void response(struct bench *b)
     size_t used;
     const char *why = NULL;
 
-    CHECK(tg_response_head_parse(TG_STR(response_head), 32768, TG_ANSWERS_OTHER, &scanned, &b->response, &used,
-                                 &why) == TG_PARSE_DONE);
+    CHECK(tg_response_head_parse(TG_STR(response_head), 32768, TG_ANSWERS_OTHER, &scanned,
+                                 &b->response, &used, &why) == TG_PARSE_DONE);
 }
 
 static void response_body(struct bench *b)

@@ -16,6 +16,8 @@ from client import ask, request
 from endpoint import Endpoint
 from gateway import PORT
 from listener import server_context
+from origin import read_head, wait_end
+from proxies import tunnel_where_asked
 from sources import Iam, Metadata, stamp
 from test_processes import wait_gone
 from test_signing import LOCATIONS, call, write_keys
@@ -133,6 +135,57 @@ def test_an_id_token(cloud, tmp_path, certificates):
     assert [r.target for r in one.source.requests] == ["/v3.0/OS-AUTH/id-token/tokens",
                                                        "/v3.0/OS-CREDENTIAL/securitytokens"]
     assert one.source.connections[0].sni == "localhost"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_iam_is_asked_through_the_proxy(cloud, origin, tmp_path, certificates, tls):
+    """The one of the upstream that the key signs for; it learns where to, and nothing else."""
+    (tmp_path / "token").write_text("id-token-1\n")
+    (tmp_path / "user").write_text("a:b\n")
+    (tmp_path / "user").chmod(0o600)
+    context = server_context(certificates / "server.pem")
+    proxy = origin([read_head, tunnel_where_asked], context=context if tls else None)
+    where = f"https://localhost:{proxy.port}; proxy_tls_ca {certificates}/ca.pem;" if tls else \
+        f"http://127.0.0.1:{proxy.port};"
+    one = cloud(Iam(context), f"source idtoken my-idp {tmp_path}/token;",
+                upstream=f"proxy {where} proxy_user_file {tmp_path}/user;")
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+    seen = [r.start.split(" ")[1] for r in proxy.requests]
+    iam = f"localhost:{one.source.port}"
+    assert sorted(seen) == sorted([iam, iam, f"localhost:{one.end.port}"])
+    for asked in proxy.requests:
+        assert asked.method == "CONNECT" and asked.get("Host") == asked.target
+        assert asked.all("Proxy-Authorization") == ["Basic YTpi"]
+        assert {n for n, _ in asked.fields} <= {"Host", "Proxy-Authorization", "User-Agent",
+                                                "Proxy-Connection"}
+    assert not any(r.all("Proxy-Authorization") for r in one.source.requests)
+
+
+@pytest.mark.parametrize("status, words", [(407, "wants another user or password"),
+                                           (403, "makes no connection")])
+def test_the_proxy_refuses_iam(cloud, origin, tmp_path, certificates, status, words):
+    """It is told whose fault it is."""
+    (tmp_path / "token").write_text("id-token-1\n")
+    proxy = origin([read_head, f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode(), wait_end])
+    one = cloud(Iam(server_context(certificates / "server.pem")),
+                f"source idtoken my-idp {tmp_path}/token;",
+                upstream=f"proxy http://127.0.0.1:{proxy.port};",
+                expect=[rf"keeper: credential.*the proxy {words}"])
+    one.guard.wait_log(rf"the proxy {words}")
+    assert not one.source.connections
+
+
+def test_metadata_is_asked_directly(cloud, origin, monkeypatch):
+    """Whatever the upstream's proxy is, and whatever the environment names."""
+    proxy = origin([read_head, tunnel_where_asked])
+    nobody = origin([read_head, wait_end])
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{nobody.port}")
+    one = cloud(Metadata(), upstream=f"proxy http://127.0.0.1:{proxy.port};")
+    assert one.put().status == 200 and one.signer() == "TEMPAK1"
+    assert len(one.source.requests) == 2
+    assert [r.start.split(" ")[1] for r in proxy.requests] == [f"localhost:{one.end.port}"]
+    assert not nobody.connections
 
 
 def test_a_key_is_renewed_before_it_ends(cloud, tmp_path):

@@ -11,6 +11,7 @@ import audit
 from client import Client, ask, request
 from gateway import TOP
 from origin import again, answer, close, read, read_head, wait_end
+from proxies import tunnel
 
 OWN = "/own"
 
@@ -90,6 +91,16 @@ def test_asks_once_and_keeps_it(asking, origin):
     assert (first["what"], first["status"], first["cached"]) == ("kept", 200, False)
     assert first["us"] > 0
     assert second == {"what": "kept", "status": 200, "cached": True, "us": 0}
+
+
+def test_asks_through_the_proxy(asking, origin):
+    """As the requests themselves go."""
+    behind = origin(own(answer(b"yes")))
+    proxy = origin([read_head, tunnel(behind.port)])
+    guard = asking(behind, upstream=f"proxy http://127.0.0.1:{proxy.port};")
+    assert call(guard).status == 200 and asked(behind) == ["alice"]
+    assert {r.start for r in proxy.requests} == {f"CONNECT 127.0.0.1:{behind.port} HTTP/1.1"}
+    assert len(proxy.connections) == len(behind.connections)
 
 
 def test_many_at_once_ask_once(asking, origin):

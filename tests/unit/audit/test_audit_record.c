@@ -625,7 +625,8 @@ static void nothing_breaks_a_line(void **state)
         s.request.fields = fields;
         s.request.nfields = 2;
         s.request.body = v;
-        s.record.trace_id = s.record.end_detail = s.record.upstream_address = v;
+        s.record.trace_id = s.record.end_detail = s.record.upstream_address =
+            s.record.upstream_proxy = v;
         s.record.upstream_error_code = s.request.tls_principal = v;
         s.record.upstream_failed = true;
         assert_int_equal(count(write_line(f, &s, false), "{\"time\":"), 1);

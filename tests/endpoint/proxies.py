@@ -1,0 +1,121 @@
+"""Forward proxies: a real one (tinyproxy) behind a tap that notes what it is asked, and steps for
+scripted ones (origin.py)."""
+
+import select
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+
+from listener import Listener
+
+TRIES = 20
+TIMEOUT = 20
+TINYPROXY = """
+Port {port}
+Listen 127.0.0.1
+Timeout 60
+MaxClients 100
+LogFile "{dir}/tinyproxy.log"
+LogLevel Connect
+PidFile "{dir}/tinyproxy.pid"
+{more}
+"""
+
+
+def free_port():
+    """A port that nobody has now."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
+
+
+def readable(one, two):
+    """Which of two sockets can be read."""
+    held = [s for s in (one, two) if isinstance(s, ssl.SSLSocket) and s.pending()]
+    return held or select.select([one, two], [], [], TIMEOUT)[0]
+
+
+def pump(one, two):
+    """Moves bytes both ways until one side ends; False when it was not in order."""
+    other = {one: two, two: one}
+    try:
+        while ready := readable(one, two):
+            for sock in ready:
+                data = sock.recv(65536)
+                if not data:
+                    return True
+                other[sock].sendall(data)
+    except (OSError, ValueError):
+        pass
+    return False
+
+
+class Tap(Listener):
+    """Stands before a proxy: notes the head of what each connection asks first, passes all on, and
+    can cut every tunnel."""
+
+    def __init__(self, port):
+        self.behind = port
+        self.inner = []
+        super().__init__()
+
+    def serve(self, connection):
+        head = connection.wire.head()
+        self.note(connection, head)
+        early = bytes(connection.wire.buffer)
+        with socket.create_connection(("127.0.0.1", self.behind), TIMEOUT) as inner:
+            with self.lock:
+                self.inner.append(inner)
+            inner.sendall(head.head + early)
+            pump(connection.sock, inner)
+
+    def heads(self):
+        """What was asked, as text."""
+        return [r.head.decode("latin-1") for r in self.requests]
+
+
+class Tinyproxy:
+    """The real one. `more` are lines of its configuration."""
+
+    def __init__(self, directory, *more):
+        for _ in range(TRIES):
+            self.port = free_port()
+            if self.start(directory, more):
+                return
+        raise RuntimeError("tinyproxy does not start")
+
+    def start(self, directory, more):
+        """False when somebody else has the port by now."""
+        path = directory / "tinyproxy.conf"
+        path.write_text(TINYPROXY.format(port=self.port, dir=directory, more="\n".join(more)))
+        self.process = subprocess.Popen([shutil.which("tinyproxy"), "-d", "-c", path],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), TIMEOUT).close()
+                return True
+            except ConnectionRefusedError:
+                threading.Event().wait(0.01)
+        return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait(TIMEOUT)
+
+
+def tunnel(port):
+    """A step of a script: answers CONNECT and passes on to a port."""
+    def step(_origin, connection):
+        with socket.create_connection(("127.0.0.1", port), TIMEOUT) as inner:
+            connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            pump(connection.sock, inner)
+    return step
+
+
+def tunnel_where_asked(origin, connection):
+    """The same to the port the last request named, on this machine."""
+    tunnel(int(connection.requests[-1].target.rpartition(":")[2]))(origin, connection)
