@@ -3,13 +3,14 @@ with the schema, the columns and the questions that are shipped."""
 
 import hashlib
 import json
+import os
 import random
 import re
 import subprocess
+import sys
 
 import pytest
 
-import audit
 from client import Client, request
 from clickhouse import ClickHouse, statements
 from command import run
@@ -210,3 +211,15 @@ def test_what_an_auditor_asks(house, queries, many):
     assert {(r[0], int(r[4]), r[5]) for r in gateways} == {
         (h["stream"], h["seq"], "1") for h in many.heads}
     assert {r[1] for r in gateways} == {real[0]["instance"]}
+
+
+@pytest.mark.long
+def test_the_fleet_that_is_shown():
+    """`./dev fleet --once`: policies swapped as Kubernetes does under two gateways that judge by them,
+    one trail, the questions, the proof. Each act judges itself, and each gateway its end."""
+    done = subprocess.run([sys.executable, "-B", TOP / "tests/fleet.py", "--once"], text=True, check=False,
+                          capture_output=True, env=os.environ | {"TRAINGUARD": binary()})
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in ("    mode dryrun: {'gateway-a': 200, 'gateway-b': 200}",
+                 "    the same request now: {'gateway-a': 403, 'gateway-b': 403}"):
+        assert line in done.stdout.splitlines()

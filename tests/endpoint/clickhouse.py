@@ -71,7 +71,8 @@ class ClickHouse:
         (folder / "users.xml").write_text(USERS)
         with open(folder / "log", "wb") as log:
             self.process = subprocess.Popen([program, f"--config-file={folder}/config.xml"],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True)
         self.port = None
         while self.port is None:
             assert self.process.poll() is None, (folder / "log").read_text()
