@@ -36,6 +36,7 @@ static const struct command {
     {"explain", tg_explain_main, "what a rule or an error code means and how to mend it"},
     {"fmt", tg_fmt_main, "print, check or write normalized bodies"},
     {"key", tg_key_main, "make, list and disable keys that clients sign with"},
+    {"policy", tg_policy_main, "sign folders of policies, and check signatures"},
     {"replay", tg_replay_main, "judge recorded requests by other policies"},
     {"sign", tg_sign_main, "explain what a signature covers and why it does not hold"},
     {"test", tg_test_main, "run the tests of policies"},

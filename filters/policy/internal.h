@@ -58,14 +58,16 @@ void tg_policy_grant(struct tg_conf *c, const struct tg_policy_set *set,
 
 /* What the filter has of a location. */
 struct tg_policy_conf {
-    const struct tg_conf_item *item; /* the `policies` line: its arguments; NULL: none */
-    struct tg_policy_shared *shared; /* by on_load, which failed where it is NULL or empty */
+    const struct tg_conf_item *item;    /* the `policies` line: its arguments; NULL: none */
+    const struct tg_conf_item *signers; /* the same of `policies_signed_by` */
+    struct tg_policy_shared *shared;    /* by on_load, which failed where it is NULL or empty */
 };
 
-/* A set, and the locations whose `policies` name the same files. */
+/* A set, and the locations whose `policies` name the same files, signed by the same keys. */
 struct tg_policy_shared {
     const struct tg_conf_item *item; /* the first of their lines */
-    struct tg_policy_set *set;       /* NULL when it could not be loaded */
+    const struct tg_conf_item *signers;
+    struct tg_policy_set *set; /* NULL when it could not be loaded */
     unsigned users;
     struct tg_policy_shared *next;
 };
@@ -77,6 +79,11 @@ static inline const struct tg_policy_set *tg_policy_set_of(const void *conf)
 
     return s != NULL ? s->set : NULL;
 }
+
+/* What tg_policy_load() does when the files must be signed by keys of a `policies_signed_by`
+ * line; NULL: they need not. */
+struct tg_policy_set *tg_policy_load_signed(struct tg_conf *c, const struct tg_conf_item *at,
+                                            const struct tg_conf_item *signers);
 
 /* False after it recorded that the name of a block (its argument) is none. */
 bool tg_policy_name(struct tg_conf *c, const struct tg_conf_item *item);

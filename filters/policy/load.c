@@ -118,10 +118,12 @@ static void apply_file(struct tg_conf *c, struct tg_policy_set *set,
 {
     static const struct tg_directive *const no_tables[] = {NULL};
     const struct tg_conf_table table = {tg_policy_directives, set};
-    const struct tg_conf_item *first = tg_conf_parse_text(c, file->name, file->text);
-
     struct tg_policy_table **tables = &set->tables;
+    const struct tg_conf_item *first;
 
+    if (!tg_conf_may_use(c, file->name, file->text))
+        return;
+    first = tg_conf_parse_text(c, file->name, file->text);
     while (*tables != NULL)
         tables = &(*tables)->next;
     tg_buf_add(texts, file->text);
@@ -205,4 +207,39 @@ struct tg_policy_set *tg_policy_load_given(struct tg_conf *c, const struct tg_co
         return set;
     tg_policy_end(set);
     return NULL;
+}
+
+/* --- signed --- */
+
+static bool is_signed(struct tg_conf *c, const char *name, struct tg_str text)
+{
+    return tg_policy_bundle_allows(c, c->texts, name, text);
+}
+
+struct tg_policy_set *tg_policy_load_signed(struct tg_conf *c, const struct tg_conf_item *at,
+                                            const struct tg_conf_item *signers)
+{
+    const struct tg_policy_bundle *bundle;
+    struct tg_policy_file *files;
+    struct tg_policy_set *set;
+    unsigned n;
+
+    if (signers == NULL)
+        return tg_policy_load(c, at, at->args + 1, at->nargs - 1);
+    if (!tg_policy_files(c, at, at->args + 1, at->nargs - 1, &files, &n))
+        return NULL;
+    bundle = tg_policy_bundle_open(c, at, signers, files[0].name);
+    if (bundle == NULL)
+        return NULL;
+    c->on_text = is_signed;
+    c->texts = bundle;
+    set = tg_policy_load_files(c, files, n, NULL);
+    c->on_text = NULL;
+    if (!tg_policy_bundle_complete(c, bundle)) {
+        tg_policy_end(set);
+        return NULL;
+    }
+    if (set != NULL)
+        set->bundle = bundle;
+    return set;
 }

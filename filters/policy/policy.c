@@ -9,23 +9,27 @@ static bool same_arguments(const struct tg_conf_item *a, const struct tg_conf_it
 {
     unsigned i = 1;
 
+    if (a == NULL || b == NULL)
+        return a == b;
     while (i < a->nargs && i < b->nargs && tg_str_eq(a->args[i], b->args[i]))
         i++;
     return i == a->nargs && i == b->nargs;
 }
 
 /* What a line names: loaded, and complained about, for the first that names it. */
-static struct tg_policy_shared *shared(struct tg_conf *c, const struct tg_conf_item *item)
+static struct tg_policy_shared *shared(struct tg_conf *c, const struct tg_conf_item *item,
+                                       const struct tg_conf_item *signers)
 {
     void **list = tg_conf_shared(c, tg_policy_directives);
     struct tg_policy_shared *s = *list;
 
-    while (s != NULL && !same_arguments(s->item, item))
+    while (s != NULL && !(same_arguments(s->item, item) && same_arguments(s->signers, signers)))
         s = s->next;
     if (s == NULL) {
         s = tg_arena_zalloc(c->arena, 1, sizeof(*s));
         s->item = item;
-        s->set = tg_policy_load(c, item, item->args + 1, item->nargs - 1);
+        s->signers = signers;
+        s->set = tg_policy_load_signed(c, item, signers);
         s->next = *list;
         *list = s;
     }
@@ -64,7 +68,7 @@ static bool load(struct tg_conf *c, const struct tg_conf_item *location, void *c
         tg_conf_error(c, location, "filter \"policy\" has no \"policies\"");
         return false;
     }
-    p->shared = shared(c, p->item);
+    p->shared = shared(c, p->item, p->signers);
     return p->shared->set != NULL && knows_project(c, location, p->shared->set);
 }
 
@@ -75,6 +79,13 @@ static void unload(void *conf)
     if (p->shared != NULL && --p->shared->users == 0)
         tg_policy_end(p->shared->set);
     p->shared = NULL;
+}
+
+const struct tg_policy_bundle *tg_policy_bundle_of(const void *conf)
+{
+    const struct tg_policy_set *set = tg_policy_set_of(conf);
+
+    return set != NULL ? set->bundle : NULL;
 }
 
 bool tg_policy_reads(const void *conf, enum tg_live_name name)
@@ -119,6 +130,10 @@ static void dump(const void *conf, struct tg_buf *out)
     CHECK(set != NULL);
     tg_buf_printf(out, "# policy revision %.*s, rules: %u\n", TG_STR_ARG(set->revision),
                   set->nrules);
+    if (set->bundle != NULL)
+        tg_buf_printf(out, "# signed as revision %lu by key %s, expires %s\n",
+                      set->bundle->manifest.revision, set->bundle->signed_by,
+                      set->bundle->manifest.expires.p);
     for (const struct tg_policy_table *t = set->tables; t != NULL; t = t->next)
         tg_buf_printf(out, "# table %s, rows: %u\n", t->name.p, t->nrows);
     for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)

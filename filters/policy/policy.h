@@ -7,6 +7,8 @@
  *   status.c   what it tells of what it loaded
  *   load.c     files to a set
  *   files.c    which files those are
+ *   manifest.c the list of a signed set
+ *   bundle.c   whether files are those that were signed
  *   rows.c     the words of the language
  *   block.c    the blocks `policy` and `exception`
  *   rule.c     the blocks `rule` and `any_of`
@@ -26,6 +28,7 @@
 #include "base/address.h"
 #include "chain/filter.h"
 #include "chain/live.h"
+#include "policy/bundle.h"
 #include "policy/decimal.h"
 #include "policy/pattern.h"
 
@@ -408,7 +411,8 @@ struct tg_policy_set {
     uint32_t live;              /* live values that policies read, one bit each */
     bool old;                   /* they read the config that stands there already */
     const char *needs_document; /* which rule looks into the body, in words; NULL: none does */
-    struct tg_str revision;     /* hex SHA-256 of the texts of all files in their order */
+    const struct tg_policy_bundle *bundle; /* what was signed of it; NULL: nothing */
+    struct tg_str revision; /* hex SHA-256 of the texts of all files in their order */
 
     /* The values that paths begin at, so that a request's members are looked at once: a slot for
      * each row of the contract's table, then one for each first name that is not in it. */
@@ -419,6 +423,9 @@ struct tg_policy_set {
     uint32_t *hash;     /* name numbers plus 1, 0 for none; open addressing */
     uint32_t hash_mask; /* its size less 1 */
 };
+
+/* What was signed of the set that a location's configuration of the filter holds, or NULL. */
+const struct tg_policy_bundle *tg_policy_bundle_of(const void *conf);
 
 /* The rows of the policy language; they also stand in the table of the filter. */
 extern const struct tg_directive tg_policy_directives[];

@@ -15,6 +15,22 @@ static bool set_policies(struct tg_conf *c, const struct tg_conf_item *item, voi
     return true;
 }
 
+static bool set_signers(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                        const struct tg_directive *d)
+{
+    unsigned files = item->nargs - 1;
+
+    (void)d;
+    for (unsigned i = 1; i < item->nargs; i++)
+        files -= tg_str_eq(item->args[i], TG_STR(TG_BUNDLE_MAY_FALL));
+    ((struct tg_policy_conf *)target)->signers = item;
+    if (files >= 1 && files <= TG_BUNDLE_KEYS)
+        return true;
+    tg_conf_error(c, item, "\"policies_signed_by\" takes 1 to %d files of public keys, got %u",
+                  TG_BUNDLE_KEYS, files);
+    return false;
+}
+
 static bool set_table(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                       const struct tg_directive *d)
 {
@@ -133,6 +149,19 @@ const struct tg_directive tg_policy_directives[] = {
      .help = "Policy files, as paths or patterns such as `policies/*.conf`. Files whose name ends "
              "in `.test.conf` hold tests and are left out. A pattern without a match is an error.",
      .set = set_policies},
+    {.name = "policies_signed_by",
+     .contexts = ANYWHERE,
+     .kind = TG_CONF_CUSTOM,
+     .min_args = 1,
+     .max_args = TG_CONF_ANY_ARGS,
+     .syntax = "FILE ... [revision_may_fall]",
+     .help = "Public keys (Ed25519, PEM), one of which must have signed the policies: their folder "
+             "holds MANIFEST, with `# revision NUMBER`, `# expires DAY` and what sha256sum writes "
+             "of each file, and MANIFEST.sig. What is read and not listed, or has other bytes, "
+             "stops the load; so does what is listed and missing. A reload refuses another set "
+             "that has expired, or has a lower revision without `revision_may_fall`; one that "
+             "expires while it is in force goes on. `trainguard policy sign` signs.",
+     .set = set_signers},
     {.name = "table",
      .contexts = TG_IN_POLICY_FILE,
      .kind = TG_CONF_CUSTOM,

@@ -149,6 +149,8 @@ struct tg_policy_table *tg_policy_table_read(struct tg_conf *c, const struct tg_
         return NULL;
     }
     t->text = file.text;
+    if (!tg_conf_may_use(c, t->file, t->text))
+        return NULL;
     (void)(read_rows(c, t) && tg_policy_table_finish(c, t));
     return c->errors == errors ? t : NULL;
 }

@@ -183,12 +183,14 @@ static void get_ready(struct tg_admin *a, struct evhttp_request *request)
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
     struct tg_buf text = {0};
     bool good = tg_metrics_ready(a->stats, &text);
+    bool degraded;
 
     good &= tg_admin_credentials_ready(a->settings, &text);
+    degraded = tg_metrics_degraded(a->settings, &text);
 
     if (query == NULL || strncmp(query, "verbose", 7) != 0) {
         tg_buf_end(&text);
-        tg_buf_puts(&text, good ? "ok\n" : "not ready\n");
+        tg_buf_puts(&text, !good ? "not ready\n" : degraded ? "degraded\n" : "ok\n");
     }
     answer_buf(a, request, good ? 200 : 503, PLAIN, &text);
 }

@@ -369,15 +369,22 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
 void tg_metrics_config(const struct tg_settings *settings, struct tg_buf *out)
 {
     char config[TG_SHORT_REVISION + 1], policies[TG_SHORT_REVISION + 1];
+    struct tg_settings_signed signs;
+    struct tg_arena arena;
 
+    tg_arena_init(&arena);
+    signs = tg_settings_signed(settings, &arena);
     tg_settings_short_revisions(settings, config, policies);
     tg_prometheus_family(out, "config_info", "gauge",
                          "What is in force: equal labels, equal configurations and policies.");
-    tg_buf_printf(
-        out,
-        "trainguard_config_info{config=\"%s\",policies=\"%s\",bundle=\"\",signed_by=\"\"} "
-        "1\n",
-        config, policies);
+    tg_buf_printf(out,
+                  "trainguard_config_info{config=\"%s\",policies=\"%s\",bundle=\"%.*s\","
+                  "signed_by=\"%.*s\"} 1\n",
+                  config, policies, TG_STR_ARG(signs.revisions), TG_STR_ARG(signs.signers));
+    if (signs.expires_at != 0)
+        single(out, "policy_bundle_expires_timestamp_seconds", "gauge",
+               "When the signed policies end; they go on judging.", (uint64_t)signs.expires_at);
+    tg_arena_end(&arena);
 }
 
 /* --- readiness --- */
@@ -416,4 +423,20 @@ bool tg_metrics_ready(const struct tg_stats *s, struct tg_buf *out)
         good = good && c->good;
     }
     return good;
+}
+
+bool tg_metrics_degraded(const struct tg_settings *settings, struct tg_buf *out)
+{
+    struct tg_settings_signed signs;
+    struct tg_arena arena;
+    bool expired;
+
+    tg_arena_init(&arena);
+    signs = tg_settings_signed(settings, &arena);
+    expired = signs.expires_at != 0 && tg_clock_wall_now() / 1000000 >= signs.expires_at;
+    if (expired)
+        tg_buf_printf(out, "[!] policies: what is signed expired on %.*s and goes on judging\n",
+                      TG_STR_ARG(signs.expires));
+    tg_arena_end(&arena);
+    return expired;
 }

@@ -34,4 +34,8 @@ void tg_metrics_checks(const struct tg_stats *s, struct tg_check out[TG_CHECKS])
 /* True when all checks are good. Appends one line for each. */
 bool tg_metrics_ready(const struct tg_stats *s, struct tg_buf *out);
 
+/* True when something needs somebody before long, while all goes on: signed policies have expired.
+ * Appends a line for it. */
+bool tg_metrics_degraded(const struct tg_settings *settings, struct tg_buf *out);
+
 #endif

@@ -28,12 +28,22 @@ static void add_time(struct tg_buf *out, const char *name, int64_t us)
 static void add_config(const struct tg_settings *settings, struct tg_buf *out)
 {
     char config[TG_SHORT_REVISION + 1], policies[TG_SHORT_REVISION + 1];
+    struct tg_settings_signed signs;
+    struct tg_arena arena;
 
+    tg_arena_init(&arena);
+    signs = tg_settings_signed(settings, &arena);
     tg_settings_short_revisions(settings, config, policies);
     tg_json_member_begin(out, "config", '{');
     tg_json_member(out, "config", tg_str_of(config));
     tg_json_member(out, "policies", tg_str_of(policies));
+    if (signs.revisions.n > 0) {
+        tg_json_member(out, "bundle", signs.revisions);
+        tg_json_member(out, "signed_by", signs.signers);
+        tg_json_member(out, "bundle_expires", signs.expires);
+    }
     tg_json_end(out, '}');
+    tg_arena_end(&arena);
 }
 
 static void add_reload(const struct tg_stats *s, struct tg_buf *out)

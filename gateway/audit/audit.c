@@ -79,6 +79,14 @@ static void add_name(struct tg_buf *out, const char *name, struct tg_str value)
 static const char *const mode_words[] = {
     [TG_AUDIT_BATCH] = "batch", [TG_AUDIT_BLOCKING] = "blocking", [TG_AUDIT_STRICT] = "strict"};
 
+static void add_bundle(struct tg_buf *out, struct tg_str bundle, struct tg_str signed_by)
+{
+    if (bundle.n == 0)
+        return;
+    add_name(out, ",\"policy.bundle\":", bundle);
+    add_name(out, ",\"policy.signed_by\":", signed_by);
+}
+
 static void add_revisions(struct tg_buf *out, struct tg_str revision, const struct tg_str *loaded,
                           unsigned nloaded)
 {
@@ -100,6 +108,7 @@ static void add_start(struct tg_audit *a, const struct tg_audit_line *previous)
     if (a->conf->instance.n > 0)
         add_name(out, ",\"instance\":", a->conf->instance);
     add_revisions(out, a->conf->revision, a->conf->loaded, a->conf->nloaded);
+    add_bundle(out, a->conf->bundle, a->conf->signed_by);
     add_name(out, ",\"mode\":", tg_str_of(mode_words[a->conf->mode]));
     add_name(out,
              ",\"chain_algorithm\":", a->chain.keyed ? TG_STR("hmac-sha256") : TG_STR("sha256"));
@@ -131,6 +140,8 @@ static void add_configuration(struct tg_audit *a, const struct tg_audit_configur
     if (c->why.n > 0)
         add_name(out, ",\"why\":", c->why);
     add_revisions(out, c->revision, c->loaded, c->nloaded);
+    if (c->why.n == 0)
+        add_bundle(out, a->conf->bundle, a->conf->signed_by);
     end_line(a, start);
 }
 

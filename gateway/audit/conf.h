@@ -41,6 +41,8 @@ struct tg_audit_conf {
     struct tg_str revision;        /* of the configuration in force, for `start`; may be empty */
     const struct tg_str *loaded;   /* the same of its policies */
     unsigned nloaded;
+    struct tg_str bundle;              /* revisions of signed policies; empty: none is signed */
+    struct tg_str signed_by;           /* ids of the keys */
     bool checked;                      /* tg_audit_check() has run */
     const struct tg_conf_item *log_at; /* where audit_log stands; NULL: nowhere */
     const struct tg_conf_item *key_at; /* the same of audit_key_file */

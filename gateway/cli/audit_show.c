@@ -237,6 +237,8 @@ static void add_text(struct show *s, const struct tg_doc *doc)
     add_member(s, doc, " why=", TG_STR("why"));
     add_member(s, doc, " revision=", TG_STR("configuration.revision"));
     add_list(s, doc, " policies=", TG_STR("policy.revisions"));
+    add_member(s, doc, " bundle=", TG_STR("policy.bundle"));
+    add_member(s, doc, " signed_by=", TG_STR("policy.signed_by"));
     add_member(s, doc, " previous=", TG_STR("previous.stream"));
     add_member(s, doc, " records=", TG_STR("records"));
     add_member(s, doc, " count=", TG_STR("count"));

@@ -40,6 +40,10 @@ int tg_fmt_main(int argc, char **argv);
 /* `trainguard key new|list|disable`: 0 done, 1 the file could not be read or written, 2 usage. */
 int tg_key_main(int argc, char **argv);
 
+/* `trainguard policy sign|verify`: 0 done, 1 a signature does not hold, or a file cannot be read or
+ * written, 2 usage. */
+int tg_policy_main(int argc, char **argv);
+
 /* `trainguard sign --explain`: 0 the signature holds, 1 it does not, 2 it could not be read. */
 int tg_sign_main(int argc, char **argv);
 

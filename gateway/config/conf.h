@@ -73,6 +73,11 @@ struct tg_conf {
      */
     void (*on_read)(void *reader, const char *name);
     void *reader;
+
+    /* Asked about the bytes of each file but the first before they are understood: false after it
+     * recorded that they may not be used; NULL: all may. */
+    bool (*on_text)(struct tg_conf *c, const char *name, struct tg_str text);
+    const void *texts;
 };
 
 /* Starts a load. `prefix` must end in '/' and live as long as the arena. */
@@ -272,6 +277,12 @@ bool tg_conf_word(struct tg_conf *c, const struct tg_conf_item *item, struct tg_
 
 /* How a value of a row's kind (NUMBER, SIZE, TIME) is written, in the largest unit that fits. */
 void tg_conf_write_value(enum tg_conf_kind kind, int64_t value, struct tg_buf *out);
+
+/* What c->on_text says; true when there is none. For whoever reads a file that the text names. */
+static inline bool tg_conf_may_use(struct tg_conf *c, const char *name, struct tg_str text)
+{
+    return c->on_text == NULL || c->on_text(c, name, text);
+}
 
 /* `name` as a path: relative names start at c->prefix. In the arena, NUL-terminated. */
 struct tg_str tg_conf_path(struct tg_conf *c, struct tg_str name);

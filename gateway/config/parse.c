@@ -516,7 +516,7 @@ static void read_file(struct parser *p, const char *name, const struct tg_conf_i
         why = check_includes(p, &s);
     if (why != NULL)
         tg_conf_error(p->c, at, "cannot read \"%s\": %s", name, why);
-    else
+    else if (tg_conf_may_use(p->c, name, file.text))
         read_source(p, &s, tail);
 }
 

@@ -240,6 +240,10 @@ static void reload(struct master *m, enum tg_audit_asker asker)
     tg_control_answer(m->settings->pid, tg_settings_user(m->settings), m->stats);
     tg_notify("RELOADING=1\nMONOTONIC_USEC=%lu\nSTATUS=Reloading.", tg_clock_mono_now());
     fresh = tg_trial_read(m->file, m->prefix, &problems);
+    if (fresh != NULL && !tg_settings_may_follow(fresh, stale, &problems)) {
+        tg_settings_end(fresh);
+        fresh = NULL;
+    }
     if (fresh != NULL) {
         fresh->asked_by = asker;
         tg_ticket_keys_renew(&m->tickets, fresh->tls_ticket_rotation, tg_clock_mono_now());

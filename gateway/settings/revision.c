@@ -4,6 +4,7 @@
 
 #include "audit/conf.h"
 #include "base/file.h"
+#include "policy/manifest.h"
 
 #include <glob.h>
 #include <sys/stat.h>
@@ -124,12 +125,22 @@ static void add_inner(struct digest *d, struct tg_conf *c, const struct tg_conf_
     }
 }
 
+/* What says that policies are signed. */
+static void add_list(struct digest *d, struct tg_arena *arena, const char *pattern)
+{
+    const char *folder = folder_of(arena, pattern);
+
+    add_file(d, tg_arena_printf(arena, "%s" TG_MANIFEST, folder).p);
+    add_file(d, tg_arena_printf(arena, "%s" TG_MANIFEST_SIGNATURE, folder).p);
+}
+
 /* Policies are files of the same grammar, whose texts count as any file's does; their tests are not
  * loaded. */
 static void add_policies(struct digest *d, struct tg_conf *c, struct tg_str pattern)
 {
     glob_t found;
 
+    add_list(d, c->arena, tg_conf_path(c, pattern).p);
     if (glob(tg_conf_path(c, pattern).p, 0, NULL, &found) != 0)
         return;
     for (size_t i = 0; i < found.gl_pathc; i++) {

@@ -65,6 +65,7 @@ static struct tg_settings *read_settings(const char *file, struct tg_str text, c
 struct tg_settings *tg_settings_read(const char *file, const char *prefix, struct tg_buf *problems)
 {
     char revision[TG_SHA256_HEX + 1];
+    struct tg_settings_signed signs;
     struct tg_settings *s;
 
     tg_settings_revision(file, prefix, revision);
@@ -74,6 +75,9 @@ struct tg_settings *tg_settings_read(const char *file, const char *prefix, struc
     memcpy(s->revision, revision, sizeof(revision));
     s->audit_conf->revision = tg_str_of(s->revision);
     s->audit_conf->loaded = tg_settings_loaded(s, &s->arena, &s->audit_conf->nloaded);
+    signs = tg_settings_signed(s, &s->arena);
+    s->audit_conf->bundle = signs.revisions;
+    s->audit_conf->signed_by = signs.signers;
     return s;
 }
 

@@ -281,7 +281,32 @@ enum { TG_SHORT_REVISION = 12 }; /* hex digits by which gateways are compared */
 void tg_settings_short_revisions(const struct tg_settings *s, char config[TG_SHORT_REVISION + 1],
                                  char policies[TG_SHORT_REVISION + 1]);
 
-/* The same, with the problems appended to `problems` instead, one line each: "[emerg] ...\n" or
+struct tg_policy_bundle;
+
+enum { TG_SETTINGS_BUNDLES = 64 }; /* signed sets of policies that are told apart */
+
+/* The signed sets of policies, each once, in the order of the locations; returns how many. */
+unsigned tg_settings_bundles(const struct tg_settings *s,
+                             const struct tg_policy_bundle *out[TG_SETTINGS_BUNDLES]);
+
+/* They in one line: with commas between what is of several; empty: none is signed. */
+struct tg_settings_signed {
+    struct tg_str revisions;
+    struct tg_str signers; /* ids of keys */
+    struct tg_str expires; /* the last day of the first that ends, YYYY-MM-DD */
+    int64_t expires_at;    /* the second behind it, since 1970; 0: none */
+};
+
+/* What is signed, in texts of the arena. */
+struct tg_settings_signed tg_settings_signed(const struct tg_settings *s, struct tg_arena *arena);
+
+/* False, with a line in `problems` for each, when signed policies may not follow those that are in
+ * force (tg_policy_bundle_refused()). */
+bool tg_settings_may_follow(struct tg_settings *s, const struct tg_settings *before,
+                            struct tg_buf *problems);
+
+/* tg_settings_load() with the problems appended to `problems` instead, one line each: "[emerg]
+ * ...\n" or
  * "[warn] ...\n". With warnings alone the result is there. */
 struct tg_settings *tg_settings_read(const char *file, const char *prefix, struct tg_buf *problems);
 
