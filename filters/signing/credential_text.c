@@ -154,7 +154,7 @@ const char *tg_credential_read_json(struct tg_str text, bool temporary, int64_t 
 /* --- INI --- */
 
 struct ini {
-    struct tg_str ak, sk, token, project;
+    struct tg_str ak, sk, token, project, idp;
 };
 
 static struct tg_str take_line(struct tg_str *text)
@@ -176,7 +176,8 @@ static void take_value(struct ini *ini, struct tg_str name, struct tg_str value)
     } members[] = {{TG_STR("ak"), &ini->ak},
                    {TG_STR("sk"), &ini->sk},
                    {TG_STR("security_token"), &ini->token},
-                   {TG_STR("project_id"), &ini->project}};
+                   {TG_STR("project_id"), &ini->project},
+                   {TG_STR("idp_id"), &ini->idp}};
 
     for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
         if (tg_str_eq(name, members[i].name))
@@ -208,6 +209,8 @@ const char *tg_credential_read_ini(struct tg_str text, struct tg_str section,
         take_value(&ini, tg_str_trim((struct tg_str){line.p, n}),
                    tg_str_trim(tg_str_skip(line, n + 1)));
     }
+    if (ini.idp.n > 0)
+        return TG_CREDENTIAL_IS_IDTOKEN;
     return found ? tg_credential_fill(ini.ak, ini.sk, ini.token, ini.project, out)
                  : "no such section";
 }

@@ -147,6 +147,8 @@ static struct tg_str variable(const char *name)
 
 static enum tg_source_step read_environment(struct tg_source *s)
 {
+    if (variable("HUAWEICLOUD_SDK_IDP_ID").n > 0)
+        return judge(s, "environment", TG_CREDENTIAL_IS_IDTOKEN);
     return judge(s, "environment",
                  tg_credential_fill(variable("HUAWEICLOUD_SDK_AK"), variable("HUAWEICLOUD_SDK_SK"),
                                     variable("HUAWEICLOUD_SDK_SECURITY_TOKEN"),

@@ -103,6 +103,8 @@ static void ini_texts(void **state)
         {"[", NULL, "no such section"},
         {"", NULL, "no such section"},
         {"[basic]\nnonsense\nak=AKX\nsk=sk", "sk", NULL},
+        {"[basic]\nak=AKX\nsk=sk\nidp_id=i\nid_token_file=/t\n", NULL, TG_CREDENTIAL_IS_IDTOKEN},
+        {"[global]\nidp_id=i\n[basic]\nak=AKX\nsk=sk\nidp_id=\n", "sk", NULL},
     };
 
     (void)state;

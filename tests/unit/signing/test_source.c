@@ -317,6 +317,10 @@ static void the_environment_holds_a_key(void **state)
     setenv("HUAWEICLOUD_SDK_PROJECT_ID", "p", 1);
     assert_int_equal(tg_source_begin(s, NOW, &request, &result), TG_SOURCE_KEY);
     assert_string_equal(result.key.project_id, "p");
+    setenv("HUAWEICLOUD_SDK_IDP_ID", "i", 1);
+    assert_int_equal(tg_source_begin(s, NOW, &request, &result), TG_SOURCE_FAILED);
+    assert_string_equal(result.error, "environment: " TG_CREDENTIAL_IS_IDTOKEN);
+    unsetenv("HUAWEICLOUD_SDK_IDP_ID");
     tg_source_end(s);
 }
 
