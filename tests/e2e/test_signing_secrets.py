@@ -3,9 +3,13 @@ gone from the memory of all processes when they were taken out of their files.""
 
 import hashlib
 import json
+import os
 import pathlib
 import re
+import resource
 import signal
+
+import pytest
 
 import audit
 import signing
@@ -86,6 +90,20 @@ def memory(pid):
                 pass  # a device's page
 
 
+def dumped(pid):
+    """Of that, what a core file would hold: not the mappings that are left out of dumps (VmFlags: dd)."""
+    text = pathlib.Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8")
+    with open(f"/proc/{pid}/mem", "rb") as file:
+        for start, end, flags in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw-p.*?^VmFlags: ([a-z ]*)", text, re.M | re.S):
+            if "dd" in flags.split():
+                continue
+            file.seek(int(start, 16))
+            try:
+                yield file.read(int(end, 16) - int(start, 16))
+            except OSError:
+                pass  # a device's page
+
+
 def holds(pid, secret):
     """True when a process has a secret in its memory; one that has just ended has nothing."""
     try:
@@ -132,6 +150,10 @@ def test_nothing_tells_a_secret(gateway, certificates, tmp_path):
 def told_of(guard, made, tmp_path):
     """Behind a reload with other keys no process has the old ones of clients."""
     assert holders(guard, made["client SK"]), "it is looked for in the right way"
+    for pid in processes(guard.process.pid):
+        for part in dumped(pid):
+            for place in ("client SK", "own SK"):
+                assert made[place].encode() not in part, f"{place} would be in a core of {pid}"
     workers = set(processes(guard.process.pid))
     fresh = write(tmp_path, 2)
     guard.process.send_signal(signal.SIGHUP)
@@ -145,3 +167,32 @@ def told_of(guard, made, tmp_path):
     assert ask(guard.port, next(requests(fresh))).status == 200
     wire = next(requests(made))
     assert ask(guard.port, wire).status == 401
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer's memory may be dumped")
+def test_no_core_is_made(gateway, certificates, tmp_path):
+    """Of no process, whatever the limit was it was started with: a worker's memory has what requests brought."""
+    write(tmp_path, 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        with Endpoint(server_context(certificates / "server.pem")) as end:
+            guard = gateway(f"localhost:{end.port}", tls=certificates / "ca.pem", expect=["was killed by signal"],
+                            locations=LOCATIONS % (("aksk resign notebooks;",) * 2), main=(
+                                f"client_keys notebooks {{ file {tmp_path}/keys; }}\n"
+                                f"credential cloud {{ source file {tmp_path}/own.json; }}\n"
+                                "admin {\n listen unix:admin.sock;\n}"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    guard.wait_log("master: trainguard")
+    master, *others = processes(guard.process.pid)
+    assert len(others) >= 2
+    for n, pid in enumerate(others, 1):
+        os.kill(pid, signal.SIGABRT)
+        guard.wait(lambda n=n: len(guard.matches("was killed by signal 6")) == n, "its end")
+        limits = pathlib.Path(f"/proc/{master}/limits").read_text(encoding="utf-8")
+        assert re.search(r"Max core file size +0 +0", limits)
+    guard.wait(lambda: len(guard.matches(r"\w+ \d+ is process")) == 2 * len(others), "their successors")
+    assert ask(guard.port, request("GET", "/x")).status == 401
+    assert not guard.matches("core dumped")
+    assert not [*guard.directory.glob("core*"), *pathlib.Path.cwd().glob("core*")]
