@@ -31,10 +31,9 @@ CONNECTIONS = 1000
 SECONDS = 20
 SETTINGS = """client_header_timeout 5s; client_body_timeout 5s; send_timeout 5s;
 listen 127.0.0.1:0 tls; tls_certificate {d}/server.pem; tls_certificate_key {d}/server.key;"""
-HEAD = """# Security checks
+HEAD = """## Measured
 
-Made by `./dev check-security` on loopback, with a gateway of one worker, 512 connections and limits
-of five seconds.
+By `./dev check-security` on loopback, with a gateway of one worker, 512 connections and limits of five seconds.
 """
 
 
@@ -71,7 +70,7 @@ def attack(port, options):
 
 def attacks(port):
     """The table of slow attacks."""
-    rows = [f"\n## Slow clients\n\n`slowhttptest`, {CONNECTIONS} connections for {SECONDS} s each; "
+    rows = [f"\n### Slow clients\n\n`slowhttptest`, {CONNECTIONS} connections for {SECONDS} s each; "
             "beside it one well-behaved client with a new connection per request.\n",
             "| attack | requests beside it | failed | median ms | longest ms |",
             "|---|---|---|---|---|"]
@@ -90,7 +89,7 @@ def tls(port, directory):
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     with open(out, encoding="utf-8", newline="") as file:
         found = [row for row in csv.DictReader(file) if row["severity"] not in ("INFO", "DEBUG")]
-    rows = ["\n## TLS\n\n`testssl.sh` against the TLS listener. The certificate is a throw-away one, "
+    rows = ["\n### TLS\n\n`testssl.sh` against the TLS listener. The certificate is a throw-away one, "
             "so what it says about trust and chains is left out.\n",
             "| severity | check | finding |", "|---|---|---|"]
     for row in found:
@@ -103,7 +102,7 @@ def tls(port, directory):
 
 
 def main():
-    """Writes the page to standard output's file given as the argument."""
+    """Writes the last part of the page given as the argument anew."""
     with tempfile.TemporaryDirectory() as name:
         directory = certs.make(pathlib.Path(name) / "certificates", ["server"])
         script = [read, answer(b"x" * 100000), again]
@@ -113,7 +112,9 @@ def main():
                           locations="location / { proxy_pass modelarts; }")
             with Gateway(pathlib.Path(name), text, [r"\[error\]"]) as guard:
                 rows = attacks(guard.ports[0]) + tls(guard.ports[1], pathlib.Path(name))
-    pathlib.Path(sys.argv[1]).write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
+    page = pathlib.Path(sys.argv[1])
+    before = page.read_text(encoding="utf-8").partition("## Measured")[0]
+    page.write_text(before + HEAD + "\n".join(rows) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
