@@ -105,7 +105,7 @@ static const unsigned char *failed(struct trouble *t, const unsigned char *at, e
     return NULL;
 }
 
-/* Keeps one byte in the outline, which has room for all of the text. */
+/* Keeps a bracket in the outline, which has room for all of the text. */
 static void keep(struct verifier *v, const unsigned char *p)
 {
     uint32_t n = v->n++;
@@ -114,22 +114,14 @@ static void keep(struct verifier *v, const unsigned char *p)
     v->kept[n] = (char)*p;
 }
 
-/* The first and the last byte of a number or word; they may be one. */
-static void keep_ends(struct verifier *v, const unsigned char *first, const unsigned char *last)
-{
-    keep(v, first);
-    if (last > first)
-        keep(v, last);
-}
-
-/* The quotes of a string. */
-static inline void keep_string(struct verifier *v, const unsigned char *opening,
-                               const unsigned char *closing)
+/* The first and the last byte of a name or value, which may be one: two quotes in the outline. */
+static inline void keep_ends(struct verifier *v, const unsigned char *first,
+                             const unsigned char *last)
 {
     uint32_t n = v->n;
 
-    v->place[n] = (uint32_t)(opening - v->start);
-    v->place[n + 1] = (uint32_t)(closing - v->start);
+    v->place[n] = (uint32_t)(first - v->start);
+    v->place[n + 1] = (uint32_t)(last - v->start);
     memcpy(v->kept + n, "\"\"", 2);
     v->n = n + 2;
 }
@@ -333,17 +325,14 @@ static const unsigned char *scalar(struct verifier *v, const unsigned char *firs
 
     if (p == NULL)
         return NULL;
-    if (quoted) {
-        keep_string(v, first, p);
-        return p + 1;
-    }
+    p += quoted;
     keep_ends(v, first, p - 1);
     return p;
 }
 
 /* --- structure --- */
 
-/* Takes a bracket, colon or comma. */
+/* Takes a bracket. */
 static const unsigned char *take(struct verifier *v, const unsigned char *p)
 {
     keep(v, p);
@@ -368,9 +357,9 @@ static const unsigned char *name(struct verifier *v, const unsigned char *p)
     closing = string(v, p);
     if (closing == NULL)
         return NULL;
-    keep_string(v, p, closing);
+    keep_ends(v, p, closing);
     p = skip_space(closing + 1, v->end);
-    return is_at(v, p, ':') ? take(v, p) : failed(v->trouble, p, COLON);
+    return is_at(v, p, ':') ? p + 1 : failed(v->trouble, p, COLON);
 }
 
 static unsigned char closing_of(unsigned char kind)
@@ -404,7 +393,7 @@ static const unsigned char *close_containers(struct verifier *v, const unsigned 
 
         p = skip_space(p, v->end);
         if (is_at(v, p, ','))
-            return take(v, p);
+            return p + 1;
         if (!is_at(v, p, closing_of(kind)))
             return failed(v->trouble, p, kind == '{' ? IN_OBJECT : IN_ARRAY);
         p = take(v, p);
@@ -450,7 +439,8 @@ static bool verify(struct verifier *v, struct tg_str text)
     return document(v);
 }
 
-/* Room for all of a text: each of its bytes may be structure. */
+/* Room for all of a text: each of its bytes may be a bracket, or with the comma behind it the two
+ * ends of a number; there is one comma less than values. */
 static void start_outline(struct tg_json_outline *o, size_t room)
 {
     o->text = o->small_text;
@@ -474,7 +464,7 @@ bool tg_json_verify(struct tg_str text, const struct tg_json_limits *limits,
 
     CHECK(text.n <= INT32_MAX);
     CHECK(limits->max_depth >= 1 && limits->max_depth <= TG_JSON_MAX_DEPTH);
-    start_outline(outline, text.n);
+    start_outline(outline, text.n + 1);
     v.start = (const unsigned char *)text.p;
     v.end = t.end;
     v.limits = *limits;
@@ -517,28 +507,28 @@ static const uint8_t types[256] = {
     ['t'] = TG_TRUE,   ['f'] = TG_FALSE, ['n'] = TG_NULL,   ['0' ... '9'] = TG_NUMBER,
 };
 
-/* Makes a node, which has no child yet, the last one of its parent. A token whose node is made is
- * done with: its `end` is the last child from here on. */
-static inline void append_child(struct tg_node *node, uint32_t i, jsmntok_t *parent)
+/* Makes a node the last one in its container. A token whose node is made is done with: its `end` is
+ * the last child from here on. */
+static inline void append_child(struct tg_node *node, uint32_t i, jsmntok_t *container)
 {
     struct tg_node *n = &node[i];
     struct tg_node *in = &node[n->parent];
-    uint32_t previous = (uint32_t)parent->end;
+    uint32_t previous = (uint32_t)container->end;
 
-    parent->end = (int)i;
+    container->end = (int)i;
     if (in->child == TG_NONE) {
         in->child = i;
         return;
     }
     n->previous = previous;
     node[previous].next = i;
-    if (parent->type == JSMN_ARRAY)
+    if (container->type == JSMN_ARRAY)
         n->index = node[previous].index + 1;
 }
 
 /* A node as its token tells it, without its place among others. `offset` is the outline's. */
 static inline void make_node(struct tg_node *n, struct tg_str text, const uint32_t *offset,
-                             const jsmntok_t *t, jsmntype_t parent)
+                             const jsmntok_t *t, uint32_t parent)
 {
     int quote = t->type == JSMN_STRING; /* jsmn leaves quotes out */
     uint32_t first = offset[t->start - quote];
@@ -553,9 +543,34 @@ static inline void make_node(struct tg_node *n, struct tg_str text, const uint32
         .next = TG_NONE,
         .previous = TG_NONE,
         .child = TG_NONE,
-        .parent = (uint32_t)t->parent,
-        .type = parent == JSMN_OBJECT ? TG_NAME : types[(unsigned char)*p],
+        .parent = parent,
+        .type = types[(unsigned char)*p],
     };
+}
+
+/* All nodes behind the root. In an object names and values take turns, and a value follows its name
+ * at once: jsmn, which has not seen the colon, gives both the object as parent. */
+static void make_nodes(struct tg_node *node, struct tg_str text, const uint32_t *offset,
+                       jsmntok_t *token, uint32_t n)
+{
+    bool behind_name = false;
+
+    for (uint32_t i = 1; i < n; i++) {
+        uint32_t parent = (uint32_t)token[i].parent;
+
+        CHECK(parent < i);
+        if (behind_name) {
+            make_node(&node[i], text, offset, &token[i], i - 1);
+            node[i - 1].child = i;
+            behind_name = false;
+            continue;
+        }
+        make_node(&node[i], text, offset, &token[i], parent);
+        append_child(node, i, &token[parent]);
+        behind_name = token[parent].type == JSMN_OBJECT;
+        if (behind_name)
+            node[i].type = TG_NAME;
+    }
 }
 
 static void find_escapes(struct tg_node *node, uint32_t n)
@@ -570,7 +585,6 @@ void tg_json_nodes(struct tg_str text, const struct tg_json_outline *outline, st
     jsmntok_t few[FEW_TOKENS];
     jsmntok_t *token = few;
     jsmn_parser parser;
-    const uint32_t *offset = outline->offset;
     const uint32_t n = outline->tokens;
 
     if (n > FEW_TOKENS)
@@ -579,14 +593,8 @@ void tg_json_nodes(struct tg_str text, const struct tg_json_outline *outline, st
     jsmn_init(&parser);
     CHECK(jsmn_parse(&parser, outline->text, outline->n, token, n) == (int)n);
     CHECK(token[0].parent == -1); /* TG_NONE */
-    make_node(node, text, offset, token, JSMN_UNDEFINED);
-    for (uint32_t i = 1; i < n; i++) {
-        jsmntok_t *parent = &token[token[i].parent];
-
-        CHECK((uint32_t)token[i].parent < i);
-        make_node(&node[i], text, offset, &token[i], parent->type);
-        append_child(node, i, parent);
-    }
+    make_node(node, text, outline->offset, token, TG_NONE);
+    make_nodes(node, text, outline->offset, token, n);
     if (outline->escapes)
         find_escapes(node, n);
     if (token != few)

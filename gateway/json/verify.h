@@ -7,16 +7,16 @@
 
 #include "json/document.h"
 
-enum { TG_JSON_SMALL = 4096 }; /* bytes of a text whose outline takes no memory of its own */
+enum { TG_JSON_SMALL = 4096 }; /* a text of fewer bytes has an outline without memory of its own */
 
 /*
- * What the structure of a text hangs on: its brackets, colons and commas, and of each string,
- * number and word the first and the last byte. jsmn makes the same tokens of it as of the whole, in
- * a fraction of the time.
+ * What the structure of a text hangs on: its brackets, and of each name, string, number and word
+ * the first and the last byte as two quotes. jsmn makes as many tokens of it as of the whole, in a
+ * fraction of the time; without colons and commas each is a child of the container around it.
  */
 struct tg_json_outline {
-    char *text;       /* the bytes kept */
-    uint32_t *offset; /* where in the text each of them stands */
+    char *text;       /* brackets and quotes */
+    uint32_t *offset; /* where in the text what each of them is for stands */
     uint32_t n;       /* how many */
     uint32_t tokens;  /* values and names */
     uint32_t depth;
