@@ -146,18 +146,30 @@ static struct tg_contract_notes *begin_notes(struct tg_doc *d)
 
 /* --- members --- */
 
+/* The same from one name on, the first that may not be looked up yet. */
+__attribute__((noinline)) static uint32_t value_from(const struct tg_doc *d, uint32_t name,
+                                                     const struct tg_contract_member *members,
+                                                     unsigned row)
+{
+    for (uint32_t m = name; m != TG_NONE; m = tg_doc_next(d, m))
+        if (tg_contract_number(d, members, m) == row + 1)
+            return tg_doc_value(d, m);
+    return TG_NONE;
+}
+
 uint32_t tg_contract_value(const struct tg_doc *d, uint32_t object,
                            const struct tg_contract_member *members, unsigned row)
 {
-    uint8_t *numbers = tg_contract_notes(d)->node;
+    const struct tg_contract_notes *notes = d->beside;
+    uint32_t m = tg_doc_first(d, object);
 
-    for (uint32_t m = tg_doc_first(d, object); m != TG_NONE; m = tg_doc_next(d, m)) {
-        if (numbers[m] == 0)
-            (void)tg_contract_look_up(d, members, m, &numbers[m]);
-        if (numbers[m] == row + 1)
-            return tg_doc_value(d, m);
-    }
-    return TG_NONE;
+    if (notes->last_change != d->last_change)
+        return value_from(d, m, members, row);
+    while (m != TG_NONE && notes->node[m] != 0 && notes->node[m] != row + 1)
+        m = tg_doc_next(d, m);
+    if (m == TG_NONE)
+        return TG_NONE;
+    return notes->node[m] != 0 ? tg_doc_value(d, m) : value_from(d, m, members, row);
 }
 
 static struct tg_contract_view *new_view(const struct tg_doc *d)

@@ -116,8 +116,6 @@ void tg_contract_spelling(struct tg_request *r)
 
     if (tg_doc_type(r->doc, r->config) != TG_OBJECT)
         return;
-    (void)tg_contract_members(j.doc, j.config);
-    j.rule = tg_contract_rule("spelling");
     tg_check_spelling(&j);
 }
 

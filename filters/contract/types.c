@@ -316,6 +316,12 @@ bool tg_contract_reads_alike(struct tg_str written, struct tg_str known)
     return one == other || (other == 0 && a.led);
 }
 
+static void say_written(struct tg_judge *j, uint32_t name, const char *right)
+{
+    j->rule = tg_contract_rule("spelling");
+    tg_judge_say(j, name, "must be written \"%s\"", "应写作 \"%s\"", right);
+}
+
 /* A reader that takes "Spec_Id" for spec_id would take a value that no rule has seen. */
 static void check_spelling_of_name(struct tg_judge *j, uint32_t name,
                                    const struct tg_contract_member *members)
@@ -323,7 +329,7 @@ static void check_spelling_of_name(struct tg_judge *j, uint32_t name,
     for (; members->name != NULL; members++) {
         if (!tg_contract_reads_alike(tg_doc_string(j->doc, name), tg_str_of(members->name)))
             continue;
-        tg_judge_say(j, name, "must be written \"%s\"", "应写作 \"%s\"", members->name);
+        say_written(j, name, members->name);
         return;
     }
 }
@@ -344,14 +350,31 @@ static void check_spelling(struct tg_judge *j, uint32_t name,
     if (renamed && tg_str_eq(text, old))
         return;
     if (renamed && tg_contract_reads_alike(text, old))
-        tg_judge_say(j, name, "must be written \"label\"", "应写作 \"label\"");
+        say_written(j, name, "label");
     else
         check_spelling_of_name(j, name, members);
 }
 
+/* The objects in a config whose own members are all known. */
+static void check_inner_spelling(struct tg_judge *j)
+{
+    const uint8_t *numbers = tg_contract_notes(j->doc)->node;
+
+    for (uint32_t m = tg_doc_first(j->doc, j->config); m != TG_NONE; m = tg_doc_next(j->doc, m)) {
+        const struct tg_contract_member *row = &tg_contract_config[numbers[m] - 1];
+
+        CHECK(numbers[m] != 0 && numbers[m] != TG_CONTRACT_UNKNOWN);
+        if (row->members != NULL)
+            look_into(j, tg_doc_value(j->doc, m), row, check_spelling);
+    }
+}
+
 void tg_check_spelling(struct tg_judge *j)
 {
-    each_member(j, check_spelling);
+    if (tg_contract_members(j->doc, j->config)->unknown)
+        each_member(j, check_spelling);
+    else
+        check_inner_spelling(j);
 }
 
 /* --- unknown --- */
