@@ -6,6 +6,8 @@
 #ifndef TG_BASE_SIMD_H
 #define TG_BASE_SIMD_H
 
+#include <stdbool.h>
+
 /* How many of the sixteen bytes from `p` on stand for themselves in a JSON string, before the first
  * that does not: see tg_json_plain(). */
 static inline unsigned tg_simd_plain_twin(const char *p)
@@ -24,6 +26,22 @@ static inline unsigned tg_simd_space_twin(const char *p)
     unsigned i = 0;
 
     while (i < 16 && (p[i] == ' ' || p[i] == '\n' || p[i] == '\r' || p[i] == '\t'))
+        i++;
+    return i;
+}
+
+/* True for a byte of one word: no blank, comma or quote, no control, nothing outside ASCII. */
+static inline bool tg_simd_is_word(char c)
+{
+    return (signed char)c > ' ' && c != ',' && c != '"';
+}
+
+/* How many of 16 bytes from `p` on belong to one word before the first that does not: 0 to 16. */
+static inline unsigned tg_simd_word_twin(const char *p)
+{
+    unsigned i = 0;
+
+    while (i < 16 && tg_simd_is_word(p[i]))
         i++;
     return i;
 }
@@ -66,9 +84,21 @@ static inline unsigned tg_simd_space(const char *p)
 
     return (unsigned)__builtin_ctz(~(unsigned)_mm_movemask_epi8(_mm_or_si128(blanks, ends)));
 }
+
+/* The result of tg_simd_word_twin(), at once. */
+static inline unsigned tg_simd_word(const char *p)
+{
+    __m128i c = tg_simd_load(p);
+    __m128i ends =
+        _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8(',')), _mm_cmpeq_epi8(c, _mm_set1_epi8('"')));
+    __m128i seen = _mm_andnot_si128(ends, _mm_cmpgt_epi8(c, _mm_set1_epi8(' ')));
+
+    return (unsigned)__builtin_ctz(~(unsigned)_mm_movemask_epi8(seen));
+}
 #else
 #define tg_simd_plain tg_simd_plain_twin
 #define tg_simd_space tg_simd_space_twin
+#define tg_simd_word  tg_simd_word_twin
 #endif
 
 #endif

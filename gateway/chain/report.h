@@ -98,19 +98,19 @@ struct tg_policy_judged {
     struct tg_policy_judged *next;
 };
 
-/* Empty: zero but for `arena`. */
+/* Empty: zero but for `arena`, and for `unknown`, whatever it holds. */
 struct tg_report {
     struct tg_arena *arena; /* borrowed; the texts live in it */
     struct tg_finding *first;
     struct tg_finding *last;
     unsigned violations; /* all, also those not kept */
     unsigned warnings;
-    struct tg_str policy_revision;       /* hex SHA-256, empty without a policy */
-    const char *unknown[TG_MAX_UNKNOWN]; /* subjects that policies asked for in vain */
+    struct tg_str policy_revision; /* hex SHA-256, empty without a policy */
     unsigned nunknown;
     struct tg_policy_result *results;
     struct tg_policy_result *last_result;
-    struct tg_policy_judged *judged; /* newest first */
+    struct tg_policy_judged *judged;     /* newest first */
+    const char *unknown[TG_MAX_UNKNOWN]; /* subjects that policies asked for in vain: `nunknown` */
 };
 
 /* Adds a finding (copied; its strings must live as long as the arena). */

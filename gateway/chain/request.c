@@ -3,6 +3,7 @@
 
 #include "base/chars.h"
 #include "base/check.h"
+#include "base/simd.h"
 #include "chain/filter.h"
 #include "http/fields.h"
 
@@ -11,8 +12,10 @@
 
 void tg_request_init(struct tg_request *r, struct tg_arena *arena)
 {
-    *r = (struct tg_request){
-        .arena = arena, .credentials = TG_CRED_NONE, .report = {.arena = arena}};
+    memset(r, 0, offsetof(struct tg_request, report.unknown));
+    r->arena = arena;
+    r->credentials = TG_CRED_NONE;
+    r->report.arena = arena;
 }
 
 struct tg_str tg_request_field(const struct tg_request *r, struct tg_str name)
@@ -117,10 +120,13 @@ static const char *read_signature(struct tg_request *r, struct tg_str parameters
 /* One token68 (RFC 9110 section 11.2), or what is near enough to be one word for everybody. */
 static bool is_one_word(struct tg_str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] == ',' || s.p[i] == '"')
-            return false;
-    return s.n > 0;
+    size_t i = 0;
+
+    while (s.n - i >= 16 && tg_simd_word(s.p + i) == 16)
+        i += 16;
+    while (i < s.n && tg_simd_is_word(s.p[i]))
+        i++;
+    return s.n > 0 && i == s.n;
 }
 
 static const char *read_authorization(struct tg_request *r, struct tg_str value)
@@ -143,10 +149,28 @@ static const char *read_authorization(struct tg_request *r, struct tg_str value)
     return NULL;
 }
 
+/* The first Authorization field and the first X-Auth-Token, in one walk; p is NULL without one. */
+static struct tg_str find_credentials(const struct tg_request *r, struct tg_str *token)
+{
+    static const struct tg_str named = {"Authorization", 13}, other = {"X-Auth-Token", 12};
+    struct tg_str authorization = {NULL, 0};
+
+    *token = authorization;
+    for (unsigned i = 0; i < r->nfields; i++) {
+        const struct tg_field *f = &r->fields[i];
+
+        if (f->name.n == other.n && token->p == NULL && tg_str_ieq(f->name, other))
+            *token = f->value;
+        if (f->name.n == named.n && authorization.p == NULL && tg_str_ieq(f->name, named))
+            authorization = f->value;
+    }
+    return authorization;
+}
+
 const char *tg_request_identify(struct tg_request *r)
 {
-    struct tg_str authorization = tg_request_field(r, TG_STR("Authorization"));
-    struct tg_str token = tg_request_field(r, TG_STR("X-Auth-Token"));
+    struct tg_str token;
+    struct tg_str authorization = find_credentials(r, &token);
     const char *why = NULL;
 
     r->access_key = (struct tg_str){NULL, 0};

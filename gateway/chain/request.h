@@ -135,7 +135,6 @@ struct tg_request {
     const struct tg_given *given;   /* on the command line; NULL: nothing */
 
     uint64_t pattern_steps; /* that regular expressions may still take for this request */
-    struct tg_report report;
     struct tg_set_field *set_fields;
 
     /* What a filter that returns TG_REPLY or TG_FAIL leaves (tg_reply(), tg_fail()). */
@@ -150,9 +149,11 @@ struct tg_request {
 
     const struct tg_host *host;   /* what runs the chain (filter.h); NULL on the command line */
     const struct tg_trace *trace; /* who is told how it is judged (below); NULL: nobody */
+
+    struct tg_report report; /* the last: its list of subjects is not cleared */
 };
 
-/* Starts a request: zeroed, with its report. */
+/* Starts a request: zeroed, with its report, but for the places behind the report's count. */
 void tg_request_init(struct tg_request *r, struct tg_arena *arena);
 
 /* The value of the first field of that name (any case), or a slice with p == NULL. */

@@ -118,7 +118,10 @@ static void on_deadline(void *owner)
 /* The timer stays armed: it finds no deadline, or a later one. To take it out of the loop and put
  * it in again for each request costs more. */
 
-enum { KEPT = offsetof(struct tg_exchange, magic) };
+enum {
+    KEPT = offsetof(struct tg_exchange, magic),
+    STARTED = offsetof(struct tg_exchange, request), /* by tg_request_init() */
+};
 
 static void take_slot(struct tg_exchanges *all, struct tg_exchange *x)
 {
@@ -162,7 +165,7 @@ struct tg_exchange *tg_exchange_make(struct tg_exchanges *all)
         tg_arena_init(&x->arena);
         tg_timer_init(&x->timer, all->loop->base, on_deadline, x);
     }
-    memset((char *)x + KEPT, 0, sizeof(*x) - KEPT);
+    memset((char *)x + KEPT, 0, STARTED - KEPT);
     x->magic = TG_EXCHANGE_MAGIC;
     x->all = all;
     x->phase = TG_PHASE_HEAD;

@@ -59,8 +59,7 @@ struct tg_exchange {
     struct tg_exchange *next_awaiting; /* in awaiting_flush, where it may end */
     uint64_t awaits_audit;             /* since when it is in awaiting_audit, monotonic */
 
-    /* the request */
-    struct tg_request request;
+    /* the request, beside `request` below */
     const struct tg_location *location; /* NULL until routed */
     struct tg_str host;                 /* as the client sent it */
     struct tg_str connection;           /* values of Connection, joined */
@@ -132,6 +131,8 @@ struct tg_exchange {
     uint64_t connect_us;
     uint64_t sent;
     uint64_t upstream_us;
+
+    struct tg_request request; /* the last: it starts itself (tg_request_init()) */
 };
 
 /* What bodies and own answers take now, bytes. */
