@@ -323,10 +323,8 @@ static const unsigned char *scalar(struct verifier *v, const unsigned char *firs
     bool quoted = *first == '"';
     const unsigned char *p = quoted ? string(v, first) : number_or_word(v->trouble, first);
 
-    if (p == NULL)
-        return NULL;
-    p += quoted;
-    keep_ends(v, first, p - 1);
+    if (p != NULL)
+        keep_ends(v, first, (p += quoted) - 1);
     return p;
 }
 
@@ -559,13 +557,12 @@ static void make_nodes(struct tg_node *node, struct tg_str text, const uint32_t 
         uint32_t parent = (uint32_t)token[i].parent;
 
         CHECK(parent < i);
+        make_node(&node[i], text, offset, &token[i], behind_name ? i - 1 : parent);
         if (behind_name) {
-            make_node(&node[i], text, offset, &token[i], i - 1);
             node[i - 1].child = i;
             behind_name = false;
             continue;
         }
-        make_node(&node[i], text, offset, &token[i], parent);
         append_child(node, i, &token[parent]);
         behind_name = token[parent].type == JSMN_OBJECT;
         if (behind_name)
