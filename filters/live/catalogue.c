@@ -6,13 +6,11 @@
 #include "live/catalogue_data.h"
 #include "live/credentials.h"
 #include "live/live.h"
+#include "live/rows.h"
 
 #include <inttypes.h>
 
-#define SECOND      INT64_C(1000000)
-#define ROW(member) .offset = offsetof(struct tg_catalogue_conf, member)
-
-enum { EVERYWHERE = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION, MAX_PROJECT = 64 };
+enum { MAX_PROJECT = 64 };
 
 static bool set_catalogue(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                           const struct tg_directive *d)
@@ -35,7 +33,7 @@ static bool set_catalogue(struct tg_conf *c, const struct tg_conf_item *item, vo
 
 static const struct tg_directive directives[] = {
     {.name = "catalogue",
-     .contexts = EVERYWHERE,
+     .contexts = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
      .kind = TG_CONF_CUSTOM,
      .set = set_catalogue,
      .min_args = 1,
@@ -45,34 +43,21 @@ static const struct tg_directive directives[] = {
      .help = "Where the lists of specifications, engines and built-in algorithms come from: live "
              "asks the location's upstream, for each project, with the caller's own credential or "
              "the gateway's where it signs; a file holds what `trainguard catalogue fetch` wrote."},
-    {.name = "catalogue_ttl",
-     .contexts = EVERYWHERE,
-     .kind = TG_CONF_TIME,
-     ROW(ttl),
-     .min = SECOND,
-     .max = 86400 * SECOND,
-     .fallback = "10m",
-     .help = "How long a catalogue is good."},
+    {.name = "catalogue_ttl", TG_LIVE_TTL(catalogue), .help = "How long a catalogue is good."},
     {.name = "catalogue_stale",
-     .contexts = EVERYWHERE,
      .kind = TG_CONF_TIME,
-     ROW(stale),
+     TG_LIVE_ROW(catalogue, stale),
      .min = 0,
-     .max = 7 * 86400 * SECOND,
+     .max = 7 * 86400 * TG_LIVE_SECOND,
      .fallback = "1h",
      .help = "How long it is used beyond that, while it is asked for again."},
     {.name = "catalogue_timeout",
-     .contexts = EVERYWHERE,
-     .kind = TG_CONF_TIME,
-     ROW(timeout),
-     .min = 1000,
-     .max = 60 * SECOND,
+     TG_LIVE_TIMEOUT(catalogue),
      .fallback = "5s",
      .help = "How long the service may take for all lists together."},
     {.name = "catalogue_on_error",
-     .contexts = EVERYWHERE,
      .kind = TG_CONF_ENUM,
-     ROW(on_error),
+     TG_LIVE_ROW(catalogue, on_error),
      .words = tg_live_allow_deny,
      .fallback = "allow",
      .syntax = "allow | deny",

@@ -5,29 +5,16 @@
 #include "live/credentials.h"
 #include "live/diff.h"
 #include "live/live.h"
+#include "live/rows.h"
 #include "normalize/normalize.h"
-
-#define SECOND      INT64_C(1000000)
-#define ROW(member) .offset = offsetof(struct tg_current_conf, member)
-
-enum { EVERYWHERE = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION };
 
 static const struct tg_directive directives[] = {
     {.name = "current_timeout",
-     .contexts = EVERYWHERE,
-     .kind = TG_CONF_TIME,
-     ROW(timeout),
-     .min = 1000,
-     .max = 60 * SECOND,
+     TG_LIVE_TIMEOUT(current),
      .fallback = "3s",
      .help = "How long the service may take to tell the config that stands there."},
     {.name = "current_on_error",
-     .contexts = EVERYWHERE,
-     .kind = TG_CONF_ENUM,
-     ROW(on_error),
-     .words = tg_live_on_error_words,
-     .fallback = "auto",
-     .syntax = "allow | deny | auto",
+     TG_LIVE_ON_ERROR(current),
      .help = "What becomes of a PUT or DELETE when the stored config cannot be found out: allow "
              "lets it pass, deny answers 503. auto: deny where a policy of the location reads "
              "`old.*`, else allow."},

@@ -6,13 +6,10 @@
 #include "live/json_page.h"
 #include "live/live.h"
 #include "live/lookup.h"
+#include "live/rows.h"
 #include "signing/credential_text.h"
 
-#define SECOND      INT64_C(1000000)
-#define ROW(member) .offset = offsetof(struct tg_identify_conf, member)
-
 enum {
-    EVERYWHERE = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
     MAX_ROLES = 256, /* of one token */
 };
 
@@ -29,44 +26,29 @@ static bool set_upstream(struct tg_conf *c, const struct tg_conf_item *item, voi
 
 static const struct tg_directive directives[] = {
     {.name = "identify",
-     .contexts = EVERYWHERE,
+     .contexts = TG_IN_MAIN | TG_IN_SERVER | TG_IN_LOCATION,
      .kind = TG_CONF_CUSTOM,
      .set = set_upstream,
      .syntax = "UPSTREAM",
      .help = "The upstream of the identity service (IAM) that is asked whose token a request "
              "brings: `GET /v3/auth/tokens` with that token."},
     {.name = "identify_ttl",
-     .contexts = EVERYWHERE,
-     .kind = TG_CONF_TIME,
-     ROW(ttl),
-     .min = SECOND,
-     .max = 86400 * SECOND,
-     .fallback = "10m",
+     TG_LIVE_TTL(identify),
      .help = "How long the owner of a token is kept, at most until the token ends."},
     {.name = "identify_timeout",
-     .contexts = EVERYWHERE,
-     .kind = TG_CONF_TIME,
-     ROW(timeout),
-     .min = 1000,
-     .max = 60 * SECOND,
+     TG_LIVE_TIMEOUT(identify),
      .fallback = "3s",
      .help = "How long the identity service may take."},
     {.name = "identify_rate",
-     .contexts = EVERYWHERE,
      .kind = TG_CONF_NUMBER,
-     ROW(rate),
+     TG_LIVE_ROW(identify, rate),
      .min = 0,
      .max = 1000000,
      .fallback = "120",
      .help = "How many tokens that are not known yet one address may bring within a minute; more "
              "are answered 429. 0: any number."},
     {.name = "identify_on_error",
-     .contexts = EVERYWHERE,
-     .kind = TG_CONF_ENUM,
-     ROW(on_error),
-     .words = tg_live_on_error_words,
-     .fallback = "auto",
-     .syntax = "allow | deny | auto",
+     TG_LIVE_ON_ERROR(identify),
      .help = "What becomes of requests whose caller cannot be found out: allow lets them pass with "
              "the caller unknown, deny answers 503, or 401 where the token is refused. auto: deny "
              "where a policy of the location matches on users, domains or roles, else allow."},
@@ -120,7 +102,7 @@ static const char *on_page(struct tg_lookup_page *page)
     if (u->project_id.n > 0)
         read_roles(&d, token, page->arena, u);
     if (tg_expiry_parse(tg_json_page_text(&d, token, "expires_at"), &seconds))
-        page->ends = seconds * SECOND;
+        page->ends = seconds * TG_LIVE_SECOND;
     return u->id.n > 0 ? NULL : "the answer has no token.user.id";
 }
 

@@ -92,21 +92,26 @@ static inline void look_at(struct judging *j, uint32_t node)
     j->seen.text = text;
 }
 
-/* One fault per value: its first test that does not pass. */
-static void judge_value(struct judging *j, uint32_t node)
+/* One fault per value, which is in `seen`: its first test that does not pass. */
+static void judge_seen(struct judging *j, struct tg_policy_value value)
 {
     const struct tg_policy_test *t = j->check->absent;
     enum tg_rule_result result = TG_RULE_FAIL;
 
     j->found |= FOUND_VALUE;
-    if (t == NULL) {
-        look_at(j, node);
+    if (t == NULL)
         for (t = j->check->tests; t != NULL; t = t->next)
             if (t->run != NULL && (result = t->run(t, &j->seen)) != TG_RULE_PASS)
                 break;
-    }
+    value.found = TG_FOUND_VALUE;
     if (t != NULL)
-        fail(j, result, t, (struct tg_policy_value){.found = TG_FOUND_VALUE, .node = node});
+        fail(j, result, t, value);
+}
+
+static void judge_value(struct judging *j, uint32_t node)
+{
+    look_at(j, node);
+    judge_seen(j, (struct tg_policy_value){.node = node});
 }
 
 static void judge_missing(struct judging *j, struct tg_policy_value value)
@@ -246,23 +251,6 @@ static void see_live(struct judging *j, const struct tg_policy_path *path,
     j->seen.obs = false;
 }
 
-static void judge_live_value(struct judging *j, const struct tg_policy_path *path,
-                             const struct tg_live_value *value)
-{
-    const struct tg_policy_test *t = j->check->absent;
-    enum tg_rule_result result = TG_RULE_FAIL;
-
-    j->found |= FOUND_VALUE;
-    if (t == NULL) {
-        see_live(j, path, value);
-        for (t = j->check->tests; t != NULL; t = t->next)
-            if (t->run != NULL && (result = t->run(t, &j->seen)) != TG_RULE_PASS)
-                break;
-    }
-    if (t != NULL)
-        fail(j, result, t, (struct tg_policy_value){.found = TG_FOUND_VALUE, .text = value->text});
-}
-
 static void judge_live(struct judging *j, const struct tg_policy_path *path)
 {
     const struct tg_live_value *value = tg_live_read(j->request, path->live);
@@ -271,8 +259,10 @@ static void judge_live(struct judging *j, const struct tg_policy_path *path)
         judge_unknown(j, j->check->tests, tg_live_infos[path->live].name);
     else if (value->state == TG_LIVE_ABSENT)
         judge_missing(j, (struct tg_policy_value){.found = TG_FOUND_MISSING});
-    else
-        judge_live_value(j, path, value);
+    else {
+        see_live(j, path, value);
+        judge_seen(j, (struct tg_policy_value){.text = value->text});
+    }
 }
 
 /* PASS, FAIL or ERROR of a test that compares; SKIP where there is nothing to compare: no config

@@ -299,13 +299,13 @@ void tg_credential_map_wipe_old(struct tg_credential_map *c, int number)
     tg_wipe(&e->version[(generation + 1) & 1], sizeof(struct version));
 }
 
-void tg_credential_map_beat(struct tg_credential_map *c, uint64_t now)
+void tg_credential_map_turned(struct tg_credential_map *c, uint64_t now)
 {
     CHECK(!c->read_only);
     atomic_store_explicit(&c->shared->beat, now, memory_order_relaxed);
 }
 
-uint64_t tg_credential_map_beaten(const struct tg_credential_map *c)
+uint64_t tg_credential_map_heartbeat(const struct tg_credential_map *c)
 {
     CHECK(c->magic == CREDENTIALS_MAGIC);
     return atomic_load_explicit(&c->shared->beat, memory_order_relaxed);

@@ -109,8 +109,8 @@ void tg_credential_map_adopt(struct tg_credential_map *c, const struct tg_creden
 
 /* The keeper's event loop turned at `now` (monotonic microseconds); and when it last did (0: not
  * yet), for who watches it. */
-void tg_credential_map_beat(struct tg_credential_map *c, uint64_t now);
-uint64_t tg_credential_map_beaten(const struct tg_credential_map *c);
+void tg_credential_map_turned(struct tg_credential_map *c, uint64_t now);
+uint64_t tg_credential_map_heartbeat(const struct tg_credential_map *c);
 
 /* The descriptor that gets readable when a refresh is asked for, and the number of the credential
  * (-1: none is asked for any more). */

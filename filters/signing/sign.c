@@ -208,13 +208,13 @@ static void write_fields(const struct attempt *a, const struct tg_credential *ke
 static void sign_attempt(struct tg_str method, struct tg_str target, const struct attempt *a,
                          const struct tg_credential *key, struct tg_str payload, struct tg_buf *out)
 {
-    struct tg_signing_request wire = {method, target, a->field, a->nfields};
+    struct tg_signing_request request = {method, target, a->field, a->nfields};
     char signature[TG_AUTHORIZATION_SIGNATURE];
     struct tg_buf canonical = {0};
     struct tg_str bad;
 
     /* the parameters are counted, and the fields are there: it cannot fail */
-    CHECK(tg_canonical_request(&wire, a->signed_fields, payload, 0, &canonical, &bad) ==
+    CHECK(tg_canonical_request(&request, a->signed_fields, payload, 0, &canonical, &bad) ==
           TG_CANONICAL_OK);
     tg_signature_make(TG_AUTHORIZATION_SDK, tg_str_of(key->access_key), tg_str_of(key->secret),
                       (struct tg_str){a->date, TG_SIGNING_DATE}, TG_STR(""), tg_buf_str(&canonical),

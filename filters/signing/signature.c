@@ -9,25 +9,14 @@
 
 /* --- dates --- */
 
-static bool digits(struct tg_str text, size_t at, size_t n, int *out)
-{
-    *out = 0;
-    for (size_t i = at; i < at + n; i++) {
-        if (text.p[i] < '0' || text.p[i] > '9')
-            return false;
-        *out = *out * 10 + (text.p[i] - '0');
-    }
-    return true;
-}
-
 bool tg_signing_date_parse(struct tg_str text, int64_t *seconds)
 {
     struct tg_clock_parts t = {.year = 0};
 
     return text.n == TG_SIGNING_DATE && text.p[8] == 'T' && text.p[15] == 'Z' &&
-           digits(text, 0, 4, &t.year) && digits(text, 4, 2, &t.month) &&
-           digits(text, 6, 2, &t.day) && digits(text, 9, 2, &t.hour) &&
-           digits(text, 11, 2, &t.minute) && digits(text, 13, 2, &t.second) &&
+           tg_clock_digits(text, 0, 4, &t.year) && tg_clock_digits(text, 4, 2, &t.month) &&
+           tg_clock_digits(text, 6, 2, &t.day) && tg_clock_digits(text, 9, 2, &t.hour) &&
+           tg_clock_digits(text, 11, 2, &t.minute) && tg_clock_digits(text, 13, 2, &t.second) &&
            tg_clock_seconds(&t, seconds);
 }
 

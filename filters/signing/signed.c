@@ -165,12 +165,13 @@ static const unsigned char *keep_digest(struct tg_request *r, const unsigned cha
 static enum tg_verdict check_signature(struct check *c)
 {
     static const struct tg_str no_secret = TG_STR("no such key, no such secret");
-    struct tg_signing_request wire = {c->r->method, c->r->raw_target, c->r->fields, c->r->nfields};
+    struct tg_signing_request request = {c->r->method, c->r->raw_target, c->r->fields,
+                                         c->r->nfields};
     struct tg_signature_check got;
     bool holds = c->whole->key != NULL && c->whole->key->secret.n > 0 &&
                  tg_client_key_holds(c->whole->key, tg_clock_wall_now() / 1000000);
 
-    tg_signature_verify(&wire, &c->authorization, holds ? c->whole->key->secret : no_secret,
+    tg_signature_verify(&request, &c->authorization, holds ? c->whole->key->secret : no_secret,
                         c->r->body, c->conf->all_forms, &c->scratch, &got);
     c->r->body_sha256 = keep_digest(c->r, got.body);
     if (!holds)

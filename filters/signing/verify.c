@@ -29,8 +29,9 @@ static struct tg_str path_project(const struct tg_request *r)
 /* What is checked here is what `sign` names: path, field and credential cannot part. */
 static enum tg_verdict check_project(struct tg_check *c)
 {
-    struct tg_signing_request wire = {c->r->method, c->r->raw_target, c->r->fields, c->r->nfields};
-    struct tg_str named = tg_signing_field(&wire, TG_STR("x-project-id"));
+    struct tg_signing_request request = {c->r->method, c->r->raw_target, c->r->fields,
+                                         c->r->nfields};
+    struct tg_str named = tg_signing_field(&request, TG_STR("x-project-id"));
     struct tg_str project = path_project(c->r);
 
     if (project.n == 0)

@@ -110,8 +110,9 @@ const char *tg_clock_date(struct tg_clock_date *date, int64_t us)
     return date->text;
 }
 
-static bool read_digits(struct tg_str text, size_t at, size_t n, int *out)
+bool tg_clock_digits(struct tg_str text, size_t at, size_t n, int *out)
 {
+    CHECK(at + n <= text.n);
     *out = 0;
     for (size_t i = at; i < at + n; i++) {
         if (text.p[i] < '0' || text.p[i] > '9')
@@ -127,8 +128,8 @@ bool tg_clock_day(struct tg_str text, int64_t *seconds)
     int64_t got;
 
     if (text.n != 10 || text.p[4] != '-' || text.p[7] != '-' ||
-        !read_digits(text, 0, 4, &day.year) || !read_digits(text, 5, 2, &day.month) ||
-        !read_digits(text, 8, 2, &day.day) || !tg_clock_seconds(&day, &got) || got < 0)
+        !tg_clock_digits(text, 0, 4, &day.year) || !tg_clock_digits(text, 5, 2, &day.month) ||
+        !tg_clock_digits(text, 8, 2, &day.day) || !tg_clock_seconds(&day, &got) || got < 0)
         return false;
     *seconds = got;
     return true;
@@ -152,7 +153,8 @@ bool tg_clock_date_read(struct tg_str text, int64_t *seconds)
         memcmp(text.p + 25, " GMT", 4) != 0)
         return false;
     t.month = read_month(text, 8);
-    return t.month > 0 && read_digits(text, 5, 2, &t.day) && read_digits(text, 12, 4, &t.year) &&
-           read_digits(text, 17, 2, &t.hour) && read_digits(text, 20, 2, &t.minute) &&
-           read_digits(text, 23, 2, &t.second) && tg_clock_seconds(&t, seconds);
+    return t.month > 0 && tg_clock_digits(text, 5, 2, &t.day) &&
+           tg_clock_digits(text, 12, 4, &t.year) && tg_clock_digits(text, 17, 2, &t.hour) &&
+           tg_clock_digits(text, 20, 2, &t.minute) && tg_clock_digits(text, 23, 2, &t.second) &&
+           tg_clock_seconds(&t, seconds);
 }

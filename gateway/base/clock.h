@@ -32,6 +32,9 @@ struct tg_clock_parts {
  * 30th of February, an hour 24, a second 60). */
 bool tg_clock_seconds(const struct tg_clock_parts *parts, int64_t *seconds);
 
+/* Reads the `n` digits at `at`, which are within the text; false when they are none. */
+bool tg_clock_digits(struct tg_str text, size_t at, size_t n, int *out);
+
 /* The text of one second, made again only when another second is asked for. Zeroed to begin with.
  */
 struct tg_clock_date {

@@ -5,7 +5,7 @@
 
 /* Eight bytes at once, in any byte order: they may differ in the bit of the case alone, and only
  * where they are letters. Rare, and kept out of its caller's loop: names are spelt as usual. */
-__attribute__((noinline)) static bool words_alike(uint64_t a, uint64_t b)
+__attribute__((noinline)) static bool equal_ignoring_case(uint64_t a, uint64_t b)
 {
     const uint64_t ones = 0x0101010101010101U;
     uint64_t differ = a ^ b;
@@ -31,14 +31,14 @@ bool tg_str_alike(const char *a, const char *b, size_t n)
     if (n < sizeof(x)) {
         x = word_of(a, n);
         y = word_of(b, n);
-        return x == y || words_alike(x, y);
+        return x == y || equal_ignoring_case(x, y);
     }
     for (size_t left = n; left > 0; left -= sizeof(x)) {
         if (left < sizeof(x))
             left = sizeof(x); /* the first ones once more, instead of fewer */
         memcpy(&x, a + left - sizeof(x), sizeof(x));
         memcpy(&y, b + left - sizeof(y), sizeof(y));
-        if (x != y && !words_alike(x, y))
+        if (x != y && !equal_ignoring_case(x, y))
             return false;
     }
     return true;

@@ -86,6 +86,11 @@ bool tg_audit_is_other(struct tg_str line);
 /* Reads a line; false when it is not one JSON object. Memory comes from the arena. */
 bool tg_audit_parse(struct tg_doc *doc, struct tg_arena *arena, struct tg_str line);
 
+/* Reads a line of a log into an arena that is emptied first. False for a line of another program,
+ * and, told on standard error and in *bad, for one that is no record. */
+bool tg_audit_take_line(struct tg_doc *doc, struct tg_arena *arena, struct tg_str line,
+                        const struct tg_audit_place *place, bool *bad);
+
 /* The text of a member of the object `node`: a string's value, or another scalar's JSON text; empty
  * when it is not there. */
 struct tg_str tg_audit_text(const struct tg_doc *doc, uint32_t node, struct tg_str name);

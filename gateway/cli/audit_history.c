@@ -108,17 +108,9 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
     struct history *h = context;
     struct tg_doc doc;
 
-    tg_arena_reset(&h->arena);
     line = tg_str_trim(line);
-    if (tg_audit_is_other(line))
-        return true;
-    if (!tg_audit_parse(&doc, &h->arena, line)) {
-        tg_complain("trainguard audit: %s:%llu: not a record", place->file,
-                    (unsigned long long)place->number);
-        h->bad = true;
-        return true;
-    }
-    if (!tg_audit_is_change(&doc) || !tg_audit_passes(&h->options->filter, &doc))
+    if (!tg_audit_take_line(&doc, &h->arena, line, place, &h->bad) || !tg_audit_is_change(&doc) ||
+        !tg_audit_passes(&h->options->filter, &doc))
         return true;
     h->out.n = 0;
     if (h->options->output == TG_AUDIT_JSON)

@@ -252,6 +252,20 @@ bool tg_audit_parse(struct tg_doc *doc, struct tg_arena *arena, struct tg_str li
     return tg_doc_parse(doc, arena, line, &limits, &fault) && tg_doc_type(doc, 0) == TG_OBJECT;
 }
 
+bool tg_audit_take_line(struct tg_doc *doc, struct tg_arena *arena, struct tg_str line,
+                        const struct tg_audit_place *place, bool *bad)
+{
+    tg_arena_reset(arena);
+    if (tg_audit_is_other(line))
+        return false;
+    if (tg_audit_parse(doc, arena, line))
+        return true;
+    tg_complain("trainguard audit: %s:%llu: not a record", place->file,
+                (unsigned long long)place->number);
+    *bad = true;
+    return false;
+}
+
 struct tg_str tg_audit_text(const struct tg_doc *doc, uint32_t node, struct tg_str name)
 {
     uint32_t value = TG_NONE;

@@ -373,17 +373,9 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
     struct show *s = context;
     struct tg_doc doc;
 
-    tg_arena_reset(&s->arena);
     line = tg_str_trim(line);
-    if (tg_audit_is_other(line))
-        return true;
-    if (!tg_audit_parse(&doc, &s->arena, line)) {
-        tg_complain("trainguard audit: %s:%llu: not a record", place->file,
-                    (unsigned long long)place->number);
-        s->bad = true;
-        return true;
-    }
-    if (!tg_audit_passes(&s->options->filter, &doc))
+    if (!tg_audit_take_line(&doc, &s->arena, line, place, &s->bad) ||
+        !tg_audit_passes(&s->options->filter, &doc))
         return true;
     add_record(s, &doc, line);
     if (s->live)

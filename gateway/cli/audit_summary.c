@@ -239,16 +239,9 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
     struct summary *s = context;
     struct tg_doc doc;
 
-    tg_arena_reset(&s->record);
-    if (tg_audit_is_other(line))
-        return true;
-    if (!tg_audit_parse(&doc, &s->record, tg_str_trim(line))) {
-        tg_complain("trainguard audit: %s:%llu: not a record", place->file,
-                    (unsigned long long)place->number);
-        s->bad = true;
-    } else if (tg_audit_passes(&s->options->filter, &doc)) {
+    if (tg_audit_take_line(&doc, &s->record, tg_str_trim(line), place, &s->bad) &&
+        tg_audit_passes(&s->options->filter, &doc))
         count_line(s, &doc);
-    }
     return true;
 }
 

@@ -121,8 +121,8 @@ static void print_lines(const char *title, struct tg_str text)
 /* The canonical request, in the form that held or the documented one. */
 static void canonical(struct sign *s, const struct tg_authorization *a, struct tg_buf *out)
 {
-    struct tg_signing_request wire = {s->r.method, s->r.raw_target, s->r.fields, s->r.nfields};
-    struct tg_str claimed = tg_signing_field(&wire, TG_STR(TG_SIGNING_HASH_FIELD)), bad;
+    struct tg_signing_request request = {s->r.method, s->r.raw_target, s->r.fields, s->r.nfields};
+    struct tg_str claimed = tg_signing_field(&request, TG_STR(TG_SIGNING_HASH_FIELD)), bad;
     unsigned char digest[TG_SHA256];
     char hex[TG_SHA256_HEX];
 
@@ -130,7 +130,7 @@ static void canonical(struct sign *s, const struct tg_authorization *a, struct t
     tg_hex(digest, TG_SHA256, hex);
     if (claimed.p == NULL || (s->r.auth_form & TG_FORM_EMPTY_HASH) != 0)
         claimed = (struct tg_str){hex, TG_SHA256_HEX};
-    if (tg_canonical_request(&wire, a->signed_fields, claimed, s->r.auth_form, out, &bad) !=
+    if (tg_canonical_request(&request, a->signed_fields, claimed, s->r.auth_form, out, &bad) !=
         TG_CANONICAL_OK)
         tg_buf_puts(out, "(it cannot be made)");
 }
@@ -156,11 +156,11 @@ static void print_texts(struct sign *s, const struct tg_authorization *a, struct
 static bool holds(const struct tg_authorization *a, const struct tg_request *r,
                   struct tg_str secret)
 {
-    struct tg_signing_request wire = {r->method, r->raw_target, r->fields, r->nfields};
+    struct tg_signing_request request = {r->method, r->raw_target, r->fields, r->nfields};
     struct tg_signature_check got;
     struct tg_buf scratch = {0};
 
-    tg_signature_verify(&wire, a, secret, r->body, true, &scratch, &got);
+    tg_signature_verify(&request, a, secret, r->body, true, &scratch, &got);
     tg_buf_wipe(&scratch);
     tg_buf_end(&scratch);
     return got.verdict == TG_SIGNATURE_OK;

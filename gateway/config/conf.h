@@ -172,7 +172,9 @@ enum tg_conf_kind {
 typedef bool tg_conf_setter(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                             const struct tg_directive *d);
 
-/* Where a directive may stand; a row names one or more. */
+/* Where a directive may stand; a row names one or more, so they are bits. The grammar knows nothing
+ * of them but the words for "belongs in"; blocks of filters and modules share TG_IN_BLOCK, and are
+ * told apart by the table of the block they stand in. */
 enum tg_conf_context {
     TG_IN_MAIN = 1 << 0,
     TG_IN_ADMIN = 1 << 1,

@@ -116,7 +116,7 @@ static void tell(struct tg_exchange *x, const struct tg_limit_rule *rule,
 
 /* --- what is asked --- */
 
-static bool admit_conn(struct tg_exchange *x)
+static bool acquire_conn(struct tg_exchange *x)
 {
     const struct tg_limit_rule *rule = &x->conn->server->limit_conn;
     uint64_t wait = 0;
@@ -129,7 +129,7 @@ static bool admit_conn(struct tg_exchange *x)
 }
 
 /* What a rate charged goes into *charged, -1: nothing. */
-static bool admit_rule(struct tg_exchange *x, const struct tg_limit_rule *rule, int *charged)
+static bool acquire_rule(struct tg_exchange *x, const struct tg_limit_rule *rule, int *charged)
 {
     const struct tg_shared *s = x->all->shared;
     char text[TG_LIMIT_ADDRESS];
@@ -162,7 +162,7 @@ static void give_back(const struct tg_exchange *x, const int *charged, unsigned 
 }
 
 /* All rules by these keys or none: what one refuses is not charged by the others. */
-static bool admit(struct tg_exchange *x, unsigned keys)
+static bool acquire(struct tg_exchange *x, unsigned keys)
 {
     const struct tg_location *l = x->location;
     int charged[TG_MAX_LIMITS];
@@ -170,7 +170,7 @@ static bool admit(struct tg_exchange *x, unsigned keys)
     CHECK(l->nlimits <= TG_MAX_LIMITS);
     for (unsigned i = 0; i < l->nlimits; i++) {
         charged[i] = -1;
-        if ((keys & 1U << l->limits[i].key) != 0 && !admit_rule(x, &l->limits[i], &charged[i])) {
+        if ((keys & 1U << l->limits[i].key) != 0 && !acquire_rule(x, &l->limits[i], &charged[i])) {
             give_back(x, charged, i);
             return false;
         }
@@ -182,10 +182,10 @@ bool tg_exchange_acquire(struct tg_exchange *x)
 {
     unsigned keys = OF_HEAD | (x->location->filters.nidentify == 0 ? OF_CALLER : 0);
 
-    return x->all->shared->limits == NULL || (admit_conn(x) && admit(x, keys));
+    return x->all->shared->limits == NULL || (acquire_conn(x) && acquire(x, keys));
 }
 
 bool tg_exchange_acquire_caller(struct tg_exchange *x)
 {
-    return x->all->shared->limits == NULL || admit(x, OF_CALLER);
+    return x->all->shared->limits == NULL || acquire(x, OF_CALLER);
 }

@@ -195,11 +195,11 @@ void tg_exchange_run_chain(struct tg_exchange *x)
 {
     uint64_t started = tg_clock_mono_now();
     enum tg_verdict verdict;
-    bool admitted = run_filters(x, &verdict);
+    bool acquired = run_filters(x, &verdict);
 
     tg_loop_later(x->all->loop, tg_clock_mono_now());
     x->filter_us += tg_loop_now(x->all->loop) - started;
-    if (!admitted)
+    if (!acquired)
         return;
     tg_exchange_count_body(x);
     if ((verdict == TG_NEXT || verdict == TG_WAIT) && !tg_exchange_body_fits(x, 0))

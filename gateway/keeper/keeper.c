@@ -86,7 +86,7 @@ static void on_heartbeat(void *owner)
     uint64_t now = tg_clock_mono_now();
 
     CHECK_MAGIC(k, KEEPER_MAGIC);
-    tg_credential_map_beat(k->settings->credential_map, now);
+    tg_credential_map_turned(k->settings->credential_map, now);
     for (unsigned i = 0; i < TG_CREDENTIALS; i++)
         if (k->refresh[i] != NULL)
             tg_refresh_tick(k->refresh[i]);

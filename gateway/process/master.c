@@ -99,11 +99,11 @@ static int work_as_keeper(struct master *m, int ready)
     return tg_child_keeper(m->settings, m->pid, ready);
 }
 
-static uint64_t keeper_beat(const void *owner)
+static uint64_t keeper_heartbeat(const void *owner)
 {
     const struct master *m = owner;
 
-    return tg_keeper_wanted(m->settings) ? tg_credential_map_beaten(m->settings->credential_map)
+    return tg_keeper_wanted(m->settings) ? tg_credential_map_heartbeat(m->settings->credential_map)
                                          : 0;
 }
 
@@ -532,7 +532,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     m.supervisor.stats = m.stats;
     m.supervisor.limits = tg_limits_new();
     m.supervisor.work = work;
-    m.supervisor.keeper_beat = keeper_beat;
+    m.supervisor.keeper_heartbeat = keeper_heartbeat;
     m.supervisor.owner = &m;
     tg_changes_init(&m.changes, file, prefix);
     good = begin(&m, settings, &problems);

@@ -54,7 +54,7 @@ static void postpone(struct tg_supervisor *c, unsigned number, int64_t delay)
 {
     CHECK(number < TG_SUPERVISOR_NUMBERS);
     CHECK(delay >= 0 && delay <= MAX_DELAY_US);
-    c->revival[number] = (struct tg_respawn){
+    c->respawn[number] = (struct tg_respawn){
         .due = true, .at = tg_clock_mono_now() + (uint64_t)delay, .delay = delay};
 }
 
@@ -171,7 +171,7 @@ static void await_retired(struct tg_supervisor *c)
                p->number, (int)p->pid);
 }
 
-static void bury(struct tg_supervisor *c, struct tg_process *p, int status);
+static void reap_child(struct tg_supervisor *c, struct tg_process *p, int status);
 
 /* The oldest generation that drains, 0: there is none. */
 static unsigned oldest(const struct tg_supervisor *c)
@@ -196,7 +196,7 @@ static void await_end(struct tg_supervisor *c, struct tg_process *p, uint64_t de
         kill(p->pid, SIGKILL);
         ended = waitpid(p->pid, &status, 0);
     }
-    bury(c, p, ended > 0 ? status : 0);
+    reap_child(c, p, ended > 0 ? status : 0);
 }
 
 /* Makes room for `wanted` more by ending the oldest generation as if its shutdown_timeout had
@@ -238,7 +238,7 @@ bool tg_supervisor_start(struct tg_supervisor *c)
         tell_some(c, generation, false, SIGTERM);
         return false;
     }
-    memset(c->revival, 0, sizeof(c->revival));
+    memset(c->respawn, 0, sizeof(c->respawn));
     c->generation = generation;
     c->resting = false;
     mark_old(c);
@@ -275,9 +275,9 @@ static void describe_death(const struct tg_process *p, int status)
 }
 
 /* Who lived a while is replaced at once; who dies at its start less and less often. */
-static void revive_later(struct tg_supervisor *c, const struct tg_process *p)
+static void respawn_later(struct tg_supervisor *c, const struct tg_process *p)
 {
-    int64_t delay = c->revival[p->number].delay;
+    int64_t delay = c->respawn[p->number].delay;
 
     if (tg_clock_mono_now() - p->started >= SHORT_LIFE_US)
         delay = 0;
@@ -287,7 +287,7 @@ static void revive_later(struct tg_supervisor *c, const struct tg_process *p)
     c->stats->restarts++;
 }
 
-static void bury(struct tg_supervisor *c, struct tg_process *p, int status)
+static void reap_child(struct tg_supervisor *c, struct tg_process *p, int status)
 {
     bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
@@ -297,7 +297,7 @@ static void bury(struct tg_supervisor *c, struct tg_process *p, int status)
     if (!in_order && c->ending)
         c->failed = true;
     if (!c->ending && !c->resting && p->generation == c->generation)
-        revive_later(c, p);
+        respawn_later(c, p);
     if (slot_of(c, p) != NULL) {
         tg_stats_fold(c->stats, (unsigned)(p - c->process));
         tg_limits_forget(c->limits, (unsigned)(p - c->process));
@@ -317,7 +317,7 @@ bool tg_supervisor_reap(struct tg_supervisor *c, pid_t watched, int *status)
         while (p < c->process + TG_SUPERVISOR_SIZE && p->pid != pid)
             p++;
         if (p < c->process + TG_SUPERVISOR_SIZE)
-            bury(c, p, one);
+            reap_child(c, p, one);
         if (pid == watched) {
             *status = one;
             found = true;
@@ -353,7 +353,7 @@ int64_t tg_supervisor_respawn(struct tg_supervisor *c)
 
     end_keepers(c);
     for (unsigned i = 0; i < TG_SUPERVISOR_NUMBERS && !c->ending && !c->resting; i++) {
-        struct tg_respawn *r = &c->revival[i];
+        struct tg_respawn *r = &c->respawn[i];
 
         if (!r->due)
             continue;
@@ -380,7 +380,7 @@ static uint64_t heartbeat_of(struct tg_supervisor *c, const struct tg_process *p
         return slot->ready || slot->old ? slot->heartbeat : 0;
     if (p->number != TG_SUPERVISOR_KEEPER || p->generation != c->generation)
         return 0;
-    return c->keeper_beat(c->owner);
+    return c->keeper_heartbeat(c->owner);
 }
 
 /* The filter a worker runs, as the worker tells it: it may tell anything. */

@@ -35,7 +35,7 @@ struct tg_respawn {
 
 struct tg_supervisor {
     struct tg_process process[TG_SUPERVISOR_SIZE];
-    struct tg_respawn revival[TG_SUPERVISOR_NUMBERS];
+    struct tg_respawn respawn[TG_SUPERVISOR_NUMBERS];
     unsigned generation;    /* in force; members of others drain and are not replaced */
     unsigned generations;   /* used so far */
     unsigned workers;       /* wanted */
@@ -52,7 +52,7 @@ struct tg_supervisor {
      * serves and closes it; -1: nobody waits. `slot` is NULL for all but workers. */
     int (*work)(void *owner, unsigned number, struct tg_stats_slot *slot, int ready);
     /* When the keeper in force last turned its loop, monotonic microseconds; 0: not yet. */
-    uint64_t (*keeper_beat)(const void *owner);
+    uint64_t (*keeper_heartbeat)(const void *owner);
     void *owner;
 };
 

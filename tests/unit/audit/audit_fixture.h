@@ -13,7 +13,6 @@
 #include "audit/chain.h"
 #include "audit/conf.h"
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/log.h"
 
 #include <arpa/inet.h>
@@ -191,17 +190,11 @@ static inline int fixture_follow(struct tg_str text, struct tg_str key)
     return text.n == 0 ? lines : -1 - lines;
 }
 
-/* Flushes until the log works: each second a retry is due. False after a minute, when it hangs. */
-static inline bool ready_in_the_end(const struct fixture *f, struct tg_audit *a)
+/* Flushes until the log works: each second a retry is due. */
+static inline void await_ready(const struct fixture *f, struct tg_audit *a)
 {
-    uint64_t end = tg_clock_mono_now() + 60000000;
-
-    while (!tg_audit_ready(a)) {
+    while (!tg_audit_ready(a))
         CHECK(event_base_loop(f->base, EVLOOP_NONBLOCK) >= 0);
-        if (tg_clock_mono_now() > end)
-            return false;
-    }
-    return true;
 }
 
 static inline int listen_on(int family, int type, struct sockaddr *address, socklen_t n)

@@ -220,7 +220,7 @@ static void keeper_stands_still(void **state)
 
     (void)state;
     c->keeper = true;
-    c->keeper_beat = beat_of_keeper;
+    c->keeper_heartbeat = beat_of_keeper;
     keepers_beat = 0;
     assert_true(tg_supervisor_start(c));
     for (int i = 0; i < 8; i++) {
@@ -269,10 +269,10 @@ static void the_system_has_no_process(void **state)
     kill(find(c, 1, 1)->pid, SIGKILL);
     forks = 0;
     reap_until_gone(c, 1, 1);
-    c->revival[1].at = 0;
+    c->respawn[1].at = 0;
     assert_true(tg_supervisor_respawn(c) > 5000000);
     forks = INT_MAX;
-    c->revival[1].at = 0;
+    c->respawn[1].at = 0;
     assert_int_equal(tg_supervisor_respawn(c), -1);
     assert_int_equal(members(c, 1), 2);
     end(c);
