@@ -298,7 +298,6 @@ static void end_list(struct tg_listener **at)
 bool tg_listeners_open(struct tg_listener **sockets, const struct tg_settings *settings,
                        unsigned workers, struct tg_buf *problems)
 {
-    struct tg_listener **added = sockets;
     uid_t user = tg_settings_user(settings);
     bool first = *sockets == NULL, good = check_folders(settings->admin_listens, user, problems);
 
@@ -309,13 +308,13 @@ bool tg_listeners_open(struct tg_listener **sockets, const struct tg_settings *s
         good = check_free(settings->admin_listens, problems);
     for (struct tg_server_conf *v = settings->servers; v != NULL && first && good; v = v->next)
         good = check_free(v->listens, problems);
-    for (; *added != NULL; added = &(*added)->next)
-        (*added)->wished = false;
+    for (struct tg_listener *s = *sockets; s != NULL; s = s->next)
+        s->wished = false;
     good = good && open_list(sockets, settings->admin_listens, true, 1, problems);
     for (struct tg_server_conf *v = settings->servers; v != NULL && good; v = v->next)
         good = open_list(sockets, v->listens, false, workers, problems);
     if (!good) {
-        end_list(added);
+        tg_listeners_roll_back(sockets);
         return false;
     }
     for (struct tg_listener *s = *sockets; s != NULL; s = s->next) {
@@ -333,10 +332,31 @@ void tg_listeners_close_unwanted(struct tg_listener **sockets)
         struct tg_listener *s = *at;
 
         if (s->wanted) {
+            s->serving = s->nfd;
             at = &s->next;
             continue;
         }
         tg_log(TG_LOG_NOTICE, "listen", "no longer listening on %s", s->text);
+        *at = s->next;
+        unlink_path(s);
+        end_socket(s);
+    }
+}
+
+void tg_listeners_roll_back(struct tg_listener **sockets)
+{
+    struct tg_listener **at = sockets;
+
+    while (*at != NULL) {
+        struct tg_listener *s = *at;
+
+        CHECK(s->serving <= s->nfd);
+        while (s->nfd > s->serving)
+            close(s->fd[--s->nfd]);
+        if (s->nfd > 0) {
+            at = &s->next;
+            continue;
+        }
         *at = s->next;
         unlink_path(s);
         end_socket(s);
@@ -476,6 +496,7 @@ static bool inherit_one(struct tg_listener *s, struct tg_str *text)
         return false;
     if (s->address.ss_family == AF_UNIX)
         s->address_len = sizeof(struct sockaddr_un); /* as the configuration has it */
+    s->serving = s->nfd;
     s->asked = s->address;
     s->asked_len = s->address_len;
     if (any)

@@ -21,25 +21,29 @@ struct tg_listener {
     const char *text; /* "127.0.0.1:8080", owned */
     int fd[TG_MAX_WORKERS];
     unsigned nfd;
-    unsigned mode; /* of a unix socket's file; 0: what the umask leaves */
-    bool admin;    /* of the admin block: one descriptor, for its process */
-    bool wished;   /* by the settings tg_listeners_open() is given */
-    bool wanted;   /* by the settings it succeeded with last */
-    bool taken;    /* by a `listen` in a new process */
+    unsigned serving; /* of these, those of the configuration in force: somebody accepts there */
+    unsigned mode;    /* of a unix socket's file; 0: what the umask leaves */
+    bool admin;       /* of the admin block: one descriptor, for its process */
+    bool wished;      /* by the settings tg_listeners_open() is given */
+    bool wanted;      /* by the settings it succeeded with last */
+    bool taken;       /* by a `listen` in a new process */
     struct tg_listener *next;
 };
 
 /*
  * Opens what the settings' `listen` directives ask for and `sockets` does not have yet, for
- * `workers` workers, and marks what is wanted. All or nothing: on failure nothing is left open that
- * was not before, the reason is logged and appended to `problems` ("[emerg] ...\n"), and false is
- * returned.
+ * `workers` workers, and marks what is wanted. All or nothing: on failure all is rolled back, the
+ * reason is appended to `problems` ("[emerg] ...\n"), and false is returned.
  */
 bool tg_listeners_open(struct tg_listener **sockets, const struct tg_settings *settings,
                        unsigned workers, struct tg_buf *problems);
 
-/* Closes and forgets what is not wanted any more. */
+/* The configuration that wants them is in force: closes and forgets what is not wanted any more. */
 void tg_listeners_close_unwanted(struct tg_listener **sockets);
+
+/* Closes what was opened since tg_listeners_close_unwanted(), or tg_listeners_import(): a queue in
+ * which connections would wait for nobody. */
+void tg_listeners_roll_back(struct tg_listener **sockets);
 
 /* Closes all; with `unlink_paths` the files of unix sockets go too. */
 void tg_listeners_end(struct tg_listener **sockets, bool unlink_paths);

@@ -184,7 +184,7 @@ static void restore_sockets(struct master *m)
     struct tg_buf ignored = {0};
 
     CHECK(tg_listeners_open(&m->sockets, m->settings, m->supervisor.workers, &ignored));
-    tg_listeners_close_unwanted(&m->sockets);
+    tg_listeners_roll_back(&m->sockets);
     tg_buf_end(&ignored);
 }
 

@@ -189,6 +189,18 @@ def test_a_kept_connection_meets_a_reload(clock, origin, gateway):
 
 
 @pytest.mark.long
+def test_a_failed_reload_leaves_no_queue_behind(origin, gateway):
+    """More workers were wanted, and an address that is taken: who comes to the addresses that could be had for them
+    is served by the workers that there are."""
+    guard = gateway(origin(), expect=FAILED, locations=PASS)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        edit(guard, "worker_processes 1;", "worker_processes 8;")
+        edit(guard, PASS, f"listen 127.0.0.1:{taken.getsockname()[1]}; {PASS}")
+        assert send(guard, "reload").returncode == 1
+    for _ in range(20):
+        assert ask(guard.port, request()).status == 200
+
+
 def test_a_new_connection_meets_the_new_configuration(origin, gateway):
     """From when a reload is done: then the old worker takes none any more."""
     guard = gateway(origin(), locations=PASS)
