@@ -1,5 +1,6 @@
 /* Whether a request may come in now: the limits of its location and of its connection. */
 #include "base/check.h"
+#include "chain/user.h"
 #include "exchange/internal.h"
 
 #include <inttypes.h>
@@ -8,7 +9,7 @@
 
 /* Keys as bits, for the steps in which limits are asked. */
 enum {
-    OF_CALLER = 1 << TG_LIMIT_BY_PRINCIPAL,
+    OF_CALLER = 1 << TG_LIMIT_BY_PRINCIPAL | 1 << TG_LIMIT_BY_USER,
     OF_HEAD = 1 << TG_LIMIT_BY_PROJECT | 1 << TG_LIMIT_BY_ADDRESS,
 };
 
@@ -19,6 +20,8 @@ static struct tg_str key_of(const struct tg_request *r, int key, char text[TG_LI
         return r->project_id;
     case TG_LIMIT_BY_PRINCIPAL:
         return r->principal;
+    case TG_LIMIT_BY_USER: /* whom nobody could name counts by the token, or the key */
+        return r->user != NULL ? r->user->id : r->principal;
     case TG_LIMIT_BY_ADDRESS:
         return tg_limit_address(r->client_address, text);
     default:

@@ -547,16 +547,19 @@ const struct tg_directive tg_location_directives[] = {
      .repeat = true,
      .min_args = 2,
      .max_args = 5,
-     .syntax = "project | principal | address rate=NUMBER/s | rate=NUMBER/m [burst=NUMBER] "
+     .syntax = "project | principal | user | address rate=NUMBER/s | rate=NUMBER/m [burst=NUMBER] "
                "[name=NAME] [dry_run]",
-     .help = "How often requests may come from one project, principal or client address, to all "
-             "workers together (429 with `Retry-After`). `burst` more than the rate may come at "
-             "once. `name` is what answers, records and metrics call the limit; limits of one name "
-             "and key share their counts. With `dry_run` nothing is refused, but counted, logged "
-             "and recorded. Limits of outer blocks hold too. What goes by project and address is "
-             "charged before the body comes, what goes by principal once that is known: in a "
-             "location with the filter `verify` only when the signature holds. A request is "
-             "charged by all limits of such a step, or by none."},
+     .help =
+         "How often requests may come from one project, principal, user or client address, to all "
+         "workers together (429 with `Retry-After`). `burst` more than the rate may come at "
+         "once. `name` is what answers, records and metrics call the limit; limits of one name "
+         "and key share their counts. With `dry_run` nothing is refused, but counted, logged "
+         "and recorded. Limits of outer blocks hold too. What goes by project and address is "
+         "charged before the body comes, what goes by principal or user once that is known: in "
+         "a location with the filter `verify` only when the signature holds. `user` is whose "
+         "token it is, however many tokens that may be (filter `identify`); a caller whom the "
+         "identity service does not name counts by its principal. A request is charged by all "
+         "limits of such a step, or by none."},
     {.name = "limit_in_flight",
      .contexts = LOCATIONS,
      .kind = TG_CONF_CUSTOM,
@@ -564,9 +567,10 @@ const struct tg_directive tg_location_directives[] = {
      .repeat = true,
      .min_args = 2,
      .max_args = 4,
-     .syntax = "project | principal | address NUMBER [name=NAME] [dry_run]",
-     .help = "How many requests of one project, principal or client address may be under way at "
-             "once, in all workers together (429). `name` and the rest as with `limit_req`."},
+     .syntax = "project | principal | user | address NUMBER [name=NAME] [dry_run]",
+     .help =
+         "How many requests of one project, principal, user or client address may be under way at "
+         "once, in all workers together (429). `name` and the rest as with `limit_req`."},
     {.name = "limit_headers",
      .contexts = LOCATIONS,
      .kind = TG_CONF_ENUM,

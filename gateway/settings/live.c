@@ -82,6 +82,58 @@ static bool reads_old(const struct tg_location *l)
     return policy != NULL && tg_policy_reads_old(policy);
 }
 
+/* Whether the location has the filter of this name. */
+static bool has_filter(const struct tg_location *l, const char *name)
+{
+    for (unsigned i = 0; i < l->filters.n; i++)
+        if (strcmp(l->filters.at[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+static void warn_of_unknown(struct tg_conf *c, const struct tg_location *l, const char *what,
+                            const char *filter)
+{
+    const struct tg_conf_item at = {.file = l->file, .line = l->line};
+
+    if (!has_filter(l, filter))
+        tg_conf_warn(c, &at,
+                     "location \"%s\": policies read \"%s\", which is never known here: it comes "
+                     "from filter \"%s\"",
+                     l->pattern.p, what, filter);
+}
+
+/* A value that no filter of the location publishes is known to no rule; one warning a filter. */
+static void warn_of_reads(struct tg_conf *c, const struct tg_location *l)
+{
+    const void *policy = conf_of(l, &tg_filter_policy);
+    const char *told = "";
+
+    if (policy == NULL)
+        return;
+    for (enum tg_live_name i = 0; i < TG_LIVE_NAMES; i++) {
+        if (!tg_policy_reads(policy, i) || strcmp(told, tg_live_infos[i].filter) == 0)
+            continue;
+        told = tg_live_infos[i].filter;
+        warn_of_unknown(c, l, tg_live_infos[i].name, told);
+    }
+    if (reads_old(l))
+        warn_of_unknown(c, l, "old", tg_filter_current.name);
+}
+
+/* Without the filter every caller would be counted by the principal, whatever the rule says. */
+static void check_limits(struct tg_conf *c, const struct tg_location *l)
+{
+    const struct tg_conf_item at = {.file = l->file, .line = l->line};
+
+    for (unsigned i = 0; i < l->nlimits; i++)
+        if (l->limits[i].key == TG_LIMIT_BY_USER && !has_filter(l, tg_filter_identify.name))
+            tg_conf_error(c, &at,
+                          "location \"%s\": limit \"%s\" goes by user: it needs filter "
+                          "\"identify\"",
+                          l->pattern.p, l->limits[i].text);
+}
+
 static void resolve_identify(struct tg_conf *c, const struct tg_settings *s,
                              const struct tg_location *l)
 {
@@ -108,4 +160,6 @@ void tg_live_resolve(struct tg_conf *c, const struct tg_settings *s, const struc
     resolve_identify(c, s, l);
     resolve_current(l);
     warn_of_signatures(c, l);
+    warn_of_reads(c, l);
+    check_limits(c, l);
 }

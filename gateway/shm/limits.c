@@ -47,6 +47,7 @@ const char *const tg_limit_key_words[] = {
     [TG_LIMIT_BY_PROJECT - 1] = "project",
     [TG_LIMIT_BY_PRINCIPAL - 1] = "principal",
     [TG_LIMIT_BY_ADDRESS - 1] = "address",
+    [TG_LIMIT_BY_USER - 1] = "user",
     NULL,
 };
 
@@ -342,7 +343,7 @@ bool tg_limit_table_at(const struct tg_limits *l, unsigned i, uint64_t now,
     /* a process that was taken over may have written anything */
     *out = (struct tg_limit_table){
         .kind = t->kind > 0 && t->kind < TG_LIMIT_KINDS ? t->kind : TG_LIMIT_REQ,
-        .key = t->by_key >= TG_LIMIT_BY_PROJECT && t->by_key <= TG_LIMIT_BY_ADDRESS
+        .key = t->by_key >= TG_LIMIT_BY_PROJECT && t->by_key <= TG_LIMIT_BY_USER
                    ? t->by_key
                    : TG_LIMIT_BY_PROJECT,
         .refused = {t->refused[0], t->refused[1]},

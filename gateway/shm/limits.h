@@ -22,7 +22,12 @@ enum {
     TG_LIMIT_ADDRESS = 48
 };
 
-enum tg_limit_key { TG_LIMIT_BY_PROJECT = 1, TG_LIMIT_BY_PRINCIPAL, TG_LIMIT_BY_ADDRESS };
+enum tg_limit_key {
+    TG_LIMIT_BY_PROJECT = 1,
+    TG_LIMIT_BY_PRINCIPAL,
+    TG_LIMIT_BY_ADDRESS,
+    TG_LIMIT_BY_USER
+};
 
 /* One limit_req, limit_in_flight or limit_conn. */
 struct tg_limit_rule {

@@ -153,6 +153,21 @@ def test_new_tokens_are_limited(known):
     assert len(iam.requests) == 3
 
 
+def test_limits_by_user(known):
+    """Whose token it is counts, however many tokens that may be; whom nobody names counts by the token.
+    A limit of the second stage charges none of that stage when it refuses."""
+    guard, service, iam = known("limit_req user rate=1/m burst=1 name=each; limit_req principal rate=1/m "
+                                "burst=2 name=token;")
+    iam.api.tokens |= {"alice2": catalogue.token(), "alice3": catalogue.token()}
+    statuses = [put(guard, token).status for token in ("alice", "alice2", "alice3", "alice", "bob")]
+    assert statuses == [200, 200, 429, 429, 403] and len(service.requests) == 2  # bob's is of another project
+    refused = [r["limits"] for r in records(guard) if "limits" in r]
+    assert [(f["rule"], f["by"], f["result"]) for one in refused for f in one] == [
+        ("each", "user", "refuse")] * 2
+    assert [put(guard, "stranger").status for _ in range(3)] == [200, 200, 429]
+    assert len(service.requests) == 4
+
+
 def test_a_thousand_at_once(known):
     """One question for all of them."""
     guard, _, iam = known(main="worker_connections 2048;")
@@ -174,6 +189,8 @@ def test_a_thousand_at_once(known):
         'learns nothing of requests that are signed',
     "location PUT /x { filters json identify; identify modelarts; proxy_pass modelarts; }":
         'filter "identify" stands behind "json", put it before it',
+    "location / { limit_req user rate=1/s; proxy_pass modelarts; }":
+        'limit "limit_req user rate=1/s" goes by user: it needs filter "identify"',
 }.items())
 def test_load(check, locations, words):
     """Mistakes in the configuration."""
