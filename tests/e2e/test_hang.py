@@ -1,6 +1,7 @@
 """A worker whose event loop stands still is found, ended by the master and replaced."""
 
 import os
+import select
 import signal
 
 import pytest
@@ -47,3 +48,31 @@ def test_a_stopped_worker_without_requests(origin, gateway):
     os.kill(worker, signal.SIGSTOP)
     guard.wait_log(HUNG.format(worker, "dealing with no request"))
     guard.wait(lambda: len(guard.matches(r"worker 0 is process")) == 2, "another worker")
+
+
+def livez(one, status):
+    """Asks until that is the answer; the test's own timeout is the bound."""
+    while (got := one.get("/livez")).status != status:
+        select.select([], [], [], 0.05)
+    return got.body
+
+
+def test_livez_when_the_master_is_no_help(clock, origin, gateway):
+    """A loop that stands still is told by the admin process; who goes on in time is not ended."""
+    guard = gateway(origin(), main=f"worker_hang_timeout 2s; {ADMIN}")
+    guard.wait_log(r"master: trainguard")
+    worker = int(guard.matches(r"worker 0 is process (\d+)")[0][1])
+    one = Admin(guard)
+    try:
+        guard.process.send_signal(signal.SIGSTOP)
+        os.kill(worker, signal.SIGSTOP)
+        clock(30)
+        assert livez(one, 503) == b"a worker does not turn its loop\n"
+        assert [one.get("/livez").status for _ in range(3)] == [503] * 3  # it is not the admin process's own loop
+        os.kill(worker, signal.SIGCONT)
+        assert livez(one, 200) == b"ok\n"
+    finally:
+        os.kill(worker, signal.SIGCONT)
+        guard.process.send_signal(signal.SIGCONT)
+    assert ask(guard.port, request()).status == 200
+    assert worker in children(guard.process.pid)

@@ -42,6 +42,9 @@ static const struct {
     {"nameserver\t10.0.0.1 \r\nnameserver ::1\n", "10.0.0.1#53 ::1#53 | | 1"},
     {"nameserver 10.0.0.1:5353\nnameserver [::1]:54\nnameserver [::2]\n",
      "10.0.0.1#5353 ::1#54 ::2#53 | | 1"},
+    {"nameserver [1111:2222:3333:4444:5555:6666:255.255.255.255]:65535\n"
+     "nameserver [1111:2222:3333:4444:5555:6666:255.255.255.255]:065535\n",
+     "1111:2222:3333:4444:5555:6666:ffff:ffff#65535 | | 1"}, /* the longest, and one byte more */
     {"nameserver 10.0.0.1:0\nnameserver 10.0.0.1:65536\nnameserver [::1\nnameserver [::1]x\n"
      "nameserver 10.0.0.1:\nnameserver 10.0.0.1:1x\nnameserver fe80::1%eth0\nnameserver\n"
      "nameserver 256.0.0.1\nnameserver "
@@ -59,6 +62,8 @@ static const struct {
     {"search a.test\ndomain c.test\n", "127.0.0.1#53 | c.test | 1"},
     {"search .\noptions ndots:0\n", "127.0.0.1#53 | | 0"},
     {"options ndots:99999999999999999999\n", "127.0.0.1#53 | | 15"},
+    {"options ndots:15\n", "127.0.0.1#53 | | 15"},
+    {"options ndots:16\n", "127.0.0.1#53 | | 15"},
     {"options ndots:\n", "127.0.0.1#53 | | 1"},
     {"search 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
      "127.0.0.1#53 | 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 | 1"},
