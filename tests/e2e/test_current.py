@@ -14,7 +14,7 @@ from gateway import TOP, binary
 TARGET = "/v1/p/training-job-configs/c"
 LOCATIONS = """
     location PUT /v1/{project_id}/training-job-configs/{config_name} {
-        filters json normalize %s current;
+        filters json normalize %s current %s;
         validate lax;
         %s
         proxy_pass modelarts;
@@ -34,11 +34,11 @@ def start_stored(gateway):
     """stored(more, config): a gateway before a service that has a config."""
     ends = []
 
-    def start(more="", config=STORED, judge="validate", expect=(), **settings):
+    def start(more="", config=STORED, judge="validate", then="", expect=(), **settings):
         ends.append(Endpoint())
         if config is not None:
             ends[-1].api.configs["p", "c"] = dict(config)
-        text = LOCATIONS % (judge, more, more)
+        text = LOCATIONS % (judge, then, more, more)
         return gateway(ends[-1], main="audit_body full;", locations=text, expect=expect,
                        **settings), ends[-1]
 
@@ -152,6 +152,27 @@ def test_a_service_in_trouble(stored, case, on_error):
     assert "before.sha256" not in last(guard)
     assert send(guard, STORED).status == 200
     assert "before.sha256" in last(guard)
+
+
+@pytest.mark.parametrize("rule, status", [("at data_url; unchanged;", 503), ("at worker_server_num; max 9;", 200)])
+def test_auto_denies_where_a_policy_looks_back(stored, tmp_path, rule, status):
+    """Without a word on errors: the policy that judges by the stored config cannot, any other can."""
+    (tmp_path / "p.conf").write_text(f"policy p {{ rule r {{ {rule} }} }}")
+    guard, end = stored(f"policies {tmp_path}/p.conf;", judge="validate", then="policy")
+    end.trouble = {TARGET: ["status=500", "none"]}
+    assert [send(guard, STORED).status for _ in range(2)] == [status, 200]
+
+
+def test_a_bearer_asks_with_its_own_token(stored):
+    """As it came, and for its caller alone."""
+    guard, end = stored()
+    fields = ("Content-Type: application/json", "Authorization: Bearer abc.def-1")
+    got = ask(guard.port, request("PUT", TARGET, json.dumps(STORED | {"config_desc": "new"}).encode(), *fields))
+    look, sent = end.requests
+    assert (got.status, look.method, sent.method) == (200, "GET", "PUT")
+    assert look.get("Authorization") == sent.get("Authorization") == "Bearer abc.def-1"
+    assert look.get("X-Auth-Token") is None
+    assert [(d["op"], d["path"]) for d in last(guard)["diff"]] == [("replace", "/config_desc")]
 
 
 def test_what_is_refused_already(stored):

@@ -13,7 +13,7 @@ from endpoint import Endpoint
 TARGET = "/v1/p/training-job-configs/c"
 LOCATIONS = """
     location PUT /v1/{project_id}/training-job-configs/{config_name} {
-        filters identify json normalize validate; %s
+        filters identify json normalize validate%s; %s
         proxy_pass modelarts;
     }
     location / { filters identify; proxy_pass modelarts; }
@@ -26,12 +26,12 @@ def start_known(gateway):
     """known(more=""): a gateway that asks an identity service of its own, the service, and it."""
     ends = []
 
-    def start(more="", expect=(), main=""):
+    def start(more="", expect=(), main="", filters="", location=""):
         service, iam = Endpoint(), Endpoint()
         ends.extend((service, iam))
         iam.api.tokens = {"alice": catalogue.token(), "bob": catalogue.token("bob", "other")}
         main = f"upstream iam {{ server 127.0.0.1:{iam.port}; tls off; }} identify iam; {more} {main}"
-        return gateway(service, main=main, locations=LOCATIONS % "", expect=expect), service, iam
+        return gateway(service, main=main, locations=LOCATIONS % (filters, location), expect=expect), service, iam
 
     yield start
     for end in ends:
@@ -115,6 +115,19 @@ def test_a_service_in_trouble(known, fault, on_error):
     else:
         assert put(guard, "carol").status == 200
     assert records(guard)[-1]["user.name"] == "carol"
+
+
+@pytest.mark.parametrize("subject, status", [("match user id-bob;", 503), ("match role te_admin;", 503),
+                                             ("match project_id q;", 200)])
+def test_auto_denies_where_a_policy_asks_who(known, tmp_path, subject, status):
+    """Without a word on errors: a policy that matches on users, domains or roles cannot do without."""
+    (tmp_path / "p.conf").write_text(f"policy p {{ {subject} rule r {{ at spec_id; max 9; }} }}")
+    guard, _, iam = known(filters=" policy", location=f"policies {tmp_path}/p.conf;")
+    iam.trouble = {"/v3/": ["status=500", "none"]}
+    assert put(guard).status == status
+    assert put(guard, "nobody").status == (401 if status == 503 else 200)  # a refused token is told
+    iam.api.tokens["carol"] = catalogue.token("carol")
+    assert put(guard, "carol").status == 200
 
 
 def test_a_token_that_ends_and_changes_its_owner(known):
