@@ -308,13 +308,10 @@ uint64_t tg_stats_reload(struct tg_stats *s)
 void tg_stats_set_answer(struct tg_stats *s, uint64_t number, bool well, struct tg_str text)
 {
     struct tg_stats_answer *a = &s->answer[number % TG_STATS_ANSWERS];
-    size_t n = text.n < sizeof(a->text) ? text.n : sizeof(a->text) - 1;
 
     CHECK(number > 0);
     __atomic_store_n(&a->number, 0, __ATOMIC_SEQ_CST);
-    if (n > 0)
-        memcpy(a->text, text.p, n);
-    a->text[n] = '\0';
+    copy_text(a->text, sizeof(a->text), text);
     a->well = well;
     s->last_reload_well = well;
     s->reloads[well]++;

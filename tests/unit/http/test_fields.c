@@ -125,6 +125,52 @@ static void others_than_tchar_are_found_in_any_name(void **state)
             }
 }
 
+enum { MOST_BYTES = 5, MOST_FIELDS = 2 };
+
+/* `why` NULL: taken. The limits hold at n - 1, n and n + 1. */
+static const struct {
+    const char *lines, *why;
+    enum tg_fields_result result;
+} sections[] = {
+    {"", NULL, TG_FIELDS_OK},
+    {"A: b\r\n", NULL, TG_FIELDS_OK},
+    {"A: bc\r\n", NULL, TG_FIELDS_OK},
+    {"A: bcd\r\n", "header field too long", TG_FIELDS_TOO_LARGE},
+    {"A: b\r\nC: d\r\n", NULL, TG_FIELDS_OK},
+    {"A: b\r\nC: d\r\nE: f\r\n", "too many header fields", TG_FIELDS_TOO_LARGE},
+    {" A: b\r\n", "folded field line or blank before the first field (RFC 9112 section 5.2)",
+     TG_FIELDS_MALFORMED},
+    {"\tA: b\r\n", "folded field line or blank before the first field (RFC 9112 section 5.2)",
+     TG_FIELDS_MALFORMED},
+    {"A : b\r\n", "blank before the colon of a field (RFC 9112 section 5.1)", TG_FIELDS_MALFORMED},
+    {": b\r\n", "field without a name", TG_FIELDS_MALFORMED},
+    {"Ab\r\n", "field line without a colon", TG_FIELDS_MALFORMED},
+    {"A(: b\r\n", "character not allowed in a field name", TG_FIELDS_MALFORMED},
+    {"A: \1\r\n", "control character in a field value (RFC 9110 section 5.5)", TG_FIELDS_MALFORMED},
+};
+
+static void sections_and_why_they_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
+        struct tg_field fields[MOST_FIELDS];
+        unsigned count;
+        const char *why = NULL;
+        char text[64], *p;
+        size_t n = (size_t)snprintf(text, sizeof(text), "%s\r\n", sections[i].lines);
+
+        p = copy(text, n);
+        assert_int_equal(
+            tg_fields_read((struct tg_str){p, n}, MOST_BYTES, MOST_FIELDS, fields, &count, &why),
+            sections[i].result);
+        if (sections[i].why == NULL)
+            assert_null(why);
+        else
+            assert_string_equal(why, sections[i].why);
+        free(p);
+    }
+}
+
 /* Only what Connection names beside keep-alive has to be looked for among the fields. */
 static void options_that_name_fields(void **state)
 {
@@ -151,6 +197,7 @@ int main(void)
         cmocka_unit_test(end_is_found_in_any_text),
         cmocka_unit_test(controls_are_found_in_any_value),
         cmocka_unit_test(others_than_tchar_are_found_in_any_name),
+        cmocka_unit_test(sections_and_why_they_are_refused),
         cmocka_unit_test(options_that_name_fields),
     };
 
