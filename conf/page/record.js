@@ -57,8 +57,10 @@ function line(sign, pointer, value) {
         el("span", { class: "value", dir: "auto" }, value));
 }
 
+// Records of before 0.2.0 have tests before their changes.
 function change(op, before) {
-    const was = before?.op === "test" && before.path === (op.from ?? op.path) ? text(before.value) : "";
+    const tested = before?.op === "test" && before.path === (op.from ?? op.path) ? text(before.value) : "";
+    const was = op.was === undefined ? tested : text(op.was);
     const lines = {
         replace: () => [line("-", op.path, was || t("value_not_told")), line("+", op.path, text(op.value))],
         add: () => [line("+", op.path, text(op.value))],

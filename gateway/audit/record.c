@@ -528,7 +528,8 @@ static void add_numbers(struct tg_buf *out, const struct tg_audit_record *a)
     add_number(out, TG_STR(",\"bytes.out\":"), a->bytes_out);
     add_number(out, TG_STR(",\"duration_us\":"), a->duration_us);
     add_number(out, TG_STR(",\"filter_us\":"), a->filter_us);
-    add_number(out, TG_STR(",\"connect_us\":"), a->connect_us);
+    if (a->connect_us > 0)
+        add_number(out, TG_STR(",\"connect_us\":"), a->connect_us);
     add_number(out, TG_STR(",\"upstream_us\":"), a->upstream_us);
 }
 

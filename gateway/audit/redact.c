@@ -5,6 +5,24 @@
 
 enum { SHOWN_HEX = 32 }; /* digits of a redacted value: 128 bits */
 
+/* How a member of the config is told in a body that nothing around it hides: after a look at its
+ * place, not at all, or as it stands unless it is a container. */
+enum way { LOOK, OMITTED, TOLD };
+
+/* Facts that make a look at what stands around necessary. */
+enum { CAREFUL = TG_NAME_MATCHES | TG_NAME_NAMES | TG_NAME_VALUE };
+
+static enum way way_of(const struct tg_audit_conf *conf, const struct tg_contract_member *row,
+                       unsigned facts)
+{
+    if (conf->body == TG_AUDIT_BODY_METADATA && (row->flags & TG_CONTRACT_OMIT) != 0)
+        return OMITTED;
+    if ((facts & CAREFUL) != 0 || (facts & TG_NAME_IS_PLAIN) == 0)
+        return LOOK;
+    return conf->body == TG_AUDIT_BODY_FULL || (row->flags & TG_CONTRACT_HARMLESS) != 0 ? TOLD
+                                                                                        : LOOK;
+}
+
 void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf)
 {
     CHECK(conf->checked);
@@ -12,9 +30,12 @@ void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf)
     r->hash = tg_hash_new((struct tg_str){(const char *)conf->salt, sizeof(conf->salt)});
     r->tokens = tg_token_cache_new();
     tg_names_init(&r->names, conf);
-    for (unsigned i = 0; i < TG_CONFIG_ROWS; i++)
-        r->config_facts[i] =
-            (uint8_t)tg_names_look(&r->names, tg_str_of(tg_contract_config[i].name));
+    for (unsigned i = 0; i < TG_CONFIG_ROWS; i++) {
+        const struct tg_contract_member *row = &tg_contract_config[i];
+
+        r->config_facts[i] = (uint8_t)tg_names_look(&r->names, tg_str_of(row->name));
+        r->config_ways[i] = (uint8_t)way_of(conf, row, r->config_facts[i]);
+    }
 }
 
 void tg_redact_end(struct tg_redact *r)
@@ -49,7 +70,7 @@ static bool value_is_named(struct tg_redact *r, const struct tg_doc *doc, uint32
 static bool name_hides(struct tg_redact *r, const struct tg_doc *doc, uint32_t object,
                        unsigned facts)
 {
-    if ((facts & (TG_NAME_MATCHES | TG_NAME_NAMES | TG_NAME_VALUE)) == 0)
+    if ((facts & CAREFUL) == 0)
         return false; /* so are most */
     if ((facts & TG_NAME_NAMES) != 0 && tg_doc_member(doc, object, TG_STR("value")) != TG_NONE)
         return false;
@@ -270,6 +291,22 @@ static void add_name(struct tg_buf *out, struct tg_str name, bool plain)
     out->n += name.n + 3;
 }
 
+/* A member with a plain name and a value that is told as it stands, in one go. */
+static void add_told(struct tg_buf *out, struct tg_str name, struct tg_str value)
+{
+    char *p = tg_buf_room(out, name.n + value.n + strlen(",\"\":"));
+
+    if (p[-1] != '{')
+        *p++ = ',';
+    *p++ = '"';
+    memcpy(p, name.p, name.n);
+    p += name.n;
+    *p++ = '"';
+    *p++ = ':';
+    memcpy(p, value.p, value.n);
+    out->n = (size_t)(p + value.n - out->p);
+}
+
 static void add_container(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
                           const struct tg_redact_place *place, uint32_t node);
 
@@ -296,42 +333,56 @@ static unsigned facts_of(struct tg_redact *r, const struct tg_redact_place *obje
     return tg_names_look(&r->names, name);
 }
 
-/* True when the value of a member is told as it stands, without a look at what is around: so are
- * most. `row` is the member's in the contract, or NULL. */
-static bool tells_at_once(const struct tg_redact *r, const struct tg_redact_place *object,
-                          const struct tg_contract_member *row, unsigned facts)
+/* A member of the config that needs no look at what stands around it; false: it does. So most are
+ * told. */
+static bool add_known(const struct tg_redact *r, struct tg_buf *out, const struct tg_doc *doc,
+                      uint32_t name)
 {
-    return !object->hidden && (facts & (TG_NAME_MATCHES | TG_NAME_NAMES | TG_NAME_VALUE)) == 0 &&
-           (r->conf->body == TG_AUDIT_BODY_FULL ||
-            (row != NULL && (row->flags & TG_CONTRACT_HARMLESS) != 0));
+    unsigned number = tg_contract_number(doc, tg_contract_config, name);
+    const struct tg_contract_member *row;
+    uint32_t value = tg_doc_value(doc, name);
+
+    if (number == TG_CONTRACT_UNKNOWN || r->config_ways[number - 1] == LOOK)
+        return false;
+    if (r->config_ways[number - 1] == OMITTED)
+        return true;
+    if (is_container(doc, value))
+        return false;
+    row = &tg_contract_config[number - 1];
+    add_told(out, (struct tg_str){row->name, row->length}, tg_doc_text(doc, value));
+    return true;
+}
+
+/* Any member, by its place. */
+static void add_member(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
+                       const struct tg_redact_place *object, uint32_t name)
+{
+    const struct tg_doc *doc = q->doc;
+    const struct tg_contract_member *row =
+        object->members != NULL ? tg_contract_row(doc, object->members, name) : NULL;
+    struct tg_redact_place place;
+    struct tg_str text;
+    unsigned facts;
+
+    if (r->conf->body == TG_AUDIT_BODY_METADATA && row != NULL &&
+        (row->flags & TG_CONTRACT_OMIT) != 0)
+        return;
+    text = tg_doc_string(doc, name);
+    facts = facts_of(r, object, row, text);
+    add_name(out, text, (facts & TG_NAME_IS_PLAIN) != 0);
+    place = member_place(r, q, object, name, facts);
+    add_value(r, out, q, &place, tg_doc_value(doc, name));
 }
 
 static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
                         const struct tg_redact_place *object, uint32_t node)
 {
-    const struct tg_doc *doc = q->doc;
-    bool brief = r->conf->body == TG_AUDIT_BODY_METADATA;
+    bool open = object->members == tg_contract_config && !object->hidden;
 
-    for (uint32_t m = tg_doc_first(doc, node); m != TG_NONE; m = tg_doc_next(doc, m)) {
-        const struct tg_contract_member *row =
-            object->members != NULL ? tg_contract_row(doc, object->members, m) : NULL;
-        uint32_t value = tg_doc_value(doc, m);
-        struct tg_redact_place place;
-        struct tg_str name;
-        unsigned facts;
-
-        CHECK(value != TG_NONE);
-        if (brief && row != NULL && (row->flags & TG_CONTRACT_OMIT) != 0)
-            continue;
-        name = tg_doc_string(doc, m);
-        facts = facts_of(r, object, row, name);
-        add_name(out, name, (facts & TG_NAME_IS_PLAIN) != 0);
-        if (tells_at_once(r, object, row, facts) && !is_container(doc, value)) {
-            tg_buf_add(out, tg_doc_text(doc, value));
-            continue;
-        }
-        place = member_place(r, q, object, m, facts);
-        add_value(r, out, q, &place, value);
+    for (uint32_t m = tg_doc_first(q->doc, node); m != TG_NONE; m = tg_doc_next(q->doc, m)) {
+        CHECK(tg_doc_value(q->doc, m) != TG_NONE);
+        if (!open || !add_known(r, out, q->doc, m))
+            add_member(r, out, q, object, m);
     }
 }
 

@@ -22,7 +22,8 @@ struct tg_redact {
     struct tg_hash *hash;                 /* keyed by the salt; owned */
     struct tg_token_cache *tokens;        /* tokens under that key; owned */
     struct tg_names names;                /* of members, as judged by the settings */
-    uint8_t config_facts[TG_CONFIG_ROWS]; /* of the config's members, by their numbers */
+    uint8_t config_facts[TG_CONFIG_ROWS]; /* of the config's members, by their numbers, */
+    uint8_t config_ways[TG_CONFIG_ROWS];  /* and how each is told (redact.c) */
 };
 
 /* Makes the rules of checked settings ready. End it with tg_redact_end(). */

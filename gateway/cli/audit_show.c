@@ -100,12 +100,11 @@ static struct tg_str json_of(const struct tg_doc *doc, uint32_t node, struct tg_
     return value != TG_NONE ? tg_doc_text(doc, value) : (struct tg_str){NULL, 0};
 }
 
-/* One operation: its place, its value if it has one, and why. */
+/* One operation: its place, a value if there is one, and why. */
 static void add_diff_line(struct show *s, enum colour colour, const char *sign,
-                          const struct tg_doc *doc, uint32_t op, struct tg_str why)
+                          const struct tg_doc *doc, uint32_t op, struct tg_str value,
+                          struct tg_str why)
 {
-    struct tg_str value = json_of(doc, op, TG_STR("value"));
-
     tg_buf_puts(&s->out, "    ");
     paint(s, colour);
     tg_buf_puts(&s->out, sign);
@@ -128,24 +127,35 @@ static bool is_op(const struct tg_doc *doc, uint32_t e, struct tg_str op)
     return e != TG_NONE && tg_str_eq(tg_audit_text(doc, e, TG_STR("op")), op);
 }
 
-/* A patch as a diff: `test` operations are the old lines, the others the new ones. What is removed
- * has an old line alone. */
+/* The line of what a replaced member was; what is removed has no other. */
+static void add_old_line(struct show *s, const struct tg_doc *doc, uint32_t op, struct tg_str was)
+{
+    if (was.n > 0 && !is_op(doc, op, TG_STR("remove")))
+        add_diff_line(s, RED, "- ", doc, op, was, (struct tg_str){NULL, 0});
+}
+
+/* A patch as a diff: what was there are the old lines, and what is there the new ones. Records of
+ * before 0.2.0 have `test` operations in place of `was`. */
 static void add_patch(struct show *s, const struct tg_doc *doc)
 {
     uint32_t next;
 
     for (uint32_t e = tg_audit_list(doc, TG_STR("patch")); e != TG_NONE; e = next) {
         struct tg_str why = tg_audit_text(doc, e, TG_STR("why"));
+        struct tg_str was = json_of(doc, e, TG_STR("was"));
+        struct tg_str value = json_of(doc, e, TG_STR("value"));
 
         next = tg_doc_next(doc, e);
+        add_old_line(s, doc, e, was);
         if (is_op(doc, e, TG_STR("test")) && is_op(doc, next, TG_STR("remove"))) {
             why = tg_audit_text(doc, next, TG_STR("why"));
             next = tg_doc_next(doc, next);
         }
         if (is_op(doc, e, TG_STR("test")) || is_op(doc, e, TG_STR("remove")))
-            add_diff_line(s, RED, "- ", doc, e, why);
+            add_diff_line(s, RED, "- ", doc, e, was.n > 0 ? was : value, why);
         else
-            add_diff_line(s, GREEN, is_op(doc, e, TG_STR("move")) ? "> " : "+ ", doc, e, why);
+            add_diff_line(s, GREEN, is_op(doc, e, TG_STR("move")) ? "> " : "+ ", doc, e, value,
+                          why);
     }
 }
 

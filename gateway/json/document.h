@@ -246,18 +246,18 @@ struct tg_str tg_doc_result(struct tg_doc *d);
 /* Appends one node as it will be sent. */
 void tg_doc_write_node(const struct tg_doc *d, uint32_t node, struct tg_buf *out);
 
-/* A patch that is kept: it says why, as a member more, which RFC 6902 allows (section 4), and does
- * not tell all values. */
+/* A patch that is kept. It says why, and in place of tests what was replaced or removed, as members
+ * more, which RFC 6902 allows (section 4); it does not tell all values. */
 struct tg_patch_record {
-    /* False: the change gets no `test`, and "(hidden)" as its new value. */
+    /* False: the change has no `was`, and "(hidden)" as its new value. Not asked of a rename. */
     bool (*tells)(void *owner, const struct tg_change *c);
     void *owner;
 };
 
-/* Appends the changes as an RFC 6902 patch (a JSON array on one line), a `test` before each change
- * (but an addition: the RFC cannot test that something is absent). Applying it to the client's
- * document gives the result, unless `record` (NULL: none) hides some of it. "[]" when nothing was
- * changed. */
+/* Appends the changes as an RFC 6902 patch (a JSON array on one line). Applying it to the client's
+ * document gives the result, unless `record` (NULL: none) hides some of it. Without one there is a
+ * `test` before each change (but an addition: the RFC cannot test that something is absent). "[]"
+ * when nothing was changed. */
 void tg_doc_patch(const struct tg_doc *d, const struct tg_patch_record *record, struct tg_buf *out);
 
 #endif

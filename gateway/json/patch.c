@@ -67,21 +67,32 @@ static void begin_operation(struct tg_buf *out, const struct tg_change *c)
     tg_buf_json(out, c->op == TG_CHANGE_RENAME ? c->to : c->pointer);
 }
 
+/* The value that goes, and the new one. A name that changes leaves its value alone. */
+static void add_values(struct tg_buf *out, const struct tg_change *c,
+                       const struct tg_patch_record *record)
+{
+    bool told = c->op != TG_CHANGE_RENAME && (record == NULL || record->tells(record->owner, c));
+
+    if (record != NULL && told && c->op != TG_CHANGE_ADD) {
+        tg_buf_add(out, TG_STR(",\"was\":"));
+        add_compact(out, c->old_text);
+    }
+    if (c->op != TG_CHANGE_REPLACE && c->op != TG_CHANGE_ADD)
+        return;
+    tg_buf_add(out, TG_STR(",\"value\":"));
+    if (told)
+        add_compact(out, c->new_text);
+    else
+        tg_buf_add(out, TG_STR("\"(hidden)\""));
+}
+
 static void add_change(struct tg_buf *out, const struct tg_change *c,
                        const struct tg_patch_record *record)
 {
-    bool told = record == NULL || record->tells(record->owner, c);
-
-    if (c->op != TG_CHANGE_ADD && told) /* nobody could test a hidden value */
+    if (record == NULL && c->op != TG_CHANGE_ADD)
         add_test(out, c);
     begin_operation(out, c);
-    if (c->op == TG_CHANGE_REPLACE || c->op == TG_CHANGE_ADD) {
-        tg_buf_add(out, TG_STR(",\"value\":"));
-        if (told)
-            add_compact(out, c->new_text);
-        else
-            tg_buf_add(out, TG_STR("\"(hidden)\""));
-    }
+    add_values(out, c, record);
     if (record != NULL) {
         tg_buf_add(out, TG_STR(",\"why\":"));
         tg_buf_json(out, tg_str_of(c->why));

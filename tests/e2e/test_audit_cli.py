@@ -637,11 +637,15 @@ def test_show_tells_every_change(log):
         {"op": "remove", "path": "/secret", "why": "gone"},
         {"op": "test", "path": "/b", "value": 1},
         {"op": "move", "from": "/b", "path": "/c", "why": "name"},
-        {"op": "add", "path": "/d", "value": "(hidden)", "why": "more"}])
+        {"op": "add", "path": "/d", "value": "(hidden)", "why": "more"},
+        {"op": "replace", "path": "/e", "was": "7", "value": 7, "why": "number"},
+        {"op": "replace", "path": "/f", "value": "(hidden)", "why": "number"},
+        {"op": "remove", "path": "/g", "was": None, "why": "gone"}])
     run = audit("show", write(log, stream.add("dropped", count=7).lines))
     assert [line[4:] for line in run.stdout.splitlines() if line.startswith("    ")] == [
         "- /a: null  (gone)", "- /secret  (gone)", "- /b: 1", "> /c  (name)",
-        '+ /d: "(hidden)"  (more)']
+        '+ /d: "(hidden)"  (more)', '- /e: "7"', "+ /e: 7  (number)", '+ /f: "(hidden)"  (number)',
+        "- /g: null  (gone)"]
     assert " dropped count=7 " in run.stdout
 
 

@@ -30,7 +30,8 @@ RECORD = {
     "request_id": ODD, "client.address": ODD, "http.request.method": ODD, "url.path": ODD, "project_id": ODD,
     "config_name": ODD, "principal": ODD, "decision": "deny", "end": ODD, "http.response.status_code": 400,
     "upstream.error_code": ODD, "violations": [RULE], "warnings": [RULE], "chain": "x",
-    "patch": [{"op": "test", "path": ODD, "value": ODD}, {"op": "replace", "path": ODD, "value": ODD, "why": ODD}],
+    "patch": [{"op": "test", "path": ODD, "value": ODD}, {"op": "replace", "path": ODD, "value": ODD, "why": ODD},
+              {"op": "remove", "path": ODD, "was": ODD, "why": ODD}],
     "policy.results": [RULE | {"result": "fail", "mode": ODD, "exception": ODD, "owner": ODD, "ticket": ODD}],
 }
 

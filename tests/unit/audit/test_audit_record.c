@@ -119,6 +119,10 @@ static void fields_are_told(void **state)
     for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++)
         if (!has(line, want[i]))
             fail_msg("no %s in %.*s", want[i], TG_STR_ARG(line));
+    assert_false(has(line, "connect_us")); /* the connection was kept */
+    s.record.connect_us = 7;
+    line = write_line(f, &s, false);
+    assert_true(has(line, ",\"connect_us\":7,"));
     line = write_line(f, &s, true);
     assert_false(has(line, "\"end\"") || has(line, "duration_us"));
     end_scene(&s);
