@@ -79,53 +79,46 @@ static bool is_utf8(struct tg_str parameters)
     return true;
 }
 
-/* RFC 9110 section 8.3: the value of exactly one field; empty when there is none, or another. */
-static struct tg_str content_type(const struct tg_request *r)
-{
-    struct tg_str type = {NULL, 0};
+/* What the fields say of the body. */
+struct media {
+    struct tg_str type; /* RFC 9110 section 8.3; empty: no Content-Type, or more than one */
+    unsigned types;
+    bool partial; /* a part that some server puts into what it has (section 14.5): judged is all */
+    bool encoded; /* what the bytes say is not what the service reads: a coding stands between */
+};
 
-    for (unsigned i = 0; i < r->nfields; i++) {
-        if (!tg_str_ieq(r->fields[i].name, TG_STR("Content-Type")))
-            continue;
-        if (type.p != NULL)
-            return (struct tg_str){NULL, 0};
-        type = r->fields[i].value;
-    }
-    return type;
-}
-
-/* What is judged must be all of it: a part that some server puts into what it has (RFC 9110 section
- * 14.5) is not. */
-static bool is_partial(const struct tg_request *r)
+static void look_at_field(struct media *m, const struct tg_field *f)
 {
-    return tg_request_field(r, TG_STR("Content-Range")).p != NULL;
-}
-
-/* What the bytes say must be what the service reads: no coding may stand between. */
-static bool is_encoded(const struct tg_request *r)
-{
-    for (unsigned i = 0; i < r->nfields; i++)
-        if (tg_str_ieq(r->fields[i].name, TG_STR("Content-Encoding")) &&
-            !tg_str_ieq(tg_str_trim(r->fields[i].value), TG_STR("identity")))
-            return true;
-    return false;
+    if (tg_str_ieq(f->name, TG_STR("Content-Type")))
+        m->type = m->types++ == 0 ? f->value : (struct tg_str){NULL, 0};
+    else if (tg_str_ieq(f->name, TG_STR("Content-Range")))
+        m->partial = true;
+    else if (tg_str_ieq(f->name, TG_STR("Content-Encoding")) &&
+             !tg_str_ieq(tg_str_trim(f->value), TG_STR("identity")))
+        m->encoded = true;
 }
 
 static enum tg_verdict check_media(struct tg_request *r, const void *conf)
 {
-    struct tg_str type = content_type(r);
-    const char *semicolon = type.n > 0 ? memchr(type.p, ';', type.n) : NULL;
-    size_t n = semicolon != NULL ? (size_t)(semicolon - type.p) : type.n;
+    static const unsigned lengths = 1U << 12 | 1U << 13 | 1U << 16; /* of these names */
+    struct media m = {0};
+    const char *semicolon;
+    size_t n;
 
     (void)conf;
-    if (is_partial(r))
+    for (unsigned i = 0; i < r->nfields; i++)
+        if (r->fields[i].name.n < 32 && (lengths >> r->fields[i].name.n & 1) != 0)
+            look_at_field(&m, &r->fields[i]);
+    semicolon = m.type.n > 0 ? memchr(m.type.p, ';', m.type.n) : NULL;
+    n = semicolon != NULL ? (size_t)(semicolon - m.type.p) : m.type.n;
+    if (m.partial)
         return tg_reply(r, TG_E_BAD_REQUEST, "Content-Range: a body must be whole",
                         "Content-Range: 请求体必须完整");
-    if (!tg_str_ieq(tg_str_trim((struct tg_str){type.p, n}), TG_STR("application/json")))
+    if (!tg_str_ieq(tg_str_trim((struct tg_str){m.type.p, n}), TG_STR("application/json")))
         return tg_reply(r, TG_E_MEDIA_TYPE, NULL, NULL);
-    if (!is_utf8(tg_str_skip(type, n)))
+    if (!is_utf8(tg_str_skip(m.type, n)))
         return tg_reply(r, TG_E_MEDIA_TYPE, "its charset is UTF-8", "字符集必须是 UTF-8");
-    return is_encoded(r) ? tg_reply(r, TG_E_ENCODING, NULL, NULL) : TG_NEXT;
+    return m.encoded ? tg_reply(r, TG_E_ENCODING, NULL, NULL) : TG_NEXT;
 }
 
 static const char *rule_of(enum tg_json_fault_kind kind)

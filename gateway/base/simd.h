@@ -36,14 +36,14 @@ static inline bool tg_simd_is_word(char c)
     return (signed char)c > ' ' && c != ',' && c != '"';
 }
 
-/* How many of 16 bytes from `p` on belong to one word before the first that does not: 0 to 16. */
-static inline unsigned tg_simd_word_twin(const char *p)
+/* True when all of 64 bytes from `p` on belong to one word. */
+static inline bool tg_simd_words_twin(const char *p)
 {
     unsigned i = 0;
 
-    while (i < 16 && tg_simd_is_word(p[i]))
+    while (i < 64 && tg_simd_is_word(p[i]))
         i++;
-    return i;
+    return i == 64;
 }
 
 #ifdef __SSE2__
@@ -85,20 +85,28 @@ static inline unsigned tg_simd_space(const char *p)
     return (unsigned)__builtin_ctz(~(unsigned)_mm_movemask_epi8(_mm_or_si128(blanks, ends)));
 }
 
-/* The result of tg_simd_word_twin(), at once. */
-static inline unsigned tg_simd_word(const char *p)
+/* Each of sixteen bytes that belongs to one word as 0xff, the others as 0. */
+static inline __m128i tg_simd_word(const char *p)
 {
     __m128i c = tg_simd_load(p);
     __m128i ends =
         _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8(',')), _mm_cmpeq_epi8(c, _mm_set1_epi8('"')));
-    __m128i seen = _mm_andnot_si128(ends, _mm_cmpgt_epi8(c, _mm_set1_epi8(' ')));
 
-    return (unsigned)__builtin_ctz(~(unsigned)_mm_movemask_epi8(seen));
+    return _mm_andnot_si128(ends, _mm_cmpgt_epi8(c, _mm_set1_epi8(' ')));
+}
+
+/* The result of tg_simd_words_twin(), at once. */
+static inline bool tg_simd_words(const char *p)
+{
+    __m128i all = _mm_and_si128(_mm_and_si128(tg_simd_word(p), tg_simd_word(p + 16)),
+                                _mm_and_si128(tg_simd_word(p + 32), tg_simd_word(p + 48)));
+
+    return _mm_movemask_epi8(all) == 0xffff;
 }
 #else
 #define tg_simd_plain tg_simd_plain_twin
 #define tg_simd_space tg_simd_space_twin
-#define tg_simd_word  tg_simd_word_twin
+#define tg_simd_words tg_simd_words_twin
 #endif
 
 #endif

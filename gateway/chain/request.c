@@ -122,8 +122,8 @@ static bool is_one_word(struct tg_str s)
 {
     size_t i = 0;
 
-    while (s.n - i >= 16 && tg_simd_word(s.p + i) == 16)
-        i += 16;
+    while (s.n - i >= 64 && tg_simd_words(s.p + i))
+        i += 64;
     while (i < s.n && tg_simd_is_word(s.p[i]))
         i++;
     return s.n > 0 && i == s.n;

@@ -3,6 +3,7 @@
  * marks nodes. The text is made by one walk over the nodes in the order of the client's text, so it
  * is linear however many edits there are and in whatever order they were made.
  */
+#include "base/chars.h"
 #include "base/check.h"
 #include "json/document.h"
 
@@ -111,6 +112,25 @@ void tg_doc_replace(struct tg_doc *d, uint32_t node, enum tg_node_type type, str
     set_text(d, node, c->new_text);
 }
 
+/* The pointer of a name whose old one is `pointer`: most names stand for themselves in it. */
+static struct tg_str renamed(const struct tg_doc *d, struct tg_str pointer, uint32_t name_node)
+{
+    struct tg_str name = tg_doc_string(d, name_node);
+    const char *slash = memrchr(pointer.p, '/', pointer.n);
+    size_t n;
+    char *out;
+
+    CHECK(slash != NULL);
+    if (!tg_chars_are(name, TG_CHAR_NAME))
+        return tg_doc_pointer(d, name_node);
+    n = (size_t)(slash + 1 - pointer.p);
+    out = tg_arena_alloc(d->arena, n + name.n + 1);
+    memcpy(out, pointer.p, n);
+    memcpy(out + n, name.p, name.n);
+    out[n + name.n] = '\0'; /* as all copies in an arena have it */
+    return (struct tg_str){out, n + name.n};
+}
+
 void tg_doc_rename(struct tg_doc *d, uint32_t name_node, struct tg_str new_name, const char *why)
 {
     struct tg_change *c = record(d, TG_CHANGE_RENAME, name_node, why);
@@ -118,7 +138,7 @@ void tg_doc_rename(struct tg_doc *d, uint32_t name_node, struct tg_str new_name,
     CHECK(d->node[name_node].type == TG_NAME);
     c->old_text = current_text(d, d->node[name_node].child);
     set_text(d, name_node, quoted(d, new_name));
-    c->to = tg_doc_pointer(d, name_node);
+    c->to = renamed(d, c->pointer, name_node);
 }
 
 void tg_doc_remove(struct tg_doc *d, uint32_t name_node, const char *why)
