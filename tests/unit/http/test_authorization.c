@@ -87,6 +87,27 @@ static void bad_ones_are_refused(void **state)
     }
 }
 
+/* Each byte, first and last. */
+static void a_signature_is_lower_case_hex(void **state)
+{
+    static const char head[] = SDK "Access=AKX, SignedHeaders=x-sdk-date, Signature=";
+    char value[] = SDK "Access=AKX, SignedHeaders=x-sdk-date, Signature=" SIGNATURE;
+    static const size_t places[] = {sizeof(head) - 1, sizeof(value) - 2};
+    struct tg_authorization a;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+        for (int c = '!'; c < 0x7f; c++) {
+            char before = value[places[i]];
+
+            value[places[i]] = (char)c;
+            if ((tg_authorization_parse(tg_str_of(value), &a) == NULL) !=
+                ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+                fail_msg("'%c' at %zu", c, places[i]);
+            value[places[i]] = before;
+        }
+}
+
 static void signed_fields_are_bounded(void **state)
 {
     char value[2048] = SDK "Access=AKX, Signature=" SIGNATURE ", SignedHeaders=x-sdk-date";
@@ -106,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_ones_are_read),
         cmocka_unit_test(bad_ones_are_refused),
+        cmocka_unit_test(a_signature_is_lower_case_hex),
         cmocka_unit_test(signed_fields_are_bounded),
     };
 

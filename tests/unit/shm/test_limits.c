@@ -141,6 +141,21 @@ static struct tg_limit_table look(const struct tg_limits *l, uint64_t now)
     return t;
 }
 
+/* Then its entry is free, and no key of it counts. */
+static void a_key_is_known_until_its_debt_ends(void **state)
+{
+    struct tg_limits *l = tg_limits_new();
+    struct tg_limit_grant g;
+
+    (void)state;
+    assert_true(tg_limit_take(l, 0, &ten_a_second, TG_STR("p"), 1000 * MS, &g));
+    assert_int_equal(g.whole, 100 * MS);
+    assert_int_equal(look(l, 1100 * MS - 1).keys, 1);
+    assert_int_equal(look(l, 1100 * MS).keys, 0);
+    assert_int_equal(look(l, 1100 * MS + 1).keys, 0);
+    tg_limits_end(l);
+}
+
 /* Keys invented by the thousand do not make one forgotten that is being refused. */
 static void who_is_refused_stays_refused(void **state)
 {
@@ -307,6 +322,7 @@ int main(void)
         cmocka_unit_test(who_dies_holds_nothing),
         cmocka_unit_test(more_keys_than_room),
         cmocka_unit_test(rules_do_not_share),
+        cmocka_unit_test(a_key_is_known_until_its_debt_ends),
         cmocka_unit_test(who_is_refused_stays_refused),
         cmocka_unit_test(nobody_is_unlimited),
         cmocka_unit_test(the_shared_entry_is_released),
