@@ -73,12 +73,13 @@ def sample(server, load, seconds):
     """One server under load: its CPU time per request and what the client saw."""
     pids = server.pids()
     cpu, busy, start = machine.cpu_ns(pids), sum(map(machine.core_busy_ns, server.cores)), time.monotonic()
-    resident = []
+    everything, own, resident = machine.busy_ns(), machine.own_ns(), []
     half = threading.Timer(seconds / 2, lambda: resident.extend(machine.rss_kb(server.workers())))
     half.start()
     figures = load.wrk(server.port, seconds)
     half.join()
     wall = time.monotonic() - start
+    others = machine.busy_ns() - everything - (machine.own_ns() - own)
     cpu = machine.cpu_ns(pids) - cpu
     busy = sum(map(machine.core_busy_ns, server.cores)) - busy
     n = figures["requests"]
@@ -96,6 +97,8 @@ def sample(server, load, seconds):
         "core": cpu / wall / 1e9,
         # What else ran on the core: interrupts of the machine, other programs.
         "foreign": max(0.0, (busy - cpu) / wall / 1e9),
+        # What processes that are none of this run took of all cores.
+        "others": max(0.0, others / wall / 1e9 / machine.CORES),
     }
 
 

@@ -12,6 +12,7 @@ import time
 
 PROXY_CORE, LOAD_CORE = 0, 1
 TICK = os.sysconf("SC_CLK_TCK")
+CORES = os.cpu_count() or 1
 
 
 def pinned(*cores):
@@ -75,6 +76,24 @@ def core_busy_ns(core):
             user, nice, system, _, _, irq, softirq, steal = map(int, line.split()[1:9])
             return (user + nice + system + irq + softirq + steal) * 1_000_000_000 // TICK
     raise RuntimeError(f"no core {core}")
+
+
+def busy_ns():
+    """Nanoseconds that processes have run, on all cores; interrupts are none."""
+    words = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return sum(map(int, words[1:4])) * 1_000_000_000 // TICK
+
+
+def own_ns():
+    """Nanoseconds that this process and its descendants have run, those that ended included."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = (ended.ru_utime + ended.ru_stime) * 1e9
+    for pid in family(os.getpid()):
+        try:
+            total += cpu_ns([pid])
+        except FileNotFoundError:
+            pass  # it has just ended
+    return total
 
 
 def wait_port(process, port, seconds=10):

@@ -11,8 +11,16 @@ import servers
 
 RESULTS = servers.HERE / "results"
 KEPT = 3  # runs of each scenario
-ORDER = ("put", "passthrough", "body", "connections", "idle", "scaling",
+MOST_OTHERS = 0.05  # of all cores that other processes may take
+ORDER = ("price", "put", "passthrough", "body", "connections", "idle", "scaling",
          "newtls", "rules", "audit", "stream", "json")
+
+
+def others(table):
+    """What other processes took of all cores: the median over all samples, and the most."""
+    shares = [one["others"] for samples in table.samples.values() if isinstance(samples, list)
+              for one in samples if "others" in one]
+    return (statistics.median(shares), max(shares)) if shares else (0.0, 0.0)
 
 
 def keep(name, table, options):
@@ -26,7 +34,7 @@ def keep(name, table, options):
         "when": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit, "rounds": options.rounds, "seconds": options.seconds,
         "machine": machine.describe(), "title": table.title, "markdown": table.markdown(),
-        "samples": table.samples,
+        "samples": table.samples, "others": others(table),
     })
     file.write_text(json.dumps({"runs": runs[-KEPT:]}, indent=1, ensure_ascii=False,
                                default=lambda o: o) + "\n", encoding="utf-8")
@@ -37,6 +45,14 @@ def machine_words(m):
     versions = ", ".join(f"{n} {v}" for n, v in m["versions"].items())
     return (f"{m['cpu']}{' (virtual)' if m['virtual'] else ''}, {m['cores']} cores, Linux "
             f"{m['kernel']}, {m['system']}; {versions}")
+
+
+def noise(run):
+    """How quiet the machine was; older runs did not look."""
+    if "others" not in run:
+        return ""
+    return " Other processes took {:.1%} of the cores in the median, {:.1%} at most.".format(
+        *run["others"])
 
 
 def ratios(run, name, base="nginx"):
@@ -57,7 +73,7 @@ def write():
         runs = json.loads(file.read_text(encoding="utf-8"))["runs"]
         last = runs[-1]
         out += [f"## {name}: {last['title']}", "",
-                f"{last['when']}, {last['rounds']} rounds of {last['seconds']} s.", "",
+                f"{last['when']}, {last['rounds']} rounds of {last['seconds']} s.{noise(last)}", "",
                 last["markdown"]]
         if name == "put":
             out += ["Ratio to nginx of the last runs: " + "; ".join(

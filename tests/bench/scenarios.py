@@ -97,6 +97,33 @@ def put(bench, options):
     return table
 
 
+def price(bench, options):
+    """What the chain and the log cost: with 32 and 64 connections, and alone on one"""
+    peers = (bench.relay(), bench.nginx(), bench.haproxy(), bench.nginx_log(), bench.nginx_lua(),
+             bench.trainguard("passing", chain=(), audit="off"),
+             bench.trainguard("passing+log", chain=()),
+             bench.trainguard("chain", audit="off"), bench.trainguard("chain+log"))
+    numbers = (32, 64, 1)
+    for server in peers:
+        server.probe()
+    samples = measure(options, [(f"{s.name}, {n}", s, loads.Load(connections=n))
+                                for n in numbers for s in peers])
+    table = Table("PUT of the example by what is done with it: CPU µs per request, and beside nginx's "
+                  "round by round",
+                  ["server", *(words for n in ("32", "64", "alone") for words in (n, "ratio to nginx")),
+                   "alone: p99 µs"])
+    table.samples = samples
+    for s in peers:
+        cells = []
+        for n in numbers:
+            mine = samples[f"{s.name}, {n}"]
+            cells += [f"{median(mine, 'cpu_us'):.2f}", spread(mine, samples[f"nginx, {n}"])]
+        table.row(s.name, *cells, f"{median(samples[f'{s.name}, 1'], 'p99_us'):.0f}")
+    table.notes.append("The relay knows no HTTP. `passing` is the gateway without filters, `chain` with "
+                       "all of them and twenty rules; `+log` with audit_log in mode blocking.")
+    return table
+
+
 def passthrough(bench, options):
     """GET of a list on a location without filters"""
     load = loads.Load("GET", LIST_PATH, None)
@@ -303,6 +330,6 @@ def json_shapes(bench, options):
     return parsing.shapes(bench, options, say)
 
 
-ALL = {"put": put, "passthrough": passthrough, "body": body, "connections": connections,
+ALL = {"price": price, "put": put, "passthrough": passthrough, "body": body, "connections": connections,
        "idle": idle, "scaling": scaling,
        "newtls": newtls, "rules": rules, "audit": audit, "stream": stream, "json": json_shapes}
