@@ -384,6 +384,10 @@ void tg_metrics_config(const struct tg_settings *settings, struct tg_buf *out)
     if (signs.expires_at != 0)
         single(out, "policy_bundle_expires_timestamp_seconds", "gauge",
                "When the signed policies end; they go on judging.", (uint64_t)signs.expires_at);
+    if (settings->nticket_keys > 0)
+        single(out, "tls_ticket_key_modified_timestamp_seconds", "gauge",
+               "When the file of the key that seals session tickets was written.",
+               (uint64_t)settings->ticket_key_modified);
     tg_arena_end(&arena);
 }
 

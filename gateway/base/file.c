@@ -34,7 +34,8 @@ static const char *read_all(struct tg_arena *arena, int fd, struct tg_file *out)
             break; /* it became shorter */
         n += (size_t)got;
     }
-    *out = (struct tg_file){{text, n}, st.st_dev, st.st_ino, st.st_mode, st.st_uid, st.st_gid};
+    *out = (struct tg_file){{text, n}, st.st_dev, st.st_ino,        st.st_mode,
+                            st.st_uid, st.st_gid, st.st_mtim.tv_sec};
     return NULL;
 }
 

@@ -15,6 +15,7 @@ struct tg_file {
     mode_t mode;
     uid_t owner;
     gid_t group;
+    int64_t modified; /* seconds since 1970 */
 };
 
 /*

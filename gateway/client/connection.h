@@ -59,10 +59,11 @@ struct tg_conn {
     bool body_dropped; /* nor wants more: what still comes of the body is thrown away */
     bool processing;   /* guards against recursion */
     uint64_t requests;
-    int limit_entry;    /* what limit_conn counts it in; -1: not yet, or nowhere */
-    bool beyond_limit;  /* it was beyond limit_conn when that was last asked */
-    uint64_t lingered;  /* bytes thrown away */
-    int64_t first_byte; /* wall clock, of the request being read; 0 before its first byte */
+    uint64_t keep_until; /* later its next answer is the last, monotonic; 0: never */
+    int limit_entry;     /* what limit_conn counts it in; -1: not yet, or nowhere */
+    bool beyond_limit;   /* it was beyond limit_conn when that was last asked */
+    uint64_t lingered;   /* bytes thrown away */
+    int64_t first_byte;  /* wall clock, of the request being read; 0 before its first byte */
     char address[48];
     char *principal; /* owned; common name of the client's certificate; NULL: none */
     char *tls_names; /* owned; its other names (tls.h); NULL: none */

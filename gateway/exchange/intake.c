@@ -179,8 +179,10 @@ static bool may_keep(const struct tg_exchange *x)
 {
     const struct tg_conn *c = x->conn;
 
-    return !x->all->loop->draining && (c->server->keepalive_requests == 0 ||
-                                       c->requests + 1 < (uint64_t)c->server->keepalive_requests);
+    return !x->all->loop->draining &&
+           (c->keep_until == 0 || tg_loop_now(x->all->loop) < c->keep_until) &&
+           (c->server->keepalive_requests == 0 ||
+            c->requests + 1 < (uint64_t)c->server->keepalive_requests);
 }
 
 void tg_exchange_on_request(void *all, struct tg_conn *c, const struct tg_request_head *head,

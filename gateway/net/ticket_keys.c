@@ -28,6 +28,22 @@ void tg_ticket_keys_renew(struct tg_ticket_keys *t, int64_t rotation, uint64_t n
     t->epoch = now / (uint64_t)rotation;
     tg_random(t->secret, sizeof(t->secret));
     push_key(t);
+    t->nkeys = 2;
+}
+
+void tg_ticket_keys_fix(struct tg_ticket_keys *t, const struct tg_ticket_key *keys, unsigned n)
+{
+    CHECK(n >= 1 && n <= TG_TICKET_KEYS);
+    *t = (struct tg_ticket_keys){.nkeys = n};
+    memcpy(t->keys, keys, n * sizeof(*keys));
+}
+
+void tg_ticket_key_read(struct tg_ticket_key *key, const char bytes[TG_TICKET_FILE])
+{
+    memcpy(key->name, bytes, sizeof(key->name));
+    bytes += sizeof(key->name);
+    memcpy(key->mac, bytes, sizeof(key->mac));
+    memcpy(key->cipher, bytes + sizeof(key->mac), sizeof(key->cipher));
 }
 
 void tg_ticket_keys_init(struct tg_ticket_keys *t, int64_t rotation, uint64_t now)
@@ -40,9 +56,12 @@ void tg_ticket_keys_init(struct tg_ticket_keys *t, int64_t rotation, uint64_t no
 /* After a long sleep the hash is taken once per epoch missed: the same for everybody. */
 void tg_ticket_keys_advance(struct tg_ticket_keys *t, uint64_t now)
 {
-    uint64_t epoch = now / (uint64_t)t->rotation;
+    uint64_t epoch;
 
+    if (t->rotation == 0)
+        return;
     CHECK(t->rotation > 0);
+    epoch = now / (uint64_t)t->rotation;
     for (; t->epoch < epoch; t->epoch++) {
         unsigned char next[TG_SHA256];
 
@@ -55,8 +74,8 @@ void tg_ticket_keys_advance(struct tg_ticket_keys *t, uint64_t now)
 
 int tg_ticket_keys_find(const struct tg_ticket_keys *t, const unsigned char name[TG_TICKET_NAME])
 {
-    for (int i = 0; i < TG_TICKET_KEYS; i++)
+    for (unsigned i = 0; i < t->nkeys; i++)
         if (memcmp(t->keys[i].name, name, TG_TICKET_NAME) == 0)
-            return i;
+            return (int)i;
     return -1;
 }

@@ -230,11 +230,21 @@ static void refuse(struct master *m, enum tg_audit_asker asker, const struct tg_
                     first_error(tg_buf_str(problems)));
 }
 
+/* New keys for new workers; those before have their copies. */
+static void set_tickets(struct master *m, const struct tg_settings *s)
+{
+    if (s->nticket_keys > 0)
+        tg_ticket_keys_fix(&m->tickets, s->ticket_keys, s->nticket_keys);
+    else
+        tg_ticket_keys_renew(&m->tickets, s->tls_ticket_rotation, tg_clock_mono_now());
+}
+
 /* All or nothing: the old configuration goes on until everything of the new one serves. */
 static void reload(struct master *m, enum tg_audit_asker asker)
 {
     struct tg_buf problems = {0};
     struct tg_settings *stale = m->settings, *fresh;
+    struct tg_ticket_keys tickets = m->tickets;
     uint64_t number = tg_stats_reload(m->stats);
 
     tg_control_answer(m->settings->pid, tg_settings_user(m->settings), m->stats);
@@ -246,7 +256,7 @@ static void reload(struct master *m, enum tg_audit_asker asker)
     }
     if (fresh != NULL) {
         fresh->asked_by = asker;
-        tg_ticket_keys_renew(&m->tickets, fresh->tls_ticket_rotation, tg_clock_mono_now());
+        set_tickets(m, fresh);
     }
     tg_settings_inherit_keys(stale, false); /* the new processes have their own */
     if (fresh != NULL && enforce(m, fresh, &problems)) {
@@ -258,6 +268,7 @@ static void reload(struct master *m, enum tg_audit_asker asker)
         tg_changes_follow(&m->changes, fresh, tg_clock_mono_now());
     } else {
         tg_settings_inherit_keys(stale, true);
+        m->tickets = tickets;
         if (fresh != NULL)
             restore_sockets(m);
         log_problems(tg_buf_str(&problems));
@@ -267,6 +278,7 @@ static void reload(struct master *m, enum tg_audit_asker asker)
         tg_settings_end(fresh);
         tg_changes_failed(&m->changes, tg_clock_mono_now());
     }
+    tg_wipe(&tickets, sizeof(tickets));
     tg_buf_end(&problems);
 }
 
@@ -529,6 +541,8 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     signal(SIGXFSZ, SIG_IGN); /* a log that may not grow is trouble like a full disk */
     CHECK(sigprocmask(SIG_BLOCK, &signals, NULL) == 0);
     tg_ticket_keys_init(&m.tickets, settings->tls_ticket_rotation, tg_clock_mono_now());
+    if (settings->nticket_keys > 0)
+        set_tickets(&m, settings);
     m.supervisor.stats = m.stats;
     m.supervisor.limits = tg_limits_new();
     m.supervisor.work = work;

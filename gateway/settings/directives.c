@@ -206,6 +206,18 @@ const struct tg_directive tg_main_directives[] = {
      .fallback = "12h",
      .help = "How long one key seals the session tickets of TLS clients. A ticket is taken until "
              "the key after its own has aged too; a reload makes a new key at once."},
+    {.name = "tls_ticket_key_file",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_ticket_keys,
+     .min_args = 1,
+     .max_args = TG_TICKET_KEYS,
+     .syntax = "FILE ...",
+     .help =
+         "Keys for session tickets, so that clients resume at any of several gateways: 80 bytes "
+         "each, as nginx has them (`openssl rand 80`). The first seals, all open. They do not "
+         "age by themselves as those of `tls_ticket_rotation` do: put a new one before the "
+         "others at least each week, and take it over with a reload. Private, as any key."},
     {.name = "load_module",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_CUSTOM,
@@ -415,6 +427,15 @@ const struct tg_directive tg_server_directives[] = {
      SERVER(keepalive_requests),
      .fallback = "1000",
      .help = "How many requests a client may send over one connection."},
+    {.name = "keepalive_time",
+     .contexts = SERVERS,
+     .kind = TG_CONF_TIME,
+     RANGE(0, 7 * DAY),
+     SERVER(keepalive_time),
+     .fallback = "1h",
+     .help = "How old a client's connection may become: the first answer after it is the last, so "
+             "that clients spread over gateways that are new. Up to a tenth less, at random, lest "
+             "all connections of one moment end together; 0: any age."},
     {.name = "lingering_timeout",
      .contexts = SERVERS,
      .kind = TG_CONF_TIME,

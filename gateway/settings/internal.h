@@ -113,7 +113,8 @@ tg_conf_setter tg_set_token_file;  /* FILE, read, into struct tg_settings */
 
 tg_conf_setter
     tg_set_tls_file; /* FILE, appends to a list of struct tg_tls_file at the row's offset */
-tg_conf_setter tg_set_protocols; /* TLSv1.2 and TLSv1.3, bits into an int */
+tg_conf_setter tg_set_ticket_keys; /* FILE..., read, into struct tg_settings */
+tg_conf_setter tg_set_protocols;   /* TLSv1.2 and TLSv1.3, bits into an int */
 
 /* Checks the TLS directives of a whole server block against each other and, unless `offline`, loads
  * the files. False after a problem. */

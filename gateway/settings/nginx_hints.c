@@ -29,6 +29,7 @@ const struct tg_conf_hint tg_nginx_directives[] = {
     {"ssl_crl", "it is \"tls_client_crl\" here"},
     {"ssl_stapling_file", "it is \"tls_stapling_file\" here"},
     {"ssl_trusted_certificate", "it is \"tls_client_ca\" here"},
+    {"ssl_session_ticket_key", "name the files in one \"tls_ticket_key_file\""},
     {"ssl_session_tickets", "see \"tls_ticket_rotation\""},
     {"limit_req_zone", "there are no zones, \"limit_req\" stands alone"},
     {"limit_conn_zone", "there are no zones, \"limit_conn\" stands alone"},

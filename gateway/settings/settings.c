@@ -173,6 +173,7 @@ void tg_settings_keep_credentials(struct tg_settings *s)
     for (struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
         end_upstream(u);
     tg_signing_end(s);
+    tg_wipe(s->ticket_keys, sizeof(s->ticket_keys));
     s->servers = NULL;
     s->upstreams = NULL;
     s->client_keys = NULL;

@@ -172,6 +172,7 @@ struct tg_server_conf {
     int64_t send_timeout;
     int64_t keepalive_timeout;
     int64_t keepalive_requests;
+    int64_t keepalive_time; /* 0: any */
     int64_t lingering_timeout;
     struct tg_tls_server_conf tls_conf;
     struct tg_tls_server *tls_server; /* made at load; NULL: no TLS */
@@ -226,6 +227,9 @@ struct tg_settings {
     struct tg_debug_request *debug_requests;
     bool sandbox;
     int64_t tls_ticket_rotation;
+    struct tg_ticket_key ticket_keys[TG_TICKET_KEYS]; /* of `tls_ticket_key_file` */
+    unsigned nticket_keys;                            /* 0: none, the gateway draws its own */
+    int64_t ticket_key_modified;    /* when the file of the first was written, seconds since 1970 */
     struct tg_ticket_keys *tickets; /* set by the master before workers start; may be NULL */
     struct tg_audit_conf *audit_conf;
     struct tg_listen *admin_listens;        /* admin { listen ... } */

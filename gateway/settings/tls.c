@@ -1,6 +1,7 @@
 /* TLS of a server block: certificates in pairs, versions, client certificates. */
 #include "net/tls.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/file.h"
 #include "settings/internal.h"
@@ -35,6 +36,86 @@ bool tg_set_protocols(struct tg_conf *c, const struct tg_conf_item *item, void *
     }
     return true;
 }
+
+/* --- keys of tickets --- */
+
+enum { WEEK_S = 7 * 86400 };
+
+static bool is_known(const struct tg_settings *s, const struct tg_ticket_key *key)
+{
+    for (unsigned i = 0; i < s->nticket_keys; i++)
+        if (memcmp(s->ticket_keys[i].name, key->name, TG_TICKET_NAME) == 0)
+            return true;
+    return false;
+}
+
+/* Takes the key of a file, or says why not. */
+static const char *take_ticket_key(struct tg_conf *c, struct tg_settings *s,
+                                   const struct tg_file *file)
+{
+    struct tg_ticket_key *key = &s->ticket_keys[s->nticket_keys];
+
+    if (file->text.n != TG_TICKET_FILE)
+        return tg_arena_printf(c->arena,
+                               "it has %zu bytes, not the %d of a name, a key for HMAC-SHA256 and "
+                               "one for AES-256: openssl rand %d makes one",
+                               file->text.n, TG_TICKET_FILE, TG_TICKET_FILE)
+            .p;
+    tg_ticket_key_read(key, file->text.p);
+    if (is_known(s, key))
+        return "an earlier file has a key of that name";
+    if (s->nticket_keys++ == 0)
+        s->ticket_key_modified = file->modified;
+    return NULL;
+}
+
+/* Who gets the key reads what was recorded as long as it sealed. */
+static void warn_of_age(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str path,
+                        int64_t modified)
+{
+    int64_t days = (tg_clock_wall_now() / 1000000 - modified) / 86400;
+
+    if (days * 86400 >= WEEK_S)
+        tg_conf_warn(c, item, "the key in \"%s\" is %ld days old: put a new one before it", path.p,
+                     (long)days);
+}
+
+static bool read_ticket_key(struct tg_conf *c, const struct tg_conf_item *item,
+                            struct tg_settings *s, struct tg_str path)
+{
+    struct tg_file file = {.text = {NULL, 0}};
+    struct tg_arena arena;
+    const char *why;
+
+    tg_arena_init(&arena);
+    why = tg_file_read(&arena, path.p, &file);
+    if (why == NULL)
+        why = take_ticket_key(c, s, &file);
+    tg_arena_wipe(&arena);
+    tg_arena_end(&arena);
+    if (why != NULL) {
+        tg_conf_error(c, item, "\"tls_ticket_key_file\" cannot use \"%s\": %s", path.p, why);
+        return false;
+    }
+    tg_warn_not_private(c, item, "tls_ticket_key_file", path);
+    if (s->nticket_keys == 1)
+        warn_of_age(c, item, path, file.modified);
+    return true;
+}
+
+bool tg_set_ticket_keys(struct tg_conf *c, const struct tg_conf_item *item, void *target,
+                        const struct tg_directive *d)
+{
+    struct tg_settings *s = target;
+
+    (void)d;
+    for (unsigned i = 1; i < item->nargs && !s->offline; i++)
+        if (!read_ticket_key(c, item, s, tg_conf_path(c, item->args[i])))
+            return false;
+    return true;
+}
+
+/* --- a server --- */
 
 static unsigned count(const struct tg_tls_file *list)
 {

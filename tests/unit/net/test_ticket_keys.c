@@ -76,13 +76,40 @@ static void test_reload(void **state)
     assert_int_equal(tg_ticket_keys_find(&t, old.keys[0].name), -1);
 }
 
+/* Keys of files: the first seals, all open, whatever the clock says. */
+static void test_files(void **state)
+{
+    struct tg_ticket_key keys[TG_TICKET_KEYS];
+    struct tg_ticket_keys t;
+
+    (void)state;
+    for (unsigned i = 0; i < TG_TICKET_KEYS; i++) {
+        char bytes[TG_TICKET_FILE];
+
+        for (unsigned j = 0; j < TG_TICKET_FILE; j++)
+            bytes[j] = (char)(i * 16 + (j < 16 ? 0 : j < 48 ? 1 : 2));
+        tg_ticket_key_read(&keys[i], bytes);
+        assert_int_equal(keys[i].name[15], i * 16);
+        assert_int_equal(keys[i].mac[31], i * 16 + 1);
+        assert_int_equal(keys[i].cipher[31], i * 16 + 2);
+    }
+    tg_ticket_keys_init(&t, ROTATION, 700);
+    tg_ticket_keys_fix(&t, keys, TG_TICKET_KEYS);
+    tg_ticket_keys_advance(&t, 1000 * 1000);
+    for (int i = 0; i < TG_TICKET_KEYS; i++)
+        assert_int_equal(tg_ticket_keys_find(&t, keys[i].name), i);
+    tg_ticket_keys_fix(&t, keys + 1, 1);
+    assert_int_equal(tg_ticket_keys_find(&t, keys[0].name), -1);
+    tg_ticket_keys_renew(&t, ROTATION, 900);
+    assert_int_equal(tg_ticket_keys_find(&t, keys[1].name), 1);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first),
-        cmocka_unit_test(test_workers_agree),
-        cmocka_unit_test(test_age),
-        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_first), cmocka_unit_test(test_workers_agree),
+        cmocka_unit_test(test_age),   cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
