@@ -84,15 +84,15 @@ def swap(folder, data):
 def configuration(port):
     """The data of the shipped ConfigMaps and Secrets by name, with other ports and another upstream."""
     maps = {}
-    for one in yaml.safe_load_all((DEPLOY / "kubernetes" / "configuration.yaml").read_text()):
+    for one in yaml.safe_load_all((DEPLOY / "kubernetes" / "base" / "configuration.yaml").read_text()):
         maps[one["metadata"]["name"]] = one.get("data") or one["stringData"]
-    text = maps["trainguard"]["trainguard.conf"]
+    text = (DEPLOY / "kubernetes" / "sidecar" / "trainguard.conf").read_text()
     for old, new in ((r"listen 0\.0\.0\.0:\d+;", "listen 127.0.0.1:0;"),
                      (r"server +modelarts\.\S+;", f"server 127.0.0.1:{port}; tls off;"),
                      (r"tls_ca +\S+;", "")):
         text, n = re.subn(old, new, text)
         check(n > 0, f"{old} in the ConfigMap")
-    maps["trainguard"]["trainguard.conf"] = text
+    maps["trainguard"] = {"trainguard.conf": text}
     return maps
 
 

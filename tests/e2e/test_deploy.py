@@ -1,6 +1,7 @@
 """What is shipped to run the gateway elsewhere: it is whole, current, and made of what exists."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -39,7 +40,9 @@ def metrics():
 def objects():
     """All Kubernetes objects by kind."""
     found = {}
-    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
+    for path in sorted((DEPLOY / "kubernetes").rglob("*.yaml")):
+        if path.name in ("kustomization.yaml", "vector.yaml"):
+            continue
         for one in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             found.setdefault(one["kind"], []).append(one)
     return found
@@ -93,6 +96,57 @@ def test_the_units_score():
     assert got.returncode == 0, got.stdout[-300:] + got.stderr
 
 
+def kustomizations():
+    """The folders that `kubectl apply -k` takes, with what their kustomization.yaml says."""
+    return {path.parent.name: (path.parent, yaml.safe_load(path.read_text(encoding="utf-8")))
+            for path in sorted((DEPLOY / "kubernetes").rglob("kustomization.yaml"))}
+
+
+def generated():
+    """Names of the ConfigMaps that they make of files."""
+    return {made["name"] for _, told in kustomizations().values() for made in told.get("configMapGenerator", [])}
+
+
+def test_kustomizations():
+    """A base and two overlays: what they name is there, nothing is left out, nothing lies outside."""
+    found = kustomizations()
+    assert set(found) == {"base", "sidecar", "gateway"}
+    for folder, told in found.values():
+        assert (told["apiVersion"], told["kind"]) == ("kustomize.config.k8s.io/v1beta1", "Kustomization")
+        assert set(told) <= {"apiVersion", "kind", "resources", "configMapGenerator"}
+        named = [n for n in told["resources"] if n != "../base"]
+        named += [f for made in told.get("configMapGenerator", []) for f in made["files"]]
+        assert {p.name for p in folder.iterdir()} == {*named, "kustomization.yaml"}
+        assert ("../base" in told["resources"]) == (folder.name != "base")
+
+
+@pytest.mark.parametrize("name", ["sidecar", "gateway"])
+def test_kubernetes_configurations(name, tmp_path, certificates):
+    """Each loads, with the policies of the base, where its folders are."""
+    text = (DEPLOY / "kubernetes" / name / "trainguard.conf").read_text(encoding="utf-8")
+    policies, = (o for o in objects()["ConfigMap"] if o["metadata"]["name"] == "trainguard-policies")
+    folders = {"policies": policies["data"],
+               "keys": {"audit.key": os.urandom(32)},
+               "tickets": {"current": os.urandom(80), "previous": os.urandom(80)},
+               "tls": {f"tls.{to}": (certificates / f"server.{of}").read_bytes()
+                       for to, of in (("crt", "pem"), ("key", "key"))}}
+    for folder, files in folders.items():
+        (tmp_path / folder).mkdir()
+        for file, content in files.items():
+            path = tmp_path / folder / file
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+            path.chmod(0o440)
+        text = text.replace(f"/etc/trainguard-{folder}/", f"{tmp_path}/{folder}/")
+    text = re.sub(r"/(run|var/log)/trainguard/", f"{tmp_path}/", text)
+    (tmp_path / "trainguard.conf").write_text(text)
+    assert "/etc/trainguard" not in text
+    done = subprocess.run([binary(), "-t", "-c", tmp_path / "trainguard.conf"], check=False,
+                          capture_output=True, text=True, env={**os.environ, "HOSTNAME": "pod-1"})
+    assert done.returncode == 0, done.stderr
+    warnings = re.findall(r"\[warn\] (.*)", done.stderr)
+    assert len(warnings) == 1 and "answers probes and /metrics alone" in warnings[0], done.stderr
+
+
 def containers(pod):
     """All containers of a pod template."""
     spec = pod["spec"]["template"]["spec"]
@@ -102,8 +156,8 @@ def containers(pod):
 def test_kubernetes_objects():
     """Selectors meet labels, volumes meet mounts, ports meet probes, names meet names."""
     found = objects()
-    maps = {o["metadata"]["name"] for o in found["ConfigMap"]}
-    secrets = {o["metadata"]["name"] for o in found["Secret"]}
+    maps = {o["metadata"]["name"] for o in found["ConfigMap"]} | generated()
+    secrets = {o["metadata"]["name"] for o in found["Secret"]} | {"trainguard-tls", "trainguard-tickets"}
     for one in found["Deployment"]:
         labels = one["spec"]["template"]["metadata"]["labels"]
         assert one["spec"]["selector"]["matchLabels"].items() <= labels.items()
@@ -113,8 +167,9 @@ def test_kubernetes_objects():
             assert volume.get("configMap", {}).get("name", "trainguard") in maps
             assert volume.get("secret", {}).get("secretName", "trainguard-keys") in secrets
         guard = next(c for c in containers(one) if c["name"] == "trainguard")
-        assert {m["name"] for m in guard["volumeMounts"]} == set(volumes)
-        assert not any("subPath" in m for m in guard["volumeMounts"]), "would never change"
+        mounts = [m for c in containers(one) for m in c.get("volumeMounts", [])]
+        assert {m["name"] for m in mounts} == set(volumes)
+        assert not any("subPath" in m for m in mounts), "would never change"
         modes = [v["secret"]["defaultMode"] for v in volumes.values() if "secret" in v]
         assert modes and set(modes) == {0o440}, "others read no keys"
         run_as = {**spec["securityContext"], **guard["securityContext"]}
@@ -129,7 +184,10 @@ def test_kubernetes_objects():
     target = names[scaler["spec"]["scaleTargetRef"]["name"]]
     assert budget["spec"]["selector"] == target["spec"]["selector"]
     assert found["Service"][0]["spec"]["selector"] == target["spec"]["selector"]["matchLabels"]
-    assert scaler["spec"]["minReplicas"] > budget["spec"]["minAvailable"]
+    assert budget["spec"]["maxUnavailable"] == "10%" and scaler["spec"]["maxReplicas"] == 50
+    assert "replicas" not in target["spec"], "their number is the autoscaler's"
+    metric = scaler["spec"]["metrics"][1]["pods"]["metric"]["name"]
+    assert metric in metrics()
 
 
 def judged(*found):
@@ -183,31 +241,26 @@ def test_the_sidecar_is_native():
 
 def test_the_end_fits_into_the_grace_period():
     """preStop's sleep and the configuration's shutdown_timeout are over before the pod is killed."""
-    text = objects()["ConfigMap"][0]["data"]["trainguard.conf"]
-    drain = int(re.search(r"shutdown_timeout +(\d+)s;", text)[1])
-    for one in objects()["Deployment"]:
+    found = objects()
+    signing = next(o for o in found["ConfigMap"] if o["metadata"]["name"] == "trainguard-signing")
+    texts = {"trainguard-signing": signing["data"]["trainguard.conf"],
+             "notebook": (DEPLOY / "kubernetes" / "sidecar" / "trainguard.conf").read_text(encoding="utf-8"),
+             "trainguard": (DEPLOY / "kubernetes" / "gateway" / "trainguard.conf").read_text(encoding="utf-8")}
+    for one in found["Deployment"]:
+        drain = int(re.search(r"shutdown_timeout +(\d+)s;", texts[one["metadata"]["name"]])[1])
         spec = one["spec"]["template"]["spec"]
         guard = next(c for c in containers(one) if c["name"] == "trainguard")
         sleep = guard["lifecycle"]["preStop"]["sleep"]["seconds"] if "lifecycle" in guard else 0
         assert sleep + drain + 5 <= spec["terminationGracePeriodSeconds"]
 
 
-def test_the_configuration_of_the_cluster_loads(tmp_path):
+def test_the_configuration_that_signs_loads(tmp_path):
     """The ConfigMap's text, with its paths moved here."""
-    configuration, policies, signing = objects()["ConfigMap"]
-    (tmp_path / "policies").mkdir()
-    for name, text in policies["data"].items():
-        (tmp_path / "policies" / name).write_text(text)
-    text = configuration["data"]["trainguard.conf"]
-    keys, callers = objects()["Secret"]
-    (tmp_path / "audit.key").write_text(keys["stringData"]["audit.key"])
-    assert "/etc/trainguard-keys/audit.key;" in text
-    text = text.replace("/etc/trainguard-keys", str(tmp_path))
-    text = text.replace("/etc/trainguard-policies", f"{tmp_path}/policies").replace(
-        "/run/trainguard", str(tmp_path))
-    (tmp_path / "trainguard.conf").write_text(text)
-    run(binary(), "-t", "-c", tmp_path / "trainguard.conf")
-    (tmp_path / "keys").write_text(callers["stringData"]["keys"])
+    found = objects()
+    signing = next(o for o in found["ConfigMap"] if o["metadata"]["name"] == "trainguard-signing")
+    secrets = {o["metadata"]["name"]: o["stringData"] for o in found["Secret"]}
+    (tmp_path / "audit.key").write_text(secrets["trainguard-keys"]["audit.key"])
+    (tmp_path / "keys").write_text(secrets["trainguard-callers"]["keys"])
     (tmp_path / "keys").chmod(0o400)
     text = signing["data"]["trainguard.conf"]
     for folder in ("/etc/trainguard-callers", "/etc/trainguard-keys", "/run/trainguard"):
