@@ -1,7 +1,9 @@
-/* The admin block: where the gateway is asked about itself, and by whom. */
+/* The admin block: where the gateway is asked about itself, and by whom. Its directives. */
 #include "base/address.h"
 #include "base/crypto.h"
 #include "settings/internal.h"
+
+#include <stddef.h>
 
 enum { TOKEN_LEAST = 16, TOKEN_MOST = 256 }; /* bytes */
 
@@ -101,3 +103,36 @@ bool tg_set_admin(struct tg_conf *c, const struct tg_conf_item *item, void *targ
     warn_of_open(c, s);
     return true;
 }
+
+const struct tg_directive tg_admin_directives[] = {
+    {.name = "listen",
+     .contexts = TG_IN_ADMIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_listen,
+     .repeat = true,
+     .offset = offsetof(struct tg_settings, admin_listens),
+     .min_args = 1,
+     .max_args = 2,
+     .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH [mode=OCTAL]",
+     .help = "An address for questions about the gateway itself, and for the page. Anyone who can "
+             "connect may ask: keep it on 127.0.0.1 or a unix socket. On other addresses only "
+             "probes and /metrics are answered without the token of `token_file`. The socket's "
+             "file has the mode 0660 whatever the umask, or the one that is given."},
+    {.name = "server_name",
+     .contexts = TG_IN_ADMIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_admin_names,
+     .min_args = 1,
+     .max_args = TG_CONF_ANY_ARGS,
+     .syntax = "NAME...",
+     .help = "Names that the page may be asked for by. Without it addresses and localhost: a "
+             "browser can be made to ask under any other name (DNS rebinding)."},
+    {.name = "token_file",
+     .contexts = TG_IN_ADMIN,
+     .kind = TG_CONF_CUSTOM,
+     .set = tg_set_token_file,
+     .syntax = "FILE",
+     .help = "Holds the token that is wanted on addresses that are not loopback, as `Bearer` or "
+             "as the password of `Basic`: 16 to 256 bytes. Private, as a key."},
+    {.name = NULL},
+};

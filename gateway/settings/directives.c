@@ -137,13 +137,11 @@ const struct tg_directive tg_main_directives[] = {
      MAIN(reload_on_change),
      .fallback = "off",
      .syntax = "on [quiet=TIME] [most=TIME] | off",
-     .help =
-         "Loads the configuration again, as a reload does, when the bytes of one of its files "
-         "have changed: what it includes, policies and their tables, certificates, keys. Their "
-         "folders are watched, Kubernetes' swap of `..data` included, and each minute the bytes "
-         "are compared. It waits until nothing has happened for `quiet` (1s), for `most` (10s) "
-         "at the most. What cannot be loaded is tried again, after a second at first, then "
-         "less and less often, and whenever it changes."},
+     .help = "Loads the configuration again, as a reload does, when the bytes of one of its files "
+             "have changed (policies, tables, certificates, keys). Their folders are watched, "
+             "Kubernetes' swap of `..data` too, and compared each minute. It waits until nothing "
+             "has happened for `quiet` (1s), for `most` (10s) at the most. What cannot be loaded "
+             "is tried again, less and less often, and whenever it changes."},
     {.name = "daemon",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_FLAG,
@@ -213,11 +211,9 @@ const struct tg_directive tg_main_directives[] = {
      .min_args = 1,
      .max_args = TG_TICKET_KEYS,
      .syntax = "FILE ...",
-     .help =
-         "Keys for session tickets, so that clients resume at any of several gateways: 80 bytes "
-         "each, as nginx has them (`openssl rand 80`). The first seals, all open. They do not "
-         "age by themselves as those of `tls_ticket_rotation` do: put a new one before the "
-         "others at least each week, and take it over with a reload. Private, as any key."},
+     .help = "Keys for session tickets that several gateways share: 80 bytes each, as nginx has "
+             "them (`openssl rand 80`). The first seals, all open. They do not age by themselves: "
+             "put a new one before the others at least each week. Private, as any key."},
     {.name = "load_module",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_CUSTOM,
@@ -249,39 +245,6 @@ const struct tg_directive tg_main_directives[] = {
      .repeat = true,
      .max_args = TG_CONF_NO_ARGS,
      .help = "Addresses clients connect to, and the locations behind them."},
-    {.name = NULL},
-};
-
-const struct tg_directive tg_admin_directives[] = {
-    {.name = "listen",
-     .contexts = TG_IN_ADMIN,
-     .kind = TG_CONF_CUSTOM,
-     .set = tg_set_listen,
-     .repeat = true,
-     MAIN(admin_listens),
-     .min_args = 1,
-     .max_args = 2,
-     .syntax = "ADDRESS:PORT | [IPV6]:PORT | PORT | unix:PATH [mode=OCTAL]",
-     .help = "An address for questions about the gateway itself, and for the page. Anyone who can "
-             "connect may ask: keep it on 127.0.0.1 or a unix socket. On other addresses only "
-             "probes and /metrics are answered without the token of `token_file`. The socket's "
-             "file has the mode 0660 whatever the umask, or the one that is given."},
-    {.name = "server_name",
-     .contexts = TG_IN_ADMIN,
-     .kind = TG_CONF_CUSTOM,
-     .set = tg_set_admin_names,
-     .min_args = 1,
-     .max_args = TG_CONF_ANY_ARGS,
-     .syntax = "NAME...",
-     .help = "Names that the page may be asked for by. Without it addresses and localhost: a "
-             "browser can be made to ask under any other name (DNS rebinding)."},
-    {.name = "token_file",
-     .contexts = TG_IN_ADMIN,
-     .kind = TG_CONF_CUSTOM,
-     .set = tg_set_token_file,
-     .syntax = "FILE",
-     .help = "Holds the token that is wanted on addresses that are not loopback, as `Bearer` or "
-             "as the password of `Basic`: 16 to 256 bytes. Private, as a key."},
     {.name = NULL},
 };
 
@@ -433,9 +396,8 @@ const struct tg_directive tg_server_directives[] = {
      RANGE(0, 7 * DAY),
      SERVER(keepalive_time),
      .fallback = "1h",
-     .help = "How old a client's connection may become: the first answer after it is the last, so "
-             "that clients spread over gateways that are new. Up to a tenth less, at random, lest "
-             "all connections of one moment end together; 0: any age."},
+     .help = "How old a client's connection may become, less up to a tenth at random: the first "
+             "answer after it is the last, so that clients spread over new gateways; 0: any age."},
     {.name = "lingering_timeout",
      .contexts = SERVERS,
      .kind = TG_CONF_TIME,
