@@ -202,6 +202,7 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
     tg_metrics_text(a->stats, &text);
     tg_metrics_config(a->settings, &text);
     tg_limits_metrics(a->limits, &text);
+    tg_admin_limit_store_metrics(a->settings, a->limits, &text);
     tg_admin_filter_metrics(a->settings, &text);
     tg_admin_credential_metrics(a->settings, &text);
     tg_viewers_metrics(a->viewers, &text);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/prometheus.h"
+#include "shm/limit_stores.h"
 #include "signing/signature.h"
 
 #include <stddef.h>
@@ -196,22 +197,33 @@ static void limit_tables(const struct tg_limits *l, const char *name, const char
     }
 }
 
-/* All of them count for this gateway alone. */
+static void limited_by(const struct tg_limit_table *t, const char *store, const uint64_t *refused,
+                       struct tg_buf *out)
+{
+    for (unsigned dry = 0; dry < 2; dry++) {
+        tg_buf_printf(out, "trainguard_limited_total{limit=\"%s\",", tg_limit_kind_words[t->kind]);
+        tg_prometheus_label(out, "rule", tg_str_of(t->name));
+        tg_buf_printf(out, ",by=\"%s\",", tg_limit_key_words[t->key - 1]);
+        tg_prometheus_label(out, "store", tg_str_of(store));
+        tg_buf_printf(out, ",dry_run=\"%s\"} %lu\n", dry != 0 ? "true" : "false", refused[dry]);
+    }
+}
+
+/* By whose count: that of the store, or of this gateway alone. */
 static void limited(const struct tg_limits *l, struct tg_buf *out)
 {
     struct tg_limit_table t;
+    struct tg_limit_store store;
 
     tg_prometheus_family(out, "limited_total", "counter",
                          "Requests beyond a limit; dry_run ones were served.");
-    for (unsigned i = 0; tg_limit_table_at(l, i, 0, &t); i++)
-        for (unsigned dry = 0; dry < 2; dry++) {
-            tg_buf_printf(out, "trainguard_limited_total{limit=\"%s\",",
-                          tg_limit_kind_words[t.kind]);
-            tg_prometheus_label(out, "rule", tg_str_of(t.name));
-            tg_buf_printf(out, ",by=\"%s\",store=\"local\",dry_run=\"%s\"} %lu\n",
-                          tg_limit_key_words[t.key - 1], dry != 0 ? "true" : "false",
-                          t.refused[dry]);
+    for (unsigned i = 0; tg_limit_table_at(l, i, 0, &t); i++) {
+        if (t.store > 0) {
+            tg_limit_store_read(l, t.store - 1, &store);
+            limited_by(&t, store.name, t.refused, out);
         }
+        limited_by(&t, "local", t.store > 0 ? t.alone : t.refused, out);
+    }
 }
 
 void tg_limits_metrics(const struct tg_limits *l, struct tg_buf *out)

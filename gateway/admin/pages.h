@@ -31,6 +31,13 @@ bool tg_admin_credentials_ready(const struct tg_settings *s, struct tg_buf *out)
 /* Appends their states as a member of a JSON object that is open. */
 void tg_admin_credential_states(const struct tg_settings *s, struct tg_buf *out);
 
+/* Appends what is known of stores of limits as Prometheus text, and as a member of a JSON object
+ * that is open (limit_stores.c). */
+void tg_admin_limit_store_metrics(const struct tg_settings *s, const struct tg_limits *l,
+                                  struct tg_buf *out);
+void tg_admin_limit_stores(const struct tg_settings *s, const struct tg_limits *l,
+                           struct tg_buf *out);
+
 /* Appends the JSON of /callers, and how many keys clients have as Prometheus text (callers.c). */
 void tg_admin_callers(const struct tg_settings *settings, struct tg_buf *out);
 void tg_admin_caller_metrics(const struct tg_settings *settings, struct tg_buf *out);

@@ -283,8 +283,8 @@ static void add_limits(const struct tg_limits *l, struct tg_buf *out)
         tg_json_member(out, "rule", tg_str_of(t.name));
         tg_json_member(out, "limit", tg_str_of(tg_limit_kind_words[t.kind]));
         tg_json_member(out, "by", tg_str_of(tg_limit_key_words[t.key - 1]));
-        tg_json_member_number(out, "refused", t.refused[0]);
-        tg_json_member_number(out, "dry_run", t.refused[1]);
+        tg_json_member_number(out, "refused", t.refused[0] + t.alone[0]);
+        tg_json_member_number(out, "dry_run", t.refused[1] + t.alone[1]);
         tg_json_member_number(out, "keys", t.keys);
         tg_json_member_number(out, "given_up", t.given_up);
         tg_json_member_number(out, "shared", t.shared);
@@ -322,6 +322,7 @@ void tg_status_text(const struct tg_settings *settings, const struct tg_stats *s
     add_outcomes(&sum->counts, out);
     add_audit(settings, s, sum, out);
     add_limits(l, out);
+    tg_admin_limit_stores(settings, l, out);
     tg_json_end(out, '}');
     tg_buf_putc(out, '\n');
     free(sum);

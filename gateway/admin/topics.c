@@ -169,6 +169,8 @@ static const struct mend end_mends[] = {
      "see what `/credentials` and the error log say; renew the key in the source",
      "查看 /credentials 和错误日志, 更新网关凭据"},
     {"limited", "wait as long as Retry-After says", "按 Retry-After 等待"},
+    {"limit_store", "try again; look at the server of the limit_store, or set its `on_error local`",
+     "请重试; 检查限流存储服务器, 或设置 on_error local"},
     {"upstream_resolve", "look at the gateway's DNS and at `server` in its configuration",
      "检查网关的 DNS 和配置中的 server"},
     {"upstream_connect", "look at the endpoint, its port and firewalls",

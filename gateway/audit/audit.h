@@ -8,13 +8,21 @@
 #include "audit/conf.h"
 #include "chain/request.h"
 
-/* A limit that a request went beyond. */
+/* What a limit said: unknown, its store did not answer. */
+enum tg_audit_limit_result {
+    TG_AUDIT_LIMIT_REFUSE = 1,
+    TG_AUDIT_LIMIT_WOULD_REFUSE,
+    TG_AUDIT_LIMIT_UNKNOWN
+};
+
+/* A limit that a request went beyond, or that could not be asked. */
 struct tg_audit_limit {
-    const char *rule;  /* its name, or where it stands */
-    const char *limit; /* its directive */
-    const char *by;    /* the kind of its key */
-    bool refused;      /* false: would have been (dry_run) */
-    uint64_t wait_us;  /* until it would grant again */
+    const char *rule;                  /* its name, or where it stands */
+    const char *limit;                 /* its directive */
+    const char *by;                    /* the kind of its key */
+    enum tg_audit_limit_result result; /* would have been refused: dry_run */
+    const char *store;                 /* whose count it was: a limit_store's name, or "local" */
+    uint64_t wait_us;                  /* until it would grant again */
     struct tg_audit_limit *next;
 };
 

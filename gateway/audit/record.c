@@ -453,16 +453,22 @@ static void add_truncated(struct tg_buf *out, enum tg_audit_cut cut)
 
 static void add_limits(struct tg_buf *out, const struct tg_audit_limit *first)
 {
+    static const struct tg_str results[] = {
+        [TG_AUDIT_LIMIT_REFUSE - 1] = TG_STR("refuse"),
+        [TG_AUDIT_LIMIT_WOULD_REFUSE - 1] = TG_STR("would_refuse"),
+        [TG_AUDIT_LIMIT_UNKNOWN - 1] = TG_STR("unknown"),
+    };
+
     for (const struct tg_audit_limit *l = first; l != NULL; l = l->next) {
         tg_buf_add(out, l == first ? TG_STR(",\"limits\":[{") : TG_STR(",{"));
         tg_buf_add(out, TG_STR("\"rule\":"));
         tg_buf_json(out, tg_str_of(l->rule));
         add_text(out, TG_STR(",\"limit\":"), tg_str_of(l->limit));
         add_text(out, TG_STR(",\"by\":"), tg_str_of(l->by));
-        add_text(out, TG_STR(",\"result\":"),
-                 l->refused ? TG_STR("refuse") : TG_STR("would_refuse"));
-        add_text(out, TG_STR(",\"store\":"), TG_STR("local"));
-        add_number(out, TG_STR(",\"wait_ms\":"), (l->wait_us + 999) / 1000);
+        add_text(out, TG_STR(",\"result\":"), results[l->result - 1]);
+        add_text(out, TG_STR(",\"store\":"), tg_str_of(l->store));
+        if (l->result != TG_AUDIT_LIMIT_UNKNOWN)
+            add_number(out, TG_STR(",\"wait_ms\":"), (l->wait_us + 999) / 1000);
         tg_buf_putc(out, '}');
     }
     if (first != NULL)

@@ -27,6 +27,7 @@ static const struct {
     {TG_IN_KEY, "key"},
     {TG_IN_CLIENT_KEYS, "client_keys"},
     {TG_IN_CREDENTIAL, "credential"},
+    {TG_IN_LIMIT_STORE, "limit_store"},
     {TG_IN_BLOCK, "a block of its filter"},
 };
 

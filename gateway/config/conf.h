@@ -193,6 +193,7 @@ enum tg_conf_context {
     TG_IN_CLIENT_KEYS = 1 << 14,
     TG_IN_CREDENTIAL = 1 << 15,
     TG_IN_LOCAL_KEY = 1 << 17,
+    TG_IN_LIMIT_STORE = 1 << 18,
     TG_IN_BLOCK = 1 << 16, /* the inside of a filter's own block, whatever it is called */
 };
 

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "chain/user.h"
 #include "exchange/internal.h"
+#include "shm/limit_stores.h"
 
 #include <inttypes.h>
 
@@ -31,7 +32,14 @@ static struct tg_str key_of(const struct tg_request *r, int key, char text[TG_LI
 
 /* --- what is told --- */
 
-static void note(struct tg_exchange *x, const struct tg_limit_rule *rule, uint64_t wait)
+/* The name of the store whose count it is. */
+static const char *counter_of(const struct tg_limit_rule *rule)
+{
+    return rule->share != NULL && !rule->alone ? rule->share->name : "local";
+}
+
+static void note(struct tg_exchange *x, const struct tg_limit_rule *rule,
+                 enum tg_audit_limit_result result, uint64_t wait)
 {
     struct tg_audit_limit **last = &x->limits;
 
@@ -42,9 +50,9 @@ static void note(struct tg_exchange *x, const struct tg_limit_rule *rule, uint64
     **last = (struct tg_audit_limit){.rule = rule->name,
                                      .limit = tg_limit_kind_words[rule->kind],
                                      .by = tg_limit_key_words[rule->key - 1],
-                                     .refused = !rule->dry_run,
+                                     .result = result,
+                                     .store = counter_of(rule),
                                      .wait_us = wait};
-    tg_limit_count(x->all->shared->limits, rule);
 }
 
 /* A limit with its name, if it has one, and whose count it was. */
@@ -52,8 +60,9 @@ static const char *detail(struct tg_exchange *x, const struct tg_limit_rule *rul
 {
     bool named = rule->label != rule->text;
 
-    return tg_arena_printf(&x->arena, "%s%s%s%s, counted by this gateway", rule->label,
-                           named ? " (" : "", named ? rule->text : "", named ? ")" : "")
+    return tg_arena_printf(&x->arena, "%s%s%s%s, counted by %s", rule->label, named ? " (" : "",
+                           named ? rule->text : "", named ? ")" : "",
+                           rule->share != NULL && !rule->alone ? rule->share->name : "this gateway")
         .p;
 }
 
@@ -62,7 +71,8 @@ static bool refused(struct tg_exchange *x, const struct tg_limit_rule *rule, str
                     uint64_t wait)
 {
     CHECK(x->phase != TG_PHASE_END);
-    note(x, rule, wait);
+    note(x, rule, rule->dry_run ? TG_AUDIT_LIMIT_WOULD_REFUSE : TG_AUDIT_LIMIT_REFUSE, wait);
+    tg_limit_count(x->all->shared->limits, rule);
     TG_TRACE(&x->request, "%s refuses%s, rule %s", tg_limit_kind_words[rule->kind],
              rule->dry_run ? ", dry_run" : "", rule->name);
     if (rule->dry_run) {
@@ -131,23 +141,25 @@ static bool acquire_conn(struct tg_exchange *x)
     return refused(x, rule, x->request.client_address, wait);
 }
 
-/* What a rate charged goes into *charged, -1: nothing. */
-static bool acquire_rule(struct tg_exchange *x, const struct tg_limit_rule *rule, int *charged)
+/* What a rate charged. */
+struct charge {
+    int entry;         /* -1: nothing */
+    bool alone;        /* while the store was away */
+    uint32_t replicas; /* of how many gateways this was one then */
+};
+
+static bool acquire_key(struct tg_exchange *x, const struct tg_limit_rule *rule, struct tg_str key,
+                        struct charge *charge)
 {
     const struct tg_shared *s = x->all->shared;
-    char text[TG_LIMIT_ADDRESS];
-    struct tg_str key = key_of(&x->request, rule->key, text);
     struct tg_limit_grant grant;
-    bool granted;
+    bool granted = tg_limit_take(s->limits, tg_shared_number(s), rule, key, x->started, &grant);
 
-    if (key.n == 0)
-        return true; /* a path without project, a request without credentials */
-    granted = tg_limit_take(s->limits, tg_shared_number(s), rule, key, x->started, &grant);
     tell(x, rule, &grant);
     if (!granted)
         return refused(x, rule, key, grant.wait);
     if (rule->kind == TG_LIMIT_REQ) {
-        *charged = grant.entry;
+        charge->entry = grant.entry;
     } else {
         CHECK(x->nheld < TG_MAX_LIMITS);
         x->held[x->nheld++] = grant.entry;
@@ -155,26 +167,70 @@ static bool acquire_rule(struct tg_exchange *x, const struct tg_limit_rule *rule
     return true;
 }
 
+/* The store of a shared rule does not answer. */
+static bool acquire_alone(struct tg_exchange *x, const struct tg_limit_rule *rule,
+                          struct tg_str key, struct charge *charge)
+{
+    struct tg_limit_store *store = tg_limit_store_at(x->all->shared->limits, rule->share->number);
+
+    __atomic_add_fetch(&store->fallback, 1, __ATOMIC_RELAXED);
+    TG_TRACE(&x->request, "limit_store %s is away, rule %s", rule->share->name, rule->name);
+    if (rule->share->on_error == TG_LIMIT_ON_ERROR_LOCAL) {
+        struct tg_limit_rule part;
+
+        charge->alone = true;
+        charge->replicas = store->replicas;
+        part = tg_limit_part(rule, charge->replicas);
+        return acquire_key(x, &part, key, charge);
+    }
+    note(x, rule, TG_AUDIT_LIMIT_UNKNOWN, 0);
+    if (rule->share->on_error == TG_LIMIT_ON_ERROR_PASS || rule->dry_run)
+        return true;
+    tg_exchange_end(x, TG_E_LIMIT_STORE,
+                    tg_arena_printf(&x->arena, "%s, %s", rule->share->name, rule->label).p);
+    return false;
+}
+
+static bool acquire_rule(struct tg_exchange *x, const struct tg_limit_rule *rule,
+                         struct charge *charge)
+{
+    const struct tg_shared *s = x->all->shared;
+    char text[TG_LIMIT_ADDRESS];
+    struct tg_str key = key_of(&x->request, rule->key, text);
+
+    if (key.n == 0)
+        return true; /* a path without project, a request without credentials */
+    if (rule->share != NULL &&
+        !tg_limit_store_up(tg_limit_store_at(s->limits, rule->share->number), x->started))
+        return acquire_alone(x, rule, key, charge);
+    return acquire_key(x, rule, key, charge);
+}
+
 /* What is held is given back when the exchange ends. */
-static void give_back(const struct tg_exchange *x, const int *charged, unsigned n)
+static void give_back(const struct tg_exchange *x, const struct charge *charges, unsigned n)
 {
     CHECK(n <= x->location->nlimits);
-    for (unsigned i = 0; i < n; i++)
-        if (charged[i] >= 0)
-            tg_limit_return(x->all->shared->limits, &x->location->limits[i], charged[i]);
+    for (unsigned i = 0; i < n; i++) {
+        struct tg_limit_rule rule = x->location->limits[i];
+
+        if (charges[i].alone)
+            rule = tg_limit_part(&rule, charges[i].replicas);
+        if (charges[i].entry >= 0)
+            tg_limit_return(x->all->shared->limits, &rule, charges[i].entry);
+    }
 }
 
 /* All rules by these keys or none: what one refuses is not charged by the others. */
 static bool acquire(struct tg_exchange *x, unsigned keys)
 {
     const struct tg_location *l = x->location;
-    int charged[TG_MAX_LIMITS];
+    struct charge charges[TG_MAX_LIMITS];
 
     CHECK(l->nlimits <= TG_MAX_LIMITS);
     for (unsigned i = 0; i < l->nlimits; i++) {
-        charged[i] = -1;
-        if ((keys & 1U << l->limits[i].key) != 0 && !acquire_rule(x, &l->limits[i], &charged[i])) {
-            give_back(x, charged, i);
+        charges[i] = (struct charge){.entry = -1};
+        if ((keys & 1U << l->limits[i].key) != 0 && !acquire_rule(x, &l->limits[i], &charges[i])) {
+            give_back(x, charges, i);
             return false;
         }
     }

@@ -87,6 +87,8 @@
       "网关的凭据被拒绝")                                                                          \
     X(LIMITED, "limited", 429, "ModelArts.0114", "http_request_denied", INFO, "too many requests", \
       "请求过多")                                                                                  \
+    X(LIMIT_STORE, "limit_store", 503, "ModelArts.4700", "destination_unavailable", WARN,          \
+      "the limits could not be asked", "无法查询限流状态")                                         \
     X(UPSTREAM_RESOLVE, "upstream_resolve", 502, "ModelArts.4302", "dns_error", ERROR,             \
       "the name of the upstream could not be resolved", "无法解析上游域名")                        \
     X(UPSTREAM_CONNECT, "upstream_connect", 502, "ModelArts.4302", "connection_refused", ERROR,    \

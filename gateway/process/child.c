@@ -3,6 +3,7 @@
 #include "admin/admin.h"
 #include "base/check.h"
 #include "keeper/keeper.h"
+#include "keeper/syncer.h"
 #include "process/sandbox.h"
 #include "process/worker.h"
 
@@ -145,6 +146,7 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     CHECK(slot != NULL && parent > 0);
     if (settings->worker_cpu_affinity == TG_AFFINITY_AUTO)
         bind_processor(number);
+    tg_limit_stores_forget(settings);
     if (!become(settings) || !give_up_keys(settings))
         return EXIT_FAILURE;
     w = tg_worker_new(settings, number);
@@ -254,6 +256,7 @@ int tg_child_keeper(struct tg_settings *settings, pid_t parent, int ready)
     struct tg_keeper *k;
 
     tg_settings_keep_credentials(settings);
+    tg_limit_stores_end(settings);
     if (!become(settings))
         return EXIT_FAILURE;
     k = tg_keeper_new(settings);
@@ -272,6 +275,66 @@ int tg_child_keeper(struct tg_settings *settings, pid_t parent, int ready)
     for (unsigned i = 0; i < 2; i++)
         event_free(events[i]);
     tg_keeper_end(k);
+    tg_settings_end(settings);
+    return EXIT_SUCCESS;
+}
+
+/* --- the syncer --- */
+
+static void on_syncer_term(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_syncer_stop(arg);
+}
+
+static void on_syncer_quit(evutil_socket_t signal_number, short what, void *arg)
+{
+    (void)signal_number, (void)what;
+    tg_syncer_drain(arg);
+}
+
+static void enter_syncers_sandbox(const struct tg_settings *s)
+{
+    struct tg_sandbox sandbox = {
+        .log = tg_settings_error_log(s), .keeper = true, .unix_streams = tg_syncer_needs_unix(s)};
+    uint16_t port;
+
+    while ((port = tg_syncer_port(s, sandbox.nports)) != 0) {
+        CHECK(sandbox.nports < TG_SANDBOX_PORTS);
+        sandbox.port[sandbox.nports++] = port;
+    }
+    tg_sandbox_enter(&sandbox);
+}
+
+/* As the keeper it is ended behind the last of its workers. */
+int tg_child_syncer(struct tg_settings *settings, pid_t parent, struct tg_limits *limits, int ready)
+{
+    struct event *events[3];
+    struct tg_syncer *s;
+
+    tg_settings_keep_credentials(settings);
+    if (settings->credential_map != NULL)
+        tg_credential_map_end(settings->credential_map);
+    settings->credential_map = NULL;
+    if (!become(settings))
+        return EXIT_FAILURE;
+    s = tg_syncer_new(settings, limits);
+    events[0] = watch(tg_syncer_base(s), SIGTERM, on_syncer_term, s);
+    events[1] = watch(tg_syncer_base(s), SIGQUIT, on_syncer_quit, s);
+    events[2] = watch(tg_syncer_base(s), SIGUSR1, on_keeper_reopen, settings);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    unblock_signals();
+    if (settings->sandbox)
+        enter_syncers_sandbox(settings);
+    if (getppid() == parent) {
+        tg_syncer_first(s);
+        report(ready);
+        tg_syncer_run(s);
+    }
+    block_signals();
+    for (unsigned i = 0; i < 3; i++)
+        event_free(events[i]);
+    tg_syncer_end(s);
     tg_settings_end(settings);
     return EXIT_SUCCESS;
 }

@@ -25,6 +25,10 @@ int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *
 /* The same for the keeper, of settings with credentials. It forgets what is not the keeper's. */
 int tg_child_keeper(struct tg_settings *settings, pid_t parent, int ready);
 
+/* The same for the syncer, of settings with stores of limits. */
+int tg_child_syncer(struct tg_settings *settings, pid_t parent, struct tg_limits *limits,
+                    int ready);
+
 /*
  * Goes into the background: the calling process stays until tg_child_daemon_ready() in its child
  * and then exits with that answer. The child leaves the terminal, all but standard error unless

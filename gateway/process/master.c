@@ -5,16 +5,19 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "keeper/keeper.h"
+#include "keeper/syncer.h"
 #include "net/ticket_keys.h"
 #include "process/changes.h"
 #include "process/child.h"
 #include "process/control.h"
 #include "process/inherited.h"
+#include "process/places.h"
 #include "process/sandbox.h"
 #include "process/supervisor.h"
 #include "process/systemd.h"
 #include "process/trial.h"
 #include "process/upgrade.h"
+#include "shm/limit_stores.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,14 +71,6 @@ static bool open_log(const struct tg_settings *s, struct tg_buf *problems)
 
 /* --- settings in force --- */
 
-/* Gives the routes their numbers in the counters. */
-static void name_routes(struct tg_stats *stats, struct tg_settings *s)
-{
-    for (struct tg_server_conf *v = s->servers; v != NULL; v = v->next)
-        for (struct tg_location *l = v->locations; l != NULL; l = l->next)
-            l->stats_route = tg_stats_route(stats, l->pattern);
-}
-
 /* What a child has no business with: what orders the master, and what is the master's own. */
 static void close_own(struct master *m, bool admin)
 {
@@ -99,10 +94,21 @@ static int work_as_keeper(struct master *m, int ready)
     return tg_child_keeper(m->settings, m->pid, ready);
 }
 
-static uint64_t keeper_heartbeat(const void *owner)
+/* The syncer has the map of limits and what its stores need. */
+static int work_as_syncer(struct master *m, int ready)
+{
+    tg_listeners_close(m->sockets);
+    tg_stats_end(m->stats);
+    tg_wipe(&m->tickets, sizeof(m->tickets));
+    return tg_child_syncer(m->settings, m->pid, m->supervisor.limits, ready);
+}
+
+static uint64_t heartbeat(const void *owner, unsigned number)
 {
     const struct master *m = owner;
 
+    if (number == TG_SUPERVISOR_SYNCER)
+        return tg_limit_syncer_beaten(m->supervisor.limits);
     return tg_keeper_wanted(m->settings) ? tg_credential_map_heartbeat(m->settings->credential_map)
                                          : 0;
 }
@@ -116,6 +122,8 @@ static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int re
     close_own(m, number == TG_SUPERVISOR_ADMIN);
     if (number == TG_SUPERVISOR_KEEPER)
         return work_as_keeper(m, ready);
+    if (number == TG_SUPERVISOR_SYNCER)
+        return work_as_syncer(m, ready);
     if (number == TG_SUPERVISOR_ADMIN) {
         tg_listeners_take(m->sockets, m->settings, number, m->supervisor.workers);
         return tg_child_admin(m->settings, m->pid, m->stats, m->supervisor.limits, m->orders[1],
@@ -134,12 +142,21 @@ static void adopt_keys(struct tg_settings *fresh, const struct tg_credential_map
         tg_credential_map_adopt(fresh->credential_map, before);
 }
 
+/* Who has to live under settings. */
+static void want(struct master *m, struct tg_settings *s, unsigned workers)
+{
+    m->settings = s;
+    m->supervisor.workers = workers;
+    m->supervisor.admin = s->admin_listens != NULL;
+    m->supervisor.keeper = tg_keeper_wanted(s);
+    m->supervisor.syncer = tg_syncer_wanted(s);
+}
+
 /* Puts settings in force, or, when not everything comes to serve, leaves those before. */
 static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *problems)
 {
     struct tg_settings *before = m->settings;
     unsigned workers = m->supervisor.workers;
-    bool admin = m->supervisor.admin, keeper = m->supervisor.keeper;
 
     CHECK(fresh != NULL && before != NULL && !m->supervisor.ending);
     if (!tg_trial_audit_log(fresh, problems) || !open_log(fresh, problems))
@@ -148,22 +165,16 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
         (void)open_log(before, problems);
         return false;
     }
-    name_routes(m->stats, fresh);
+    tg_places_give(m->stats, m->supervisor.limits, fresh);
     adopt_keys(fresh, before->credential_map);
     tg_inherited_fit(fresh, problems);
     fresh->tickets = &m->tickets;
-    m->settings = fresh;
-    m->supervisor.workers = tg_inherited_workers(fresh);
-    m->supervisor.admin = fresh->admin_listens != NULL;
-    m->supervisor.keeper = tg_keeper_wanted(fresh);
+    want(m, fresh, tg_inherited_workers(fresh));
     if (tg_supervisor_start(&m->supervisor))
         return true;
     tg_buf_puts(problems, "[emerg] the new workers did not come to serve, the log says why\n");
     (void)open_log(before, problems);
-    m->settings = before;
-    m->supervisor.workers = workers;
-    m->supervisor.admin = admin;
-    m->supervisor.keeper = keeper;
+    want(m, before, workers);
     return false;
 }
 
@@ -546,7 +557,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     m.supervisor.stats = m.stats;
     m.supervisor.limits = tg_limits_new();
     m.supervisor.work = work;
-    m.supervisor.keeper_heartbeat = keeper_heartbeat;
+    m.supervisor.heartbeat = heartbeat;
     m.supervisor.owner = &m;
     tg_changes_init(&m.changes, file, prefix);
     good = begin(&m, settings, &problems);

@@ -415,17 +415,24 @@ static int allow_values(scmp_filter_ctx filter, int call, unsigned arg, const un
 #define ALLOW_VALUES(filter, call, arg, values)                                                    \
     allow_values(filter, SCMP_SYS(call), arg, values, sizeof(values) / sizeof(*values))
 
+static int allow_unix(scmp_filter_ctx filter, unsigned type)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                            SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0),
+                            SCMP_A1(SCMP_CMP_MASKED_EQ, SOCK_TYPE, type));
+}
+
 /* A socket of the families of the network; a unix one for datagrams alone, as syslog takes them:
- * nobody reaches the admin block's socket with it. */
-static int allow_sockets(scmp_filter_ctx filter, bool keeper)
+ * nobody reaches the admin block's socket with it. A store of limits may be at a unix socket. */
+static int allow_sockets(scmp_filter_ctx filter, const struct tg_sandbox *s)
 {
     static const unsigned long families[] = {AF_INET, AF_INET6};
     int error = ALLOW_VALUES(filter, socket, 0, families);
 
-    if (error == 0 && !keeper)
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-                                 SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0),
-                                 SCMP_A1(SCMP_CMP_MASKED_EQ, SOCK_TYPE, SOCK_DGRAM));
+    if (error == 0 && !s->keeper)
+        error = allow_unix(filter, SOCK_DGRAM);
+    if (error == 0 && s->unix_streams)
+        error = allow_unix(filter, SOCK_STREAM);
     return error;
 }
 
@@ -448,10 +455,10 @@ static int allow_descriptors(scmp_filter_ctx filter)
 
 /* Calls whose arguments matter: sockets, descriptors, no memory to run code from, no signal to
  * anybody else (abort() is one to itself). */
-static int allow_some(scmp_filter_ctx filter, bool keeper)
+static int allow_some(scmp_filter_ctx filter, const struct tg_sandbox *s)
 {
     struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-    int error = allow_sockets(filter, keeper);
+    int error = allow_sockets(filter, s);
 
     if (error == 0)
         error = allow_descriptors(filter);
@@ -470,7 +477,7 @@ static int allow_some(scmp_filter_ctx filter, bool keeper)
 }
 
 /* 0, or an errno. */
-static int enter_seccomp(bool keeper)
+static int enter_seccomp(const struct tg_sandbox *s)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     int error;
@@ -478,10 +485,10 @@ static int enter_seccomp(bool keeper)
     if (filter == NULL)
         return ENOMEM;
     error = allow_calls(filter, calls, sizeof(calls) / sizeof(*calls));
-    if (error == 0 && !keeper)
+    if (error == 0 && !s->keeper)
         error = allow_calls(filter, server_calls, sizeof(server_calls) / sizeof(*server_calls));
     if (error == 0)
-        error = allow_some(filter, keeper);
+        error = allow_some(filter, s);
     if (error == 0)
         error = seccomp_load(filter);
     seccomp_release(filter);
@@ -510,7 +517,7 @@ void tg_sandbox_enter(const struct tg_sandbox *s)
     landlock = enter_landlock(s);
     if (landlock == 0)
         tg_log(TG_LOG_NOTICE, "sandbox", "no Landlock here: %s", strerror(errno));
-    error = enter_seccomp(s->keeper);
+    error = enter_seccomp(s);
     if (error != 0)
         tg_log(TG_LOG_NOTICE, "sandbox", "no seccomp here: %s", strerror(error));
     tg_log(TG_LOG_INFO, "sandbox", "closed: no new privileges%s%s%s",

@@ -17,7 +17,7 @@ void tg_sandbox_hide(void);
  * kernel refuses. */
 bool tg_sandbox_become(const char *user, uid_t uid, gid_t gid);
 
-enum { TG_SANDBOX_FILES = 48, TG_SANDBOX_PORTS = 17 };
+enum { TG_SANDBOX_FILES = 48, TG_SANDBOX_PORTS = 65 };
 
 /* What is left to a process. Everything else that it needs is open by the time it enters. */
 struct tg_sandbox {
@@ -28,6 +28,7 @@ struct tg_sandbox {
     unsigned nfiles;
     uint16_t port[TG_SANDBOX_PORTS]; /* TCP ports that are connected to */
     unsigned nports;
+    bool unix_streams; /* it connects to unix sockets, too */
 };
 
 /* Ends all capabilities and the way back to any, and closes the sandbox. Logs what holds and what

@@ -28,9 +28,19 @@ static bool is_worker(unsigned number)
     return number < TG_MAX_WORKERS;
 }
 
+/* It works for the workers of its generation. */
+static bool is_keeper(unsigned number)
+{
+    return number == TG_SUPERVISOR_KEEPER || number == TG_SUPERVISOR_SYNCER;
+}
+
 static const char *role(unsigned number)
 {
-    return is_worker(number) ? "worker" : number == TG_SUPERVISOR_ADMIN ? "admin" : "keeper";
+    if (is_worker(number))
+        return "worker";
+    return number == TG_SUPERVISOR_ADMIN    ? "admin"
+           : number == TG_SUPERVISOR_KEEPER ? "keeper"
+                                            : "syncer";
 }
 
 /* The counters of a member, NULL for all but workers. */
@@ -45,7 +55,9 @@ static bool is_wanted(const struct tg_supervisor *c, unsigned number)
 {
     if (is_worker(number))
         return number < c->workers;
-    return number == TG_SUPERVISOR_ADMIN ? c->admin : c->keeper;
+    return number == TG_SUPERVISOR_ADMIN    ? c->admin
+           : number == TG_SUPERVISOR_KEEPER ? c->keeper
+                                            : c->syncer;
 }
 
 /* --- starting --- */
@@ -220,7 +232,7 @@ static void make_room(struct tg_supervisor *c, unsigned wanted)
 bool tg_supervisor_start(struct tg_supervisor *c)
 {
     unsigned generation = ++c->generations;
-    unsigned members = c->workers + c->admin + c->keeper;
+    unsigned members = c->workers + c->admin + c->keeper + c->syncer;
     int ends[2];
     bool good = true;
 
@@ -334,14 +346,15 @@ static bool has_workers(const struct tg_supervisor *c, unsigned generation)
     return false;
 }
 
-/* A keeper goes on while workers of its generation drain: they may need another key. */
+/* Keeper and syncer go on while workers of their generation drain: they may need another key, and
+ * are charged. */
 static void end_keepers(const struct tg_supervisor *c)
 {
     bool serving = !c->ending && !c->resting;
 
     for (const struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
-        if (p->pid != 0 && p->number == TG_SUPERVISOR_KEEPER &&
-            !(serving && p->generation == c->generation) && !has_workers(c, p->generation))
+        if (p->pid != 0 && is_keeper(p->number) && !(serving && p->generation == c->generation) &&
+            !has_workers(c, p->generation))
             kill(p->pid, SIGTERM);
 }
 
@@ -378,9 +391,9 @@ static uint64_t heartbeat_of(struct tg_supervisor *c, const struct tg_process *p
 
     if (slot != NULL)
         return slot->ready || slot->old ? slot->heartbeat : 0;
-    if (p->number != TG_SUPERVISOR_KEEPER || p->generation != c->generation)
+    if (!is_keeper(p->number) || p->generation != c->generation)
         return 0;
-    return c->keeper_heartbeat(c->owner);
+    return c->heartbeat(c->owner, p->number);
 }
 
 /* The filter a worker runs, as the worker tells it: it may tell anything. */

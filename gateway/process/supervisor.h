@@ -12,7 +12,8 @@
 
 enum {
     TG_SUPERVISOR_ADMIN = TG_MAX_WORKERS, /* the number of the process that answers questions */
-    TG_SUPERVISOR_KEEPER,                 /* and of the one that fetches keys */
+    TG_SUPERVISOR_KEEPER,                 /* of the one that fetches keys */
+    TG_SUPERVISOR_SYNCER,                 /* and of the one that speaks with stores of limits */
     TG_SUPERVISOR_NUMBERS,
     TG_SUPERVISOR_SIZE = TG_STATS_SLOTS - 1
 };
@@ -41,6 +42,7 @@ struct tg_supervisor {
     unsigned workers;       /* wanted */
     bool admin;             /* wanted */
     bool keeper;            /* wanted */
+    bool syncer;            /* wanted */
     uint64_t looked;        /* when tg_supervisor_look() last did, monotonic */
     bool ending;            /* nobody is started any more */
     bool resting;           /* no workers, but the master stays */
@@ -51,8 +53,9 @@ struct tg_supervisor {
     /* The life of a process, in it: returns its exit status. Writes one byte to `ready` when it
      * serves and closes it; -1: nobody waits. `slot` is NULL for all but workers. */
     int (*work)(void *owner, unsigned number, struct tg_stats_slot *slot, int ready);
-    /* When the keeper in force last turned its loop, monotonic microseconds; 0: not yet. */
-    uint64_t (*keeper_heartbeat)(const void *owner);
+    /* When the keeper or syncer in force (its number) last turned its loop, monotonic microseconds;
+     * 0: not yet. */
+    uint64_t (*heartbeat)(const void *owner, unsigned number);
     void *owner;
 };
 

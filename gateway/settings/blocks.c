@@ -254,7 +254,9 @@ void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
             resolve_upstream(c, s, l);
             tg_signing_resolve(c, s, v, l);
             tg_live_resolve(c, s, l);
+            tg_limit_stores_resolve(c, s, l);
         }
+    tg_limit_stores_check(c, s);
     check_listens(c, s);
     if (applied)
         check_body_memory(c, s);

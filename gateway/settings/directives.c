@@ -40,6 +40,14 @@ const struct tg_directive tg_main_directives[] = {
      .set = tg_set_credential,
      .syntax = "NAME { ... }",
      .help = "A key of the gateway's own, for `sign NAME`."},
+    {.name = "limit_store",
+     .contexts = TG_IN_MAIN,
+     .kind = TG_CONF_CUSTOM,
+     .block = true,
+     .repeat = true,
+     .set = tg_set_limit_store,
+     .syntax = "NAME { ... }",
+     .help = "A store in which several gateways count together, for limits with `shared=NAME`."},
     {.name = "worker_processes",
      .contexts = TG_IN_MAIN,
      .kind = TG_CONF_CUSTOM,
@@ -529,13 +537,17 @@ const struct tg_directive tg_location_directives[] = {
      .set = tg_set_limit,
      .repeat = true,
      .min_args = 2,
-     .max_args = 5,
+     .max_args = 6,
      .syntax = "project | principal | user | address rate=NUMBER/s | rate=NUMBER/m [burst=NUMBER] "
-               "[name=NAME] [dry_run]",
+               "[shared=STORE] [name=NAME] [dry_run]",
      .help =
          "How often requests may come from one project, principal, user or client address, to all "
          "workers together (429 with `Retry-After`). `burst` more than the rate may come at "
-         "once. `name` is what answers, records and metrics call the limit; limits of one name "
+         "once. With `shared` the rate is that of all gateways with this `limit_store` together: "
+         "each judges by what it knows, tells the store what passed and is told what passed "
+         "elsewhere, so that no request waits; what passes beyond the rate within one `sync` is "
+         "made up for afterwards. `name` is what answers, records and metrics call the limit; "
+         "limits of one name "
          "and key share their counts. With `dry_run` nothing is refused, but counted, logged "
          "and recorded. Limits of outer blocks hold too. What goes by project and address is "
          "charged before the body comes, what goes by principal or user once that is known: in "

@@ -43,6 +43,7 @@ enum {
     TG_ROWS_KEY_FILE,
     TG_ROWS_KEY,
     TG_ROWS_CREDENTIAL,
+    TG_ROWS_LIMIT_STORE,
     TG_CORE_TABLES
 };
 
@@ -193,6 +194,19 @@ const struct tg_credential_conf *tg_credential_find(const struct tg_settings *s,
  * machine or its link are never asked through one. */
 void tg_credential_lend_proxy(struct tg_settings *s, struct tg_str name,
                               const struct tg_proxy_conf *proxy);
+
+/* --- stores of limits (limit_stores.c) --- */
+
+extern const struct tg_directive tg_limit_store_directives[];
+
+tg_conf_setter tg_set_limit_store;
+
+/* Finds the stores that the limits of a location name, once all blocks are known, and notes their
+ * rules there. Records problems. */
+void tg_limit_stores_resolve(struct tg_conf *c, const struct tg_settings *s, struct tg_location *l);
+
+/* Warns of stores that nothing uses. */
+void tg_limit_stores_check(struct tg_conf *c, const struct tg_settings *s);
 
 /* --- setters of blocks (blocks.c) --- */
 

@@ -7,7 +7,8 @@
 /* True for what says nothing of the limit itself. */
 static bool is_aside(struct tg_str word)
 {
-    return tg_str_eq(word, TG_STR("dry_run")) || tg_str_starts(word, TG_STR("name="));
+    return tg_str_eq(word, TG_STR("dry_run")) || tg_str_starts(word, TG_STR("name=")) ||
+           tg_str_starts(word, TG_STR("shared="));
 }
 
 /* The rule as its refusals tell it. */
@@ -67,12 +68,29 @@ static bool take_name(struct tg_conf *c, const struct tg_conf_item *item, struct
     return true;
 }
 
+/* What is shared is counted by its rate alone so far, and never by what one gateway has open. */
+static bool take_shared(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str store,
+                        struct tg_limit_rule *rule)
+{
+    if (rule->kind != TG_LIMIT_REQ) {
+        tg_conf_error(c, item, "\"%s\" counts what this gateway has open: it takes no \"shared=\"",
+                      item->args[0].p);
+        return false;
+    }
+    rule->shared = store.p;
+    rule->debt = rule->interval;
+    return true;
+}
+
 /* What may stand behind any limit, and what follows from all of it. */
 static bool take_rest(struct tg_conf *c, const struct tg_conf_item *item, unsigned at,
                       struct tg_limit_rule *rule)
 {
     rule->name = place_of(c, item);
     rule->label = rule->text = text_of(c, item);
+    if (at < item->nargs && tg_str_starts(item->args[at], TG_STR("shared=")) &&
+        !take_shared(c, item, tg_str_skip(item->args[at++], 7), rule))
+        return false;
     if (at < item->nargs && tg_str_starts(item->args[at], TG_STR("name=")) &&
         !take_name(c, item, tg_str_skip(item->args[at++], 5), rule))
         return false;
@@ -156,6 +174,7 @@ bool tg_set_limit(struct tg_conf *c, const struct tg_conf_item *item, void *targ
                           rule.name);
             return false;
         }
+    l->limits_at[l->nlimits] = item;
     l->limits[l->nlimits++] = rule;
     return true;
 }

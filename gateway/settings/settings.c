@@ -186,6 +186,7 @@ void tg_settings_end(struct tg_settings *s)
     if (s == NULL)
         return;
     tg_settings_keep_credentials(s);
+    tg_limit_stores_end(s);
     tg_credential_map_end(s->credential_map);
     arena = s->arena;
     free(s);
@@ -248,6 +249,7 @@ static const struct {
     [TG_ROWS_KEY_FILE] = {"Key files of clients", tg_key_file_directives},
     [TG_ROWS_KEY] = {"Keys of clients", tg_key_directives},
     [TG_ROWS_CREDENTIAL] = {"Credentials", tg_credential_directives},
+    [TG_ROWS_LIMIT_STORE] = {"Stores of limits", tg_limit_store_directives},
 };
 
 void tg_settings_tables(const struct tg_directive *out[TG_CORE_TABLES + TG_MAX_FILTERS + 1])

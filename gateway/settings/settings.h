@@ -13,7 +13,7 @@
 #include "config/conf.h"
 #include "http/target.h"
 #include "net/tls.h"
-#include "shm/limits.h"
+#include "shm/limit_types.h"
 #include "signing/signing.h"
 
 #include <sys/socket.h>
@@ -127,6 +127,43 @@ struct tg_credential_conf {
     struct tg_credential_conf *next;
 };
 
+enum {
+    TG_LIMIT_STORE_SERVERS = 8,
+    TG_LIMIT_STORE_RULES = TG_LIMIT_TABLES - 1 /* each has a table of its own in the map */
+};
+
+/* One `server` of a limit_store. */
+struct tg_limit_store_server {
+    const char *text;   /* as written */
+    struct tg_str host; /* without brackets */
+    uint16_t port;
+    struct tg_str path; /* of a unix socket; empty: none */
+    unsigned number;    /* from 0 */
+    struct tg_limit_store_server *next;
+};
+
+/* limit_store NAME { } */
+struct tg_limit_store_conf {
+    struct tg_str name;
+    const struct tg_conf_item *item;
+    struct tg_limit_store_server *servers; /* in the order written */
+    bool tls;
+    struct tg_tls_client_conf tls_conf;
+    struct tg_tls_context *tls_context; /* made at load; NULL: no TLS */
+    struct tg_str user;
+    struct tg_str password_file;
+    struct tg_str password; /* what is in it; empty: none */
+    struct tg_str key_file;
+    int64_t sync;
+    int64_t timeout;
+    int64_t lease;
+    struct tg_limit_share share;
+    char fleet[2 * TG_LIMIT_DIGEST + 1]; /* names who shares this key file, in the store */
+    const struct tg_limit_rule *rules[TG_LIMIT_STORE_RULES]; /* each id once */
+    unsigned nrules;
+    struct tg_limit_store_conf *next;
+};
+
 /* location [METHOD] PATTERN { } */
 struct tg_location {
     struct tg_str method; /* empty: any */
@@ -155,6 +192,7 @@ struct tg_location {
     struct tg_callers *callers;             /* what it says; shared by the locations inside */
     const struct tg_conf_item *accept_host; /* its arguments are names of the gateway, or NULL */
     struct tg_limit_rule limits[TG_MAX_LIMITS];
+    const struct tg_conf_item *limits_at[TG_MAX_LIMITS]; /* where each stands */
     unsigned nlimits;
     int limit_headers;        /* enum tg_limit_headers */
     unsigned stats_route;     /* its number in the counters, given by the master */
@@ -239,6 +277,7 @@ struct tg_settings {
     struct tg_client_keys_conf *client_keys;
     struct tg_credential_conf *credentials;
     struct tg_credential_map *credential_map; /* their keys; NULL without `credential` */
+    struct tg_limit_store_conf *limit_stores;
     struct tg_server_conf *servers;
 };
 
@@ -362,6 +401,12 @@ void tg_settings_end(struct tg_settings *s);
 /* Wipes and frees what only workers and the admin process need, secrets first of all: clients'
  * keys, keys and certificates of TLS. For the keeper. */
 void tg_settings_keep_credentials(struct tg_settings *s);
+
+/* Wipes what only the syncer needs: passwords of stores of limits, their TLS. */
+void tg_limit_stores_forget(struct tg_settings *s);
+
+/* Ends what the stores hold, names of keys among it. */
+void tg_limit_stores_end(struct tg_settings *s);
 
 /* The whole reference page of directives (core tables, then each filter's), as Markdown. */
 void tg_settings_reference(struct tg_buf *out);

@@ -4,6 +4,8 @@
 #include "base/check.h"
 #include "base/crypto.h"
 #include "base/log.h"
+#include "shm/limit_map.h"
+#include "shm/limit_stores.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -11,49 +13,9 @@
 
 enum {
     PROBES = 32, /* where a key may be: so many entries from its place on */
-    SHARED = TG_LIMIT_ENTRIES,
-    STRIDE = TG_LIMIT_ENTRIES + 1,
     SECOND_US = 1000000,
     WARN_US = 60 * SECOND_US, /* a table tells at most once in so long that it is full */
 };
-
-struct entry {
-    uint64_t key;     /* hash of a key; 0: free */
-    uint64_t used_up; /* when a rate's key has used up what it may; monotonic microseconds */
-    uint32_t held;    /* in flight, or connections */
-    uint32_t unused;
-};
-
-struct table {
-    uint64_t id; /* of its rule; 0: free */
-    uint64_t warned;
-    uint64_t given_up;
-    uint64_t shared;
-    uint64_t refused[2]; /* would have been (dry_run) */
-    uint32_t kind;
-    int32_t by_key;
-    uint32_t holds; /* something has been held */
-    char name[TG_LIMIT_NAME];
-    struct entry entry[STRIDE];          /* the last one is of all that find no room */
-    uint16_t by[TG_STATS_SLOTS][STRIDE]; /* what of `held` is whose */
-};
-
-struct tg_limits {
-    uint64_t seed; /* who does not know it cannot aim at an entry */
-    struct table table[TG_LIMIT_TABLES];
-};
-
-const char *const tg_limit_key_words[] = {
-    [TG_LIMIT_BY_PROJECT - 1] = "project",
-    [TG_LIMIT_BY_PRINCIPAL - 1] = "principal",
-    [TG_LIMIT_BY_ADDRESS - 1] = "address",
-    [TG_LIMIT_BY_USER - 1] = "user",
-    NULL,
-};
-
-const char *const tg_limit_kind_words[TG_LIMIT_KINDS] = {[TG_LIMIT_REQ] = "limit_req",
-                                                         [TG_LIMIT_CONN] = "limit_conn",
-                                                         [TG_LIMIT_IN_FLIGHT] = "limit_in_flight"};
 
 struct tg_limits *tg_limits_new(void)
 {
@@ -90,7 +52,7 @@ static uint64_t hash(const struct tg_limits *l, uint64_t rule, struct tg_str key
 static unsigned table_of(struct tg_limits *l, const struct tg_limit_rule *rule)
 {
     for (unsigned i = 0; i < TG_LIMIT_TABLES; i++) {
-        struct table *t = &l->table[i];
+        struct tg_limits_table *t = &l->table[i];
         uint64_t id = __atomic_load_n(&t->id, __ATOMIC_ACQUIRE);
 
         if (id == 0 && __atomic_compare_exchange_n(&t->id, &id, rule->id, false, __ATOMIC_ACQ_REL,
@@ -98,6 +60,7 @@ static unsigned table_of(struct tg_limits *l, const struct tg_limit_rule *rule)
             strncpy(t->name, rule->name != NULL ? rule->name : "", sizeof(t->name) - 1);
             t->kind = rule->kind;
             t->by_key = rule->key;
+            t->store = rule->share != NULL ? rule->share->number + 1 : 0;
             return i;
         }
         if (id == rule->id)
@@ -106,7 +69,7 @@ static unsigned table_of(struct tg_limits *l, const struct tg_limit_rule *rule)
     return TG_LIMIT_TABLES - 1;
 }
 
-static uint64_t used_up(const struct entry *e)
+static uint64_t used_up(const struct tg_limit_entry *e)
 {
     return __atomic_load_n(&e->used_up, __ATOMIC_RELAXED);
 }
@@ -116,27 +79,32 @@ static uint64_t tolerance(const struct tg_limit_rule *rule)
     return rule->burst * rule->interval;
 }
 
-/* Nobody would miss it: free, or all it knows is past. */
-static bool is_spent(const struct entry *e, uint64_t now)
+/* Nobody would miss it: free, or all it knows is past and told. */
+static bool is_spent(const struct tg_limits_table *t, unsigned at, uint64_t now)
 {
-    return __atomic_load_n(&e->held, __ATOMIC_RELAXED) == 0 && used_up(e) <= now;
+    const struct tg_limit_entry *e = &t->entry[at];
+
+    return __atomic_load_n(&e->held, __ATOMIC_RELAXED) == 0 && used_up(e) <= now &&
+           (t->store == 0 || __atomic_load_n(&t->debt[at].pending, __ATOMIC_RELAXED) == 0);
 }
 
 /* Gives an entry to a key, unless another process has just given it away. What a rate's key owed is
  * forgotten; a process that still counts for that key there counts for the new one once: that is
  * all a race costs. */
-static bool give(struct entry *e, uint64_t before, uint64_t key)
+static bool give(struct tg_limits_table *t, unsigned at, uint64_t before, uint64_t key)
 {
-    if (!__atomic_compare_exchange_n(&e->key, &before, key, false, __ATOMIC_ACQ_REL,
+    if (!__atomic_compare_exchange_n(&t->entry[at].key, &before, key, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED))
         return false;
-    __atomic_store_n(&e->used_up, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->entry[at].used_up, 0, __ATOMIC_RELAXED);
+    if (t->store != 0)
+        __atomic_store_n(&t->debt[at].pending, 0, __ATOMIC_RELAXED);
     return true;
 }
 
 /* Which entry near `start` may be given away: a spent one, else, of a rate, the one whose debt ends
  * soonest, if that would not refuse now. -1: none. */
-static int victim(const struct table *t, const struct tg_limit_rule *rule, unsigned start,
+static int victim(const struct tg_limits_table *t, const struct tg_limit_rule *rule, unsigned start,
                   uint64_t now)
 {
     uint64_t soonest = now + tolerance(rule);
@@ -144,9 +112,9 @@ static int victim(const struct table *t, const struct tg_limit_rule *rule, unsig
 
     for (unsigned i = 0; i < PROBES; i++) {
         unsigned at = (start + i) % TG_LIMIT_ENTRIES;
-        const struct entry *e = &t->entry[at];
+        const struct tg_limit_entry *e = &t->entry[at];
 
-        if (is_spent(e, now))
+        if (is_spent(t, at, now))
             return (int)at;
         if (rule->kind == TG_LIMIT_REQ && used_up(e) <= soonest) {
             soonest = used_up(e);
@@ -157,7 +125,7 @@ static int victim(const struct table *t, const struct tg_limit_rule *rule, unsig
 }
 
 /* A key that finds no room shares one entry with all that find none. */
-static unsigned share(struct table *t, uint64_t now)
+static unsigned share(struct tg_limits_table *t, uint64_t now)
 {
     uint64_t warned = __atomic_load_n(&t->warned, __ATOMIC_RELAXED);
 
@@ -167,11 +135,12 @@ static unsigned share(struct table *t, uint64_t now)
                                     __ATOMIC_RELAXED))
         tg_log(TG_LOG_WARN, "limit", "the limit in %s has too many keys: new ones share one limit",
                t->name);
-    return SHARED;
+    return TG_LIMIT_OVERFLOW;
 }
 
 /* The entry of a key, taken when it has none yet. */
-static unsigned find(struct table *t, const struct tg_limit_rule *rule, uint64_t key, uint64_t now)
+static unsigned find(struct tg_limits_table *t, const struct tg_limit_rule *rule, uint64_t key,
+                     uint64_t now)
 {
     unsigned start = (unsigned)(key % TG_LIMIT_ENTRIES);
 
@@ -190,8 +159,8 @@ static unsigned find(struct table *t, const struct tg_limit_rule *rule, uint64_t
         if (at < 0)
             break;
         before = __atomic_load_n(&t->entry[at].key, __ATOMIC_ACQUIRE);
-        spent = is_spent(&t->entry[at], now);
-        if (!give(&t->entry[at], before, key))
+        spent = is_spent(t, (unsigned)at, now);
+        if (!give(t, (unsigned)at, before, key))
             continue;
         if (!spent)
             __atomic_add_fetch(&t->given_up, 1, __ATOMIC_RELAXED);
@@ -200,7 +169,7 @@ static unsigned find(struct table *t, const struct tg_limit_rule *rule, uint64_t
     return share(t, now);
 }
 
-static bool take_rate(struct entry *e, const struct tg_limit_rule *rule, uint64_t now,
+static bool take_rate(struct tg_limit_entry *e, const struct tg_limit_rule *rule, uint64_t now,
                       struct tg_limit_grant *out)
 {
     uint64_t before = __atomic_load_n(&e->used_up, __ATOMIC_RELAXED);
@@ -223,13 +192,13 @@ static bool take_rate(struct entry *e, const struct tg_limit_rule *rule, uint64_
     return true;
 }
 
-static bool take_held(struct table *t, unsigned slot, const struct tg_limit_rule *rule, unsigned at,
-                      struct tg_limit_grant *out)
+static bool take_held(struct tg_limits_table *t, unsigned slot, const struct tg_limit_rule *rule,
+                      unsigned at, struct tg_limit_grant *out)
 {
-    struct entry *e = &t->entry[at];
+    struct tg_limit_entry *e = &t->entry[at];
     uint64_t held = 0;
 
-    CHECK(rule->most > 0 && rule->most <= UINT16_MAX && at < STRIDE);
+    CHECK(rule->most > 0 && rule->most <= UINT16_MAX && at < TG_LIMIT_STRIDE);
     t->holds = true;
     if (t->by[slot][at] == UINT16_MAX ||
         (held = __atomic_add_fetch(&e->held, 1, __ATOMIC_RELAXED)) > rule->most) {
@@ -247,8 +216,9 @@ bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rul
                    struct tg_str key, uint64_t now, struct tg_limit_grant *out)
 {
     unsigned i = table_of(l, rule);
-    struct table *t = &l->table[i];
-    unsigned at = find(t, rule, hash(l, rule->id, key), now);
+    struct tg_limits_table *t = &l->table[i];
+    uint64_t h = hash(l, rule->id, key);
+    unsigned at = find(t, rule, h, now);
     bool granted;
 
     CHECK(slot < TG_STATS_SLOTS);
@@ -256,26 +226,31 @@ bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rul
     *out = (struct tg_limit_grant){.entry = -1};
     granted = rule->kind == TG_LIMIT_REQ ? take_rate(&t->entry[at], rule, now, out)
                                          : take_held(t, slot, rule, at, out);
-    if (granted)
-        out->entry = (int)(i * STRIDE + at);
-    return granted;
+    if (!granted)
+        return false;
+    out->entry = (int)(i * TG_LIMIT_STRIDE + at);
+    if (rule->share != NULL)
+        tg_limit_owe(t, at, rule, key, h, out->whole);
+    return true;
 }
 
 void tg_limit_count(struct tg_limits *l, const struct tg_limit_rule *rule)
 {
-    __atomic_add_fetch(&l->table[table_of(l, rule)].refused[rule->dry_run], 1, __ATOMIC_RELAXED);
+    struct tg_limits_table *t = &l->table[table_of(l, rule)];
+
+    __atomic_add_fetch(&(rule->alone ? t->alone : t->refused)[rule->dry_run], 1, __ATOMIC_RELAXED);
 }
 
 void tg_limit_release(struct tg_limits *l, unsigned slot, int entry)
 {
-    struct table *t;
+    struct tg_limits_table *t;
     unsigned at;
 
     if (entry < 0)
         return;
-    CHECK(slot < TG_STATS_SLOTS && entry < TG_LIMIT_TABLES * STRIDE);
-    t = &l->table[entry / STRIDE];
-    at = (unsigned)(entry % STRIDE);
+    CHECK(slot < TG_STATS_SLOTS && entry < TG_LIMIT_TABLES * TG_LIMIT_STRIDE);
+    t = &l->table[entry / TG_LIMIT_STRIDE];
+    at = (unsigned)(entry % TG_LIMIT_STRIDE);
     CHECK(t->by[slot][at] > 0);
     t->by[slot][at]--;
     __atomic_sub_fetch(&t->entry[at].held, 1, __ATOMIC_RELAXED);
@@ -283,21 +258,25 @@ void tg_limit_release(struct tg_limits *l, unsigned slot, int entry)
 
 void tg_limit_return(struct tg_limits *l, const struct tg_limit_rule *rule, int entry)
 {
-    struct entry *e;
+    struct tg_limits_table *t;
+    unsigned at;
     uint64_t before;
 
-    CHECK(rule->kind == TG_LIMIT_REQ && entry >= 0 && entry < TG_LIMIT_TABLES * STRIDE);
-    e = &l->table[entry / STRIDE].entry[entry % STRIDE];
-    before = used_up(e);
+    CHECK(rule->kind == TG_LIMIT_REQ && entry >= 0 && entry < TG_LIMIT_TABLES * TG_LIMIT_STRIDE);
+    t = &l->table[entry / TG_LIMIT_STRIDE];
+    at = (unsigned)(entry % TG_LIMIT_STRIDE);
+    before = used_up(&t->entry[at]);
     while (before >= rule->interval &&
-           !__atomic_compare_exchange_n(&e->used_up, &before, before - rule->interval, true,
-                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+           !__atomic_compare_exchange_n(&t->entry[at].used_up, &before, before - rule->interval,
+                                        true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         ;
+    if (rule->share != NULL)
+        tg_limit_owe_less(t, at, rule);
 }
 
-static void forget_table(struct table *t, unsigned slot)
+static void forget_table(struct tg_limits_table *t, unsigned slot)
 {
-    for (unsigned i = 0; i < STRIDE; i++)
+    for (unsigned i = 0; i < TG_LIMIT_STRIDE; i++)
         if (t->by[slot][i] > 0) {
             __atomic_sub_fetch(&t->entry[i].held, t->by[slot][i], __ATOMIC_RELAXED);
             t->by[slot][i] = 0;
@@ -336,7 +315,7 @@ struct tg_str tg_limit_address(struct tg_str address, char out[TG_LIMIT_ADDRESS]
 bool tg_limit_table_at(const struct tg_limits *l, unsigned i, uint64_t now,
                        struct tg_limit_table *out)
 {
-    const struct table *t = &l->table[i];
+    const struct tg_limits_table *t = &l->table[i];
 
     if (i >= TG_LIMIT_TABLES || __atomic_load_n(&t->id, __ATOMIC_ACQUIRE) == 0)
         return false;
@@ -347,10 +326,12 @@ bool tg_limit_table_at(const struct tg_limits *l, unsigned i, uint64_t now,
                    ? t->by_key
                    : TG_LIMIT_BY_PROJECT,
         .refused = {t->refused[0], t->refused[1]},
+        .alone = {t->alone[0], t->alone[1]},
         .given_up = t->given_up,
-        .shared = t->shared};
+        .shared = t->shared,
+        .store = t->store <= TG_LIMIT_STORES ? t->store : 0};
     memcpy(out->name, t->name, sizeof(out->name) - 1);
     for (unsigned at = 0; at < TG_LIMIT_ENTRIES; at++)
-        out->keys += !is_spent(&t->entry[at], now);
+        out->keys += !is_spent(t, at, now);
     return true;
 }

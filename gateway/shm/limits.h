@@ -12,38 +12,7 @@
 #ifndef TG_SHM_LIMITS_H
 #define TG_SHM_LIMITS_H
 
-#include "shm/stats.h"
-
-enum {
-    TG_LIMIT_ENTRIES = 4096, /* keys of one rule */
-    TG_LIMIT_TABLES = 64,    /* rules with a table of their own; more share the last one */
-    TG_MAX_LIMITS = 8,       /* of one location */
-    TG_LIMIT_NAME = 64,
-    TG_LIMIT_ADDRESS = 48
-};
-
-enum tg_limit_key {
-    TG_LIMIT_BY_PROJECT = 1,
-    TG_LIMIT_BY_PRINCIPAL,
-    TG_LIMIT_BY_ADDRESS,
-    TG_LIMIT_BY_USER
-};
-
-/* One limit_req, limit_in_flight or limit_conn. */
-struct tg_limit_rule {
-    enum tg_stats_limit kind;
-    int key;           /* enum tg_limit_key */
-    uint64_t interval; /* TG_LIMIT_REQ: microseconds one request stands for */
-    uint64_t burst;    /* TG_LIMIT_REQ: how many may come at once beyond the first */
-    uint64_t most;     /* the other kinds */
-    bool dry_run;      /* counts and logs, but lets pass */
-    uint64_t id;       /* of its name, or place, and of what it counts; not 0. Rules of one id share
-                          entries */
-    const char *name;  /* for metrics and records: its `name=`, else its place "FILE:LINE", cut to
-                          TG_LIMIT_NAME - 1 bytes */
-    const char *label; /* for clients: its `name=`, else `text` */
-    const char *text;  /* as it stands in the configuration, without name and dry_run */
-};
+#include "shm/limit_types.h"
 
 /* What a limit says to a request. */
 struct tg_limit_grant {
@@ -53,13 +22,6 @@ struct tg_limit_grant {
     uint64_t left;  /* how many more would be granted now */
     uint64_t whole; /* of a rate: until all of it would be granted again, microseconds */
 };
-
-/* The words of the configuration: by enum tg_limit_key - 1, then NULL, and by enum
- * tg_stats_limit. */
-extern const char *const tg_limit_key_words[];
-extern const char *const tg_limit_kind_words[TG_LIMIT_KINDS];
-
-struct tg_limits;
 
 /* Makes the map (CHECKed). */
 struct tg_limits *tg_limits_new(void);
@@ -97,9 +59,11 @@ struct tg_limit_table {
     unsigned kind;            /* enum tg_stats_limit */
     int key;                  /* enum tg_limit_key */
     uint64_t refused[2];      /* requests since the start; would have been (dry_run) */
+    uint64_t alone[2];        /* of what is shared: the same, while its store was away */
     uint64_t keys;            /* entries that know something at `now` */
     uint64_t given_up;        /* entries given up for others since the start */
     uint64_t shared;          /* times a key found no room since the start */
+    unsigned store;           /* the place of its limit_store, plus 1; 0: it has none */
 };
 
 /* Describes table `i` as of `now`; false when there are no more. */

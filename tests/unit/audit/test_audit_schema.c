@@ -45,10 +45,18 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
                                       .exception = TG_STR("EXC-1"),
                                       .pointer = TG_STR("/spec_id"),
                                       .message = {.before = TG_STR("message")}};
-    struct tg_audit_limit dry = {
-        .rule = "put", .limit = "limit_in_flight", .by = "project", .refused = true, .wait_us = 1};
-    struct tg_audit_limit limit = {
-        .rule = "x.conf:3", .limit = "limit_req", .by = "address", .wait_us = 1500, .next = &dry};
+    struct tg_audit_limit dry = {.rule = "put",
+                                 .limit = "limit_in_flight",
+                                 .by = "project",
+                                 .result = TG_AUDIT_LIMIT_REFUSE,
+                                 .store = "local",
+                                 .wait_us = 1};
+    struct tg_audit_limit limit = {.rule = "x.conf:3",
+                                   .limit = "limit_req",
+                                   .by = "address",
+                                   .result = TG_AUDIT_LIMIT_UNKNOWN,
+                                   .store = "fleet",
+                                   .next = &dry};
     struct tg_request r;
     struct tg_audit_record record = {.time = 1790000000000000,
                                      .request = &r,

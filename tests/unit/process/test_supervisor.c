@@ -2,6 +2,7 @@
 #include "process/supervisor.h"
 
 #include "base/clock.h"
+#include "shm/limits.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -148,9 +149,9 @@ static void loop_stands_still(void **state)
 
 static uint64_t keepers_beat;
 
-static uint64_t beat_of_keeper(const void *owner)
+static uint64_t beat_of_keeper(const void *owner, unsigned number)
 {
-    (void)owner;
+    (void)owner, (void)number;
     return keepers_beat;
 }
 
@@ -220,7 +221,7 @@ static void keeper_stands_still(void **state)
 
     (void)state;
     c->keeper = true;
-    c->keeper_heartbeat = beat_of_keeper;
+    c->heartbeat = beat_of_keeper;
     keepers_beat = 0;
     assert_true(tg_supervisor_start(c));
     for (int i = 0; i < 8; i++) {
