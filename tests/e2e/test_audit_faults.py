@@ -3,6 +3,7 @@ nothing is missing afterwards."""
 
 import collections
 import os
+import re
 import select
 import shutil
 import signal
@@ -234,6 +235,9 @@ def test_answers_do_not_wait_for_ever(day):
     one.folder.fill(one.guard)
     waiting = one.until_trouble()
     assert waiting
+    while (ready := admin.get("/readyz?verbose")).status == 200:
+        pass  # until the worker has told it
+    assert re.search(rb"^\[-\] audit log: .*(No space left on device|File too large)", ready.body, re.M), ready.body
     for client in waiting:
         assert client.closed()
         client.sock.close()
