@@ -2,6 +2,7 @@
 
 #include "admin/admin.h"
 #include "base/check.h"
+#include "base/output.h"
 #include "keeper/keeper.h"
 #include "keeper/syncer.h"
 #include "process/sandbox.h"
@@ -359,9 +360,11 @@ int tg_child_daemon(bool quiet)
     ssize_t n;
     pid_t pid;
 
-    CHECK(pipe2(ends, O_CLOEXEC) == 0);
-    pid = fork();
-    CHECK(pid >= 0);
+    pid = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
+    if (pid < 0) {
+        tg_complain("trainguard: cannot go into the background: %s", strerror(errno));
+        exit(EXIT_FAILURE);
+    }
     if (pid == 0) {
         close(ends[0]);
         leave_terminal(quiet);

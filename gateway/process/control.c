@@ -196,12 +196,15 @@ static int watch_folder(const char *path)
     char *folder = strdup(path);
     char *slash;
 
-    CHECK(fd >= 0 && folder != NULL);
+    CHECK(folder != NULL);
     slash = strrchr(folder, '/');
     CHECK(slash != NULL); /* tg_conf_path() puts the prefix in front */
     slash[slash == folder] = '\0';
-    if (inotify_add_watch(fd, folder, IN_MOVED_TO) < 0) {
+    if (fd >= 0 && inotify_add_watch(fd, folder, IN_MOVED_TO) < 0) {
+        int error = errno;
+
         close(fd);
+        errno = error;
         fd = -1;
     }
     free(folder);

@@ -239,7 +239,10 @@ bool tg_supervisor_start(struct tg_supervisor *c)
     CHECK(c->workers >= 1 && c->workers <= TG_MAX_WORKERS);
     CHECK(generation > c->generation);
     make_room(c, members);
-    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        tg_log(TG_LOG_ALERT, "master", "pipe: %s", strerror(errno));
+        return false;
+    }
     for (unsigned i = 0; i < TG_SUPERVISOR_NUMBERS && good; i++)
         if (is_wanted(c, i))
             good = start(c, i, generation, ends);

@@ -27,14 +27,26 @@ enum {
 
 /* --- a child --- */
 
-/* The child's end of a pipe in the child, where *pid is 0; the parent's end in the parent. */
-static int start_child(pid_t *pid)
+/* The child's end of a pipe in the child, where *pid is 0; the parent's end in the parent. -1, with
+ * a line in `problems`, when the system has no more to give. */
+static int start_child(pid_t *pid, const char *what, struct tg_buf *problems)
 {
-    int ends[2];
+    int ends[2], error;
 
-    CHECK(pipe2(ends, O_CLOEXEC) == 0);
-    *pid = fork();
-    CHECK(*pid >= 0);
+    *pid = -1;
+    if (pipe2(ends, O_CLOEXEC) == 0) {
+        *pid = fork();
+        error = errno;
+        if (*pid < 0) {
+            close(ends[0]);
+            close(ends[1]);
+            errno = error;
+        }
+    }
+    if (*pid < 0) {
+        tg_buf_printf(problems, "[emerg] no process for %s: %s\n", what, strerror(errno));
+        return -1;
+    }
     close(ends[*pid == 0 ? 0 : 1]);
     if (*pid == 0)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -119,17 +131,20 @@ static bool end_child(int fd, pid_t pid, const char *what, struct tg_buf *proble
 /* Appends the problems of a configuration that cannot be loaded; of one that can, none. */
 static bool try_read(const char *file, const char *prefix, struct tg_buf *problems)
 {
+    static const char what[] = "the configuration";
     size_t before = problems->n;
     pid_t pid;
-    int fd = start_child(&pid);
+    int fd = start_child(&pid, what, problems);
 
+    if (fd < 0)
+        return false;
     if (pid == 0) {
         struct tg_buf words = {0};
         bool good = tg_settings_read(file, prefix, &words) != NULL;
 
         answer(fd, &words, good);
     }
-    if (!end_child(fd, pid, "the configuration", problems))
+    if (!end_child(fd, pid, what, problems))
         return false;
     problems->n = before; /* warnings: they are told again */
     return true;
@@ -188,13 +203,16 @@ static bool become_user(const struct tg_settings *s, struct tg_buf *words)
 
 bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems)
 {
+    static const char what[] = "opening the audit log";
     const char *path = tg_audit_file(s->audit_conf);
     pid_t pid;
     int fd;
 
     if (geteuid() != 0 || path == NULL)
         return true;
-    fd = start_child(&pid);
+    fd = start_child(&pid, what, problems);
+    if (fd < 0)
+        return false;
     if (pid == 0) {
         struct tg_buf words = {0};
         const char *why;
@@ -208,22 +226,25 @@ bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems)
         }
         answer(fd, &words, words.n == 0);
     }
-    return end_child(fd, pid, "opening the audit log", problems);
+    return end_child(fd, pid, what, problems);
 }
 
 bool tg_trial_credentials(const struct tg_settings *s, struct tg_buf *words)
 {
+    static const char what[] = "asking for keys";
     pid_t pid;
     int fd;
 
     if (!tg_keeper_wanted(s))
         return true;
-    fd = start_child(&pid);
+    fd = start_child(&pid, what, words);
+    if (fd < 0)
+        return false;
     if (pid == 0) {
         struct tg_buf told = {0};
         bool good = become_user(s, &told) && tg_keeper_try(s, &told);
 
         answer(fd, &told, good);
     }
-    return end_child(fd, pid, "asking for keys", words);
+    return end_child(fd, pid, what, words);
 }

@@ -8,12 +8,14 @@ import struct
 import pytest
 
 NUMBERS = {  # x86_64, aarch64
-    "bind": (49, 200), "capset": (126, 91), "fchmod": (91, 52), "fchown": (93, 55), "fdatasync": (75, 83),
+    "bind": (49, 200), "clone": (56, 220), "capset": (126, 91), "fchmod": (91, 52), "fchown": (93, 55), "fdatasync": (75, 83),
     "flock": (73, 32), "fsync": (74, 82), "getdents64": (217, 61), "inotify_add_watch": (254, 27),
+    "inotify_init1": (294, 26),
     "kill": (62, 129), "landlock_add_rule": (445, 445), "landlock_create_ruleset": (444, 444),
-    "landlock_restrict_self": (446, 446), "listen": (50, 201), "pidfd_send_signal": (424, 424), "prctl": (157, 167),
-    "rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276), "sched_setaffinity": (203, 122),
-    "seccomp": (317, 277), "socket": (41, 198),
+    "landlock_restrict_self": (446, 446), "listen": (50, 201), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424),
+    "prctl": (157, 167),
+    "rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276), "sched_getaffinity": (204, 123), "sched_setaffinity": (203, 122),
+    "seccomp": (317, 277), "setgroups": (116, 159), "socket": (41, 198),
 }
 ALLOW, REFUSE, LOAD, EQUAL, RETURN = 0x7fff0000, 0x00050000, 0x20, 0x15, 0x06
 SET_NO_NEW_PRIVS, SET_SECCOMP, FILTER = 38, 22, 2

@@ -42,6 +42,7 @@ def limited(tmp_path, origin):
     (["seccomp", ("prctl", 22)], errno.EINVAL, "notice", "sandbox: no seccomp here: ", "no capabilities, Landlock"),
     ([("prctl", NO_NEW_PRIVS)], errno.EINVAL, "warn", "sandbox: none, the kernel refuses: Invalid argument", None),
     ([("prctl", SET_DUMPABLE)], errno.EPERM, "warn", "sandbox: core dumps stay on: Operation not permitted", "Landlock, seccomp"),
+    (["sched_getaffinity"], errno.ENOSYS, "info", "sandbox: closed", "Landlock, seccomp"),
     (["sched_setaffinity"], errno.EINVAL, "warn", "worker: cannot bind worker 0 to a processor: Invalid argument", "Landlock, seccomp"),
 ])
 def test_the_gateway_serves_without(limited, calls, error, level, words, closed):
@@ -113,11 +114,28 @@ def start_fails(tmp_path, *calls, error=errno.EPERM, **settings):
     (["listen"], errno.EADDRINUSE, r"127\.0\.0\.1:0.*Address already in use"),
     (["socket"], errno.EMFILE, r"127\.0\.0\.1:0.*Too many open files"),
     (["rename", "renameat", "renameat2"], errno.EROFS, r"cannot write \S*trainguard.pid: Read-only file system"),
+    (["clone"], errno.EAGAIN, r"(opening the audit log|master: fork): Resource temporarily unavailable"),
 ])
 def test_a_start_that_cannot_be(tmp_path, calls, error, words):
     code, told = start_fails(tmp_path, *calls, error=error)
     assert code == 1 and re.search(words, told), told
     assert not list(tmp_path.glob("trainguard.pid*")), "something was left behind"
+
+
+def test_no_process_for_the_background(tmp_path):
+    code, told = start_fails(tmp_path, "clone", error=errno.EAGAIN, main="daemon on;")
+    assert code == 1
+    assert told.endswith("trainguard: cannot go into the background: Resource temporarily unavailable\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@pytest.mark.parametrize("audit_log, words", [
+    ("{dir}/audit.jsonl", r'\[emerg\] cannot become "nobody": Operation not permitted'),
+    ("off", r'worker: cannot become "nobody": Operation not permitted')], ids=["file", "none"])
+def test_who_cannot_become_the_user_does_not_serve(tmp_path, audit_log, words):
+    """Nor does anybody serve as root instead."""
+    code, told = start_fails(tmp_path, "setgroups", main="user nobody;", audit=audit_log)
+    assert code == 1 and re.search(words, told), told
 
 
 def control(guard, word, *calls, error=errno.EPERM):
@@ -128,6 +146,8 @@ def control(guard, word, *calls, error=errno.EPERM):
 
 @pytest.mark.parametrize("word, calls, words", [
     ("reload", ["inotify_add_watch"], "cannot watch the folder of"),
+    ("reload", ["inotify_init1"], "cannot watch the folder of"),
+    ("stop", ["pidfd_open"], "no master: process"),
     ("reload", ["kill", "pidfd_send_signal"], "cannot signal the master of"),
     ("stop", ["kill", "pidfd_send_signal"], "cannot signal the master of")])
 def test_a_master_that_cannot_be_reached(gateway, origin, word, calls, words):

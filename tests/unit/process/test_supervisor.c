@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,6 +27,16 @@ pid_t fork(void)
         return _Fork();
     errno = EAGAIN;
     return -1;
+}
+
+/* What it says when a pipe is asked for; 0: there is one. */
+static int no_pipe;
+
+/* Instead of the one of libc. */
+int pipe2(int ends[2], int flags)
+{
+    errno = no_pipe;
+    return no_pipe != 0 ? -1 : (int)syscall(SYS_pipe2, ends, flags);
 }
 
 /* A worker that serves, never drains, and ends when it is told to. */
@@ -258,12 +269,15 @@ static void the_system_has_no_process(void **state)
 
     (void)state;
     assert_true(tg_supervisor_start(c));
+    no_pipe = EMFILE;
+    assert_false(tg_supervisor_start(c));
+    no_pipe = 0;
     forks = 1;
     c->workers = 4;
     assert_false(tg_supervisor_start(c));
     c->workers = 2;
     forks = INT_MAX;
-    reap_until_gone(c, 0, 2);
+    reap_until_gone(c, 0, 3);
     assert_int_equal(tg_supervisor_respawn(c), -1);
     assert_int_equal(tg_supervisor_count(c), 2);
 
