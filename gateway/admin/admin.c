@@ -146,15 +146,21 @@ static void get_root(struct tg_admin *a, struct evhttp_request *request)
     answer_buf(a, request, 200, PLAIN, &text);
 }
 
+/* Viewers never give way: where descriptors are few, half of the connections are for others. */
+static unsigned most_viewers(const struct tg_admin *a)
+{
+    return a->sockets.most / 2 < TG_VIEWERS_MOST ? a->sockets.most / 2 : TG_VIEWERS_MOST;
+}
+
 static void get_events(struct tg_admin *a, struct evhttp_request *request)
 {
     if (a->drained != NULL || evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
         say(a, request, a->drained != NULL ? 503 : 200, "");
         return;
     }
-    if (tg_viewers_count(a->viewers) == TG_VIEWERS_MOST) {
+    if (tg_viewers_count(a->viewers) >= most_viewers(a)) {
         add_field(request, "Retry-After", "5");
-        say(a, request, 503, "there are 20 viewers already\n");
+        say(a, request, 503, "there are enough viewers already\n");
         return;
     }
     add_protection(request);

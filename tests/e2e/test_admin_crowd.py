@@ -7,6 +7,7 @@ import pytest
 from client import Client, ask, request
 from gateway import Gateway, config
 from test_admin import start_admin  # pylint: disable=unused-import # a fixture
+from test_descriptors import limited
 from test_limits import crowd
 from test_processes import wait_gone
 from wire import Wire
@@ -97,3 +98,17 @@ def test_answers_that_nobody_takes_hold_no_process(admin):
         client.reset()
     assert one.unix("/reload").status == 200
     wait_gone(pid)
+
+
+def test_viewers_leave_room_where_descriptors_are_few(origin, tmp_path):
+    """Who looks at the feed does not give way, so half of the connections are for others."""
+    text = config(tmp_path / "g", origin().port, locations="location / { proxy_pass modelarts; }",
+                  main="admin { listen 127.0.0.1:0; }")
+    with Gateway(tmp_path / "g", text, **limited(32, 32)) as guard:
+        socks = crowd(guard.ports[0], 40, request("GET", "/events", None, host="127.0.0.1"))
+        for target in FREE:
+            assert ask(guard.ports[0], request("GET", target, None, host="127.0.0.1")).status == 200
+        refused = ask(guard.ports[0], request("GET", "/events", None, host="127.0.0.1"))
+        assert (refused.status, refused.get("Retry-After")) == (503, "5")
+        for sock in socks:
+            sock.close()
