@@ -23,7 +23,6 @@ CROWDS = {
     "refused": b"NONSENSE\r\n\r\n",
     "answered": request("GET", "/healthz", None, host="127.0.0.1"),
     "answered, then half": request("GET", "/healthz", None, host="127.0.0.1") + b"GET /healthz HT",
-    "answers not taken": METRICS * 40,
     "viewers": request("GET", "/events", None, host="127.0.0.1"),
 }
 FREE = ["/healthz", "/livez", "/readyz", "/metrics"]
@@ -98,6 +97,18 @@ def test_answers_that_nobody_takes_hold_no_process(admin):
         client.reset()
     assert one.unix("/reload").status == 200
     wait_gone(pid)
+
+
+def test_answers_that_nobody_takes_make_room(origin, tmp_path):
+    """Connections full of answers, as many as there may be."""
+    text = config(tmp_path / "g", origin().port, locations="location / { proxy_pass modelarts; }",
+                  main="admin { listen 127.0.0.1:0; }")
+    with Gateway(tmp_path / "g", text, **limited(32, 32)) as guard:
+        socks = crowd(guard.ports[0], 24, METRICS * 60)
+        for target in FREE:
+            assert ask(guard.ports[0], request("GET", target, None, host="127.0.0.1")).status == 200
+        for sock in socks:
+            sock.close()
 
 
 def test_viewers_leave_room_where_descriptors_are_few(origin, tmp_path):
