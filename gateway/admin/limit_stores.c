@@ -12,7 +12,7 @@ static bool is_up(const struct tg_limit_store *s)
 
 static void begin_sample(struct tg_buf *out, const char *name, const struct tg_limit_store_conf *e)
 {
-    tg_buf_printf(out, "trainguard_limit_%s{", name);
+    tg_buf_printf(out, "trainguard_%s{", name);
     tg_prometheus_label(out, "store", e->name);
 }
 
@@ -21,12 +21,9 @@ static void family(const struct tg_settings *s, const struct tg_limits *l, const
                    const char *type, const char *help,
                    uint64_t (*value)(const struct tg_limit_store *s), struct tg_buf *out)
 {
-    struct tg_buf full = {0};
     struct tg_limit_store store;
 
-    tg_buf_printf(&full, "limit_%s%c", name, '\0');
-    tg_prometheus_family(out, full.p, type, help);
-    tg_buf_end(&full);
+    tg_prometheus_family(out, name, type, help);
     for (const struct tg_limit_store_conf *e = s->limit_stores; e != NULL; e = e->next) {
         tg_limit_store_read(l, e->share.number, &store);
         begin_sample(out, name, e);
@@ -69,7 +66,7 @@ static void calls(const struct tg_settings *s, const struct tg_limits *l, struct
     for (const struct tg_limit_store_conf *e = s->limit_stores; e != NULL; e = e->next) {
         tg_limit_store_read(l, e->share.number, &store);
         for (unsigned i = 0; i < TG_LIMIT_CALLS; i++) {
-            begin_sample(out, "store_calls_total", e);
+            begin_sample(out, "limit_store_calls_total", e);
             tg_buf_printf(out, ",result=\"%s\"} %lu\n", tg_limit_call_words[i], store.calls[i]);
         }
     }
@@ -82,15 +79,15 @@ static void duration(const struct tg_limit_store_conf *e, const struct tg_stats_
 
     for (unsigned i = 0; i < TG_STATS_BUCKETS; i++) {
         n += h->bucket[i];
-        begin_sample(out, "store_duration_seconds_bucket", e);
+        begin_sample(out, "limit_store_duration_seconds_bucket", e);
         if (i < TG_STATS_BUCKETS - 1)
             tg_buf_printf(out, ",le=\"%g\"} %lu\n", (double)tg_limit_call_bounds[i] / 1e6, n);
         else
             tg_buf_printf(out, ",le=\"+Inf\"} %lu\n", n);
     }
-    begin_sample(out, "store_duration_seconds_sum", e);
+    begin_sample(out, "limit_store_duration_seconds_sum", e);
     tg_buf_printf(out, "} %.6f\n", (double)h->sum_us / 1e6);
-    begin_sample(out, "store_duration_seconds_count", e);
+    begin_sample(out, "limit_store_duration_seconds_count", e);
     tg_buf_printf(out, "} %lu\n", n);
 }
 
@@ -99,8 +96,8 @@ void tg_admin_limit_store_metrics(const struct tg_settings *s, const struct tg_l
 {
     struct tg_limit_store store;
 
-    family(s, l, "store_up", "gauge", "Whether a store of limits answers.", up, out);
-    family(s, l, "store_gateways", "gauge",
+    family(s, l, "limit_store_up", "gauge", "Whether a store of limits answers.", up, out);
+    family(s, l, "limit_store_gateways", "gauge",
            "Gateways that share limits through a store, as last told.", gateways, out);
     calls(s, l, out);
     tg_prometheus_family(out, "limit_store_duration_seconds", "histogram",
@@ -109,11 +106,12 @@ void tg_admin_limit_store_metrics(const struct tg_settings *s, const struct tg_l
         tg_limit_store_read(l, e->share.number, &store);
         duration(e, &store.duration, out);
     }
-    family(s, l, "store_pending", "gauge", "Calls to a store of limits without an answer.", pending,
+    family(s, l, "limit_store_pending", "gauge", "Calls to a store of limits without an answer.",
+           pending, out);
+    family(s, l, "limit_store_debt", "gauge", "Keys of which the store was not told all yet.", debt,
            out);
-    family(s, l, "store_debt", "gauge", "Keys of which the store was not told all yet.", debt, out);
-    family(s, l, "fallback_total", "counter", "Times a limit was applied while its store was away.",
-           fallback, out);
+    family(s, l, "limit_fallback_total", "counter",
+           "Times a limit was applied while its store was away.", fallback, out);
 }
 
 void tg_admin_limit_stores(const struct tg_settings *s, const struct tg_limits *l,
