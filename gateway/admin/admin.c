@@ -3,6 +3,7 @@
 #include "admin/page.h"
 #include "admin/pages.h"
 #include "admin/protect.h"
+#include "admin/servers.h"
 #include "admin/sockets.h"
 #include "admin/status.h"
 #include "admin/viewers.h"
@@ -45,8 +46,9 @@ struct tg_admin {
     struct event_base *base;
     struct tg_admin_sockets sockets;
     struct tg_viewers *viewers;
-    struct event *keep;  /* the history */
-    struct tg_buf certs; /* the answer, made at the start */
+    struct event *keep;         /* the history */
+    struct tg_buf certs;        /* the answer, made at the start */
+    struct tg_buf cert_metrics; /* the same */
     struct waiting *waiting;
     struct event *drained; /* looks whether all answers are out; NULL: not draining */
 };
@@ -207,6 +209,8 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
 
     tg_metrics_text(a->stats, &text);
     tg_metrics_config(a->settings, &text);
+    tg_servers_metrics(a->settings, a->stats, &text);
+    tg_buf_add(&text, tg_buf_str(&a->cert_metrics));
     tg_limits_metrics(a->limits, &text);
     tg_admin_limit_store_metrics(a->settings, a->limits, &text);
     tg_admin_filter_metrics(a->settings, &text);
@@ -518,6 +522,7 @@ struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stat
     a->viewers = tg_viewers_new(a->base, stats);
     keep_history(a);
     tg_admin_certs(settings, &a->certs);
+    tg_admin_cert_metrics(settings, &a->cert_metrics);
     a->sockets.take = on_request;
     a->sockets.owner = a;
     tg_admin_sockets_open(&a->sockets, a->base, settings);
@@ -577,6 +582,7 @@ void tg_admin_end(struct tg_admin *a)
         event_free(a->drained);
     event_base_free(a->base);
     tg_buf_end(&a->certs);
+    tg_buf_end(&a->cert_metrics);
     a->magic = 0;
     free(a);
 }

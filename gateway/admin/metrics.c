@@ -94,6 +94,9 @@ static void phases(const struct tg_stats_counts *c, struct tg_buf *out)
           &c->phase[TG_STATS_FILTERS]);
     phase(out, "upstream_connect_duration_seconds", "histogram",
           "Name, TCP and TLS of a new connection to the upstream.", &c->phase[TG_STATS_CONNECT]);
+    phase(out, "upstream_pool_wait_duration_seconds", "histogram",
+          "Waiting for one of `max_connections` to the upstream, of requests that had to.",
+          &c->pool_wait);
     phase(out, "upstream_response_duration_seconds", "histogram",
           "From the request sent to the head of the upstream's answer.",
           &c->phase[TG_STATS_UPSTREAM]);

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/json_writer.h"
+#include "base/prometheus.h"
 #include "net/tls.h"
 
 #include <stdlib.h>
@@ -113,6 +114,52 @@ void tg_admin_certs(const struct tg_settings *settings, struct tg_buf *out)
     tg_json_end(out, ']');
     tg_json_end(out, '}');
     tg_buf_putc(out, '\n');
+}
+
+/* True when a file was named by a server before: a series has one sample. */
+static bool is_earlier(const struct tg_settings *settings, const struct tg_tls_file *file)
+{
+    for (const struct tg_server_conf *s = settings->servers; s != NULL; s = s->next)
+        for (const struct tg_tls_file *p = s->tls_conf.certificates; p != NULL; p = p->next) {
+            if (p == file)
+                return false;
+            if (tg_str_eq(p->path, file->path))
+                return true;
+        }
+    return false;
+}
+
+static bool is_earlier_upstream(const struct tg_settings *settings,
+                                const struct tg_upstream_conf *upstream)
+{
+    for (const struct tg_upstream_conf *u = settings->upstreams; u != upstream; u = u->next)
+        if (tg_str_eq(u->tls_conf.certificate, upstream->tls_conf.certificate))
+            return true;
+    return false;
+}
+
+static void sample_cert(struct tg_buf *out, const char *use, struct tg_str file)
+{
+    struct tg_tls_certificate c;
+
+    if (tg_tls_certificate_read(file.p, &c) != NULL)
+        return;
+    tg_buf_printf(out, "trainguard_certificate_expires_timestamp_seconds{use=\"%s\",", use);
+    tg_prometheus_label(out, "file", file);
+    tg_buf_printf(out, "} %ld\n", c.not_after / 1000000);
+}
+
+void tg_admin_cert_metrics(const struct tg_settings *settings, struct tg_buf *out)
+{
+    tg_prometheus_family(out, "certificate_expires_timestamp_seconds", "gauge",
+                         "When the certificate in a file ends, since 1970.");
+    for (const struct tg_server_conf *s = settings->servers; s != NULL; s = s->next)
+        for (const struct tg_tls_file *p = s->tls_conf.certificates; p != NULL; p = p->next)
+            if (!is_earlier(settings, p))
+                sample_cert(out, "server", p->path);
+    for (const struct tg_upstream_conf *u = settings->upstreams; u != NULL; u = u->next)
+        if (u->tls_conf.certificate.n > 0 && !is_earlier_upstream(settings, u))
+            sample_cert(out, "upstream", u->tls_conf.certificate);
 }
 
 /* --- topics --- */

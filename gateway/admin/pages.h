@@ -38,6 +38,9 @@ void tg_admin_limit_store_metrics(const struct tg_settings *s, const struct tg_l
 void tg_admin_limit_stores(const struct tg_settings *s, const struct tg_limits *l,
                            struct tg_buf *out);
 
+/* Appends when the certificates that are told on /certs end as Prometheus text. */
+void tg_admin_cert_metrics(const struct tg_settings *settings, struct tg_buf *out);
+
 /* Appends the JSON of /callers, and how many keys clients have as Prometheus text (callers.c). */
 void tg_admin_callers(const struct tg_settings *settings, struct tg_buf *out);
 void tg_admin_caller_metrics(const struct tg_settings *settings, struct tg_buf *out);

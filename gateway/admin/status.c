@@ -2,6 +2,7 @@
 
 #include "admin/metrics.h"
 #include "admin/pages.h"
+#include "admin/servers.h"
 #include "audit/conf.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -200,16 +201,19 @@ static void add_names(const struct tg_stats_slot *sum, enum tg_stats_what what, 
 
 /* --- upstreams, the log, limits --- */
 
-static void add_upstreams(const struct tg_settings *settings, struct tg_buf *out)
+static void add_upstreams(const struct tg_settings *settings, const struct tg_stats *s,
+                          struct tg_buf *out)
 {
     tg_json_member_begin(out, "upstreams", '[');
     for (const struct tg_upstream_conf *u = settings->upstreams; u != NULL; u = u->next) {
         tg_json_begin(out, '{');
         tg_json_member(out, "name", u->name);
         tg_json_member_bool(out, "tls", u->tls);
+        if (u->proxy != NULL)
+            tg_json_member(out, "proxy", tg_str_of(u->proxy->server.text));
         tg_json_member_begin(out, "servers", '[');
         for (const struct tg_upstream_server *o = u->servers; o != NULL; o = o->next)
-            tg_json_string(out, tg_str_of(o->text));
+            tg_servers_status(o, s, out);
         tg_json_end(out, ']');
         tg_json_end(out, '}');
     }
@@ -318,7 +322,7 @@ void tg_status_text(const struct tg_settings *settings, const struct tg_stats *s
     add_names(sum, TG_STATS_VIOLATION, "violations", out);
     add_names(sum, TG_STATS_JUDGED, "policies_judged", out);
     add_results(sum, out);
-    add_upstreams(settings, out);
+    add_upstreams(settings, s, out);
     add_outcomes(&sum->counts, out);
     add_audit(settings, s, sum, out);
     add_limits(l, out);

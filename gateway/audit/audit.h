@@ -40,6 +40,7 @@ struct tg_audit_record {
     int upstream_status;                 /* 0: no answer came */
     struct tg_str upstream_address;
     struct tg_str upstream_proxy;      /* empty: none */
+    struct tg_str upstream_tried;      /* what was tried in vain, one line each */
     struct tg_str upstream_error_code; /* `error_code` of the answer's body */
     bool upstream_failed;              /* is_success: false was seen */
     bool outcome_unknown;              /* the answer's body could not be looked into */
@@ -47,6 +48,7 @@ struct tg_audit_record {
     uint64_t bytes_out;                /* response body */
     uint64_t duration_us;              /* whole exchange */
     uint64_t filter_us;                /* chain */
+    uint64_t pool_us;                  /* waited for one of the open connections */
     uint64_t connect_us;               /* resolution, TCP, TLS; 0 on a kept-alive connection */
     uint64_t upstream_us;              /* request sent to response head */
 };

@@ -71,6 +71,26 @@ static void add_text(struct tg_buf *out, struct tg_str name, struct tg_str value
     tg_buf_json(out, value);
 }
 
+/* The lines of a text as an array. */
+static void add_lines(struct tg_buf *out, struct tg_str name, struct tg_str text)
+{
+    char separator = '[';
+
+    if (text.n == 0)
+        return;
+    tg_buf_add(out, name);
+    while (text.n > 0) {
+        const char *end = memchr(text.p, '\n', text.n);
+        size_t n = end != NULL ? (size_t)(end - text.p) : text.n;
+
+        tg_buf_putc(out, separator);
+        tg_buf_json(out, (struct tg_str){text.p, n});
+        text = tg_str_skip(text, end != NULL ? n + 1 : n);
+        separator = ',';
+    }
+    tg_buf_putc(out, ']');
+}
+
 static void add_number(struct tg_buf *out, struct tg_str name, uint64_t value)
 {
     tg_buf_add(out, name);
@@ -518,6 +538,7 @@ static void add_upstream(struct tg_buf *out, const struct tg_audit_record *a)
         add_number(out, TG_STR(",\"upstream.status_code\":"), (uint64_t)a->upstream_status);
     add_text(out, TG_STR(",\"upstream.address\":"), a->upstream_address);
     add_text(out, TG_STR(",\"upstream.proxy\":"), a->upstream_proxy);
+    add_lines(out, TG_STR(",\"upstream.tried\":"), a->upstream_tried);
     if (a->upstream_failed)
         tg_buf_add(out, TG_STR(",\"upstream.failed\":true"));
     if (a->outcome_unknown)
@@ -534,6 +555,8 @@ static void add_numbers(struct tg_buf *out, const struct tg_audit_record *a)
     add_number(out, TG_STR(",\"bytes.out\":"), a->bytes_out);
     add_number(out, TG_STR(",\"duration_us\":"), a->duration_us);
     add_number(out, TG_STR(",\"filter_us\":"), a->filter_us);
+    if (a->pool_us > 0)
+        add_number(out, TG_STR(",\"pool_us\":"), a->pool_us);
     if (a->connect_us > 0)
         add_number(out, TG_STR(",\"connect_us\":"), a->connect_us);
     add_number(out, TG_STR(",\"upstream_us\":"), a->upstream_us);

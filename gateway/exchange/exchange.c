@@ -70,6 +70,7 @@ static void pending_too_late(struct tg_exchange *x)
         tg_arena_printf(&x->arena, "waited %" PRId64 " ms for one of %" PRId64 " connections",
                         conf->connect_timeout / 1000, (int64_t)conf->max_connections);
 
+    x->pool_us = tg_loop_now(x->all->loop) - x->connect_started;
     x->request.error = TG_E_CONNECT_TIMEOUT;
     x->request.error_detail = why;
     tg_exchange_end(x, TG_E_CONNECT_TIMEOUT, why.p);
@@ -84,6 +85,7 @@ static void connect_too_late(struct tg_exchange *x)
         pending_too_late(x);
         return;
     }
+    tg_forward_note(x);
     error = tg_upstream_conn_awaited(x->upstream_conn, why);
     tg_exchange_end(x, error, tg_arena_dup(&x->arena, tg_str_of(why)).p);
 }
@@ -263,6 +265,7 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
         .upstream_status = x->upstream_status,
         .upstream_address = x->upstream_address,
         .upstream_proxy = x->upstream_proxy,
+        .upstream_tried = x->upstream_tried,
         .upstream_error_code = tg_str_of(x->outcome.error_code),
         .upstream_failed = x->outcome.failed,
         .outcome_unknown = x->outcome_unknown,
@@ -270,6 +273,7 @@ static struct tg_audit_record record_of(const struct tg_exchange *x)
         .bytes_out = x->bytes_out,
         .duration_us = tg_loop_now(x->all->loop) - x->started,
         .filter_us = x->filter_us,
+        .pool_us = x->pool_us,
         .connect_us = x->connect_us,
         .upstream_us = x->upstream_us,
     };

@@ -369,12 +369,29 @@ static struct tg_exchange *exchange_of(void *owner)
     return x;
 }
 
-/* Whom the record names. */
-static void note_address(struct tg_exchange *x)
+/* Whom the record names, and whom else it was tried with. */
+void tg_forward_note(struct tg_exchange *x)
 {
-    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(x->upstream_conn->address));
-    if (x->upstream_conn->proxy[0] != '\0')
-        x->upstream_proxy = tg_arena_dup(&x->arena, tg_str_of(x->upstream_conn->proxy));
+    const struct tg_upstream_conn *p = x->upstream_conn;
+    struct tg_str before = x->upstream_tried;
+
+    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(p->address));
+    if (p->proxy[0] != '\0')
+        x->upstream_proxy = tg_arena_dup(&x->arena, tg_str_of(p->proxy));
+    if (p->failed.n > 0)
+        x->upstream_tried = tg_arena_printf(&x->arena, "%.*s%.*s", TG_STR_ARG(before),
+                                            TG_STR_ARG(tg_buf_str(&p->failed)));
+}
+
+/* How long it waited for a connection of the pool, and for a new one to be made. */
+static void note_times(struct tg_exchange *x)
+{
+    const struct tg_upstream_conn *p = x->upstream_conn;
+    uint64_t now = tg_loop_now(x->all->loop);
+
+    x->pool_us = (p->reused ? now : p->begun) - x->connect_started;
+    if (!p->reused)
+        x->connect_us = now - p->begun;
 }
 
 static void on_ready(void *owner, struct tg_upstream_conn *p)
@@ -384,9 +401,8 @@ static void on_ready(void *owner, struct tg_upstream_conn *p)
     CHECK(x->phase == TG_PHASE_CONNECT && p->state == TG_UPSTREAM_CONN_BUSY);
     x->upstream_conn = p;
     count_retries(x, TG_STATS_RETRY_CONNECT, tg_upstream_conn_moves(p));
-    if (!p->reused)
-        x->connect_us = tg_loop_now(x->all->loop) - x->connect_started;
-    note_address(x);
+    note_times(x);
+    tg_forward_note(x);
     x->head_sent = false;
     tg_exchange_to(x, TG_PHASE_SEND);
     send_more(x);
@@ -400,7 +416,7 @@ static void on_failed(void *owner, enum tg_error error, const char *why)
 
     CHECK(x->phase == TG_PHASE_CONNECT);
     count_retries(x, TG_STATS_RETRY_CONNECT, tg_upstream_conn_moves(x->upstream_conn));
-    note_address(x);
+    tg_forward_note(x);
     tg_exchange_end(x, error, tg_arena_dup(&x->arena, tg_str_of(why)).p);
 }
 

@@ -81,6 +81,7 @@ struct tg_exchange {
     struct tg_upstream_conn *upstream_conn;
     struct tg_str upstream_address; /* of the last connection, for the record */
     struct tg_str upstream_proxy;   /* that it went through; empty: none */
+    struct tg_str upstream_tried;   /* what was tried in vain, one line each */
     struct tg_str forwarded;        /* collected body as it is sent */
     bool head_sent;
     bool request_sent; /* all of it was handed to the socket */
@@ -128,6 +129,7 @@ struct tg_exchange {
     uint64_t started;
     uint64_t filter_us;
     uint64_t connect_started;
+    uint64_t pool_us; /* waited while max_connections were open */
     uint64_t connect_us;
     uint64_t sent;
     uint64_t upstream_us;
@@ -227,6 +229,9 @@ void tg_relay_on_drained(void *exchange);
 
 /* Asks for a connection; `fresh` leaves the pool aside. */
 void tg_forward_begin(struct tg_exchange *x, bool fresh);
+
+/* Notes for the record whom the request went to, or was to go to, and who was tried in vain. */
+void tg_forward_note(struct tg_exchange *x);
 
 /* Sends a request once more, over a connection of its own, after an answer to it was kept back and
  * dropped. False, and nothing is done, when it may not be repeated (RFC 9110 section 9.2.2) or was.

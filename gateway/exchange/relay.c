@@ -178,6 +178,7 @@ static struct iovec piece(const char *p, size_t n)
 static void release_peer(struct tg_exchange *x, bool extra)
 {
     CHECK(x->upstream_conn != NULL);
+    tg_upstream_conn_answered(x->upstream_conn);
     if (extra)
         tg_log(TG_LOG_WARN, "relay", "%.*s sent bytes behind its answer: connection closed",
                TG_STR_ARG(x->upstream_address));

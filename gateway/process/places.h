@@ -5,8 +5,8 @@
 #include "settings/settings.h"
 #include "shm/stats.h"
 
-/* Gives routes their numbers in the counters, and stores of limits theirs in the map of limits;
- * what was there under an earlier configuration keeps its own. */
+/* Gives routes and servers their numbers in the counters, and stores of limits theirs in the map of
+ * limits; what was there under an earlier configuration keeps its own. */
 void tg_places_give(struct tg_stats *stats, struct tg_limits *limits, struct tg_settings *s);
 
 #endif

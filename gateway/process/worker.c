@@ -241,6 +241,7 @@ void tg_worker_count(struct tg_worker *w, const struct tg_shared *shared)
 {
     CHECK(w->shared.stats == NULL && shared->stats != NULL && shared->slot != NULL);
     w->shared = *shared;
+    tg_upstreams_share(&w->upstreams, &shared->stats->servers);
     w->shared.teller =
         tg_teller_new(w->settings->audit_conf, shared->stats, tg_shared_number(shared));
     tg_stats_audit(shared->slot, w->audit);

@@ -50,6 +50,7 @@ struct tg_upstream_server {
     bool backup;          /* asked while no other is up */
     unsigned max_fails;   /* failures within fail_timeout after which it is passed over; 0: never */
     int64_t fail_timeout; /* and how long, microseconds */
+    unsigned number;      /* in the servers' table, given by the master; 0: in none */
     struct tg_upstream_server *next;
 };
 

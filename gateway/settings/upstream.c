@@ -19,7 +19,8 @@ const struct tg_directive tg_upstream_directives[] = {
      .help = "Name or address of the endpoint; without a port 443, or 80 when `tls` is off. "
              "Several take turns; a request goes to the next one when it could not be connected "
              "to. After `max_fails` (1) failures within `fail_timeout` (10s) a server is passed "
-             "over for as long; 0 never. A `backup` is asked while all others are passed over or "
+             "over for as long, by all workers; 0 never. A `backup` is asked while all others are "
+             "passed over or "
              "could not be connected to. All names are resolved again after `resolve_valid`; one "
              "that ends with a dot is absolute, and no search list counts."},
     {.name = "tls",

@@ -234,6 +234,8 @@ void tg_stats_exchange(struct tg_stats_slot *slot, unsigned route,
     observe_phase(slot, TG_STATS_FILTERS, record->filter_us);
     observe_phase(slot, TG_STATS_CONNECT, record->connect_us);
     observe_phase(slot, TG_STATS_UPSTREAM, record->upstream_us);
+    if (record->pool_us > 0)
+        observe(&slot->counts.pool_wait, tg_stats_phase_bounds, record->pool_us);
     count_findings(slot, record->request, record->time);
     count_auth(&slot->counts, record);
 }

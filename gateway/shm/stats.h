@@ -9,6 +9,7 @@
 
 #include "audit/audit.h"
 #include "shm/feed.h"
+#include "shm/servers.h"
 
 enum {
     TG_STATS_SLOTS = TG_FEED_RINGS, /* processes that can live at once */
@@ -71,6 +72,7 @@ struct tg_stats_counts {
     uint64_t changed; /* requests that were allowed and whose body was changed */
     uint64_t outcomes[TG_STATS_OUTCOMES]; /* of the upstream's answers */
     uint64_t retries[TG_STATS_RETRIES];
+    struct tg_stats_histogram pool_wait; /* of requests that waited; by tg_stats_phase_bounds */
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t accepted; /* connections */
@@ -179,6 +181,7 @@ struct tg_stats {
     uint64_t folding; /* odd while a slot is folded into the past */
     struct tg_stats_slot past;
     struct tg_stats_slot slot[TG_STATS_SLOTS];
+    struct tg_server_table servers;
     struct tg_stats_sample history[TG_HISTORY_STEPS]; /* step N: N % TG_HISTORY_STEPS */
     struct tg_feed feed;                              /* ring N is of the process in slot N */
 };

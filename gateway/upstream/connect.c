@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { TRAIL = 2048 }; /* bytes of what was tried in vain */
+
 static void next_address(struct tg_upstream_conn *p);
 static void server_failed(struct tg_upstream_conn *p, enum tg_error error, const char *why);
 
@@ -146,11 +148,21 @@ void tg_upstream_conn_fail(struct tg_upstream_conn *p, enum tg_error error, cons
     tg_timer_set(&p->timer, tg_loop_now(p->upstream->all->loop), 0);
 }
 
+/* Keeps for the record what was tried. */
+static void note_failure(struct tg_upstream_conn *p, const char *why)
+{
+    if (p->failed.n + strlen(why) >= TRAIL)
+        return;
+    tg_buf_puts(&p->failed, why);
+    tg_buf_putc(&p->failed, '\n');
+}
+
 /* A server failed: the next one, or the end of it. */
 static void server_failed(struct tg_upstream_conn *p, enum tg_error error, const char *why)
 {
     bool last = is_before_proxy(p) || error == TG_E_PROXY_AUTH;
 
+    note_failure(p, why);
     tg_upstream_conn_judge(p, error);
     if (!last && tg_upstream_conn_move(p))
         tg_upstream_conn_begin(p);
@@ -169,10 +181,12 @@ static void address_failed(struct tg_upstream_conn *p, enum tg_error error, cons
     tg_log(TG_LOG_WARN, "upstream", "%s", text);
     close_socket(p);
     tg_timer_clear(&p->timer);
-    if (p->next < p->addresses->n && (is_before_proxy(p) || !tg_upstream_conn_is_tunnelled(p)))
+    if (p->next < p->addresses->n && (is_before_proxy(p) || !tg_upstream_conn_is_tunnelled(p))) {
+        note_failure(p, text);
         next_address(p);
-    else
+    } else {
         server_failed(p, error, text);
+    }
 }
 
 static void ready(struct tg_upstream_conn *p)

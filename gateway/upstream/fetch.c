@@ -133,6 +133,7 @@ static void fail(struct tg_fetch_job *j, enum tg_error error, const char *why)
 
 static void answered(struct tg_fetch_job *j, bool extra)
 {
+    tg_upstream_conn_answered(j->conn);
     if (j->keep_alive && !extra && !j->conn->socket.broken &&
         tg_socket_queued(&j->conn->socket) == 0)
         tg_upstream_conn_give(&j->conn);

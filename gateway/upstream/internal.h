@@ -26,10 +26,9 @@ struct tg_upstream_server_state {
     struct tg_upstream_queue waiting;    /* for the look-up */
     tg_upstream_looked_up *on_looked_up; /* of those that wait */
     uint64_t valid_until;                /* of the addresses, monotonic; 0: never resolved */
-    uint64_t ttl_until;  /* the same by the name's own record; UINT64_MAX: it is not known */
-    unsigned fails;      /* since `window` began */
-    uint64_t window;     /* monotonic */
-    uint64_t down_until; /* passed over until then, monotonic */
+    uint64_t ttl_until; /* the same by the name's own record; UINT64_MAX: it is not known */
+    struct tg_server_health *health; /* what all workers know of it, or `own` */
+    struct tg_server_health own;
     struct tg_upstream_conn *idle; /* newest first: the others may time out */
 };
 

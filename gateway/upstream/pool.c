@@ -68,6 +68,7 @@ static void leave_queue(struct tg_upstream_conn *p)
 static void start(struct tg_upstream_conn *p, struct tg_upstream_server_state *home)
 {
     p->upstream->nopen++;
+    p->begun = tg_loop_now(p->upstream->all->loop);
     tg_upstream_conn_settle(p, home);
     p->state =
         TG_UPSTREAM_CONN_CONNECTING; /* it is in no queue any more, even if it fails at once */
@@ -206,7 +207,6 @@ void tg_upstream_conn_give(struct tg_upstream_conn **conn)
     CHECK_MAGIC(p, TG_UPSTREAM_CONN_MAGIC);
     CHECK(p->state == TG_UPSTREAM_CONN_BUSY);
     p->requests++;
-    p->home->fails = 0;
     end_retry(p);
     if (u->nidle >= (unsigned)u->conf->keepalive || u->all->loop->draining ||
         tg_upstream_server_stands_by(p->home) ||
@@ -218,6 +218,7 @@ void tg_upstream_conn_give(struct tg_upstream_conn **conn)
     p->owner = NULL;
     p->state = TG_UPSTREAM_CONN_IDLE;
     p->in.n = 0;
+    tg_buf_end(&p->failed);
     p->sibling = p->home->idle;
     p->home->idle = p;
     u->nidle++;
@@ -245,6 +246,7 @@ void tg_upstream_conn_end(struct tg_upstream_conn **conn)
     end_retry(p);
     tg_timer_end(&p->timer);
     tg_buf_end(&p->in);
+    tg_buf_end(&p->failed);
     free(p->why);
     p->why = NULL;
     CHECK(u->all->live > 0 && (p->home == NULL || u->nopen > 0));
@@ -272,6 +274,7 @@ static void open_server(struct tg_upstream *u, struct tg_upstream_server_state *
 {
     state->upstream = u;
     state->server = o;
+    state->health = &state->own;
     tg_upstream_queue_init(&state->waiting);
 }
 
@@ -309,6 +312,14 @@ void tg_upstreams_open(struct tg_upstreams *all, struct tg_loop *loop,
         u->next = all->first;
         all->first = u;
     }
+}
+
+void tg_upstreams_share(struct tg_upstreams *all, struct tg_server_table *table)
+{
+    for (struct tg_upstream *u = all->first; u != NULL; u = u->next)
+        for (unsigned i = 0; i < u->conf->nservers; i++)
+            if (u->servers[i].server->number > 0)
+                u->servers[i].health = &table->at[u->servers[i].server->number - 1];
 }
 
 void tg_upstreams_close_idle(struct tg_upstreams *all)

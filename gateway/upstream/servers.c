@@ -2,54 +2,46 @@
 #include "base/check.h"
 #include "upstream/internal.h"
 
-/* What is the server's fault. A client that goes away, or a full queue, is not. */
-static bool is_servers_fault(enum tg_error error)
-{
-    static const enum tg_error faults[] = {
-        TG_E_UPSTREAM_RESOLVE,  TG_E_UPSTREAM_CONNECT, TG_E_UPSTREAM_TLS, TG_E_UPSTREAM_CLOSED,
-        TG_E_UPSTREAM_NONSENSE, TG_E_CONNECT_TIMEOUT,  TG_E_SEND_TIMEOUT, TG_E_READ_TIMEOUT};
-
-    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
-        if (faults[i] == error)
-            return true;
-    return false;
-}
-
 static unsigned number_of(const struct tg_upstream *u, const struct tg_upstream_server_state *home)
 {
     CHECK(home >= u->servers && home < u->servers + u->conf->nservers);
     return (unsigned)(home - u->servers);
 }
 
-static void count_failure(struct tg_upstream *u, struct tg_upstream_server_state *home)
+static bool is_down(const struct tg_upstream_server_state *o, uint64_t now)
+{
+    return o->server->max_fails > 0 &&
+           __atomic_load_n(&o->health->down_until, __ATOMIC_RELAXED) > now;
+}
+
+static void count_failure(struct tg_upstream *u, struct tg_upstream_server_state *home,
+                          enum tg_error error)
 {
     const struct tg_upstream_server *o = home->server;
-    uint64_t now = tg_loop_now(u->all->loop);
 
-    if (now - home->window > (uint64_t)o->fail_timeout) {
-        home->window = now;
-        home->fails = 0;
-    }
-    home->fails++;
-    if (o->max_fails == 0 || home->fails < o->max_fails || u->conf->nservers == 1)
-        return;
-    home->down_until = now + (uint64_t)o->fail_timeout;
-    home->fails = 0;
-    tg_log(TG_LOG_WARN, "upstream", "server %s of \"%s\" is passed over for %lld ms", o->text,
-           u->conf->name.p, (long long)(o->fail_timeout / 1000));
+    if (tg_server_failed(home->health, error, o->max_fails, o->fail_timeout,
+                         tg_loop_now(u->all->loop)) &&
+        u->conf->nservers > 1)
+        tg_log(TG_LOG_WARN, "upstream", "server %s of \"%s\" is passed over for %lld ms", o->text,
+               u->conf->name.p, (long long)(o->fail_timeout / 1000));
 }
 
 void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error)
 {
     uint64_t bit;
 
-    if (p == NULL || p->home == NULL || !is_servers_fault(error) ||
+    if (p == NULL || p->home == NULL || tg_server_fault(error) < 0 ||
         (error == TG_E_UPSTREAM_CLOSED && tg_upstream_conn_is_tunnelled(p)))
         return;
     bit = UINT64_C(1) << number_of(p->upstream, p->home);
     if ((p->tried & bit) == 0 && !p->own) /* else it was counted when the connection failed */
-        count_failure(p->upstream, p->home);
+        count_failure(p->upstream, p->home, error);
     p->tried |= bit;
+}
+
+void tg_upstream_conn_answered(struct tg_upstream_conn *p)
+{
+    tg_server_answered(p->home->health);
 }
 
 /* The next one in turn that is up, among the backups or the others; NULL: none of them is. */
@@ -62,7 +54,7 @@ static struct tg_upstream_server_state *pick_up(struct tg_upstream *u, uint64_t 
         unsigned at = (u->turn + i) % n;
         struct tg_upstream_server_state *o = &u->servers[at];
 
-        if ((tried & UINT64_C(1) << at) != 0 || o->server->backup != backup || o->down_until > now)
+        if ((tried & UINT64_C(1) << at) != 0 || o->server->backup != backup || is_down(o, now))
             continue;
         if (tried == 0) /* a second choice takes nobody's turn */
             u->turn = at + 1;
@@ -79,7 +71,8 @@ static struct tg_upstream_server_state *pick_down(struct tg_upstream *u, uint64_
     for (unsigned i = 0; i < u->conf->nservers; i++) {
         struct tg_upstream_server_state *o = &u->servers[i];
 
-        if ((tried & UINT64_C(1) << i) == 0 && (best == NULL || o->down_until < best->down_until))
+        if ((tried & UINT64_C(1) << i) == 0 &&
+            (best == NULL || o->health->down_until < best->health->down_until))
             best = o;
     }
     return best;
@@ -103,7 +96,7 @@ bool tg_upstream_server_stands_by(const struct tg_upstream_server_state *home)
     uint64_t now = tg_loop_now(u->all->loop);
 
     for (unsigned i = 0; home->server->backup && i < u->conf->nservers; i++)
-        if (!u->servers[i].server->backup && u->servers[i].down_until <= now)
+        if (!u->servers[i].server->backup && !is_down(&u->servers[i], now))
             return true;
     return false;
 }

@@ -20,6 +20,7 @@
 #include "net/socket.h"
 #include "net/timer.h"
 #include "settings/settings.h"
+#include "shm/servers.h"
 
 struct tg_upstream;
 struct tg_upstream_server_state;
@@ -78,15 +79,17 @@ struct tg_upstream_conn {
     void *owner;                    /* NULL while idle */
     struct tg_addresses *addresses; /* owned; to try, next being the one to come; NULL: connected */
     unsigned next;
-    uint64_t deadline;   /* of all attempts together, monotonic: connect_timeout */
-    enum tg_error error; /* while FAILED, with `why` */
-    char *why;           /* owned; NULL unless FAILED */
-    uint64_t tried;      /* servers that failed, one bit each */
-    bool reused;         /* came from the pool: its failure before any answer may be retried */
-    bool retry;          /* counts against max_retries */
-    bool own;            /* for a request of the gateway's own */
-    uint64_t requests;   /* served */
-    struct tg_buf in;    /* a partial response head */
+    uint64_t deadline;    /* of all attempts together, monotonic: connect_timeout */
+    enum tg_error error;  /* while FAILED, with `why` */
+    char *why;            /* owned; NULL unless FAILED */
+    uint64_t tried;       /* servers that failed, one bit each */
+    bool reused;          /* came from the pool: its failure before any answer may be retried */
+    bool retry;           /* counts against max_retries */
+    bool own;             /* for a request of the gateway's own */
+    uint64_t requests;    /* served */
+    uint64_t begun;       /* when it left the queue to be made, monotonic */
+    struct tg_buf failed; /* what was tried for it in vain and why, one line each, for the record */
+    struct tg_buf in;     /* a partial response head */
     char address[TG_ADDRESS_TEXT];    /* "10.0.0.1:443", for logs; through a proxy the name */
     char proxy[TG_ADDRESS_TEXT];      /* the proxy's, the same; "": there is none */
     struct tg_upstream_conn *sibling; /* in the pool, or in a queue */
@@ -95,6 +98,9 @@ struct tg_upstream_conn {
 /* Makes the runtime state of the upstreams of `conf` (a list, outlives it) in a zeroed *all. */
 void tg_upstreams_open(struct tg_upstreams *all, struct tg_loop *loop,
                        const struct tg_upstream_conf *conf);
+
+/* Shares what is known of the servers with other workers from now on. */
+void tg_upstreams_share(struct tg_upstreams *all, struct tg_server_table *table);
 
 /* Ends the resolver, then the pools. Connections in use must be gone. */
 void tg_upstreams_end(struct tg_upstreams *all);
@@ -146,6 +152,9 @@ bool tg_upstream_conn_may_retry(const struct tg_upstream_conn *p);
 /* The request on this connection ended with `error`: what is the server's fault counts against it
  * (max_fails). Who closed a tunnel nobody can tell: that counts against no server. NULL is fine. */
 void tg_upstream_conn_judge(struct tg_upstream_conn *p, enum tg_error error);
+
+/* The server answered a request on this connection to its end. */
+void tg_upstream_conn_answered(struct tg_upstream_conn *p);
 
 /* Gives a connection back to the pool, or closes it when the pool is full; nulls the pointer. Only
  * for one whose last answer ended exactly where its bytes ended. */

@@ -230,6 +230,8 @@ def test_policies_and_certificates(admin, certificates, tmp_path):
     certificate, = json.loads(one.get("/certs").body)["certificates"]
     assert certificate["use"] == "server"
     assert certificate["not_after"].endswith("Z")
+    assert (f'trainguard_certificate_expires_timestamp_seconds{{use="server",file="{certificates}/server.pem"}} '
+            f'{certificate["not_after_seconds"]}\n') in one.get("/metrics").body.decode()
 
 
 @pytest.mark.parametrize("target,method,status", [

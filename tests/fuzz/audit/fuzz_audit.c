@@ -119,7 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r.nfields = 2;
     (void)tg_request_identify(&r);
     record.trace_id = record.end_detail = r.tls_principal = next(&rest);
-    record.upstream_address = record.upstream_proxy = record.upstream_error_code = next(&rest);
+    record.upstream_address = record.upstream_proxy = record.upstream_tried =
+        record.upstream_error_code = next(&rest);
     if (tg_doc_parse(&doc, &arena, r.body, &limits, &fault)) {
         r.doc = &doc;
         find_fault(&r, &doc, rest);

@@ -64,6 +64,8 @@ static void record_everything(struct fixture *f, struct tg_audit *a)
                                      .host = TG_STR("modelarts.example"),
                                      .upstream_address = TG_STR("10.0.0.1:443"),
                                      .upstream_proxy = TG_STR("10.0.0.9:3128"),
+                                     .upstream_tried = TG_STR("a: no\nb: no\n"),
+                                     .pool_us = 5,
                                      .upstream_error_code = TG_STR("ModelArts.0104"),
                                      .upstream_failed = true,
                                      .outcome_unknown = true,
