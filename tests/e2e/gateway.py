@@ -89,7 +89,7 @@ class Gateway:
         self.log = log or self.process.stderr
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
-        due = len(re.findall(r"^\s*listen\s", text, re.M))
+        due = len(re.findall(r"(?:^|[{;])\s*listen\s", text, re.M))
         try:
             self.wait(lambda: len(self.matches(LISTENING)) >= due, "listening")
         except AssertionError:
