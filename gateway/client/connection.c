@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define GIVEN_UP "given up for other connections"
+
 enum {
     CONN_MAGIC = 0x636f6e6e,
     MAX_HELD = 65536,        /* early bytes (pipelining) kept while a request is under way */
@@ -94,11 +96,6 @@ static struct tg_request_head_limits limits(const struct tg_conn *c)
         .max_field = TG_MAX_FIELD,
         .max_fields = (unsigned)c->server->client_max_fields,
     };
-}
-
-bool tg_conn_is_only_reading(const struct tg_conn *c)
-{
-    return c->state == TG_CONN_WAIT || (c->state == TG_CONN_BODY && c->body_paused);
 }
 
 /* A head is complete: first libevhtp makes its request object, then who serves it begins. */
@@ -219,11 +216,6 @@ static void client_gone(struct tg_conn *c)
         tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE,
                        "in the middle of a request head");
     tg_conn_close(c);
-}
-
-bool tg_conn_has_spoken(const struct tg_conn *c)
-{
-    return c->held.n > 0 || (c->socket.tls != NULL && tg_tls_has_read(c->socket.tls));
 }
 
 /* Before TLS has begun, only a request without it is refused. */
@@ -513,12 +505,6 @@ void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after)
     finish_now(c);
 }
 
-bool tg_conn_is_idle(const struct tg_conn *c)
-{
-    return (c->state == TG_CONN_HEAD || c->state == TG_CONN_HANDSHAKE) && c->held.n == 0 &&
-           !c->processing;
-}
-
 void tg_conn_drain_idle(struct tg_conn *c, uint64_t now)
 {
     if (c->state != TG_CONN_HEAD || !tg_conn_is_idle(c) ||
@@ -526,4 +512,29 @@ void tg_conn_drain_idle(struct tg_conn *c, uint64_t now)
         return;
     if (tg_conn_is_silent(c))
         linger(c);
+}
+
+/* A request under way ends: it has its record, and its connection closes with it. */
+static void give_up(struct tg_conn *c)
+{
+    if (tg_conn_is_sending(c)) {
+        c->clients->events->on_timeout(c->exchange, GIVEN_UP);
+        return;
+    }
+    if (c->exchange != NULL)
+        c->clients->events->on_stuck(c->exchange);
+    tg_conn_close(c);
+}
+
+bool tg_conn_give_way(struct tg_conn *c)
+{
+    if (!tg_conn_is_needless(c) && !tg_conn_is_taking(c) && !tg_conn_is_silent(c))
+        return false;
+    if (c->state == TG_CONN_HEAD && c->held.n > 0)
+        tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, GIVEN_UP);
+    if (tg_conn_waits_for_request(c) || c->state == TG_CONN_LINGER)
+        tg_conn_close(c);
+    else
+        give_up(c);
+    return true;
 }

@@ -87,11 +87,12 @@ void tg_conn_close(struct tg_conn *c);
 /* Refuses what cannot become a request, `raw` being what there is of it. */
 void tg_conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why);
 
-/* True while the body's deadlines do not count: the client has sent all of it, or may not go on. */
+/* True while the body's deadlines do not count: the client has sent all of it, or may not go on.
+ * (rank.c) */
 bool tg_conn_is_only_reading(const struct tg_conn *c);
 
 /* True when a byte has come. Who only knocks, as port scanners and health checks do, fills no log.
- */
+ * (rank.c) */
 bool tg_conn_has_spoken(const struct tg_conn *c);
 
 /* True when the kernel has nothing that the client sent. (rank.c) */
@@ -148,8 +149,22 @@ bool tg_conn_is_reading(const struct tg_conn *c);
 /* The request is over, with all of its answer handed over. The connection may be gone after it. */
 void tg_conn_finish(struct tg_conn *c, enum tg_conn_after after);
 
-/* True while nothing is under way: no request, not a byte of a head. */
+/* True while nothing is under way: no request, not a byte of a head. (rank.c) */
 bool tg_conn_is_idle(const struct tg_conn *c);
+
+/* True while the client has to take what is queued for it, and nothing else is waited for. (rank.c)
+ */
+bool tg_conn_is_taking(const struct tg_conn *c);
+
+/* True while the client has to send its request's body. (rank.c) */
+bool tg_conn_is_sending(const struct tg_conn *c);
+
+/* True before a request: in a handshake, in a head, or with none begun. (rank.c) */
+bool tg_conn_waits_for_request(const struct tg_conn *c);
+
+/* True when no request is under way that could suffer: it lingers, or is beyond limit_conn.
+ * (rank.c) */
+bool tg_conn_is_needless(const struct tg_conn *c);
 
 /* How long it has waited for the client, in microseconds at `now`, when it waits for the client
  * alone: idle, in a handshake or a head, lingering, for a body, or for an answer to be taken. A
@@ -170,7 +185,7 @@ enum tg_conn_rank tg_conn_rank(const struct tg_conn *c, uint64_t now);
 
 /* Closes a connection that gives way, or ends its request, which closes it; a head that has begun
  * gets its record. False, and the connection stays, when something has come that could not be read
- * yet, and the connection is not needless. (rank.c) */
+ * yet, and the connection is not needless. */
 bool tg_conn_give_way(struct tg_conn *c);
 
 /* Counts the connection against limit_conn, once, as soon as the client's address is known; one

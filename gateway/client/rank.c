@@ -1,4 +1,4 @@
-/* Which connections give way when there is no room for more, and how. */
+/* What a connection waits for, and which ones give way when there is no room for more. */
 #include "base/check.h"
 #include "client/connection.h"
 
@@ -11,8 +11,6 @@ enum {
     MIN_RATE = 4096, /* and it keeps its place when it comes as fast, in bytes per second */
 };
 
-#define GIVEN_UP "given up for other connections"
-
 /* How long the client may take for what it is waited for. */
 static int64_t time_allowed(const struct tg_conn *c)
 {
@@ -23,6 +21,22 @@ static int64_t time_allowed(const struct tg_conn *c)
     return c->server->client_header_timeout;
 }
 
+bool tg_conn_is_only_reading(const struct tg_conn *c)
+{
+    return c->state == TG_CONN_WAIT || (c->state == TG_CONN_BODY && c->body_paused);
+}
+
+bool tg_conn_has_spoken(const struct tg_conn *c)
+{
+    return c->held.n > 0 || (c->socket.tls != NULL && tg_tls_has_read(c->socket.tls));
+}
+
+bool tg_conn_is_idle(const struct tg_conn *c)
+{
+    return (c->state == TG_CONN_HEAD || c->state == TG_CONN_HANDSHAKE) && c->held.n == 0 &&
+           !c->processing;
+}
+
 /* Time since the deadline was set. */
 static uint64_t since(const struct tg_conn *c, uint64_t now, int64_t allowed)
 {
@@ -31,36 +45,36 @@ static uint64_t since(const struct tg_conn *c, uint64_t now, int64_t allowed)
     return c->timer.deadline != 0 && end > c->timer.deadline ? end - c->timer.deadline : 0;
 }
 
-static bool is_taking(const struct tg_conn *c)
+bool tg_conn_is_taking(const struct tg_conn *c)
 {
     return tg_socket_queued(&c->socket) > 0 &&
            (c->state == TG_CONN_DRAIN || tg_conn_is_only_reading(c));
 }
 
-static bool is_sending(const struct tg_conn *c)
+bool tg_conn_is_sending(const struct tg_conn *c)
 {
     return c->state == TG_CONN_BODY && !c->body_paused && !c->body_dropped;
 }
 
-static bool waits_for_request(const struct tg_conn *c)
+bool tg_conn_waits_for_request(const struct tg_conn *c)
 {
     return c->state == TG_CONN_HEAD || c->state == TG_CONN_HANDSHAKE;
 }
 
-static bool is_needless(const struct tg_conn *c)
+bool tg_conn_is_needless(const struct tg_conn *c)
 {
-    return c->state == TG_CONN_LINGER || (c->beyond_limit && waits_for_request(c));
+    return c->state == TG_CONN_LINGER || (c->beyond_limit && tg_conn_waits_for_request(c));
 }
 
 uint64_t tg_conn_waiting_time(const struct tg_conn *c, uint64_t now)
 {
     uint64_t earned = c->body_bytes * 1000000 / MIN_RATE;
 
-    if (waits_for_request(c) || c->state == TG_CONN_LINGER)
+    if (tg_conn_waits_for_request(c) || c->state == TG_CONN_LINGER)
         return since(c, now, time_allowed(c));
-    if (is_taking(c))
+    if (tg_conn_is_taking(c))
         return since(c, now, c->server->send_timeout);
-    if (is_sending(c) && now > c->body_since + earned)
+    if (tg_conn_is_sending(c) && now > c->body_since + earned)
         return now - c->body_since - earned;
     return 0;
 }
@@ -71,9 +85,9 @@ enum tg_conn_rank tg_conn_rank(const struct tg_conn *c, uint64_t now)
 
     if (c->processing)
         return TG_RANK_NEVER;
-    if (is_needless(c))
+    if (tg_conn_is_needless(c))
         return TG_RANK_NEEDLESS;
-    if (!waits_for_request(c))
+    if (!tg_conn_waits_for_request(c))
         return waiting < MIN_WITHHELD_US ? TG_RANK_NEVER : TG_RANK_WITHHELD;
     if (waiting < MIN_WAITING_US)
         return TG_RANK_NEVER;
@@ -85,29 +99,4 @@ bool tg_conn_is_silent(const struct tg_conn *c)
     char byte;
 
     return recv(c->socket.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
-
-/* A request under way ends: it has its record, and its connection closes with it. */
-static void give_up(struct tg_conn *c)
-{
-    if (is_sending(c)) {
-        c->clients->events->on_timeout(c->exchange, GIVEN_UP);
-        return;
-    }
-    if (c->exchange != NULL)
-        c->clients->events->on_stuck(c->exchange);
-    tg_conn_close(c);
-}
-
-bool tg_conn_give_way(struct tg_conn *c)
-{
-    if (!is_needless(c) && !is_taking(c) && !tg_conn_is_silent(c))
-        return false;
-    if (c->state == TG_CONN_HEAD && c->held.n > 0)
-        tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, GIVEN_UP);
-    if (waits_for_request(c) || c->state == TG_CONN_LINGER)
-        tg_conn_close(c);
-    else
-        give_up(c);
-    return true;
 }
