@@ -62,6 +62,19 @@ void tg_exchange_deadline(struct tg_exchange *x, int64_t us)
     tg_timer_set(&x->timer, tg_loop_now(x->all->loop), us);
 }
 
+void tg_exchange_note_server(struct tg_exchange *x)
+{
+    const struct tg_upstream_conn *p = x->upstream_conn;
+    struct tg_str before = x->upstream_tried;
+
+    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(p->address));
+    if (p->proxy[0] != '\0')
+        x->upstream_proxy = tg_arena_dup(&x->arena, tg_str_of(p->proxy));
+    if (p->failed.n > 0)
+        x->upstream_tried = tg_arena_printf(&x->arena, "%.*s%.*s", TG_STR_ARG(before),
+                                            TG_STR_ARG(tg_buf_str(&p->failed)));
+}
+
 /* Who waited for one of the connections that are open already is told so: no server was slow. */
 static void pending_too_late(struct tg_exchange *x)
 {
@@ -85,7 +98,7 @@ static void connect_too_late(struct tg_exchange *x)
         pending_too_late(x);
         return;
     }
-    tg_forward_note(x);
+    tg_exchange_note_server(x);
     error = tg_upstream_conn_awaited(x->upstream_conn, why);
     tg_exchange_end(x, error, tg_arena_dup(&x->arena, tg_str_of(why)).p);
 }

@@ -369,20 +369,6 @@ static struct tg_exchange *exchange_of(void *owner)
     return x;
 }
 
-/* Whom the record names, and whom else it was tried with. */
-void tg_forward_note(struct tg_exchange *x)
-{
-    const struct tg_upstream_conn *p = x->upstream_conn;
-    struct tg_str before = x->upstream_tried;
-
-    x->upstream_address = tg_arena_dup(&x->arena, tg_str_of(p->address));
-    if (p->proxy[0] != '\0')
-        x->upstream_proxy = tg_arena_dup(&x->arena, tg_str_of(p->proxy));
-    if (p->failed.n > 0)
-        x->upstream_tried = tg_arena_printf(&x->arena, "%.*s%.*s", TG_STR_ARG(before),
-                                            TG_STR_ARG(tg_buf_str(&p->failed)));
-}
-
 /* How long it waited for a connection of the pool, and for a new one to be made. */
 static void note_times(struct tg_exchange *x)
 {
@@ -402,7 +388,7 @@ static void on_ready(void *owner, struct tg_upstream_conn *p)
     x->upstream_conn = p;
     count_retries(x, TG_STATS_RETRY_CONNECT, tg_upstream_conn_moves(p));
     note_times(x);
-    tg_forward_note(x);
+    tg_exchange_note_server(x);
     x->head_sent = false;
     tg_exchange_to(x, TG_PHASE_SEND);
     send_more(x);
@@ -416,7 +402,7 @@ static void on_failed(void *owner, enum tg_error error, const char *why)
 
     CHECK(x->phase == TG_PHASE_CONNECT);
     count_retries(x, TG_STATS_RETRY_CONNECT, tg_upstream_conn_moves(x->upstream_conn));
-    tg_forward_note(x);
+    tg_exchange_note_server(x);
     tg_exchange_end(x, error, tg_arena_dup(&x->arena, tg_str_of(why)).p);
 }
 

@@ -154,6 +154,9 @@ void tg_exchange_free(struct tg_exchange *x);
 /* Moves to a phase (CHECKs the table). */
 void tg_exchange_to(struct tg_exchange *x, enum tg_phase phase);
 
+/* Notes for the record whom the request went to, or was to go to, and who was tried in vain. */
+void tg_exchange_note_server(struct tg_exchange *x);
+
 /* Counts what the body takes now, in the sum of all: what is collected or queued, and what was made
  * of it. */
 void tg_exchange_count_body(struct tg_exchange *x);
@@ -229,9 +232,6 @@ void tg_relay_on_drained(void *exchange);
 
 /* Asks for a connection; `fresh` leaves the pool aside. */
 void tg_forward_begin(struct tg_exchange *x, bool fresh);
-
-/* Notes for the record whom the request went to, or was to go to, and who was tried in vain. */
-void tg_forward_note(struct tg_exchange *x);
 
 /* Sends a request once more, over a connection of its own, after an answer to it was kept back and
  * dropped. False, and nothing is done, when it may not be repeated (RFC 9110 section 9.2.2) or was.
