@@ -18,9 +18,8 @@
 static struct {
     int fd;
     enum tg_log_level level;
-    uint64_t errors;
     bool json;
-} sink = {STDERR_FILENO, TG_LOG_NOTICE, 0, false};
+} sink = {STDERR_FILENO, TG_LOG_NOTICE, false};
 
 static const char *const names[] = {
     [TG_LOG_EMERG] = "emerg", [TG_LOG_ALERT] = "alert", [TG_LOG_CRIT] = "crit",
@@ -119,8 +118,6 @@ void tg_log(enum tg_log_level level, const char *unit, const char *format, ...)
 {
     va_list args;
 
-    if (level <= TG_LOG_ERROR)
-        sink.errors++;
     if (level > sink.level)
         return;
     va_start(args, format);
@@ -150,9 +147,4 @@ void tg_complain(const char *format, ...)
     tg_utf8_flatten(line, (size_t)n);
     fprintf(stderr, "%s\n", line);
     free(line);
-}
-
-uint64_t tg_log_errors(void)
-{
-    return sink.errors;
 }

@@ -61,7 +61,4 @@ void tg_log_debug(const char *unit, const char *format, ...) __attribute__((form
  */
 void tg_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* How many lines of level error or worse were written since start. */
-uint64_t tg_log_errors(void);
-
 #endif

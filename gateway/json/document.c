@@ -348,13 +348,6 @@ static struct tg_place walk_to(struct walk *w, size_t offset)
     return w->place;
 }
 
-struct tg_place tg_doc_place(struct tg_str text, uint32_t offset)
-{
-    struct walk w = {text, 0, {1, 1}};
-
-    return walk_to(&w, offset);
-}
-
 struct wanted {
     uint32_t offset;
     unsigned index;

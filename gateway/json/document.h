@@ -211,11 +211,8 @@ struct tg_place {
     unsigned column;
 };
 
-/* The place of an offset in a text (at most its length; CHECKed). */
-struct tg_place tg_doc_place(struct tg_str text, uint32_t offset);
-
-/* The places of many offsets, in the time it takes to read the text once. An offset of TG_NONE
- * gives {0, 0}. */
+/* The places of offsets in a text (at most its length; CHECKed), in the time it takes to read the
+ * text once. An offset of TG_NONE gives {0, 0}. */
 void tg_doc_places(struct tg_str text, const uint32_t *offsets, unsigned n, struct tg_place *out);
 
 /* --- changing; `why` names the normalization, `new_text` is JSON text and is copied. What was

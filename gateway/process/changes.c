@@ -84,6 +84,7 @@ void tg_changes_failed(struct tg_changes *c, uint64_t now)
     if (!c->on)
         return;
     memcpy(c->tried, c->seen, sizeof(c->tried));
+    CHECK(c->delay >= FIRST_DELAY && c->delay <= LAST_DELAY);
     c->again = now + (uint64_t)c->delay;
     c->delay = c->delay * 2 < LAST_DELAY ? c->delay * 2 : LAST_DELAY;
 }
@@ -93,6 +94,7 @@ static uint64_t next_look(const struct tg_changes *c)
 {
     uint64_t regular = c->looked + LOOK_EVERY, calm, late;
 
+    CHECK(c->first <= c->last);
     if (c->first == 0)
         return regular;
     calm = c->last + (uint64_t)c->quiet;
@@ -106,6 +108,7 @@ int64_t tg_changes_wait(const struct tg_changes *c, uint64_t now)
 
     if (!c->on)
         return -1;
+    CHECK(c->looked > 0);
     at = next_look(c);
     if (c->again != 0 && c->again < at)
         at = c->again;
@@ -129,6 +132,6 @@ bool tg_changes_due(struct tg_changes *c, uint64_t now)
         return true;
     if (strcmp(c->seen, c->tried) == 0)
         return false;
-    c->delay = FIRST_DELAY; /* other bytes: their own patience */
+    c->delay = FIRST_DELAY; /* other bytes: their own delay */
     return true;
 }
