@@ -361,9 +361,10 @@ static void check_inner_spelling(struct tg_judge *j)
     const uint8_t *numbers = tg_contract_notes(j->doc)->node;
 
     for (uint32_t m = tg_doc_first(j->doc, j->config); m != TG_NONE; m = tg_doc_next(j->doc, m)) {
-        const struct tg_contract_member *row = &tg_contract_config[numbers[m] - 1];
+        const struct tg_contract_member *row;
 
         CHECK(numbers[m] != 0 && numbers[m] != TG_CONTRACT_UNKNOWN);
+        row = &tg_contract_config[numbers[m] - 1];
         if (row->members != NULL)
             look_into(j, tg_doc_value(j->doc, m), row, check_spelling);
     }

@@ -199,16 +199,23 @@ static void restore_sockets(struct master *m)
     tg_buf_end(&ignored);
 }
 
+/* The first line of some problems, each of which ends with a newline; without that. */
+static struct tg_str first_line(struct tg_str problems)
+{
+    const char *end = memchr(problems.p, '\n', problems.n);
+
+    CHECK(end != NULL);
+    return (struct tg_str){problems.p, (size_t)(end - problems.p)};
+}
+
 static void log_problems(struct tg_str rest)
 {
     while (rest.n > 0) {
-        const char *end = memchr(rest.p, '\n', rest.n);
-        size_t n = (size_t)(end - rest.p);
+        struct tg_str line = first_line(rest);
 
-        CHECK(end != NULL);
-        tg_log(tg_str_starts(rest, TG_STR("[warn]")) ? TG_LOG_WARN : TG_LOG_ERROR, "master", "%.*s",
-               (int)n, rest.p);
-        rest = tg_str_skip(rest, n + 1);
+        tg_log(tg_str_starts(line, TG_STR("[warn]")) ? TG_LOG_WARN : TG_LOG_ERROR, "master", "%.*s",
+               TG_STR_ARG(line));
+        rest = tg_str_skip(rest, line.n + 1);
     }
 }
 
@@ -218,10 +225,8 @@ static struct tg_str first_error(struct tg_str problems)
     const struct tg_str level = TG_STR("[emerg] ");
 
     while (problems.n > 0) {
-        const char *end = memchr(problems.p, '\n', problems.n);
-        struct tg_str line = {problems.p, (size_t)(end - problems.p)};
+        struct tg_str line = first_line(problems);
 
-        CHECK(end != NULL);
         if (tg_str_starts(line, level))
             return tg_str_skip(line, level.n);
         problems = tg_str_skip(problems, line.n + 1);
