@@ -18,7 +18,7 @@
     "server { listen 127.0.0.1:0; location / { proxy_pass a; } }\n"
 
 /* What happens at the next fork(2), or pipe2(2). */
-static enum { LIVES, KILLED, ENDS, NO_PROCESS, NO_PIPE } next;
+static enum fate { LIVES, KILLED, ENDS, NO_PROCESS, NO_PIPE } next;
 
 /* Instead of the one of libc. */
 pid_t fork(void)
@@ -92,7 +92,7 @@ static const char *try(struct test *t, const char *text)
 static void what_became_of_the_child(void **state)
 {
     static const struct {
-        int next;
+        enum fate next;
         const char *told;
     } cases[] = {
         {LIVES, ""},
