@@ -140,8 +140,10 @@ static bool try_read(const char *file, const char *prefix, struct tg_buf *proble
         return false;
     if (pid == 0) {
         struct tg_buf words = {0};
-        bool good = tg_settings_read(file, prefix, &words) != NULL;
+        struct tg_settings *s = tg_settings_read(file, prefix, &words);
+        bool good = s != NULL;
 
+        tg_settings_end(s);
         answer(fd, &words, good);
     }
     if (!end_child(fd, pid, what, problems))

@@ -164,7 +164,8 @@ def test_the_shipped_probes_and_scrape(origin, gateway, tmp_path):
     (tmp_path / "admin.token").write_text(TOKEN)
     (tmp_path / "admin.token").chmod(0o400)
     shipped = objects()
-    block = re.search(r"admin \{(.*?)\}", shipped["ConfigMap"][0]["data"]["trainguard.conf"], re.S)[1]
+    text = (TOP / "conf/deploy/kubernetes/gateway/trainguard.conf").read_text(encoding="utf-8")
+    block = re.search(r"admin \{(.*?)\}", text, re.S)[1]
     block = block.replace("# token_file", "token_file").replace("/etc/trainguard-keys", str(tmp_path))
     block = block.replace(":9901", ":0").replace("/run/trainguard", str(tmp_path))
     guard = gateway(origin(), locations=PASS, main=f"admin {{{block}}}")

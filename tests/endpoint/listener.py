@@ -90,7 +90,7 @@ class Listener:
         self.log = []  # requests of all connections, in the order they came
         self.threads = []
         self.closing = False
-        self.sock = socket.create_server(("127.0.0.1", port), backlog=256)
+        self.sock = socket.create_server(("127.0.0.1", port), backlog=1024)
         self.port = self.sock.getsockname()[1]
         self.acceptor = threading.Thread(target=self.accept, daemon=True)
         self.acceptor.start()
