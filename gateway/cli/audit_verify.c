@@ -510,9 +510,8 @@ static void check_ends(struct verify *v, bool closed)
 /* The heads that no line came up to. */
 static void check_late_heads(struct verify *v)
 {
-    const struct tg_audit_head *end = v->heads.at + v->heads.n;
-
-    for (const struct tg_audit_head *h = v->heads.at; h < end; h++) {
+    for (size_t i = 0; i < v->heads.n; i++) {
+        const struct tg_audit_head *h = &v->heads.at[i];
         const struct stream *s = find_stream(v, h->stream);
 
         if (tg_audit_heads_next(&v->heads, h) != NULL || (s != NULL && s->seq >= h->seq))
