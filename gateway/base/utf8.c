@@ -88,6 +88,7 @@ unsigned tg_utf8_fold(uint32_t code, uint32_t out[TG_UTF8_FOLDED])
     return n;
 }
 
+/* In ascending order. */
 static const struct {
     uint32_t first, last;
 } nothings[] = {
@@ -101,8 +102,8 @@ static const struct {
 bool tg_utf8_is_nothing(uint32_t code)
 {
     for (size_t i = 0; i < sizeof(nothings) / sizeof(*nothings); i++)
-        if (code >= nothings[i].first && code <= nothings[i].last)
-            return true;
+        if (code <= nothings[i].last)
+            return code >= nothings[i].first;
     return false;
 }
 

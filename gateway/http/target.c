@@ -275,6 +275,14 @@ bool tg_target_match(const struct tg_target_pattern *pattern, struct tg_str path
 
 /* --- resemblance --- */
 
+/* What stands before the first such character, or all. */
+static struct tg_str before(struct tg_str s, char c)
+{
+    const char *end = s.n > 0 ? memchr(s.p, c, s.n) : NULL;
+
+    return (struct tg_str){s.p, end != NULL ? (size_t)(end - s.p) : s.n};
+}
+
 /* Appends a byte and decodes what it completes, again and again, so that "%25252F" is "/" in one
  * pass: what a byte completes is always the end of what was written. */
 static size_t push_decoded(char *out, size_t n, char byte)
@@ -300,10 +308,13 @@ static size_t push_decoded(char *out, size_t n, char byte)
 
 struct tg_str tg_target_decode(struct tg_str s, char *out, size_t cap)
 {
-    size_t n = 0;
+    size_t plain = before(s, '%').n; /* no escape begins before the first "%" */
+    size_t n = plain;
 
     CHECK(cap >= s.n);
-    for (size_t i = 0; i < s.n; i++)
+    if (plain > 0)
+        memmove(out, s.p, plain);
+    for (size_t i = plain; i < s.n; i++)
         n = push_decoded(out, n, s.p[i]);
     return (struct tg_str){out, n};
 }
@@ -404,16 +415,31 @@ static void fold_code(struct path *path, struct folding *f, uint32_t code)
     }
 }
 
+/* The letters and digits at the start of `rest`, of which most of a path is made: as fold_code()
+ * has each of them. Returns their number. */
+static size_t fold_word(struct path *path, const struct folding *f, struct tg_str rest)
+{
+    size_t n = 0;
+
+    for (; n < rest.n && tg_char_is(rest.p[n], TG_CHAR_ALPHANUMERIC); n++)
+        if (!f->cut)
+            path->out[path->n++] = tg_char_lower(rest.p[n]);
+    return n;
+}
+
 /* What push_decoded() left, segment by segment. */
 static void fold(struct path *path, struct tg_str rest)
 {
     struct folding f = {false, false};
     uint32_t codes[TG_UTF8_FOLDED];
-    size_t used;
 
-    for (; rest.n > 0; rest = tg_str_skip(rest, used)) {
-        unsigned n = tg_utf8_fold(decode_leniently(rest, &used), codes);
+    while (rest.n > 0) {
+        size_t used = fold_word(path, &f, rest);
+        unsigned n = 0;
 
+        if (used == 0)
+            n = tg_utf8_fold(decode_leniently(rest, &used), codes);
+        rest = tg_str_skip(rest, used);
         for (unsigned i = 0; i < n; i++)
             fold_code(path, &f, codes[i]);
     }
@@ -463,14 +489,6 @@ static bool hides_query(struct tg_str s)
         s = tg_str_skip(s, 2);
     return s.n >= 2 &&
            ((s.p[0] == '3' && (s.p[1] | 0x20) == 'f') || (s.p[0] == '2' && s.p[1] == '3'));
-}
-
-/* What stands before the first such character, or all. */
-static struct tg_str before(struct tg_str s, char c)
-{
-    const char *end = s.n > 0 ? memchr(s.p, c, s.n) : NULL;
-
-    return (struct tg_str){s.p, end != NULL ? (size_t)(end - s.p) : s.n};
 }
 
 struct tg_str tg_target_shown(struct tg_str target)
