@@ -449,6 +449,15 @@ static void normalize_path(struct bench *b)
     CHECK(tg_target_normalize(TG_STR(PATH), out, sizeof(out), &target, &why));
 }
 
+/* What a write is compared by with the guarded routes when it goes to none of them. */
+static void fold_path(struct bench *b)
+{
+    char out[sizeof(PATH) + TG_TARGET_SKELETON_MORE];
+
+    (void)b;
+    CHECK(tg_target_skeleton(TG_STR(PATH), false, out, sizeof(out)).n > 0);
+}
+
 static void route(struct bench *b)
 {
     struct tg_no_route why;
@@ -558,6 +567,7 @@ static const struct operation {
     {"guard_head", NULL, read_head},
     {"chunked_8k", make_chunks, read_chunks},
     {"normalize_path", NULL, normalize_path},
+    {"path_skeleton", NULL, fold_path},
     {"route", prepare_chain, route},
     {"json_verify", NULL, verify},
     {"json_tokens", prepare_outline, nodes},
