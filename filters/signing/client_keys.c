@@ -475,11 +475,10 @@ struct tg_client_keys *tg_client_keys_load(struct tg_conf *c, const struct tg_co
     struct tg_client_keys *k = NULL;
     struct tg_arena arena;
     struct tg_file file;
+    const char *why;
 
     tg_arena_init(&arena);
-    const char *why = tg_file_read(&arena, path, &file);
-    if (why == NULL)
-        why = tg_file_why_not_private(&file);
+    why = tg_file_read_private(&arena, path, &file);
     if (why != NULL)
         tg_conf_error(c, item, "\"%s\" %s: %s", item->args[0].p, path, why);
     else

@@ -221,14 +221,6 @@ static enum tg_source_step take_metadata_key(struct tg_source *s, const struct t
 
 /* --- IAM --- */
 
-/* The token in a file: without the line end that editors leave. */
-static struct tg_str strip(struct tg_str text)
-{
-    while (text.n > 0 && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
-        text.n--;
-    return tg_str_trim(text);
-}
-
 static void write_iam_token(struct tg_source *s, struct tg_str token)
 {
     ask(s, IAM_TOKEN, "POST", "/v3.0/OS-AUTH/id-token/tokens", IAM_TIMEOUT_MS);
@@ -246,12 +238,16 @@ static enum tg_source_step ask_iam_token(struct tg_source *s)
     struct tg_file file;
 
     tg_arena_init(&arena);
-    if (tg_file_read(&arena, s->conf->path.p, &file) != NULL)
+    if (tg_file_read(&arena, s->conf->path.p, &file) == NULL) {
+        struct tg_str token = tg_str_trim(tg_str_without_line_ends(file.text));
+
+        if (is_token(token))
+            write_iam_token(s, token);
+        else
+            step = failed(s, 0, "ID token", "the file holds none");
+    } else {
         step = failed(s, 0, "ID token", "the file cannot be read");
-    else if (!is_token(strip(file.text)))
-        step = failed(s, 0, "ID token", "the file holds none");
-    else
-        write_iam_token(s, strip(file.text));
+    }
     tg_arena_wipe(&arena);
     tg_arena_end(&arena);
     return step;

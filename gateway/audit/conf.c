@@ -244,9 +244,7 @@ static bool read_key(struct tg_conf *c, struct tg_audit_conf *a)
 
     if (why != NULL)
         return key_fault(c, a, why);
-    a->key = file.text;
-    while (a->key.n > 0 && (a->key.p[a->key.n - 1] == '\n' || a->key.p[a->key.n - 1] == '\r'))
-        a->key.n--;
+    a->key = tg_str_without_line_ends(file.text);
     if (a->key.n < MIN_KEY || a->key.n > MAX_KEY)
         return key_fault(c, a, "a key has 16 to 4096 bytes");
     why = tg_file_why_not_private(&file);

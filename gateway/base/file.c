@@ -77,6 +77,13 @@ const char *tg_file_why_not_private(const struct tg_file *file)
     return NULL;
 }
 
+const char *tg_file_read_private(struct tg_arena *arena, const char *name, struct tg_file *out)
+{
+    const char *why = tg_file_read(arena, name, out);
+
+    return why != NULL ? why : tg_file_why_not_private(out);
+}
+
 /* --- files written anew --- */
 
 static bool write_all(int fd, struct tg_str text)

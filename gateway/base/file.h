@@ -39,4 +39,8 @@ bool tg_file_replace(const char *path, struct tg_str text);
  */
 const char *tg_file_why_not_private(const struct tg_file *file);
 
+/* Reads a file as tg_file_read() does that is a place for secrets. Returns NULL, or why not, as
+ * these two do. Whoever owns the arena wipes it. */
+const char *tg_file_read_private(struct tg_arena *arena, const char *name, struct tg_file *out);
+
 #endif

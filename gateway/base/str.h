@@ -102,6 +102,14 @@ static inline struct tg_str tg_str_skip(struct tg_str s, size_t n)
     return (struct tg_str){n > 0 ? s.p + n : s.p, s.n - n}; /* s.p may be NULL */
 }
 
+/* The text of a file without the line ends (CR, LF) that editors leave behind it. */
+static inline struct tg_str tg_str_without_line_ends(struct tg_str s)
+{
+    while (s.n > 0 && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r'))
+        s.n--;
+    return s;
+}
+
 /* `s` without spaces and tabs (OWS of RFC 9110 section 5.6.3) at both ends. */
 static inline struct tg_str tg_str_trim(struct tg_str s)
 {

@@ -18,9 +18,7 @@ static bool read_key(const char *file, char *key, size_t *n)
         tg_complain("trainguard audit: %s: %s", file, strerror(errno));
     if (fd >= 0)
         close(fd);
-    while (got > 0 && (key[got - 1] == '\n' || key[got - 1] == '\r'))
-        got--;
-    *n = got > 0 ? (size_t)got : 0;
+    *n = tg_str_without_line_ends((struct tg_str){key, got > 0 ? (size_t)got : 0}).n;
     return got >= 0;
 }
 

@@ -243,10 +243,7 @@ static struct tg_str read_token(const struct fetch_options *o, struct tg_arena *
         why = tg_file_read(arena, o->token_file, &file);
     if (why != NULL)
         tg_complain("trainguard catalogue: cannot read \"%s\": %s", o->token_file, why);
-    token = why == NULL ? file.text : TG_STR("");
-    while (token.n > 0 && (token.p[token.n - 1] == '\n' || token.p[token.n - 1] == '\r'))
-        token.n--;
-    return token;
+    return why == NULL ? tg_str_without_line_ends(file.text) : TG_STR("");
 }
 
 static int fetch(const struct fetch_options *o, struct tg_settings *s)

@@ -116,9 +116,7 @@ static bool begin(struct change *c, int flags)
     c->path = realpath(c->name, NULL);
     if (c->path == NULL)
         return failed(c->name, strerror(errno));
-    why = tg_file_read(&c->arena, c->path, &file);
-    if (why == NULL)
-        why = tg_file_why_not_private(&file);
+    why = tg_file_read_private(&c->arena, c->path, &file);
     c->old = file.text;
     return why == NULL || failed(c->name, why);
 }

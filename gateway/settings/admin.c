@@ -1,6 +1,5 @@
 /* The admin block: where the gateway is asked about itself, and by whom. Its directives. */
 #include "base/address.h"
-#include "base/crypto.h"
 #include "settings/internal.h"
 
 #include <stddef.h>
@@ -32,48 +31,25 @@ bool tg_set_admin_names(struct tg_conf *c, const struct tg_conf_item *item, void
     return true;
 }
 
-static bool is_token(struct tg_str text)
+static const char *token_fault(struct tg_str text)
 {
+    bool visible = true;
+
     for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] <= ' ' || text.p[i] > '~')
-            return false;
-    return text.n >= TOKEN_LEAST && text.n <= TOKEN_MOST;
-}
-
-static const char *read_token(struct tg_arena *arena, const char *path, struct tg_str *out)
-{
-    struct tg_file file;
-    const char *why = tg_file_read(arena, path, &file);
-
-    if (why == NULL)
-        why = tg_file_why_not_private(&file);
-    if (why != NULL)
-        return why;
-    *out = file.text;
-    while (out->n > 0 && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r'))
-        out->n--;
-    return is_token(*out) ? NULL : "a token is 16 to 256 bytes of printable ASCII without blanks";
+        visible = visible && text.p[i] > ' ' && text.p[i] <= '~';
+    return visible && text.n >= TOKEN_LEAST && text.n <= TOKEN_MOST
+               ? NULL
+               : "a token is 16 to 256 bytes of printable ASCII without blanks";
 }
 
 bool tg_set_token_file(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                        const struct tg_directive *d)
 {
     struct tg_settings *s = target;
-    const char *path = tg_conf_path(c, item->args[1]).p;
-    struct tg_arena arena;
-    struct tg_str token;
-    const char *why;
 
     (void)d;
-    tg_arena_init(&arena);
-    why = read_token(&arena, path, &token);
-    if (why != NULL)
-        tg_conf_error(c, item, "\"token_file\" %s: %s", path, why);
-    else
-        s->admin_token = tg_arena_dup(c->arena, token);
-    tg_arena_wipe(&arena);
-    tg_arena_end(&arena);
-    return why == NULL;
+    return tg_read_secret(c, item, "token_file", tg_conf_path(c, item->args[1]), token_fault,
+                          &s->admin_token);
 }
 
 /* Who may connect is a matter of the network there, and that is not enough. */

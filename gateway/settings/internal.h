@@ -37,6 +37,7 @@ enum {
     TG_ROWS_ADMIN,
     TG_ROWS_AUDIT,
     TG_ROWS_UPSTREAM,
+    TG_ROWS_TLS_CLIENT,
     TG_ROWS_SERVER,
     TG_ROWS_LOCATION,
     TG_ROWS_CLIENT_KEYS,
@@ -122,13 +123,33 @@ tg_conf_setter tg_set_protocols;   /* TLSv1.2 and TLSv1.3, bits into an int */
 bool tg_server_tls(struct tg_conf *c, const struct tg_conf_item *item,
                    struct tg_server_conf *server, bool offline);
 
+/* Warns of each "tls_..." directive of a block that speaks no TLS: it "does nothing WHY". */
+void tg_warn_without_tls(struct tg_conf *c, const struct tg_conf_item *items, const char *why);
+
+/* --- TLS of the gateway's own connections (tls_client.c) --- */
+
+extern const struct tg_directive tg_tls_client_directives[]; /* of struct tg_tls_client_conf */
+
+/* Makes what the connections of a block share, *out, from its directives; `item` is the block, with
+ * its name. Warns of a key that is not private. False, with *out NULL, after a problem. */
+bool tg_make_tls_client(struct tg_conf *c, const struct tg_conf_item *item,
+                        const struct tg_tls_client_conf *conf, struct tg_tls_context **out);
+
+/* --- files with secrets (secrets.c) --- */
+
+/*
+ * Reads the secret in a private file (tg_file_read_private()), without the line ends behind it,
+ * into *out in the configuration's arena. `fault` says what is wrong with a secret, as the second
+ * half of a sentence, or NULL. False after a problem, told as `directive` PATH: WHY.
+ */
+bool tg_read_secret(struct tg_conf *c, const struct tg_conf_item *item, const char *directive,
+                    struct tg_str path, const char *(*fault)(struct tg_str secret),
+                    struct tg_str *out);
+
 /* Warns of a file with a key that others than the gateway and root can read or change
  * (tg_file_why_not_private()). A file that cannot be read is left to whoever needs it. */
 void tg_warn_not_private(struct tg_conf *c, const struct tg_conf_item *item, const char *directive,
                          struct tg_str path);
-
-/* Warns of each "tls_..." directive of a block that speaks no TLS: it "does nothing WHY". */
-void tg_warn_without_tls(struct tg_conf *c, const struct tg_conf_item *items, const char *why);
 
 /* --- setters of limits (limits.c) --- */
 

@@ -13,7 +13,7 @@
 enum {
     REDIS_PORT = 6379,
     KEY_LEAST = 16,
-    PASSWORD_MOST = 512,
+    SECRET_MOST = 512,
 };
 
 static const char *const on_error_words[] = {
@@ -80,31 +80,6 @@ const struct tg_directive tg_limit_store_directives[] = {
      STORE(tls),
      .fallback = "off",
      .help = "Speaks TLS (1.2 or newer) to the servers. Their certificates are always checked."},
-    {.name = "tls_ca",
-     .contexts = TG_IN_LIMIT_STORE,
-     .kind = TG_CONF_PATH,
-     STORE(tls_conf.ca),
-     .help = "PEM file with the authorities to trust; without it the system's."},
-    {.name = "tls_name",
-     .contexts = TG_IN_LIMIT_STORE,
-     .kind = TG_CONF_CUSTOM,
-     .set = tg_set_host,
-     STORE(tls_conf.name),
-     .syntax = "NAME",
-     .help = "Name to ask for (SNI) and to check in the certificate; without it the host of "
-             "`server`."},
-    {.name = "tls_cert",
-     .contexts = TG_IN_LIMIT_STORE,
-     .kind = TG_CONF_PATH,
-     STORE(tls_conf.certificate),
-     .help = "PEM file with the gateway's own certificate and chain, for servers that ask for one "
-             "(`tls-auth-clients`)."},
-    {.name = "tls_key",
-     .contexts = TG_IN_LIMIT_STORE,
-     .kind = TG_CONF_PATH,
-     STORE(tls_conf.key),
-     .help = "PEM file with the private key of `tls_cert`; without it the key stands in the same "
-             "file."},
     {.name = "user",
      .contexts = TG_IN_LIMIT_STORE,
      .kind = TG_CONF_STRING,
@@ -163,30 +138,19 @@ const struct tg_directive tg_limit_store_directives[] = {
 
 /* --- the block --- */
 
-/* A secret in a file of its own, without the line ends behind it. False after a problem. */
-static bool read_secret(struct tg_conf *c, const struct tg_conf_item *item, const char *directive,
-                        struct tg_str path, size_t least, struct tg_str *out)
+static const char *length_fault(struct tg_str secret, size_t least)
 {
-    struct tg_arena arena;
-    struct tg_file file;
-    const char *why;
+    return secret.n < least || secret.n > SECRET_MOST ? "it has too few bytes, or too many" : NULL;
+}
 
-    tg_arena_init(&arena);
-    why = tg_file_read(&arena, path.p, &file);
-    if (why == NULL)
-        why = tg_file_why_not_private(&file);
-    while (why == NULL && file.text.n > 0 &&
-           (file.text.p[file.text.n - 1] == '\n' || file.text.p[file.text.n - 1] == '\r'))
-        file.text.n--;
-    if (why == NULL && (file.text.n < least || file.text.n > PASSWORD_MOST))
-        why = "it has too few bytes, or too many";
-    if (why == NULL)
-        *out = tg_arena_dup(c->arena, file.text);
-    else
-        tg_conf_error(c, item, "\"%s\" %s: %s", directive, path.p, why);
-    tg_arena_wipe(&arena);
-    tg_arena_end(&arena);
-    return why == NULL;
+static const char *password_fault(struct tg_str password)
+{
+    return length_fault(password, 1);
+}
+
+static const char *key_fault(struct tg_str key)
+{
+    return length_fault(key, KEY_LEAST);
 }
 
 static bool read_key(struct tg_conf *c, struct tg_limit_store_conf *s)
@@ -195,29 +159,13 @@ static bool read_key(struct tg_conf *c, struct tg_limit_store_conf *s)
     unsigned char digest[TG_SHA256];
     struct tg_str key;
 
-    if (!read_secret(c, s->item, "key_file", s->key_file, KEY_LEAST, &key))
+    if (!tg_read_secret(c, s->item, "key_file", s->key_file, key_fault, &key))
         return false;
     s->share.hash = tg_hash_new(key);
     tg_wipe((void *)(uintptr_t)key.p, key.n);
     tg_hash_hmac(s->share.hash, parts, 2, digest);
     tg_hex(digest, TG_LIMIT_DIGEST, s->fleet);
     return true;
-}
-
-static bool make_tls(struct tg_conf *c, struct tg_limit_store_conf *s)
-{
-    const char *why = "";
-
-    if (!s->tls)
-        return true;
-    if (s->tls_conf.certificate.n > 0)
-        tg_warn_not_private(c, s->item, "tls_key",
-                            s->tls_conf.key.n > 0 ? s->tls_conf.key : s->tls_conf.certificate);
-    s->tls_conf.verify = true;
-    s->tls_context = tg_tls_context_new(&s->tls_conf, c->arena, &why);
-    if (s->tls_context == NULL)
-        tg_conf_error(c, s->item, "limit_store \"%s\": cannot use %s", s->name.p, why);
-    return s->tls_context != NULL;
 }
 
 static bool is_alone(const struct tg_limit_store_conf *s)
@@ -255,10 +203,11 @@ static bool check(struct tg_conf *c, struct tg_limit_store_conf *s, bool offline
                      "limit_store \"%s\": its password goes in the clear, \"tls on\" "
                      "hides it",
                      s->name.p);
-    return offline ||
-           ((s->password_file.n == 0 ||
-             read_secret(c, s->item, "password_file", s->password_file, 1, &s->password)) &&
-            read_key(c, s) && make_tls(c, s));
+    return offline || ((s->password_file.n == 0 ||
+                        tg_read_secret(c, s->item, "password_file", s->password_file,
+                                       password_fault, &s->password)) &&
+                       read_key(c, s) &&
+                       (!s->tls || tg_make_tls_client(c, s->item, &s->tls_conf, &s->tls_context)));
 }
 
 static struct tg_limit_store_conf *find(const struct tg_settings *s, struct tg_str name)
@@ -275,7 +224,8 @@ bool tg_set_limit_store(struct tg_conf *c, const struct tg_conf_item *item, void
 {
     struct tg_settings *settings = target;
     struct tg_limit_store_conf *s = tg_arena_zalloc(c->arena, 1, sizeof(*s));
-    const struct tg_conf_table table = {tg_limit_store_directives, s};
+    const struct tg_conf_table tables[] = {{tg_limit_store_directives, s},
+                                           {tg_tls_client_directives, &s->tls_conf}};
     unsigned n = 0;
 
     (void)d;
@@ -294,8 +244,9 @@ bool tg_set_limit_store(struct tg_conf *c, const struct tg_conf_item *item, void
     s->item = item;
     s->next = settings->limit_stores;
     settings->limit_stores = s;
-    tg_conf_defaults(c, TG_IN_LIMIT_STORE, &table);
-    return tg_conf_apply(c, TG_IN_LIMIT_STORE, item->children, &table, 1) &&
+    s->tls_conf.verify = true;
+    tg_conf_defaults(c, TG_IN_LIMIT_STORE, &tables[0]);
+    return tg_conf_apply(c, TG_IN_LIMIT_STORE, item->children, tables, 2) &&
            check(c, s, settings->offline);
 }
 

@@ -69,42 +69,24 @@ static bool is_user(struct tg_str text)
            memchr(text.p, ':', text.n) != NULL;
 }
 
-/* NULL, or why a file is none. `arena` is wiped by the caller. */
-static const char *read_user(struct tg_arena *arena, const char *path, struct tg_str *out)
+static const char *user_fault(struct tg_str text)
 {
-    struct tg_file file;
-    const char *why = tg_file_read(arena, path, &file);
-
-    if (why == NULL)
-        why = tg_file_why_not_private(&file);
-    if (why != NULL)
-        return why;
-    *out = file.text;
-    while (out->n > 0 && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r'))
-        out->n--;
-    return is_user(*out) ? NULL : "it has no line USER:PASSWORD of at most 1024 bytes";
+    return is_user(text) ? NULL : "it has no line USER:PASSWORD of at most 1024 bytes";
 }
 
 static bool make_authorization(struct tg_conf *c, const struct tg_conf_item *item,
                                const struct tg_upstream_conf *u)
 {
     char text[TG_BASE64(USER_MOST)];
-    struct tg_arena arena;
     struct tg_str user;
-    const char *why;
 
-    tg_arena_init(&arena);
-    why = read_user(&arena, u->proxy_user_file.p, &user);
-    if (why == NULL) {
-        tg_base64(user, text);
-        u->proxy->authorization = tg_arena_printf(c->arena, "Basic %s", text);
-        tg_wipe(text, sizeof(text));
-    } else {
-        tg_conf_error(c, item, "\"proxy_user_file\" %s: %s", u->proxy_user_file.p, why);
-    }
-    tg_arena_wipe(&arena);
-    tg_arena_end(&arena);
-    return why == NULL;
+    if (!tg_read_secret(c, item, "proxy_user_file", u->proxy_user_file, user_fault, &user))
+        return false;
+    tg_base64(user, text);
+    u->proxy->authorization = tg_arena_printf(c->arena, "Basic %s", text);
+    tg_wipe(text, sizeof(text));
+    tg_wipe((void *)(uintptr_t)user.p, user.n);
+    return true;
 }
 
 static bool make_proxy_tls(struct tg_conf *c, const struct tg_conf_item *item,

@@ -243,6 +243,7 @@ static const struct {
     [TG_ROWS_ADMIN] = {"Admin", tg_admin_directives},
     [TG_ROWS_AUDIT] = {"Audit log", tg_audit_directives},
     [TG_ROWS_UPSTREAM] = {"Upstreams", tg_upstream_directives},
+    [TG_ROWS_TLS_CLIENT] = {"TLS to servers", tg_tls_client_directives},
     [TG_ROWS_SERVER] = {"Servers", tg_server_directives},
     [TG_ROWS_LOCATION] = {"Locations", tg_location_directives},
     [TG_ROWS_CLIENT_KEYS] = {"Client keys", tg_client_keys_directives},

@@ -158,23 +158,6 @@ static const char *contradiction(const struct tg_tls_server_conf *tls, bool list
     return NULL;
 }
 
-void tg_warn_not_private(struct tg_conf *c, const struct tg_conf_item *item, const char *directive,
-                         struct tg_str path)
-{
-    struct tg_arena arena;
-    struct tg_file file;
-    const char *why;
-
-    tg_arena_init(&arena);
-    if (tg_file_read(&arena, path.p, &file) == NULL) {
-        why = tg_file_why_not_private(&file);
-        if (why != NULL)
-            tg_conf_warn(c, item, "\"%s\" %s: %s", directive, path.p, why);
-        tg_wipe((void *)(uintptr_t)file.text.p, file.text.n);
-    }
-    tg_arena_end(&arena);
-}
-
 /* Where a warning of the certificates goes. */
 struct place {
     struct tg_conf *conf;

@@ -29,45 +29,6 @@ const struct tg_directive tg_upstream_directives[] = {
      UPSTREAM(tls),
      .fallback = "on",
      .help = "Speaks TLS (1.2 or newer) to the endpoint."},
-    {.name = "tls_verify",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_FLAG,
-     UPSTREAM(tls_conf.verify),
-     .fallback = "on",
-     .help = "Checks the endpoint's certificate and its name before the first byte is sent. Off, "
-             "anyone between gateway and endpoint can read and change the requests."},
-    {.name = "tls_ca",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_PATH,
-     UPSTREAM(tls_conf.ca),
-     .help = "PEM file with the authorities to trust; without it the system's."},
-    {.name = "tls_crl",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_PATH,
-     UPSTREAM(tls_conf.crl),
-     .help = "PEM file with the revocation lists of all authorities of the chain. Certificates on "
-             "it, and those of an authority without a list, are not trusted."},
-    {.name = "tls_cert",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_PATH,
-     UPSTREAM(tls_conf.certificate),
-     .help =
-         "PEM file with the gateway's own certificate and chain, shown to an endpoint that asks "
-         "for one."},
-    {.name = "tls_key",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_PATH,
-     UPSTREAM(tls_conf.key),
-     .help = "PEM file with the private key of `tls_cert`; without it the key stands in the same "
-             "file."},
-    {.name = "tls_name",
-     .contexts = TG_IN_UPSTREAM,
-     .kind = TG_CONF_CUSTOM,
-     .set = tg_set_host,
-     UPSTREAM(tls_conf.name),
-     .syntax = "NAME",
-     .help = "Name to ask for (SNI) and to check in the certificate; without it the host of "
-             "`server`."},
     {.name = "host",
      .contexts = TG_IN_UPSTREAM,
      .kind = TG_CONF_CUSTOM,
@@ -190,20 +151,6 @@ const struct tg_directive tg_upstream_directives[] = {
     {.name = NULL},
 };
 
-static bool make_tls(struct tg_conf *c, const struct tg_conf_item *item, struct tg_upstream_conf *u)
-{
-    const char *why = "";
-
-    if (u->tls_conf.certificate.n > 0)
-        tg_warn_not_private(c, item, "tls_key",
-                            u->tls_conf.key.n > 0 ? u->tls_conf.key : u->tls_conf.certificate);
-    u->tls_conf.plain_hint = "is \"tls off\" meant?";
-    u->tls_context = tg_tls_context_new(&u->tls_conf, c->arena, &why);
-    if (u->tls_context == NULL)
-        tg_conf_error(c, item, "upstream \"%s\": cannot use %s", u->name.p, why);
-    return u->tls_context != NULL;
-}
-
 /* What only the whole block shows. The place for everything a start would find out about an
  * upstream: endpoint, ports, certificates. */
 static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
@@ -228,7 +175,8 @@ static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
         tg_conf_warn(c, item, "upstream \"%s\" is not verified, anyone can pose as it", u->name.p);
     if (!u->tls)
         tg_warn_without_tls(c, item->children, "beside \"tls off\"");
-    return tg_proxy_finish(c, item, u, offline) && (!u->tls || offline || make_tls(c, item, u));
+    return tg_proxy_finish(c, item, u, offline) &&
+           (!u->tls || offline || tg_make_tls_client(c, item, &u->tls_conf, &u->tls_context));
 }
 
 struct tg_upstream_conf *tg_upstream_conf_find(const struct tg_settings *s, struct tg_str name)
@@ -277,12 +225,14 @@ bool tg_set_upstream(struct tg_conf *c, const struct tg_conf_item *item, void *t
 {
     struct tg_settings *s = target;
     struct tg_upstream_conf *u = tg_arena_zalloc(c->arena, 1, sizeof(*u));
-    const struct tg_conf_table table = {tg_upstream_directives, u};
+    const struct tg_conf_table tables[] = {{tg_upstream_directives, u},
+                                           {tg_tls_client_directives, &u->tls_conf}};
     const struct tg_upstream_conf *twin = tg_upstream_conf_find(s, item->args[1]);
     struct tg_upstream_conf **last = &s->upstreams;
 
     (void)d;
     u->name = item->args[1];
+    u->tls_conf.plain_hint = "is \"tls off\" meant?";
     u->file = item->file;
     u->line = item->line;
     while (*last != NULL)
@@ -297,7 +247,8 @@ bool tg_set_upstream(struct tg_conf *c, const struct tg_conf_item *item, void *t
                       twin->file, twin->line);
         return false;
     }
-    tg_conf_defaults(c, TG_IN_UPSTREAM, &table);
-    return tg_conf_apply(c, TG_IN_UPSTREAM, item->children, &table, 1) &&
+    for (unsigned i = 0; i < 2; i++)
+        tg_conf_defaults(c, TG_IN_UPSTREAM, &tables[i]);
+    return tg_conf_apply(c, TG_IN_UPSTREAM, item->children, tables, 2) &&
            check_upstream(c, item, u, s->offline);
 }

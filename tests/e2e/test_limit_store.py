@@ -297,7 +297,10 @@ MISTAKES = [
     ("server h; {key} password_file {open};", "limit_req project rate=1000/s shared=fleet;",
      "everybody can read it"),
     ("server h; {key} tls on; tls_ca {short};", "limit_req project rate=1000/s shared=fleet;",
-     "cannot use"),
+     'limit_store "fleet": cannot use'),
+    ("server h; {key} tls on; tls_ca {ca}; tls_crl {ca};", "limit_req project rate=1000/s shared=fleet;",
+     "as its tls_crl"),
+    ("server h; {key} tls_verify off;", "limit_req project rate=1000/s shared=fleet;", "tls_verify"),
     ("server h; {key} timeout 3s; lease 3s;", "limit_req project rate=1000/s shared=fleet;",
      'shorter than "lease"'),
     ("server h; {key}", "limit_req principal rate=1000/s shared=fleet;", "audit_key_file"),
@@ -316,14 +319,14 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("inside,limit,message", MISTAKES)
-def test_mistakes(tmp_path, key, inside, limit, message):
+def test_mistakes(tmp_path, key, certificates, inside, limit, message):
     """Each is told before anything starts."""
     files = {"open": b"open to all and long enough", "short": b"short"}
     for name, text in files.items():
         (tmp_path / name).write_bytes(text)
         (tmp_path / name).chmod(0o644 if name == "open" else 0o600)
     inside = inside.format(key=f"key_file {key};", key_file=key, open=tmp_path / "open",
-                           short=tmp_path / "short")
+                           short=tmp_path / "short", ca=certificates / "ca.pem")
     path = tmp_path / "x.conf"
     path.write_text(config(tmp_path, 1, main=f"limit_store fleet {{ {inside} }}" if inside else "",
                            locations=location("/v1/{project_id}/x", limit)))

@@ -55,6 +55,15 @@ class TlsClient(Client):
         return self.final()
 
 
+def subject(guard, certificates):
+    """The common name of the certificate a gateway shows."""
+    made = context(certificates)
+    made.check_hostname = False
+    with TlsClient(guard.port, made) as client:
+        assert client.ask().status == 200
+        return client.sock.getpeercert()["subject"][0][0][1]
+
+
 def check_record(guard, words):
     """One record that tells why there was no TLS connection, and of no request."""
     record, = audit.wait(guard.directory / "audit.jsonl", 1)
@@ -335,24 +344,17 @@ def test_reload_of_certificates(gateway, origin, certificates, tmp_path):
         shutil.copy(certificates / f"server.{kind}", own / f"server.{kind}")
     guard = gateway(origin(), [r"reload failed", r"cannot use the key .*/server.key"], server=server(own), locations=PASS)
 
-    def subject():
-        made = context(certificates)
-        made.check_hostname = False
-        with TlsClient(guard.port, made) as client:
-            assert client.ask().status == 200
-            return client.sock.getpeercert()["subject"][0][0][1]
-
-    assert subject() == "server"
+    assert subject(guard, certificates) == "server"
     for kind in ("pem", "key"):
         shutil.copy(certificates / f"wrong-name.{kind}", own / f"server.{kind}")
     guard.process.send_signal(signal.SIGHUP)
     guard.wait_log("reloaded")
     guard.wait_log("live objects")  # the old worker is gone, its queue with it
-    assert subject() == "wrong-name"
+    assert subject(guard, certificates) == "wrong-name"
     (own / "server.key").write_text("not a key")
     guard.process.send_signal(signal.SIGHUP)
     guard.wait_log("reload failed")
-    assert subject() == "wrong-name"
+    assert subject(guard, certificates) == "wrong-name"
 
 
 HELLO = b"\x16\x03\x01"

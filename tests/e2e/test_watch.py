@@ -11,7 +11,7 @@ from gateway import GUARDED
 from test_admin import series, start_admin
 from test_audit_configuration import said
 from test_processes import FAILED, PASS
-from test_tls_listener import TlsClient, context
+from test_tls_listener import subject
 from test_under_load import Load
 
 assert start_admin  # a fixture
@@ -168,15 +168,8 @@ def test_certificates(gateway, origin, certificates, tmp_path):
         listen 127.0.0.1:0 tls;
         tls_certificate {mount.path}/tls.crt; tls_certificate_key {mount.path}/tls.key;""")
 
-    def subject():
-        made = context(certificates)
-        made.check_hostname = False
-        with TlsClient(guard.port, made) as client:
-            assert client.ask().status == 200
-            return client.sock.getpeercert()["subject"][0][0][1]
-
-    assert subject() == "server"
+    assert subject(guard, certificates) == "server"
     mount.swap(pair("wrong-name"))
     reloaded(guard, 1)
     guard.wait_log("live objects")  # the old worker is gone, its queue with it
-    assert subject() == "wrong-name"
+    assert subject(guard, certificates) == "wrong-name"

@@ -127,12 +127,28 @@ static void secrets(void **state)
     }
 }
 
+/* A file that is read, and one that is read but is no place for a secret. */
+static void read_private(void **state)
+{
+    struct folder *f = *state;
+    struct tg_file file;
+
+    assert_string_equal(tg_file_read_private(&f->arena, f->file, &file),
+                        "No such file or directory");
+    make(f, 3);
+    assert_null(tg_file_read_private(&f->arena, f->file, &file));
+    assert_int_equal(file.text.n, 3);
+    assert_int_equal(chmod(f->file, 0604), 0);
+    assert_memory_equal(tg_file_read_private(&f->arena, f->file, &file), READERS, strlen(READERS));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sizes, begin, end),
         cmocka_unit_test_setup_teardown(kinds, begin, end),
         cmocka_unit_test(secrets),
+        cmocka_unit_test_setup_teardown(read_private, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,10 +27,25 @@ static void the_same_bytes(void **state)
     }
 }
 
+static void line_ends_behind_a_text(void **state)
+{
+    static const struct {
+        const char *text, *left;
+    } cases[] = {{"", ""},       {"\n", ""},       {"a", "a"},         {"a\n", "a"},
+                 {"a\r\n", "a"}, {"a\n\r\n", "a"}, {"\na \n", "\na "}, {"a\nb\r", "a\nb"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        assert_true(tg_str_eq(tg_str_without_line_ends(tg_str_of(cases[i].text)),
+                              tg_str_of(cases[i].left)));
+    assert_int_equal(tg_str_without_line_ends((struct tg_str){NULL, 0}).n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_bytes),
+        cmocka_unit_test(line_ends_behind_a_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

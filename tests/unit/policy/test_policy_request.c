@@ -128,9 +128,19 @@ static void publish(struct tg_request *r, const char *name, const char *text)
         tg_live_set_text(r, at, tg_str_of(text));
 }
 
+/* A request under policies, with an empty config and values that earlier filters published: at most
+ * three names and texts; "": absent. */
+static void begin_with(struct bench *b, const char *policies, const char *const values[6])
+{
+    bench_good(b, policies);
+    bench_body(b, "{}");
+    for (size_t k = 0; k < 6 && values[k] != NULL; k += 2)
+        publish(&b->request, values[k], values[k + 1]);
+}
+
 struct live_row {
     const char *policies;
-    const char *values[6]; /* names and texts; "": absent */
+    const char *values[6];
     const char *results;
 };
 
@@ -158,10 +168,7 @@ static void live_values(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct bench b;
 
-        bench_good(&b, rows[i].policies);
-        bench_body(&b, "{}");
-        for (size_t k = 0; k < 6 && rows[i].values[k] != NULL; k += 2)
-            publish(&b.request, rows[i].values[k], rows[i].values[k + 1]);
+        begin_with(&b, rows[i].policies, rows[i].values);
         bench_expect(&b, rows[i].results, rows[i].policies);
         bench_end(&b);
     }
@@ -196,11 +203,8 @@ static void who_asks(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct bench b;
 
-        bench_good(&b, rows[i].policies);
-        bench_body(&b, "{}");
+        begin_with(&b, rows[i].policies, rows[i].values);
         b.request.doc = NULL;
-        for (size_t k = 0; k < 6 && rows[i].values[k] != NULL; k += 2)
-            publish(&b.request, rows[i].values[k], rows[i].values[k + 1]);
         bench_expect(&b, rows[i].results, rows[i].policies);
         bench_end(&b);
     }
@@ -344,10 +348,7 @@ static void messages(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct bench b;
 
-        bench_good(&b, rows[i].policies);
-        bench_body(&b, "{}");
-        for (size_t k = 0; k < 6 && rows[i].values[k] != NULL; k += 2)
-            publish(&b.request, rows[i].values[k], rows[i].values[k + 1]);
+        begin_with(&b, rows[i].policies, rows[i].values);
         told(&b, rows[i].text, rows[i].text_zh);
         bench_end(&b);
     }
