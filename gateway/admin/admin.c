@@ -42,6 +42,7 @@ struct tg_admin {
     const struct tg_settings *settings;
     struct tg_stats *stats;
     const struct tg_limits *limits;
+    struct tg_usage_map *usage;
     int orders;
     struct event_base *base;
     struct tg_admin_sockets sockets;
@@ -207,6 +208,7 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
 {
     struct tg_buf text = {0};
 
+    tg_metrics_usage(a->stats, a->usage, &text);
     tg_metrics_text(a->stats, &text);
     tg_metrics_config(a->settings, &text);
     tg_servers_metrics(a->settings, a->stats, &text);
@@ -507,7 +509,8 @@ static void keep_history(struct tg_admin *a)
 }
 
 struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stats *stats,
-                              const struct tg_limits *limits, int orders)
+                              const struct tg_limits *limits, struct tg_usage_map *usage,
+                              int orders)
 {
     struct tg_admin *a = calloc(1, sizeof(*a));
 
@@ -516,6 +519,7 @@ struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stat
     a->settings = settings;
     a->stats = stats;
     a->limits = limits;
+    a->usage = usage;
     a->orders = orders;
     a->base = event_base_new();
     CHECK(a->base != NULL);

@@ -30,6 +30,7 @@
 
 #include "settings/settings.h"
 #include "shm/limits.h"
+#include "shm/usage.h"
 
 #include <event2/event.h>
 
@@ -40,11 +41,12 @@ enum tg_order { TG_ORDER_RELOAD = 'r', TG_ORDER_DRAIN = 'q' };
 
 /*
  * Listens on the sockets of settings->admin_listens. `orders` is the pipe to the master. Reads the
- * certificates' files now: as long as it is allowed to. Settings, stats and limits outlive the
- * result.
+ * certificates' files now: as long as it is allowed to. Settings, stats, limits and usage outlive
+ * the result.
  */
 struct tg_admin *tg_admin_new(const struct tg_settings *settings, struct tg_stats *stats,
-                              const struct tg_limits *limits, int orders);
+                              const struct tg_limits *limits, struct tg_usage_map *usage,
+                              int orders);
 
 /* Its loop, for signals. */
 struct event_base *tg_admin_base(const struct tg_admin *a);

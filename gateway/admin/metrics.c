@@ -350,6 +350,35 @@ static void process(const struct tg_stats *s, const struct tg_stats_slot *sum, s
            sum->counts.bytes_out);
 }
 
+/* One of the names that each Prometheus client has, without a prefix. */
+static void standard(struct tg_buf *out, const char *name, const char *type, const char *help,
+                     uint64_t value)
+{
+    if (value == 0)
+        return;
+    tg_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %lu\n", name, help, name, type, name, value);
+}
+
+void tg_metrics_usage(const struct tg_stats *s, struct tg_usage_map *usage, struct tg_buf *out)
+{
+    struct tg_usage sum = tg_usage_sum(usage);
+
+    tg_buf_printf(out,
+                  "# HELP process_cpu_seconds_total Time of processors that all processes took, "
+                  "those that ended too.\n# TYPE process_cpu_seconds_total counter\n"
+                  "process_cpu_seconds_total %.6f\n",
+                  (double)sum.cpu_us / 1e6);
+    standard(out, "process_resident_memory_bytes", "gauge",
+             "Memory that all processes have; what they share counts once.", sum.resident);
+    standard(out, "process_virtual_memory_bytes", "gauge", "Addresses that all processes have.",
+             sum.size);
+    standard(out, "process_open_fds", "gauge",
+             "Descriptors that are open in the process nearest to its limit.", sum.open);
+    standard(out, "process_max_fds", "gauge", "The limit of that process.", sum.most);
+    standard(out, "process_start_time_seconds", "gauge", "When the master started, since 1970.",
+             (uint64_t)(s->started / 1000000));
+}
+
 void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
 {
     struct tg_stats_slot *sum = malloc(sizeof(*sum));

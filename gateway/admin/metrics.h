@@ -4,9 +4,14 @@
 
 #include "settings/settings.h"
 #include "shm/limits.h"
+#include "shm/usage.h"
 
 /* Appends the sum of all processes as Prometheus text (version 0.0.4). */
 void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out);
+
+/* Appends what all processes take together under the names that Prometheus has for it, as its text;
+ * what the kernel does not tell is left out. */
+void tg_metrics_usage(const struct tg_stats *s, struct tg_usage_map *usage, struct tg_buf *out);
 
 /* Appends which configuration and policies are in force, as Prometheus text. */
 void tg_metrics_config(const struct tg_settings *settings, struct tg_buf *out);

@@ -121,6 +121,42 @@ static bool give_up_keys(const struct tg_settings *s)
     return false;
 }
 
+/* --- what it takes --- */
+
+struct noting {
+    struct tg_usage_map *map;
+    unsigned place;
+    struct tg_usage_meter meter;
+    struct event *event;
+};
+
+static void on_note(evutil_socket_t fd, short what, void *arg)
+{
+    const struct noting *n = arg;
+
+    (void)fd, (void)what;
+    tg_usage_note(n->map, n->place, &n->meter);
+}
+
+/* Before the sandbox: behind it nothing of this could be opened. */
+static void begin_noting(struct noting *n, struct event_base *base, const struct tg_seat *seat)
+{
+    struct timeval each = {TG_USAGE_EACH_US / 1000000, 0};
+
+    *n = (struct noting){seat->usage, seat->place, tg_usage_open(),
+                         event_new(base, -1, EV_PERSIST, on_note, n)};
+    CHECK(n->event != NULL && event_add(n->event, &each) == 0);
+    on_note(-1, 0, n);
+}
+
+static void end_noting(struct noting *n)
+{
+    event_free(n->event);
+    tg_usage_close(&n->meter);
+}
+
+/* --- a worker's life --- */
+
 /* Tells who waits for it that this process serves. */
 static void report(int ready)
 {
@@ -130,21 +166,21 @@ static void report(int ready)
     close(ready);
 }
 
-static void serve(struct tg_worker *w, struct tg_stats_slot *slot, int ready)
+static void serve(struct tg_worker *w, const struct tg_seat *seat)
 {
-    slot->ready = true;
-    report(ready);
+    seat->slot->ready = true;
+    report(seat->ready);
     tg_worker_run(w);
 }
 
 int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
-                    struct tg_stats *stats, struct tg_limits *limits, struct tg_stats_slot *slot,
-                    int ready)
+                    struct tg_stats *stats, struct tg_limits *limits, const struct tg_seat *seat)
 {
     struct event *events[3];
+    struct noting noting;
     struct tg_worker *w;
 
-    CHECK(slot != NULL && parent > 0);
+    CHECK(seat->slot != NULL && parent > 0);
     if (settings->worker_cpu_affinity == TG_AFFINITY_AUTO)
         bind_processor(number);
     tg_limit_stores_forget(settings);
@@ -153,7 +189,8 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     w = tg_worker_new(settings, number);
     if (w == NULL)
         return EXIT_FAILURE;
-    tg_worker_count(w, &(struct tg_shared){.stats = stats, .slot = slot, .limits = limits});
+    tg_worker_count(w, &(struct tg_shared){.stats = stats, .slot = seat->slot, .limits = limits});
+    begin_noting(&noting, w->loop.base, seat);
     events[0] = watch(w->loop.base, SIGTERM, on_term, w);
     events[1] = watch(w->loop.base, SIGQUIT, on_quit, w);
     events[2] = watch(w->loop.base, SIGUSR1, on_reopen, w);
@@ -163,10 +200,11 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
         tg_sandbox_enter(&(struct tg_sandbox){.audit = tg_audit_file(settings->audit_conf),
                                               .log = tg_settings_error_log(settings)});
     if (getppid() == parent)
-        serve(w, slot, ready);
+        serve(w, seat);
     block_signals(); /* a second one must not end what ends in order */
     for (unsigned i = 0; i < 3; i++)
         event_free(events[i]);
+    end_noting(&noting);
     tg_worker_end(w);
     tg_settings_end(settings);
     return EXIT_SUCCESS;
@@ -193,27 +231,30 @@ static void on_admin_reopen(evutil_socket_t signal_number, short what, void *arg
 }
 
 int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats,
-                   const struct tg_limits *limits, int orders, int ready)
+                   const struct tg_limits *limits, int orders, const struct tg_seat *seat)
 {
-    struct tg_admin *a = tg_admin_new(settings, stats, limits, orders);
+    struct tg_admin *a = tg_admin_new(settings, stats, limits, seat->usage, orders);
     struct event *events[] = {watch(tg_admin_base(a), SIGTERM, on_admin_term, a),
                               watch(tg_admin_base(a), SIGQUIT, on_admin_quit, a),
                               watch(tg_admin_base(a), SIGUSR1, on_admin_reopen, settings)};
+    struct noting noting;
 
     if (!become(settings) || !give_up_keys(settings))
         return EXIT_FAILURE;
     CHECK(orders >= 0 && parent > 0);
+    begin_noting(&noting, tg_admin_base(a), seat);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     unblock_signals();
     if (settings->sandbox)
         tg_sandbox_enter(&(struct tg_sandbox){.log = tg_settings_error_log(settings)});
     if (getppid() == parent) {
-        report(ready);
+        report(seat->ready);
         tg_admin_run(a);
     }
     block_signals();
     for (unsigned i = 0; i < 3; i++)
         event_free(events[i]);
+    end_noting(&noting);
     tg_admin_end(a);
     tg_settings_end(settings);
     return EXIT_SUCCESS;
@@ -251,9 +292,10 @@ static void enter_keepers_sandbox(const struct tg_settings *s)
 }
 
 /* QUIT leaves it at work: its workers drain, and the master ends it behind the last of them. */
-int tg_child_keeper(struct tg_settings *settings, pid_t parent, int ready)
+int tg_child_keeper(struct tg_settings *settings, pid_t parent, const struct tg_seat *seat)
 {
     struct event *events[2];
+    struct noting noting;
     struct tg_keeper *k;
 
     tg_settings_keep_credentials(settings);
@@ -263,18 +305,20 @@ int tg_child_keeper(struct tg_settings *settings, pid_t parent, int ready)
     k = tg_keeper_new(settings);
     events[0] = watch(tg_keeper_base(k), SIGTERM, on_keeper_term, k);
     events[1] = watch(tg_keeper_base(k), SIGUSR1, on_keeper_reopen, settings);
+    begin_noting(&noting, tg_keeper_base(k), seat);
     signal(SIGQUIT, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     unblock_signals();
     if (settings->sandbox)
         enter_keepers_sandbox(settings);
     if (getppid() == parent) {
-        report(ready);
+        report(seat->ready);
         tg_keeper_run(k);
     }
     block_signals();
     for (unsigned i = 0; i < 2; i++)
         event_free(events[i]);
+    end_noting(&noting);
     tg_keeper_end(k);
     tg_settings_end(settings);
     return EXIT_SUCCESS;
@@ -308,9 +352,11 @@ static void enter_syncers_sandbox(const struct tg_settings *s)
 }
 
 /* As the keeper it is ended behind the last of its workers. */
-int tg_child_syncer(struct tg_settings *settings, pid_t parent, struct tg_limits *limits, int ready)
+int tg_child_syncer(struct tg_settings *settings, pid_t parent, struct tg_limits *limits,
+                    const struct tg_seat *seat)
 {
     struct event *events[3];
+    struct noting noting;
     struct tg_syncer *s;
 
     tg_settings_keep_credentials(settings);
@@ -323,18 +369,20 @@ int tg_child_syncer(struct tg_settings *settings, pid_t parent, struct tg_limits
     events[0] = watch(tg_syncer_base(s), SIGTERM, on_syncer_term, s);
     events[1] = watch(tg_syncer_base(s), SIGQUIT, on_syncer_quit, s);
     events[2] = watch(tg_syncer_base(s), SIGUSR1, on_keeper_reopen, settings);
+    begin_noting(&noting, tg_syncer_base(s), seat);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     unblock_signals();
     if (settings->sandbox)
         enter_syncers_sandbox(settings);
     if (getppid() == parent) {
         tg_syncer_first(s);
-        report(ready);
+        report(seat->ready);
         tg_syncer_run(s);
     }
     block_signals();
     for (unsigned i = 0; i < 3; i++)
         event_free(events[i]);
+    end_noting(&noting);
     tg_syncer_end(s);
     tg_settings_end(settings);
     return EXIT_SUCCESS;

@@ -5,29 +5,28 @@
 #ifndef TG_PROCESS_CHILD_H
 #define TG_PROCESS_CHILD_H
 
+#include "process/supervisor.h"
 #include "settings/settings.h"
-#include "shm/stats.h"
 
 #include <sys/types.h>
 
 /*
  * The life of a worker whose sockets are in the settings, child of `parent`; returns its exit
- * status. Takes the settings over. `slot` is where it counts, `ready` as tg_supervisor.work has it.
+ * status. Takes the settings over.
  */
 int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
-                    struct tg_stats *stats, struct tg_limits *limits, struct tg_stats_slot *slot,
-                    int ready);
+                    struct tg_stats *stats, struct tg_limits *limits, const struct tg_seat *seat);
 
 /* The same for the process of the `admin` block; `orders` is its pipe to the master. */
 int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *stats,
-                   const struct tg_limits *limits, int orders, int ready);
+                   const struct tg_limits *limits, int orders, const struct tg_seat *seat);
 
 /* The same for the keeper, of settings with credentials. It forgets what is not the keeper's. */
-int tg_child_keeper(struct tg_settings *settings, pid_t parent, int ready);
+int tg_child_keeper(struct tg_settings *settings, pid_t parent, const struct tg_seat *seat);
 
 /* The same for the syncer, of settings with stores of limits. */
 int tg_child_syncer(struct tg_settings *settings, pid_t parent, struct tg_limits *limits,
-                    int ready);
+                    const struct tg_seat *seat);
 
 /*
  * Goes into the background: the calling process stays until tg_child_daemon_ready() in its child

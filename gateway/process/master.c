@@ -44,6 +44,7 @@ struct master {
     int pid_fd;       /* holds the lock of the pid file; -1: there is none */
     uint64_t watched; /* when the watchdog was last told, monotonic */
     struct tg_changes changes;
+    struct tg_usage_meter meter;
     int orders[2]; /* pipe from the admin process, one byte per order */
 };
 
@@ -82,25 +83,26 @@ static void close_own(struct master *m, bool admin)
     if (m->daemon_fd >= 0)
         close(m->daemon_fd);
     tg_changes_end(&m->changes);
+    tg_usage_close(&m->meter);
 }
 
 /* The keeper has no counters, no listeners and no secrets of the others. */
-static int work_as_keeper(struct master *m, int ready)
+static int work_as_keeper(struct master *m, const struct tg_seat *seat)
 {
     tg_listeners_close(m->sockets);
     tg_stats_end(m->stats);
     tg_limits_end(m->supervisor.limits);
     tg_wipe(&m->tickets, sizeof(m->tickets));
-    return tg_child_keeper(m->settings, m->pid, ready);
+    return tg_child_keeper(m->settings, m->pid, seat);
 }
 
 /* The syncer has the map of limits and what its stores need. */
-static int work_as_syncer(struct master *m, int ready)
+static int work_as_syncer(struct master *m, const struct tg_seat *seat)
 {
     tg_listeners_close(m->sockets);
     tg_stats_end(m->stats);
     tg_wipe(&m->tickets, sizeof(m->tickets));
-    return tg_child_syncer(m->settings, m->pid, m->supervisor.limits, ready);
+    return tg_child_syncer(m->settings, m->pid, m->supervisor.limits, seat);
 }
 
 static uint64_t heartbeat(const void *owner, unsigned number)
@@ -114,25 +116,24 @@ static uint64_t heartbeat(const void *owner, unsigned number)
 }
 
 /* The life of a child: everything it needs came with fork(). */
-static int work(void *owner, unsigned number, struct tg_stats_slot *slot, int ready)
+static int work(void *owner, unsigned number, const struct tg_seat *seat)
 {
     struct master *m = owner;
 
     CHECK(getpid() != m->pid && number < TG_SUPERVISOR_NUMBERS);
     close_own(m, number == TG_SUPERVISOR_ADMIN);
     if (number == TG_SUPERVISOR_KEEPER)
-        return work_as_keeper(m, ready);
+        return work_as_keeper(m, seat);
     if (number == TG_SUPERVISOR_SYNCER)
-        return work_as_syncer(m, ready);
+        return work_as_syncer(m, seat);
     if (number == TG_SUPERVISOR_ADMIN) {
         tg_listeners_take(m->sockets, m->settings, number, m->supervisor.workers);
         return tg_child_admin(m->settings, m->pid, m->stats, m->supervisor.limits, m->orders[1],
-                              ready);
+                              seat);
     }
     tg_ticket_keys_advance(&m->tickets, tg_clock_mono_now());
     tg_listeners_take(m->sockets, m->settings, number, m->supervisor.workers);
-    return tg_child_worker(m->settings, number, m->pid, m->stats, m->supervisor.limits, slot,
-                           ready);
+    return tg_child_worker(m->settings, number, m->pid, m->stats, m->supervisor.limits, seat);
 }
 
 /* Keys that were fetched go on under a new configuration, and a new program. */
@@ -496,6 +497,7 @@ static void run(struct master *m, const sigset_t *signals)
             CHECK(errno == EAGAIN || errno == EINTR);
         }
         reload_changed(m);
+        tg_usage_note(m->supervisor.usage, TG_USAGE_MASTER, &m->meter);
     }
 }
 
@@ -561,9 +563,11 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
         set_tickets(&m, settings);
     m.supervisor.stats = m.stats;
     m.supervisor.limits = tg_limits_new();
+    m.supervisor.usage = tg_usage_new();
     m.supervisor.work = work;
     m.supervisor.heartbeat = heartbeat;
     m.supervisor.owner = &m;
+    m.meter = tg_usage_open();
     tg_changes_init(&m.changes, file, prefix);
     good = begin(&m, settings, &problems);
     if (good || !quiet)
@@ -574,6 +578,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
         tg_settings_print(&problems);
     m.daemon_fd = -1;
     tg_buf_end(&problems);
+    tg_usage_note(m.supervisor.usage, TG_USAGE_MASTER, &m.meter);
     run(&m, &signals);
     tg_control_remove_pid(m.settings->pid);
     if (m.pid_fd >= 0)
@@ -584,6 +589,8 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     tg_wipe(&m.tickets, sizeof(m.tickets));
     tg_stats_end(m.stats);
     tg_limits_end(m.supervisor.limits);
+    tg_usage_end(m.supervisor.usage);
+    tg_usage_close(&m.meter);
     tg_log(TG_LOG_NOTICE, "master", "ended");
     return good && !m.supervisor.failed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

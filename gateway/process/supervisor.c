@@ -86,23 +86,24 @@ static struct tg_process *free_entry(struct tg_supervisor *c)
 static bool start(struct tg_supervisor *c, unsigned number, unsigned generation, const int ready[2])
 {
     struct tg_process *p = free_entry(c);
-    struct tg_stats_slot *slot = NULL;
+    struct tg_seat seat = {.usage = c->usage, .ready = ready[1]};
     pid_t pid;
 
     CHECK(is_wanted(c, number) && !c->ending);
     CHECK(generation == c->generation || generation == c->generations);
     if (p == NULL)
         return false;
+    seat.place = (unsigned)(p - c->process);
     if (is_worker(number))
-        slot = tg_stats_take(c->stats, (unsigned)(p - c->process), number);
+        seat.slot = tg_stats_take(c->stats, seat.place, number);
     pid = fork();
     if (pid == 0) {
         if (ready[0] >= 0)
             close(ready[0]);
-        exit(c->work(c->owner, number, slot, ready[1]));
+        exit(c->work(c->owner, number, &seat));
     }
-    if (slot != NULL)
-        slot->pid = pid > 0 ? pid : 0;
+    if (seat.slot != NULL)
+        seat.slot->pid = pid > 0 ? pid : 0;
     if (pid < 0) {
         tg_log(TG_LOG_ALERT, "master", "fork: %s", strerror(errno));
         return false;
@@ -317,6 +318,7 @@ static void reap_child(struct tg_supervisor *c, struct tg_process *p, int status
         tg_stats_fold(c->stats, (unsigned)(p - c->process));
         tg_limits_forget(c->limits, (unsigned)(p - c->process));
     }
+    tg_usage_forget(c->usage, (unsigned)(p - c->process));
     p->pid = 0;
 }
 

@@ -6,7 +6,7 @@
 #define TG_PROCESS_SUPERVISOR_H
 
 #include "process/listeners.h"
-#include "shm/stats.h"
+#include "shm/usage.h"
 
 #include <sys/types.h>
 
@@ -25,6 +25,14 @@ struct tg_process {
     uint64_t started;
     uint64_t heartbeat; /* of its slot, when it was last looked at */
     unsigned still;     /* looks in a row that found the same heartbeat */
+};
+
+/* What a process is given by the supervisor. */
+struct tg_seat {
+    unsigned place;             /* among all that live; below TG_SUPERVISOR_SIZE */
+    struct tg_stats_slot *slot; /* where it counts; NULL for all but workers */
+    struct tg_usage_map *usage; /* where it notes what it takes, at its place */
+    int ready; /* it writes one byte there when it serves, and closes it; -1: nobody waits */
 };
 
 /* A process to be started again, not before `at`. */
@@ -47,12 +55,12 @@ struct tg_supervisor {
     bool ending;            /* nobody is started any more */
     bool resting;           /* no workers, but the master stays */
     bool failed;            /* somebody died while ending */
-    struct tg_stats *stats; /* borrowed, like the limits */
+    struct tg_stats *stats; /* borrowed, like the limits and the usage */
     struct tg_limits *limits;
+    struct tg_usage_map *usage;
 
-    /* The life of a process, in it: returns its exit status. Writes one byte to `ready` when it
-     * serves and closes it; -1: nobody waits. `slot` is NULL for all but workers. */
-    int (*work)(void *owner, unsigned number, struct tg_stats_slot *slot, int ready);
+    /* The life of a process, in it: returns its exit status. */
+    int (*work)(void *owner, unsigned number, const struct tg_seat *seat);
     /* When the keeper or syncer in force (its number) last turned its loop, monotonic microseconds;
      * 0: not yet. */
     uint64_t (*heartbeat)(const void *owner, unsigned number);

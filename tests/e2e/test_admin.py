@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import re
 import shutil
 import signal
@@ -128,6 +129,25 @@ def valid(one):
                          check=False)
     assert (got.returncode, got.stdout + got.stderr) == (0, "")
     return text
+
+
+def test_what_all_processes_take(admin):
+    """As one, under the names each client of Prometheus has: with a worker that is killed, and in sandboxes."""
+    one = admin(expect=[r"worker 0 .*killed by signal 9"])
+
+    def taken():
+        return {m[1]: float(m[2]) for m in re.finditer(r"^process_(\w+) ([\d.]+)$", valid(one), re.M)}
+
+    before = taken()
+    assert set(before) == {"cpu_seconds_total", "resident_memory_bytes", "virtual_memory_bytes", "open_fds",
+                           "max_fds", "start_time_seconds"}
+    assert 1 << 20 < before["resident_memory_bytes"] < before["virtual_memory_bytes"]
+    assert 5 < before["open_fds"] < 100 < before["max_fds"]
+    assert before["start_time_seconds"] == series(one.get("/metrics").body.decode(), "start_time_seconds")[""]
+    worker = json.loads(one.get("/status").body)["workers"][0]["pid"]
+    os.kill(worker, signal.SIGKILL)
+    one.guard.wait(lambda: len(one.guard.matches(r"worker 0 is process")) == 2, "another worker")
+    assert taken()["cpu_seconds_total"] >= before["cpu_seconds_total"] > 0
 
 
 def test_counters_begin_anew_with_an_upgrade(admin):

@@ -40,16 +40,18 @@ int pipe2(int ends[2], int flags)
 }
 
 /* A worker that serves, never drains, and ends when it is told to. */
-static int pretend(void *owner, unsigned number, struct tg_stats_slot *slot, int ready)
+static int pretend(void *owner, unsigned number, const struct tg_seat *seat)
 {
+    struct tg_stats_slot *slot = seat->slot;
+
     (void)owner, (void)number;
     signal(SIGQUIT, SIG_IGN);
     signal(SIGTERM, SIG_DFL);
     if (slot != NULL)
         slot->ready = true;
-    if (ready >= 0)
-        (void)!write(ready, "", 1);
-    close(ready);
+    if (seat->ready >= 0)
+        (void)!write(seat->ready, "", 1);
+    close(seat->ready);
     if (slot != NULL)
         slot->ready = false;
     while (pause() < 0)
@@ -64,6 +66,7 @@ static struct tg_supervisor *begin(unsigned workers)
     assert_non_null(c);
     c->stats = tg_stats_new();
     c->limits = tg_limits_new();
+    c->usage = tg_usage_new();
     c->workers = workers;
     c->work = pretend;
     return c;
@@ -81,6 +84,7 @@ static void end(struct tg_supervisor *c)
     }
     tg_stats_end(c->stats);
     tg_limits_end(c->limits);
+    tg_usage_end(c->usage);
     free(c);
 }
 
