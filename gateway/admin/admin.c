@@ -207,6 +207,7 @@ static void get_ready(struct tg_admin *a, struct evhttp_request *request)
 static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
 {
     struct tg_buf text = {0};
+    const char *type;
 
     tg_metrics_usage(a->stats, a->usage, &text);
     tg_metrics_text(a->stats, &text);
@@ -219,7 +220,9 @@ static void get_metrics(struct tg_admin *a, struct evhttp_request *request)
     tg_admin_credential_metrics(a->settings, &text);
     tg_viewers_metrics(a->viewers, &text);
     tg_admin_caller_metrics(a->settings, &text);
-    answer_buf(a, request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
+    type = tg_metrics_form(field_of(request, "Accept"), &text);
+    add_field(request, "Vary", "Accept");
+    answer_buf(a, request, 200, type, &text);
 }
 
 static void get_status(struct tg_admin *a, struct evhttp_request *request)

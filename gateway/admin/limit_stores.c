@@ -80,10 +80,12 @@ static void duration(const struct tg_limit_store_conf *e, const struct tg_stats_
     for (unsigned i = 0; i < TG_STATS_BUCKETS; i++) {
         n += h->bucket[i];
         begin_sample(out, "limit_store_duration_seconds_bucket", e);
+        tg_buf_putc(out, ',');
         if (i < TG_STATS_BUCKETS - 1)
-            tg_buf_printf(out, ",le=\"%g\"} %lu\n", (double)tg_limit_call_bounds[i] / 1e6, n);
+            tg_prometheus_bound(out, tg_limit_call_bounds[i]);
         else
-            tg_buf_printf(out, ",le=\"+Inf\"} %lu\n", n);
+            tg_buf_add(out, TG_STR("le=\"+Inf\""));
+        tg_buf_printf(out, "} %lu\n", n);
     }
     begin_sample(out, "limit_store_duration_seconds_sum", e);
     tg_buf_printf(out, "} %.6f\n", (double)h->sum_us / 1e6);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/prometheus.h"
+#include "http/accept.h"
 #include "shm/limit_stores.h"
 #include "signing/signature.h"
 
@@ -36,9 +37,10 @@ static void histogram(struct tg_buf *out, const char *name, struct tg_str route,
             tg_buf_putc(out, ',');
         }
         if (i < TG_STATS_BUCKETS - 1)
-            tg_buf_printf(out, "le=\"%g\"} %lu\n", (double)bounds[i] / 1e6, n);
+            tg_prometheus_bound(out, bounds[i]);
         else
-            tg_buf_printf(out, "le=\"+Inf\"} %lu\n", n);
+            tg_buf_add(out, TG_STR("le=\"+Inf\""));
+        tg_buf_printf(out, "} %lu\n", n);
     }
     for (unsigned i = 0; i < 2; i++) {
         tg_buf_printf(out, "trainguard_%s_%s", name, i == 0 ? "sum" : "count");
@@ -433,6 +435,20 @@ void tg_metrics_config(const struct tg_settings *settings, struct tg_buf *out)
                "When the file of the key that seals session tickets was written.",
                (uint64_t)settings->ticket_key_modified);
     tg_arena_end(&arena);
+}
+
+const char *tg_metrics_form(const char *accept, struct tg_buf *text)
+{
+    struct tg_str list = tg_str_of(accept);
+    unsigned open = tg_accept_weight(list, TG_STR("application/openmetrics-text"), TG_STR("1.0.0"));
+    struct tg_buf opened = {0};
+
+    if (open == 0 || open < tg_accept_weight(list, TG_STR("text/plain"), TG_STR("0.0.4")))
+        return "text/plain; version=0.0.4; charset=utf-8";
+    tg_prometheus_open(&opened, tg_buf_str(text));
+    tg_buf_end(text);
+    *text = opened;
+    return "application/openmetrics-text; version=1.0.0; charset=utf-8";
 }
 
 /* --- readiness --- */

@@ -16,6 +16,11 @@ void tg_metrics_usage(const struct tg_stats *s, struct tg_usage_map *usage, stru
 /* Appends which configuration and policies are in force, as Prometheus text. */
 void tg_metrics_config(const struct tg_settings *settings, struct tg_buf *out);
 
+/* Brings metrics, which are Prometheus text, into the form that a client with this Accept field
+ * (NULL: none) wants: OpenMetrics for those that name it and want it no less. Returns the media
+ * type. */
+const char *tg_metrics_form(const char *accept, struct tg_buf *text);
+
 /* Appends how many keys each limit knows, has forgotten for others, and has let share one entry, as
  * Prometheus text. */
 void tg_limits_metrics(const struct tg_limits *l, struct tg_buf *out);

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/simd.h"
 #include "chain/filter.h"
-#include "http/fields.h"
+#include "http/accept.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -290,27 +290,6 @@ const char *tg_request_ambiguity(const struct tg_request *r)
 
 /* --- languages (RFC 9110 sections 12.4.2 and 12.5.4) --- */
 
-/* The weight of one element in thousandths; what is malformed counts as 0. */
-static int weight(struct tg_str parameters)
-{
-    int value = 0;
-    int digit = 100;
-
-    parameters = tg_str_trim(parameters);
-    if (parameters.n == 0)
-        return 1000;
-    if (parameters.n < 3 || (parameters.p[0] | 0x20) != 'q' || parameters.p[1] != '=')
-        return 0;
-    if (parameters.p[2] == '1')
-        return 1000;
-    for (size_t i = 4; i < parameters.n && digit > 0; i++, digit /= 10) {
-        if (parameters.p[i] < '0' || parameters.p[i] > '9')
-            return 0;
-        value += (parameters.p[i] - '0') * digit;
-    }
-    return value;
-}
-
 static bool is_language(struct tg_str range, const char *language)
 {
     return range.n >= 2 && strncasecmp(range.p, language, 2) == 0 &&
@@ -319,18 +298,15 @@ static bool is_language(struct tg_str range, const char *language)
 
 static void weigh(struct tg_str list, int *chinese, int *english)
 {
-    struct tg_str element;
+    struct tg_accept one;
 
-    while (tg_fields_next(&list, &element)) {
-        const char *semicolon = memchr(element.p, ';', element.n);
-        size_t n = semicolon != NULL ? (size_t)(semicolon - element.p) : element.n;
-        struct tg_str range = tg_str_trim((struct tg_str){element.p, n});
-        int q = weight(tg_str_skip(element, semicolon != NULL ? n + 1 : n));
+    while (tg_accept_next(&list, &one)) {
+        int q = (int)one.weight;
 
         /* equal weights: the language named first */
-        if (is_language(range, "zh") && q > *chinese)
+        if (is_language(one.range, "zh") && q > *chinese)
             *chinese = q - (q == *english);
-        if (is_language(range, "en") && q > *english)
+        if (is_language(one.range, "en") && q > *english)
             *english = q - (q == *chinese);
     }
 }

@@ -11,6 +11,8 @@ import subprocess
 import time
 
 import pytest
+from prometheus_client import parser as prometheus
+from prometheus_client.openmetrics import parser as openmetrics
 
 import audit
 from client import Client, ask, check_refusal, request
@@ -68,6 +70,13 @@ def start_admin(origin, gateway):
     return start
 
 
+@pytest.fixture(name="plain_admin", scope="module")
+def start_plain_admin(module_origin, module_gateway):
+    """One for all who only look."""
+    return Admin(module_gateway(module_origin(), locations=PASS,
+                                main="admin { listen 127.0.0.1:0; listen unix:admin.sock; }"))
+
+
 def series(text, name):
     """The samples of one metric by their labels."""
     return {m[1] or "": float(m[2])
@@ -118,11 +127,27 @@ def test_metrics_count(admin):
     assert series(text, "workers")[""] == 1
 
 
+OPEN_METRICS = "application/openmetrics-text"
+PROMETHEUS = (f"Accept: {OPEN_METRICS};version=1.0.0,{OPEN_METRICS};version=0.0.1;q=0.75,"
+              "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+
+
+def opened(one):
+    """The names of all series, as a strict parser of OpenMetrics reads them."""
+    page = one.get("/metrics", "GET", PROMETHEUS)
+    assert page.get("Content-Type") == f"{OPEN_METRICS}; version=1.0.0; charset=utf-8"
+    return {(s.name, *sorted(s.labels.items())) for family in openmetrics.text_string_to_metric_families(page.body.decode())
+            for s in family.samples}
+
+
 def valid(one):
-    """The metrics, which have no series twice, and in which promtool finds nothing to complain about."""
+    """The metrics, which have no series twice, and in which promtool finds nothing to complain about; OpenMetrics
+    has the same series."""
     text = one.get("/metrics").body.decode()
     samples = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
     assert len(set(samples)) == len(samples)
+    assert opened(one) == {(s.name, *sorted(s.labels.items())) for family in prometheus.text_string_to_metric_families(text)
+                           for s in family.samples}
     if shutil.which("promtool") is None:
         pytest.skip("no promtool here (Debian's package prometheus)")
     got = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True,
@@ -173,6 +198,20 @@ def test_metrics_are_valid(admin):
     assert ask(one.guard.port, put(SEED), "PUT").status == 200
     assert ask(one.guard.port, put(b"{}"), "PUT").status == 400
     assert sum(series(valid(one), "violations_total").values()) > 0
+
+
+@pytest.mark.parametrize("accept, opens", [
+    (None, False), ("*/*", False), ("text/plain", False), ("application/openmetrics-text;q=0", False),
+    ("application/openmetrics-text; version=2.0.0", False), ("application/openmetrics-text", True),
+    ("text/plain;q=0.6, application/openmetrics-text;version=1.0.0;q=0.5", False)])
+def test_the_form_of_metrics(plain_admin, accept, opens):
+    """OpenMetrics is for those that name it."""
+    page = plain_admin.get("/metrics", "GET", *([f"Accept: {accept}"] if accept else []))
+    assert page.get("Content-Type") == (f"{OPEN_METRICS}; version=1.0.0; charset=utf-8" if opens else
+                                        "text/plain; version=0.0.4; charset=utf-8")
+    assert page.get("Vary") == "Accept"
+    assert (b"# TYPE trainguard_connections_accepted counter\n" in page.body) == opens
+    assert page.body.endswith(b"\n# EOF\n") == opens
 
 
 def test_rules_with_long_names_are_told_apart(admin, tmp_path):

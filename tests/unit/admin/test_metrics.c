@@ -79,7 +79,7 @@ static void one_exchange(void **state)
                     "status_class=\"2xx\"} 1\n");
     contains(&text, "{route=\"other\",decision=\"error\",status_class=\"5xx\"} 1\n");
     contains(&text, "_bucket{route=\"/v1/{a}\\\"\\\\\",le=\"0.005\"} 1\n");
-    contains(&text, "_bucket{route=\"other\",le=\"10\"} 0\n");
+    contains(&text, "_bucket{route=\"other\",le=\"10.0\"} 0\n");
     contains(&text, "_bucket{route=\"other\",le=\"+Inf\"} 1\n");
     contains(&text, "trainguard_upstream_errors_total{kind=\"upstream_connect\"} 1\n");
     contains(&text, "trainguard_http_request_body_bytes_total 14\n");
