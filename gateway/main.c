@@ -75,7 +75,8 @@ static void usage(void)
         printf("  %-10s   %s\n", commands[i].name, commands[i].help);
     fputs(
         "\nSignals: HUP reload, QUIT end gracefully, TERM and INT end at once (as process 1 TERM\n"
-        "is QUIT), USR1 reopen logs, USR2 run the new program, WINCH end the workers.\n",
+        "is QUIT), USR1 reopen logs, USR2 run the new program, WINCH end the workers.\n\n"
+        "Exit status: 0 done, 1 not done, 2 wrong usage.\n",
         stdout);
 }
 

@@ -12,7 +12,6 @@
 #include "live/json_page.h"
 #include "upstream/fetch.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,7 +28,8 @@ static const char usage[] =
     "  --upstream NAME    which upstream; without it the first one\n"
     "  --token-file FILE  the token to ask with; without it TRAINGUARD_TOKEN\n"
     "\n"
-    "Exit status: 0 done, 1 the service did not tell, 2 wrong usage.\n";
+    "Exit status: 0 done, 1 the service did not tell, 2 a file could not be read, or wrong "
+    "usage.\n";
 
 /* One run. */
 struct fetching {
@@ -200,7 +200,7 @@ static bool take_options(struct fetch_options *o, int argc, char **argv)
                                           {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "c:h", names, NULL)) != -1)
+    while ((c = tg_command_option("catalogue", argc, argv, ":c:h", names)) != -1)
         switch (c) {
         case 'c':
             o->conf = optarg;

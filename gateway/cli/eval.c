@@ -37,7 +37,8 @@ static void usage(void)
         "                      filter's verdict and time, each rule's result\n"
         "  --fail-on-warn      exit 3 when a body passes with warnings\n"
         "  -h, --help          print this and exit\n\n"
-        "Exit: 0 pass, 1 denied, 2 a body could not be evaluated, 3 see --fail-on-warn.\n",
+        "Exit status: 0 pass, 1 denied, 2 a body could not be evaluated, or wrong usage, 3 see\n"
+        "--fail-on-warn.\n",
         stdout);
 }
 

@@ -27,7 +27,8 @@ static void usage(void)
     fputs("Usage: trainguard explain [NAME...]\n\n"
           "What a rule, a normalization, the end of a request (`end` in the audit log) or a code\n"
           "(ModelArts.0107, or 0107) means and how to mend it, in English and Chinese. Without a\n"
-          "name: all of them.\n",
+          "name: all of them.\n\n"
+          "Exit status: 0 told, 2 there is no such rule or code, or wrong usage.\n",
           stdout);
 }
 

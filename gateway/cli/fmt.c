@@ -22,7 +22,9 @@ static void usage(void)
           "  --check             print the names of the files that need changes; exit 1 if any\n"
           "  --in-place          write the files that need changes anew\n"
           "  -h, --help          print this and exit\n\n"
-          "Exit: 0 done, 1 a body cannot be normalized (or --check found one), 2 could not read.\n",
+          "Exit status: 0 done, 1 a body cannot be normalized (or --check found one), 2 a file "
+          "could\n"
+          "not be read or written, or wrong usage.\n",
           stdout);
 }
 

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,7 +28,7 @@ static void usage(void)
           "  --local             a key that is sent as it is (`callers key`), not signed with\n"
           "  --output FILE       a new file for the secret (mode 0600), - for standard output\n"
           "  -h, --help          print this and exit\n\n"
-          "Exit: 0 done, 1 a file could not be read or written, 2 wrong usage.\n",
+          "Exit status: 0 done, 1 a file could not be read or written, 2 wrong usage.\n",
           stdout);
 }
 
@@ -79,7 +78,7 @@ static bool take_options(struct new_options *o, int argc, char **argv, bool *hel
                                           {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+    while ((c = tg_command_option("key new", argc, argv, ":h", names)) != -1) {
         if (c == 'h') {
             *help = true;
         } else if (!take(o, c, optarg)) {
@@ -91,19 +90,12 @@ static bool take_options(struct new_options *o, int argc, char **argv, bool *hel
     return true;
 }
 
-/* Where the secret goes: a file of our own, or a terminal that somebody looks at. What reads
- * standard output otherwise (a log of a job) gets it only when that was said. */
+/* Where the secret goes: a file of our own, or standard output. */
 static FILE *open_output(const char *output)
 {
     FILE *file = NULL;
     int fd;
 
-    if (output == NULL && !isatty(STDOUT_FILENO)) {
-        fputs("trainguard key: standard output is no terminal, the secret would stand in whatever "
-              "reads it: say --output FILE, or --output -\n",
-              stderr);
-        return NULL;
-    }
     if (output == NULL || strcmp(output, "-") == 0)
         return stdout;
     fd = open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -161,7 +153,26 @@ static int key_new(int argc, char **argv)
         return tg_command_misused("key", "new needs --principal and at least one --project");
     if (optind + 1 != argc)
         return tg_command_misused("key", "new takes one FILE");
+    /* what reads standard output otherwise (a log of a job) gets a secret only when that was said
+     */
+    if (o.output == NULL && !isatty(STDOUT_FILENO))
+        return tg_command_misused("key", "standard output is no terminal, the secret would stand "
+                                         "in whatever reads it: say --output FILE, or --output -");
     return make(&o, argv[optind]);
+}
+
+/* list and disable have no option but the one for help. False: what the command ends with. */
+static bool take_no_options(const char *command, int argc, char **argv, int *status)
+{
+    static const struct option names[] = {{"help", no_argument, NULL, 'h'}, {0}};
+    int c = tg_command_option(command, argc, argv, ":h", names);
+
+    if (c == -1)
+        return true;
+    if (c == 'h')
+        usage();
+    *status = c == 'h' ? EXIT_SUCCESS : tg_command_misused("key", NULL);
+    return false;
 }
 
 /* --- list --- */
@@ -185,10 +196,13 @@ static void print_key(const struct tg_client_key *key, int64_t now)
 static int key_list(int argc, char **argv)
 {
     struct tg_client_keys *keys;
+    int status;
 
-    if (argc != 2)
+    if (!take_no_options("key list", argc, argv, &status))
+        return status;
+    if (optind + 1 != argc)
         return tg_command_misused("key", "list takes one FILE");
-    keys = tg_key_file_load(argv[1]);
+    keys = tg_key_file_load(argv[optind]);
     if (keys == NULL)
         return EXIT_FAILURE;
     puts("KEY\tKIND\tPRINCIPAL\tNOT AFTER\tSTATE\tPROJECTS");
@@ -202,10 +216,14 @@ static int key_list(int argc, char **argv)
 
 static int key_disable(int argc, char **argv)
 {
-    if (argc < 3)
+    int status;
+
+    if (!take_no_options("key disable", argc, argv, &status))
+        return status;
+    if (optind + 2 > argc)
         return tg_command_misused("key", "disable takes a FILE and at least one KEY");
-    for (int i = 2; i < argc; i++)
-        if (!tg_key_file_disable(argv[1], argv[i]))
+    for (int i = optind + 1; i < argc; i++)
+        if (!tg_key_file_disable(argv[optind], argv[i]))
             return EXIT_FAILURE;
     return EXIT_SUCCESS;
 }

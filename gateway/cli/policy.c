@@ -34,8 +34,8 @@ static void usage(void)
         "What `sign` signs can be signed elsewhere, too, where the key does not leave a machine:\n"
         "  openssl pkeyutl -sign -rawin -inkey policies.key -in " TG_MANIFEST
         " -out " TG_MANIFEST_SIGNATURE "\n\n"
-        "Exit: 0 done, 1 the signature does not hold or a file could not be read or written,\n"
-        "2 wrong usage.\n",
+        "Exit status: 0 done, 1 the signature does not hold or a file could not be read or\n"
+        "written, 2 wrong usage.\n",
         stdout);
 }
 
@@ -318,5 +318,5 @@ int tg_policy_main(int argc, char **argv)
     done = signs ? sign(&arena, &o) : verify(&arena, &o);
     tg_arena_wipe(&arena);
     tg_arena_end(&arena);
-    return tg_command_end(done ? EXIT_SUCCESS : EXIT_FAILURE);
+    return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }

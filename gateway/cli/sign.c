@@ -11,7 +11,6 @@
 #include "signing/signature.h"
 #include "signing/verify.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -44,7 +43,9 @@ static void usage(void)
         "  --host NAME         a Host the client may have signed for\n"
         "  --canonical FILE    the canonical request that the client made: shows where they part\n"
         "  -h, --help          print this and exit\n\n"
-        "Exit: 0 the signature holds, 1 it does not, 2 something could not be read.\n",
+        "Exit status: 0 the signature holds, 1 it does not, 2 something could not be read, or "
+        "wrong\n"
+        "usage.\n",
         stdout);
 }
 
@@ -381,7 +382,7 @@ static bool take_options(struct sign *s, int argc, char **argv, bool *help)
                                           {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+    while ((c = tg_command_option("sign", argc, argv, ":h", names)) != -1) {
         if (c == 'h')
             *help = true;
         else if (!take(s, c))

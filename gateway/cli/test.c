@@ -256,7 +256,8 @@ static void usage(void)
           "  --require-tests       fail when no case touches a rule\n"
           "  --output text|junit   what to print (text)\n"
           "  -h, --help            print this and exit\n\n"
-          "Exit status: 0 all cases hold, 1 some do not, 2 the files cannot be used.\n",
+          "Exit status: 0 all cases hold, 1 some do not, 2 the files cannot be used, or wrong "
+          "usage.\n",
           stdout);
 }
 

@@ -583,7 +583,7 @@ def test_no_permission(stranger):
 @pytest.mark.parametrize("args", [
     ["eval", "-"], ["eval", "--output", "json", "-"], ["fmt", "-"], ["explain"], ["explain", "range"],
     ["test", POLICIES], ["-v"], ["-V"], ["-h"], ["help"], ["help", "fmt"], ["--reference"],
-    *([c, "--help"] for c in ("audit", "eval", "explain", "fmt", "replay", "test"))],
+    *([c, "--help"] for c in ("audit", "catalogue", "eval", "explain", "fmt", "key", "policy", "replay", "sign", "test"))],
     ids=lambda args: " ".join(str(a) for a in args))
 def test_full_disk(args):
     """Output that cannot be written is an error, not a pass, of every command."""

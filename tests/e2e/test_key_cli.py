@@ -81,7 +81,7 @@ def test_the_secret_goes_where_it_was_told_to(tmp_path):
     """Not into whatever reads standard output; a file of its own is the owner's alone, and new."""
     file, out = tmp_path / "keys", tmp_path / "secret"
     done = run(*NEW, file)
-    assert done.code == 1 and "no terminal" in done.err and done.raw == b"" and not file.exists()
+    assert done.code == 2 and "no terminal" in done.err and done.raw == b"" and not file.exists()
     assert run(*NEW, "--output", out, file).code == 0
     assert stat.S_IMODE(out.stat().st_mode) == 0o600 and out.read_text().startswith("AK=TGLK")
     before = file.read_text()

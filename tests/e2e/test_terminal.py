@@ -68,9 +68,13 @@ COMMANDS += [[*words, ODD] for words in [
     [], ["help"], ["explain"], ["-t", "-c"], ["-T", "-c"], ["-s"], ["-t", "-p"], ["audit"], ["audit", "verify"],
     ["audit", "verify", "--key-file"], ["audit", "show", "--since"], ["audit", "show", "--tail"],
     ["audit", "show", "--decision"], ["fmt"], ["fmt", "--patch"], ["fmt", "--in-place"], ["eval", "--level"],
-    ["eval", "--project"], ["eval", "--location"], ["eval", "--policy"], ["eval", "-c"], ["test"]]]
+    ["eval", "--project"], ["eval", "--location"], ["eval", "--policy"], ["eval", "-c"], ["test"],
+    ["key"], ["key", "list"], ["key", "disable", "log"], ["key", "new", "--principal"], ["key", "new", "--output"],
+    ["sign"], ["sign", "--explain", "log", "--keys"], ["sign", "--at"], ["policy"], ["policy", "verify", "--key"],
+    ["policy", "sign", "--expires"], ["catalogue"], ["catalogue", "fetch", "-c"], ["catalogue", "fetch", "--project"]]]
 COMMANDS += [[*words, f"{dash}{ODD}"] for dash in ("-", "--", "--policy", "--help=", "-h")
-             for words in ([], ["eval"], ["fmt"], ["test"], ["replay"], ["explain"], ["audit", "show"])]
+             for words in ([], ["eval"], ["fmt"], ["test"], ["replay"], ["explain"], ["audit", "show"], ["key", "new"],
+                           ["key", "list"], ["sign"], ["policy", "verify"], ["catalogue", "fetch"])]
 COMMANDS += [[*words, f"log{ODD}"] for words in (["audit", "verify"], ["audit", "show"], ["replay", "--policy", "p.conf"])]
 COMMANDS += [["test", "--coverage", "--output", output, f"cases{ODD}"] for output in ("text", "junit")]
 COMMANDS += [["-t", "-c", "c.conf"], ["audit", "verify", "log"], ["fmt", "--patch", "raw.json"]]
@@ -106,6 +110,9 @@ def test_cells_of_spreadsheets(tmp_path, value, shown):
     (["audit", "verify", "--key-fil"], 'trainguard audit verify: option "--key-fil" needs a value'),
     (["audit", "show", "--key-file", "x"], "trainguard audit show: an option of another command: --key-file"),
     (["replay", "--since"], 'trainguard replay: option "--since" needs a value'),
+    (["key", "new", "--princpal", "x"], 'trainguard key new: unknown option "--princpal", did you mean "--principal"?'),
+    (["sign", "--key"], 'trainguard sign: option "--key" needs a value'),
+    (["catalogue", "fetch", "-x"], 'trainguard catalogue: unknown option "-x"'),
     (["-tx"], 'trainguard: unknown option "-tx"'), (["-c"], 'trainguard: option "-c" needs a value'),
     (["--vers"], None), (["--versoin"], 'trainguard: unknown option "--versoin", did you mean "--version"?')])
 def test_wrong_options(args, why):
