@@ -80,8 +80,19 @@ static bool read_header(struct tg_conf *c, const struct tg_conf_item *item, stru
     return false;
 }
 
-/* False after it recorded that no request has a value: what is empty is not known, and the router
- * takes only names for {project_id} and {config_name} (contract section 1). */
+/* False for what no request has: what is empty is not known, the router takes only names for
+ * {project_id} and {config_name} (contract section 1), and the value of a field has no blanks
+ * around it and no control characters (RFC 9110 section 5.5). */
+static bool can_be(enum tg_policy_subject subject, struct tg_str value)
+{
+    if (subject == TG_MATCH_PROJECT || subject == TG_MATCH_CONFIG)
+        return value.n > 0 && value.n <= 64 && tg_chars_are(value, TG_CHAR_NAME);
+    if (subject == TG_MATCH_HEADER)
+        return value.n > 0 && tg_chars_are(value, TG_CHAR_TEXT) && tg_str_trim(value).n == value.n;
+    return value.n > 0;
+}
+
+/* False after it recorded that no request has a value. */
 static bool check_value(struct tg_conf *c, const struct tg_policy_match *m, struct tg_str value)
 {
     bool named = m->subject == TG_MATCH_PROJECT || m->subject == TG_MATCH_CONFIG;
@@ -96,7 +107,7 @@ static bool check_value(struct tg_conf *c, const struct tg_policy_match *m, stru
                       m->item->args[0].p, value.p);
         return false;
     }
-    if (value.n > 0 && (!named || (value.n <= 64 && tg_chars_are(value, TG_CHAR_NAME))))
+    if (can_be(m->subject, value))
         return true;
     tg_conf_error(c, m->item, "no request has the %s \"%s\"%s", subjects[m->subject - 1].name,
                   value.p, named ? ", a pattern stands behind \"~\"" : "");
