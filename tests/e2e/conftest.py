@@ -1,7 +1,6 @@
 """Fixtures: certificates once, gateways and origins for a test or a whole module."""
 
 import mmap
-import os
 import pathlib
 import struct
 import subprocess
@@ -14,9 +13,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "endpoint")
 # pylint: disable=wrong-import-position
 import certs  # noqa: E402
 from endpoint import Endpoint  # noqa: E402
-from gateway import Gateway, binary, config, sanitized  # noqa: E402
+from gateway import Gateway, binary, config  # noqa: E402
 from listener import server_context  # noqa: E402
 from origin import Origin  # noqa: E402
+from preload import preloaded  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
@@ -121,19 +121,14 @@ def module_origin():
 
 def preload(name, tmp_path, monkeypatch):
     """Gateways of this test are started with a library made of a file beside this one."""
-    if sanitized():
-        pytest.skip("a sanitizer wants to be the first library")
-    source = pathlib.Path(__file__).with_name(name)
-    library = tmp_path / f"{name}.so"
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-Werror",
-                    "-o", library, source], check=True)
-    monkeypatch.setenv("LD_PRELOAD", " ".join([str(library), *os.environ.get("LD_PRELOAD", "").split()]))
+    for variable, value in preloaded(name, tmp_path).items():
+        monkeypatch.setenv(variable, value)
 
 
 @pytest.fixture
 def clock(tmp_path, monkeypatch):
     """clock(seconds): so much passes for gateways, for which time stands still otherwise."""
-    preload("still_clock.c", tmp_path, monkeypatch)
+    preload("still_clock", tmp_path, monkeypatch)
     file = tmp_path / "clock"
     file.write_bytes(struct.pack("Q", 10 ** 12))
     monkeypatch.setenv("STILL_CLOCK", str(file))
@@ -146,7 +141,7 @@ def clock(tmp_path, monkeypatch):
 @pytest.fixture
 def small_buffers(tmp_path, monkeypatch):
     """The gateway's kernel takes little at a time."""
-    preload("small_buffers.c", tmp_path, monkeypatch)
+    preload("small_buffers", tmp_path, monkeypatch)
 
 
 class Pair:

@@ -2,15 +2,13 @@
 record."""
 
 import json
-import os
-import pathlib
 import struct
-import subprocess
 
 import pytest
 
 from client import Client
 from gateway import sanitized
+from preload import preloaded
 from test_seed import SEED, put
 
 ROW = struct.Struct("56sQ")
@@ -24,13 +22,10 @@ def counting_gateway(tmp_path, monkeypatch):
     """The preloaded counter; counter() is the allocations so far, by object."""
     if sanitized():
         pytest.skip("a sanitizer has an allocator of its own")
-    source = pathlib.Path(__file__).with_name("count_allocations.c")
-    library, file = tmp_path / "count.so", tmp_path / "counts"
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-Wall", "-Werror",
-                    "-o", library, source], check=True)
+    file = tmp_path / "counts"
     file.write_bytes(bytes(64 * ROW.size))
-    monkeypatch.setenv("LD_PRELOAD", " ".join([str(library), *os.environ.get("LD_PRELOAD", "").split()]))
-    monkeypatch.setenv("TG_ALLOCATIONS", str(file))
+    for name, value in (preloaded("count_allocations", tmp_path) | {"TG_ALLOCATIONS": str(file)}).items():
+        monkeypatch.setenv(name, value)
 
     def counts():
         rows = ROW.iter_unpack(file.read_bytes())

@@ -4,11 +4,9 @@
 
 import collections
 import os
-import pathlib
 import select
 import shutil
 import signal
-import subprocess
 import threading
 
 import pytest
@@ -17,6 +15,7 @@ import audit
 from client import Client, check_refusal, request
 from gateway import Gateway, config
 from origin import again, answer, read, wait_end
+from preload import preloaded
 from test_limits import worker
 from test_processes import children, wait_gone
 from wire import Closed
@@ -206,13 +205,10 @@ def test_all_killed(two, mode):
 def power_loss(tmp_path, monkeypatch):
     """synced(log, event): the records that a loss of power now would leave; synced.plan(guard, byte):
     what is to happen when the log is synced next (power_loss.c)."""
-    source = pathlib.Path(__file__).with_name("power_loss.c")
-    library, file = tmp_path / "power_loss.so", tmp_path / "synced"
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-Wall",
-                    "-Werror", "-o", library, source], check=True)
+    file = tmp_path / "synced"
     file.write_bytes(bytes(8))
-    monkeypatch.setenv("LD_PRELOAD", " ".join([str(library), *os.environ.get("LD_PRELOAD", "").split()]))
-    monkeypatch.setenv("TG_SYNCED", str(file))
+    for name, value in (preloaded("power_loss", tmp_path) | {"TG_SYNCED": str(file)}).items():
+        monkeypatch.setenv(name, value)
 
     def left(log, event):
         copy = tmp_path / "left.jsonl"

@@ -3,11 +3,11 @@
 import os
 import pathlib
 import re
-import subprocess
 
 import pytest
 
 from gateway import sanitized
+from preload import preloaded
 from sources import Metadata
 from test_keeper import ADMIN, child, post
 from test_keeper import cloud_gateway  # noqa: F401  pylint: disable=unused-import
@@ -42,13 +42,10 @@ def memory(pid):
 
 def test_a_keeper_that_is_taken_over(cloud, tmp_path, monkeypatch):
     """It reads no file but its own, reaches nobody but its sources, and touches no other process."""
-    source = pathlib.Path(__file__).with_name("taken_over.c")
-    library, targets = tmp_path / "taken_over.so", tmp_path / "targets"
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-Wall", "-Werror",
-                    "-o", library, source], check=True)
+    targets = tmp_path / "targets"
     targets.touch()
-    monkeypatch.setenv("LD_PRELOAD", str(library))
-    monkeypatch.setenv("ATTACK", str(targets))
+    for name, value in (preloaded("taken_over", tmp_path) | {"ATTACK": str(targets)}).items():
+        monkeypatch.setenv(name, value)
     own = tmp_path / "own"
     own.mkdir()
     (own / "token").write_text("id-token-1")

@@ -3,17 +3,16 @@ are those of the documents, by one worker and by four."""
 
 import base64
 import os
-import pathlib
 import socket
 import struct
-import subprocess
 
 import pytest
 
 import audit
 import signing
 from endpoint import Endpoint
-from gateway import Gateway, config, sanitized
+from gateway import Gateway, config
+from preload import preloaded
 from test_key_cli import wire_of
 from test_signing import OWN, write_keys
 from test_signing_judge import AK, SECRET, VECTORS
@@ -36,13 +35,8 @@ def set_clock(directory, stamp):
 
 @pytest.fixture(name="clock", scope="module")
 def build_clock(tmp_path_factory):
-    """A library and the file that its clock shows."""
-    if sanitized():
-        pytest.skip("a sanitizer wants to be the first library")
+    """The folder of the file that the clock shows."""
     directory = tmp_path_factory.mktemp("clock")
-    source = pathlib.Path(__file__).with_name("fake_clock.c")
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-Werror",
-                    "-o", directory / "fake_clock.so", source, "-ldl"], check=True)
     (directory / "now").write_bytes(bytes(8))
     set_clock(directory, NOW)
     return directory
@@ -55,8 +49,7 @@ def start_gateway(request, clock, tmp_path_factory):
     write_keys(directory, keys=f"key {AK} {{ secret {SECRET}; principal sdk; projects {PROJECTS}; }}")
     main = (f"client_keys notebooks {{ file {directory}/keys; }}\n"
             f"credential cloud {{ source file {directory}/own.json; }}")
-    options = {"env": {**os.environ, "FAKE_CLOCK": str(clock / "now"),
-                       "LD_PRELOAD": f"{clock}/fake_clock.so {os.environ.get('LD_PRELOAD', '')}"}}
+    options = {"env": {**os.environ, **preloaded("fake_clock", clock), "FAKE_CLOCK": str(clock / "now")}}
     with Endpoint() as end:
         text = config(directory, end.port, main=main, locations="location / { filters verify sign; "
                       "aksk resign notebooks; sign cloud; proxy_pass modelarts; }").replace(
