@@ -1,6 +1,7 @@
 /* `trainguard replay`: what candidate policies would have done to recorded requests. */
 #include "cli/replay.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "chain/live.h"
 #include "cli/commands.h"
@@ -261,6 +262,7 @@ static int compare_rules(const void *left, const void *right)
 
 static void list_rules(struct replay *p)
 {
+    p->run.began = tg_clock_mono_now();
     p->run.nrules = p->set->nrules;
     p->run.rules = calloc(p->run.nrules, sizeof(*p->run.rules));
     CHECK(p->run.rules != NULL);

@@ -56,6 +56,7 @@ struct tg_replay_rule {
 struct tg_replay_run {
     struct tg_buf out; /* to be written */
     bool quiet;        /* sums alone */
+    uint64_t began;    /* tg_clock_mono_now() */
     uint64_t count[TG_REPLAY_COUNTS];
     struct tg_replay_rule *rules; /* by their numbers; at the end the most refused first */
     unsigned nrules;              /* at the end only as many as are wanted */

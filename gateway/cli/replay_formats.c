@@ -1,5 +1,6 @@
 /* What `trainguard replay` prints, for people and for machines. */
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/json_writer.h"
 #include "cli/excerpt.h"
 #include "cli/replay.h"
@@ -185,8 +186,10 @@ static void junit_end(struct tg_replay_run *run)
         failures += run->rules[i].newly > 0;
     tg_buf_printf(out,
                   "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite "
-                  "name=\"trainguard replay\" tests=\"%u\" failures=\"%u\">\n",
+                  "name=\"trainguard replay\" tests=\"%u\" failures=\"%u\"",
                   run->nrules, failures);
+    tg_xml_add_time(out, tg_clock_mono_now() - run->began);
+    tg_buf_puts(out, ">\n");
     for (unsigned i = 0; i < run->nrules; i++)
         junit_case(out, &run->rules[i]);
     tg_buf_puts(out, "</testsuite>\n");
