@@ -237,6 +237,7 @@ static int start(int argc, char **argv)
         tg_complain("trainguard: /dev/null: %s", strerror(errno));
         return EXIT_FAILURE;
     }
+    tg_inherited_environment();
     tg_filter_register(tg_builtin_filters);
     if (argc > 1 && strcmp(argv[1], "help") == 0)
         return help(argv + 2);

@@ -155,6 +155,20 @@ static enum tg_source_step read_environment(struct tg_source *s)
                                     variable("HUAWEICLOUD_SDK_PROJECT_ID"), &s->result->key));
 }
 
+void tg_source_forget_environment(void)
+{
+    static const char *const names[] = {"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK",
+                                        "HUAWEICLOUD_SDK_SECURITY_TOKEN"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        char *value = getenv(names[i]);
+
+        if (value != NULL)
+            tg_wipe(value, strlen(value));
+        unsetenv(names[i]);
+    }
+}
+
 /* --- the metadata service --- */
 
 static enum tg_source_step ask_metadata_token(struct tg_source *s)
@@ -343,8 +357,6 @@ int64_t tg_source_next(const struct tg_source_conf *conf, int64_t now, int64_t e
     int64_t margin = expires_at != 0 ? tg_source_margin(conf, now, expires_at) : 0;
     int64_t at = expires_at - margin + margin * ((int64_t)random - 500) / 5000;
 
-    if (conf->kind == TG_SOURCE_ENV)
-        return INT64_MAX;
     /* a file may change at any time; a key that is due and still the old one is asked for again */
     if (conf->kind == TG_SOURCE_FILE || (same && at <= now + 60))
         return now + 60;

@@ -67,13 +67,17 @@ enum tg_source_step tg_source_answer(struct tg_source *s, const struct tg_source
                                      int64_t now, struct tg_source_request *request,
                                      struct tg_source_result *result);
 
+/* Wipes what the environment holds of keys, and takes it out of there: for processes that have no
+ * use for it. */
+void tg_source_forget_environment(void);
+
 /* --- when --- */
 
 /* How long before its end a key that came at `now` is renewed, in seconds. */
 int64_t tg_source_margin(const struct tg_source_conf *conf, int64_t now, int64_t expires_at);
 
 /*
- * When to refresh next, in seconds since 1970 UTC, after a key came at `now`; INT64_MAX: never.
+ * When to refresh next, in seconds since 1970 UTC, after a key came at `now` (not ENV).
  * `same`: it was the key that was there already. `random` is 0 to 999: spreads many gateways.
  */
 int64_t tg_source_next(const struct tg_source_conf *conf, int64_t now, int64_t expires_at,

@@ -107,6 +107,8 @@ struct tg_keeper *tg_keeper_new(const struct tg_settings *settings)
     k->client = tg_http_client_new(k->loop.base);
     k->watch = tg_watch_new(k->loop.base, on_change, k);
     for (const struct tg_credential_conf *c = settings->credentials; c != NULL; c = c->next) {
+        if (c->source.kind == TG_SOURCE_ENV)
+            continue; /* read with the configuration, and this process has it no more */
         k->refresh[c->number] =
             tg_refresh_new(k->loop.base, k->client, c, settings->credential_map);
         if (k->watch != NULL && c->source.kind == TG_SOURCE_FILE)

@@ -80,10 +80,7 @@ static void plan(struct tg_refresh *r, int64_t now, int64_t came, bool same)
                  ? INT64_MAX
                  : key->expires_at - tg_source_margin(&r->conf->source, came, key->expires_at);
     r->at = at;
-    if (at == INT64_MAX)
-        tg_timer_clear(&r->next);
-    else
-        set_next(r, at > now ? (at - now) * SECOND : 0);
+    set_next(r, at > now ? (at - now) * SECOND : 0);
 }
 
 static void take_key(struct tg_refresh *r)

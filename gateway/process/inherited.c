@@ -2,6 +2,7 @@
 #include "process/inherited.h"
 
 #include "base/check.h"
+#include "base/crypto.h"
 #include "base/str.h"
 #include "process/listeners.h"
 
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -43,6 +45,37 @@ bool tg_inherited_descriptors(void)
     append_to(STDOUT_FILENO);
     append_to(STDERR_FILENO);
     return true;
+}
+
+/* --- the environment --- */
+
+static size_t environment_size(void)
+{
+    size_t n = 0;
+
+    for (char **e = environ; *e != NULL; e++)
+        n += strlen(*e) + 1;
+    return n;
+}
+
+void tg_inherited_environment(void)
+{
+    size_t n = environment_size(), size;
+    char *to;
+
+    if (n == 0)
+        return;
+    to = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(to != MAP_FAILED);
+    (void)mlock(to, n); /* where the limit forbids it, the memory may be swapped */
+    madvise(to, n, MADV_DONTDUMP);
+    for (char **e = environ; *e != NULL; e++) {
+        size = strlen(*e) + 1;
+        memcpy(to, *e, size);
+        tg_wipe(*e, size);
+        *e = to;
+        to += size;
+    }
 }
 
 /* --- signals --- */

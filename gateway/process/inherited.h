@@ -1,6 +1,7 @@
 /*
- * What a process gets from whoever started it: descriptors, signals, processors. Shells, service
- * managers and container engines differ in all of them; the gateway makes them the same.
+ * What a process gets from whoever started it: descriptors, the environment, signals, processors.
+ * Shells, service managers and container engines differ in all of them; the gateway makes them the
+ * same.
  */
 #ifndef TG_PROCESS_INHERITED_H
 #define TG_PROCESS_INHERITED_H
@@ -14,6 +15,14 @@
  * kernel refuses.
  */
 bool tg_inherited_descriptors(void);
+
+/*
+ * Moves the environment to memory that is neither swapped nor dumped, and wipes it where it was:
+ * /proc/PID/environ shows that place to others, and of keys and passwords in it as long as the
+ * process lives. Programs that this one becomes or starts get it as ever. To be called once, before
+ * anybody keeps what getenv(3) gave.
+ */
+void tg_inherited_environment(void);
 
 /* Gives every signal its default disposition, blocks none, and ends timers that survive execve(2)
  * (setitimer(2)). */

@@ -18,6 +18,7 @@
 #include "process/trial.h"
 #include "process/upgrade.h"
 #include "shm/limit_stores.h"
+#include "signing/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,6 +76,7 @@ static bool open_log(const struct tg_settings *s, struct tg_buf *problems)
 /* What a child has no business with: what orders the master, and what is the master's own. */
 static void close_own(struct master *m, bool admin)
 {
+    tg_source_forget_environment();
     close(m->orders[0]);
     if (!admin)
         close(m->orders[1]);

@@ -18,9 +18,10 @@ from command import run
 from endpoint import Endpoint
 from gateway import sanitized
 from listener import server_context
-from test_callers import ask_unix, LOCATIONS
+from test_callers import ask_unix, LOCATIONS, put
+from test_processes import wait_gone
 from test_seed import SEED
-from test_signing import PROJECT
+from test_signing import judge, PROJECT
 
 TARGET = f"/v1/{PROJECT}/training-job-configs/config1"
 PAGES = ("/healthz", "/livez", "/readyz?verbose", "/metrics", "/status", "/config", "/policies", "/certs",
@@ -72,10 +73,17 @@ def found(made, data, where):
             assert form.encode() not in data, f"{place} in {where}"
 
 
+def shown(pid, name):
+    """What the kernel shows of a process in a file of /proc; nothing of one that has just ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 def processes(pid):
     """A process and all below it."""
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-    return [pid] + [p for child in children for p in processes(int(child))]
+    return [pid] + [p for child in shown(pid, f"task/{pid}/children").split() for p in processes(int(child))]
 
 
 def memory(pid):
@@ -167,6 +175,52 @@ def told_of(guard, made, tmp_path):
     assert ask(guard.port, next(requests(fresh))).status == 200
     wire = next(requests(made))
     assert ask(guard.port, wire).status == 401
+
+
+ENVIRONMENT = {"AK": "GATEWAYAK", "SK": planted("environment SK"), "SECURITY_TOKEN": planted("environment token")}
+
+
+def in_environments(pids, *secrets):
+    """The processes of which the kernel shows an environment with one of the secrets."""
+    return [pid for pid in pids if any(s.encode() in shown(pid, "environ") for s in secrets)]
+
+
+def test_the_environment_is_no_window(gateway, certificates, tmp_path, monkeypatch):
+    """A key that came with the environment is shown by no process, and the master alone has it in memory of its
+    own; reloads and the next program have it nevertheless."""
+    write(tmp_path, 1)
+    secrets = (ENVIRONMENT["SK"], ENVIRONMENT["SECURITY_TOKEN"])
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(f"HUAWEICLOUD_SDK_{name}", value)
+    with Endpoint(server_context(certificates / "server.pem")) as end:
+        guard = gateway(f"localhost:{end.port}", tls=certificates / "ca.pem",
+                        locations=LOCATIONS % (("callers key notebooks;",) * 2), main=(
+                            f"client_keys notebooks {{ file {tmp_path}/keys; }}\n"
+                            "credential cloud { source env; }\nadmin {\n listen unix:admin.sock;\n}"))
+        monkeypatch.undo()
+        guard.wait_log("master: trainguard")
+
+        def check(pid):
+            key = f"X-Trainguard-Key: tglk_LK1_{planted('local key 1')}"
+            assert ask(guard.port, put(key)).status == 200
+            seen = end.requests[-1]
+            assert judge(seen, ("GATEWAYAK", secrets[0])) == "GATEWAYAK"
+            assert seen.get("X-Security-Token") == secrets[1]
+            assert in_environments(processes(pid), *secrets) == []
+            if not sanitized():
+                assert [p for p in processes(pid) if holds(p, secrets[0])] == [pid]
+
+        check(guard.process.pid)
+        guard.process.send_signal(signal.SIGHUP)
+        guard.wait_log("master: reloaded")
+        guard.wait(lambda: len(guard.matches("live objects")) >= 1, "the old worker's end")
+        check(guard.process.pid)
+        guard.process.send_signal(signal.SIGUSR2)
+        assert guard.process.wait(30) == 0
+        new = int((guard.directory / "trainguard.pid").read_text())
+        check(new)
+        os.kill(new, signal.SIGTERM)
+        wait_gone(new)
 
 
 @pytest.mark.skipif(sanitized(), reason="a sanitizer's memory may be dumped")

@@ -1,4 +1,5 @@
-/* What comes from whoever started the process: quotas of processors along a cgroup's path. */
+/* What comes from whoever started the process: the environment, quotas of processors along a
+ * cgroup's path. */
 #include "process/inherited.h"
 
 #include <sched.h>
@@ -91,10 +92,30 @@ static void affinity(void **state)
     assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
+/* The place that the kernel shows is empty, and the variables are there as before. */
+static void environment(void **state)
+{
+    char *before = getenv("PATH"), path[4096];
+    size_t n;
+
+    (void)state;
+    assert_non_null(before);
+    n = strlen(before);
+    assert_true(n < sizeof(path));
+    memcpy(path, before, n + 1);
+    tg_inherited_environment();
+    assert_string_equal(getenv("PATH"), path);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(before[i], '\0');
+    assert_int_equal(setenv("PATH", "/x", 1), 0);
+    assert_string_equal(getenv("PATH"), "/x");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quota),
+        cmocka_unit_test(environment),
         cmocka_unit_test(affinity),
     };
 
