@@ -161,6 +161,8 @@ static void add_signing(struct tg_buf *out, const struct tg_request *r)
         tg_buf_printf(out, ",\"auth.skew_s\":%" PRId64, r->auth_skew_s);
     }
     add_text(out, TG_STR(",\"auth.form\":"), tg_str_of(tg_signing_form_text(r->auth_form)));
+    if (tg_error_is_auth(r->error))
+        add_text(out, TG_STR(",\"auth.failure\":"), tg_str_of(tg_error_info(r->error)->word));
     if (r->signed_attempts == 0)
         return;
     add_text(out, TG_STR(",\"signed.credential\":"), r->signed_credential);

@@ -16,6 +16,11 @@ const struct tg_error_info *tg_error_info(enum tg_error error)
     return &table[error];
 }
 
+bool tg_error_is_auth(enum tg_error error)
+{
+    return error >= TG_E_AUTH_MISSING && error <= TG_E_AUTH_ORIGIN;
+}
+
 const char *tg_reason_phrase(int status)
 {
     switch (status) {

@@ -158,6 +158,10 @@ struct tg_error_info {
 /* The row of an error (CHECKed). */
 const struct tg_error_info *tg_error_info(enum tg_error error);
 
+/* True for the rows by which a caller is not believed; they stand together, and their words begin
+ * with "auth_". */
+bool tg_error_is_auth(enum tg_error error);
+
 /* The reason phrase of RFC 9110 for a status, or "" for one it does not know. */
 const char *tg_reason_phrase(int status);
 

@@ -203,8 +203,8 @@ static void count_auth(struct tg_stats_counts *c, const struct tg_audit_record *
 
     if (r->auth_kind == 0)
         return;
-    if (record->end >= TG_E_AUTH_MISSING && record->end <= TG_E_AUTH_ORIGIN)
-        result = TG_STATS_AUTH_FAILED + record->end - TG_E_AUTH_MISSING;
+    if (tg_error_is_auth(r->error))
+        result = TG_STATS_AUTH_FAILED + r->error - TG_E_AUTH_MISSING;
     else if (r->auth_verified || r->auth_kind == TG_AUTH_TOKEN || r->auth_kind == TG_AUTH_ANY)
         result = TG_STATS_AUTH_PASSED;
     c->auth[r->auth_kind][result]++;

@@ -179,6 +179,7 @@ def test_refused(signed, name):
     record = audit.records(guard.directory / "audit.jsonl")[-1]
     assert record["end"] == end_word
     assert record.get("auth.verified") is not True
+    assert record.get("auth.failure") == (end_word if end_word.startswith("auth_") else None)
 
 
 def test_a_mismatch_shows_what_was_expected(signed):

@@ -72,6 +72,17 @@ static void every_row(void **state)
     }
 }
 
+static void callers_who_are_not_believed(void **state)
+{
+    (void)state;
+    for (int i = 0; i < TG_E_COUNT; i++) {
+        enum tg_error error = (enum tg_error)i;
+
+        assert_int_equal(tg_error_is_auth(error),
+                         strncmp(tg_error_info(error)->word, "auth_", 5) == 0);
+    }
+}
+
 /* A word is what logs, metrics and `explain` tell a row by. */
 static void words_are_unique(void **state)
 {
@@ -85,6 +96,7 @@ static void words_are_unique(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_row),
+                                       cmocka_unit_test(callers_who_are_not_believed),
                                        cmocka_unit_test(words_are_unique)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
