@@ -5,8 +5,6 @@
 
 #include <arpa/inet.h>
 
-#define KEY_FIELD "X-Trainguard-Key"
-
 /* --- web pages --- */
 
 /* An address cannot be the name of a page that a browser was led here from (DNS rebinding). */
@@ -72,7 +70,7 @@ static struct tg_str local_key(const struct tg_request *r)
         value = tg_str_trim(tg_str_skip(value, 6));
         return tg_str_starts(value, TG_STR(TG_LOCAL_KEY)) ? value : (struct tg_str){NULL, 0};
     }
-    return tg_request_field(r, TG_STR(KEY_FIELD));
+    return tg_request_field(r, TG_STR(TG_KEY_FIELD));
 }
 
 static enum tg_verdict check_key(struct tg_check *c, struct tg_str text)
@@ -96,13 +94,13 @@ static enum tg_verdict check_key(struct tg_check *c, struct tg_str text)
 
 /* --- who is known by what the kernel or TLS tells --- */
 
+/* A common name may be any text: one that looks like another kind of name is none of that kind. */
 static bool has_name(const struct tg_request *r, struct tg_str name)
 {
+    bool common = !tg_str_starts(name, TG_STR("dns:")) && !tg_str_starts(name, TG_STR("uri:"));
     struct tg_str rest = r->tls_names;
 
-    if (tg_str_eq(name, r->tls_principal))
-        return true;
-    while (rest.n > 0) {
+    while (!common && rest.n > 0) {
         const char *end = memchr(rest.p, '\n', rest.n);
         size_t n = end != NULL ? (size_t)(end - rest.p) : rest.n;
 
@@ -110,7 +108,7 @@ static bool has_name(const struct tg_request *r, struct tg_str name)
             return true;
         rest = tg_str_skip(rest, end != NULL ? n + 1 : n);
     }
-    return false;
+    return common && tg_str_eq(name, r->tls_principal);
 }
 
 static bool is_certified(struct tg_request *r, const struct tg_callers *callers)
@@ -168,10 +166,6 @@ enum tg_verdict tg_check_caller(struct tg_check *c)
     struct tg_str key = local_key(r);
     const char *why;
 
-    r->auth_kind = TG_AUTH_NONE;
-    if (tg_request_field(r, TG_STR(KEY_FIELD)).p != NULL && r->credentials != TG_CRED_NONE)
-        return tg_check_refuse(c, TG_E_BAD_REQUEST,
-                               KEY_FIELD " beside other credentials: which of the two asks?");
     if (r->credentials == TG_CRED_TOKEN)
         return check_token(c);
     if ((key.p == NULL && r->credentials != TG_CRED_NONE) ||

@@ -5,6 +5,9 @@
 #include "chain/filter.h"
 #include "signing/signing.h"
 
+/* The field that brings a local key, beside Authorization. */
+#define TG_KEY_FIELD "X-Trainguard-Key"
+
 /* One check. */
 struct tg_check {
     struct tg_request *r;

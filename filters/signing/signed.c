@@ -26,63 +26,68 @@ static enum tg_verdict fail(const struct check *c, enum tg_error error, const ch
     return tg_check_fail(c->whole, c->authorization.access_key, error, detail);
 }
 
-/* The values of the query, the third line, become "*": refusals stand where others read them, too.
- */
-static void hide_query(struct tg_buf *b)
+/* The values of a canonical query become "*": refusals stand where others read them, too. */
+static void show_query(struct tg_buf *out, struct tg_str query)
 {
-    unsigned line = 1;
-    size_t n = 0, value = 0; /* bytes of the value at hand and its "=" */
+    while (query.n > 0) {
+        const char *end = memchr(query.p, '&', query.n);
+        size_t n = end != NULL ? (size_t)(end - query.p) : query.n;
+        const char *equals = memchr(query.p, '=', n);
 
-    for (size_t i = 0; i < b->n; i++) {
-        char c = b->p[i];
-
-        line += c == '\n';
-        if (c == '&' || c == '\n')
-            value = 0;
-        if (value < 2)
-            b->p[n++] = value == 1 ? '*' : c;
-        value += value > 0 || (line == 3 && c == '=');
+        tg_buf_add(out, (struct tg_str){query.p, (size_t)(equals + 1 - query.p)});
+        if (equals + 1 < query.p + n)
+            tg_buf_putc(out, '*');
+        if (end != NULL)
+            tg_buf_putc(out, '&');
+        query = tg_str_skip(query, end != NULL ? n + 1 : n);
     }
-    b->n = n;
 }
 
-/* What the client should have signed, on one line as the service shows it; of the values
- * only those that say nothing secret. */
-static const char *show_canonical(struct check *c)
+/* Of the values of signed fields only those that say nothing secret. */
+static void show_field(struct tg_buf *out, struct tg_str line)
 {
-    struct tg_buf *b = &c->scratch;
+    static const struct tg_str harmless[] = {TG_STR("host:"), TG_STR("content-type:"),
+                                             TG_STR("x-sdk-date:"), TG_STR("x-project-id:"),
+                                             TG_STR("x-sdk-content-sha256:")};
+    const char *colon = line.n > 0 ? memchr(line.p, ':', line.n) : NULL;
 
-    hide_query(b);
-    for (size_t i = 0; i < b->n; i++)
-        if (b->p[i] == '\n')
-            b->p[i] = '|';
-    return tg_arena_printf(c->r->arena, "verify aksk signature fail, canonicalRequest:%.*s",
-                           b->n < SHOWN ? (int)b->n : SHOWN, b->p)
-        .p;
+    for (size_t i = 0; i < sizeof(harmless) / sizeof(*harmless); i++)
+        if (tg_str_starts(line, harmless[i]))
+            colon = NULL;
+    tg_buf_add(out, colon == NULL ? line : (struct tg_str){line.p, (size_t)(colon + 1 - line.p)});
+    if (colon != NULL)
+        tg_buf_puts(out, "***");
 }
 
-/* Only harmless values are shown: a signature over other fields is described by their names. */
-static bool may_show(struct tg_str signed_fields)
+/* What the client should have signed, on one line as the service shows it. */
+static const char *show_canonical(const struct check *c)
 {
-    static const struct tg_str harmless[] = {TG_STR("host"), TG_STR("content-type"),
-                                             TG_STR("x-sdk-date"), TG_STR("x-project-id"),
-                                             TG_STR("x-sdk-content-sha256")};
-    struct tg_str name;
+    struct tg_str rest = tg_buf_str(&c->scratch);
+    struct tg_buf shown = {0};
+    const char *text;
 
-    while (tg_authorization_next(&signed_fields, &name)) {
-        size_t i = 0;
-        while (i < sizeof(harmless) / sizeof(*harmless) && !tg_str_eq(name, harmless[i]))
-            i++;
-        if (i == sizeof(harmless) / sizeof(*harmless))
-            return false;
+    for (unsigned number = 1; rest.n > 0; number++) {
+        const char *end = memchr(rest.p, '\n', rest.n);
+        struct tg_str line = {rest.p, end != NULL ? (size_t)(end - rest.p) : rest.n};
+
+        if (number == 3)
+            show_query(&shown, line);
+        else
+            show_field(&shown, line);
+        if (end != NULL)
+            tg_buf_putc(&shown, '|');
+        rest = tg_str_skip(rest, end != NULL ? line.n + 1 : line.n);
     }
-    return true;
+    text = tg_arena_printf(c->r->arena, "verify aksk signature fail, canonicalRequest:%.*s",
+                           shown.n < SHOWN ? (int)shown.n : SHOWN, shown.p)
+               .p;
+    tg_buf_end(&shown);
+    return text;
 }
 
 /* --- the check, cheapest refusal first --- */
 
-/* A path that routing reads otherwise than the signature does is no path of a signed request, and
- * "%25" would let one signature fit two paths. */
+/* A path that routing reads otherwise than the signature does is no path of a signed request. */
 static const char *bad_target(struct tg_request *r)
 {
     struct tg_buf sent = {0}, judged = {0};
@@ -91,10 +96,6 @@ static const char *bad_target(struct tg_request *r)
     size_t n = mark != NULL ? (size_t)(mark - raw.p) : raw.n;
     const char *why = NULL;
 
-    if (memmem(raw.p, n, "%25", 3) != NULL)
-        return "the path of a signed request must not have \"%25\"";
-    if (mark != NULL && memchr(mark, '+', raw.n - n) != NULL)
-        return "write %20 or %2B for \"+\" in the query of a signed request";
     while (n > 1 && raw.p[n - 1] == '/')
         n--;
     if (!tg_canonical_target((struct tg_str){raw.p, n}, &sent) ||
@@ -148,9 +149,7 @@ static enum tg_verdict judge(struct check *c, const struct tg_signature_check *g
     case TG_SIGNATURE_MISMATCH:
         break;
     }
-    return fail(c, TG_E_AUTH_MISMATCH,
-                may_show(c->authorization.signed_fields) ? show_canonical(c)
-                                                         : "verify aksk signature fail");
+    return fail(c, TG_E_AUTH_MISMATCH, show_canonical(c));
 }
 
 /* The record of the request wants it again. */

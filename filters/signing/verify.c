@@ -3,9 +3,30 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "http/target.h"
 #include "signing/canonical.h"
 
 /* --- projects --- */
+
+/* True for "v" and a digit, however a lenient server may have it written. */
+static bool is_version(const struct tg_request *r, struct tg_str segment)
+{
+    size_t cap = segment.n + TG_TARGET_SKELETON_MORE;
+    struct tg_str folded = tg_target_skeleton(segment, false, tg_arena_alloc(r->arena, cap), cap);
+
+    return folded.n > 2 && folded.p[1] == 'v' && folded.p[2] >= '0' && folded.p[2] <= '9';
+}
+
+/* Takes the first segment off a path that begins with "/". */
+static struct tg_str take_segment(struct tg_str *path)
+{
+    struct tg_str rest = tg_str_skip(*path, 1);
+    const char *end = rest.n > 0 ? memchr(rest.p, '/', rest.n) : NULL;
+    struct tg_str segment = {rest.p, end != NULL ? (size_t)(end - rest.p) : rest.n};
+
+    *path = tg_str_skip(rest, segment.n);
+    return segment;
+}
 
 /* The project a path of the API is about, "/v1/{project_id}/...", also where the location's pattern
  * does not name it; else empty. */
@@ -15,15 +36,10 @@ static struct tg_str path_project(const struct tg_request *r)
 
     if (r->project_id.n > 0)
         return r->project_id;
-    if (rest.n < 4 || rest.p[0] != '/' || (rest.p[1] != 'v' && rest.p[1] != 'V') ||
-        rest.p[2] < '0' || rest.p[2] > '9')
-        return TG_STR("");
-    const char *from = memchr(rest.p + 1, '/', rest.n - 1);
-    if (from == NULL)
-        return TG_STR("");
-    rest = tg_str_skip(rest, (size_t)(from + 1 - rest.p));
-    const char *end = rest.n > 0 ? memchr(rest.p, '/', rest.n) : NULL;
-    return (struct tg_str){rest.p, end != NULL ? (size_t)(end - rest.p) : rest.n};
+    while (rest.n > 1)
+        if (is_version(r, take_segment(&rest)))
+            return take_segment(&rest);
+    return TG_STR("");
 }
 
 /* What is checked here is what `sign` names: path, field and credential cannot part. */
@@ -50,18 +66,51 @@ static enum tg_verdict check_project(struct tg_check *c)
 
 /* --- the filter --- */
 
+/* "%25" lets one signature fit two paths, and one path be two for who decodes twice; "+" is a blank
+ * for some. */
+static const char *is_read_in_two_ways(struct tg_str target)
+{
+    const char *mark = memchr(target.p, '?', target.n);
+    size_t n = mark != NULL ? (size_t)(mark - target.p) : target.n;
+
+    if (memmem(target.p, n, "%25", 3) != NULL)
+        return "the path of a signed request must not have \"%25\"";
+    if (mark != NULL && memchr(mark, '+', target.n - n) != NULL)
+        return "write %20 or %2B for \"+\" in the query of a signed request";
+    return NULL;
+}
+
+/* What nobody can tell the meaning of, before anybody looks who asks. */
+static const char *is_ambiguous(const struct tg_request *r)
+{
+    if (tg_request_field(r, TG_STR(TG_KEY_FIELD)).p != NULL && r->credentials != TG_CRED_NONE)
+        return TG_KEY_FIELD " beside other credentials: which of the two asks?";
+    return r->credentials != TG_CRED_TOKEN ? is_read_in_two_ways(r->raw_target) : NULL;
+}
+
+/* By a scheme that is known, or one that is not: then it is told which are. */
+static bool looks_signed(const struct tg_request *r)
+{
+    return r->credentials == TG_CRED_SIGNED || r->credentials == TG_CRED_OTHER;
+}
+
 static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *state)
 {
     struct tg_check c = {.r = r, .conf = r->signing};
     enum tg_verdict verdict;
+    const char *why;
 
     (void)conf;
     (void)state;
     if (r->host == NULL)
         return TG_NEXT; /* the command line judges bodies; nobody sent them */
     CHECK(r->signing != NULL && (r->signing->keys != NULL || r->signing->callers != NULL));
-    verdict = r->credentials == TG_CRED_SIGNED && r->signing->keys != NULL ? tg_check_signed(&c)
-                                                                           : tg_check_caller(&c);
+    r->auth_kind = TG_AUTH_NONE;
+    why = is_ambiguous(r);
+    if (why != NULL)
+        return tg_check_refuse(&c, TG_E_BAD_REQUEST, why);
+    verdict =
+        looks_signed(r) && r->signing->keys != NULL ? tg_check_signed(&c) : tg_check_caller(&c);
     if (verdict != TG_NEXT || r->auth_kind == TG_AUTH_TOKEN)
         return verdict;
     verdict = check_project(&c);

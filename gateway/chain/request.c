@@ -33,23 +33,15 @@ struct tg_str tg_request_forwarded_body(const struct tg_request *r)
 
 /* --- credentials (contract section 6) --- */
 
-static const struct {
-    struct tg_str scheme;
-    enum tg_credentials credentials;
-} schemes[] = {
-    {{"SDK-HMAC-SHA256", 15}, TG_CRED_SIGNED},
-    {{"SDK-HMAC-SM3", 12}, TG_CRED_SIGNED},
-    {{"V11-HMAC-SHA256", 15}, TG_CRED_SIGNED},
-    {{"Bearer", 6}, TG_CRED_BEARER},
-};
-
-/* Schemes are compared without case (RFC 9110 section 11.1). */
+/* Schemes are compared without case (RFC 9110 section 11.1). All of the SDKs' own are signatures
+ * with the same parameters: SDK-HMAC-SHA256, SDK-ECDSA-P256-SHA256, V11-HMAC-SHA256, ... */
 static enum tg_credentials credentials_of(struct tg_str scheme)
 {
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
-        if (tg_str_ieq(schemes[i].scheme, scheme))
-            return schemes[i].credentials;
-    return TG_CRED_OTHER;
+    struct tg_str family = {scheme.p, scheme.n < 4 ? scheme.n : 4};
+
+    if (tg_str_ieq(family, TG_STR("SDK-")) || tg_str_ieq(family, TG_STR("V11-")))
+        return TG_CRED_SIGNED;
+    return tg_str_ieq(scheme, TG_STR("Bearer")) ? TG_CRED_BEARER : TG_CRED_OTHER;
 }
 
 static const char malformed_signature[] =
@@ -67,10 +59,12 @@ static const struct tg_str parameter_names[PARAMETERS] = {
 static bool read_parameter(struct tg_str element, struct tg_str values[PARAMETERS])
 {
     const char *equals = element.n > 0 ? memchr(element.p, '=', element.n) : NULL;
-    size_t n = equals != NULL ? (size_t)(equals - element.p) : 0;
-    struct tg_str name = {element.p, n};
-    struct tg_str value = tg_str_skip(element, n + 1);
+    struct tg_str name, value;
 
+    if (equals == NULL)
+        return false;
+    name = (struct tg_str){element.p, (size_t)(equals - element.p)};
+    value = tg_str_skip(element, name.n + 1);
     for (size_t i = 0; i < value.n; i++)
         if (value.p[i] <= ' ' || value.p[i] == '"' || value.p[i] == '=')
             return false;

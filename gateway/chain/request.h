@@ -53,7 +53,7 @@ struct tg_lookup_span {
 enum tg_credentials {
     TG_CRED_NONE = 1,
     TG_CRED_TOKEN,  /* X-Auth-Token */
-    TG_CRED_SIGNED, /* Authorization: SDK-HMAC-SHA256, SDK-HMAC-SM3, V11-HMAC-SHA256 */
+    TG_CRED_SIGNED, /* Authorization: SDK-..., V11-... */
     TG_CRED_BEARER, /* Authorization: Bearer */
     TG_CRED_OTHER,  /* any other Authorization */
 };

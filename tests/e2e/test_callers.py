@@ -113,7 +113,7 @@ def test_behind_a_proxy_there_is_no_process(lent):
     ("dns:notebook.test", "workload", "tls:dns:notebook.test"),
     ("uri:spiffe://cluster.test/ns/ml/sa/notebook", "workload",
      "tls:uri:spiffe://cluster.test/ns/ml/sa/notebook"),
-    ("dns:workload", "workload", None), ("notebook.test", "workload", None),
+    ("dns:notebook.test", "dns:notebook.test", None), ("dns:workload", "workload", None), ("notebook.test", "workload", None),
     ("workload", "server", None), ("workload", None, None)])
 def test_client_certificates(lent, certificates, name, own, principal):
     """The common name, or another name with what kind it is of."""
@@ -170,8 +170,13 @@ def test_a_local_key_is_of_its_projects(lent):
     line = f"X-Trainguard-Key: {SECRET}"
     check_refusal(ask(guard.port, put(line, target="/v1/other/training-job-configs/c")), 403,
                   "ModelArts.0210")
-    check_refusal(ask(guard.port, request("GET", "/v2/other/x", None, line, host="localhost")), 403,
-                  "ModelArts.0210")
+    own = f"X-Project-Id: {PROJECT}"
+    for target in ("/v2/other/x", "/v%C2%B9/other/x", "/v_1/other/x", "/x/v1/other/x", "/%E2%85%B41/other/x"):
+        for more in ((), (own,)):
+            got = ask(guard.port, request("GET", target, None, line, *more, host="localhost"))
+            check_refusal(got, 403, "ModelArts.0210")
+    for target in (f"/v1/{PROJECT}/%252e%252e/other/x", f"/v1/{PROJECT}/x?a=b+c"):
+        check_refusal(ask(guard.port, request("GET", target, None, line, host="localhost")), 400, "ModelArts.4105")
     assert end.requests == []
 
 

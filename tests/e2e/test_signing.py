@@ -1,6 +1,7 @@
 """Signed clients: their signature is checked, their config repaired, and signed with the gateway's
 own key. The judge of what arrives is the stand-in's own implementation (endpoint/signing.py)."""
 
+import hashlib
 import json
 import re
 import signal
@@ -160,6 +161,14 @@ REFUSED = {
                            "bad_request"),
     "a plus": (lambda: call(target=f"/v1/{PROJECT}/x?a=b+c"), 400, "ModelArts.4105",
                "bad_request"),
+    "a local key beside": (lambda: call(fields=[("X-Trainguard-Key", "tglk_a_b")]), 400, "ModelArts.4105",
+                           "bad_request"),
+    "a version in other signs": (
+        lambda: call(b"", method="GET", target="/v%EF%BC%91/foreign/models", fields=[("X-Project-Id", PROJECT)]),
+        403, "ModelArts.0210", "auth_project"),
+    "a version behind something": (
+        lambda: call(b"", method="GET", target="/x/v1/foreign/models", fields=[("X-Project-Id", PROJECT)]),
+        403, "ModelArts.0210", "auth_project"),
     "an empty segment": (lambda: call(target=f"/v1/{PROJECT}//x"), 400, "ModelArts.4105",
                          "bad_request"),
 }
@@ -183,13 +192,21 @@ def test_refused(signed, name):
 
 
 def test_a_mismatch_shows_what_was_expected(signed):
-    """As the service does it: the canonical request on one line, but no secret values."""
-    guard, _ = signed()
-    text = json.loads(ask(guard.port, call(key=(CLIENT[0], "x" * 20))).body)["error_msg"]
-    assert f"canonicalRequest:PUT|/v1/{PROJECT}/training-job-configs/config1/||" in text
-    hidden = call(key=(CLIENT[0], "x" * 20), fields=[("X-Security-Token", "tok-secret")],
-                  names=("host", "x-sdk-date", "x-security-token"))
-    assert "tok-secret" not in json.loads(ask(guard.port, hidden).body)["error_msg"]
+    """As the service does it: the canonical request on one line, but no value that could be secret. The SDKs
+    for Python, Go and Java sign User-Agent."""
+    guard, end = signed()
+    wrong = {"key": (CLIENT[0], "x" * 20), "date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())}
+    target = f"/v1/{PROJECT}/training-job-configs/config1"
+    fields = [("X-Security-Token", "tok:secret"), ("User-Agent", "sdk/1"), ("X-Own", "")]
+    names = ("content-type", "host", "user-agent", "x-own", "x-sdk-date", "x-security-token")
+    for query, shown in (("", ""), ("?b=secret&a", "a=&b=*"), ("?=secret", "=*")):
+        got = ask(guard.port, call(target=target + query, fields=fields, names=names, **wrong))
+        digest = hashlib.sha256(SEED).hexdigest()
+        assert json.loads(got.body)["error_msg"].endswith(
+            f"canonicalRequest:PUT|{target}/|{shown}|content-type:application/json|host:127.0.0.1:8080|"
+            f"user-agent:***|x-own:***|x-sdk-date:{wrong['date']}|x-security-token:***||{';'.join(names)}|{digest}")
+    assert end.requests == []
+    assert "secret" not in "".join(guard.lines)
 
 
 def test_failures_lock_the_key(signed):

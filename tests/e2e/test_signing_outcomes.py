@@ -159,15 +159,34 @@ def test_clocks(signed, offset, status):
         assert re.search(rf"signature expired, signature time:{date},server time:\d{{8}}T\d{{6}}Z", text)
 
 
-@pytest.mark.parametrize("scheme, status, code, words", [
-    ("SDK-HMAC-SM3", 401, "ModelArts.0208", "SDK-HMAC-SHA256"),
-    ("SDK-ECDSA-P256-SHA256", 400, "ModelArts.4105", ""), ("AWS4-HMAC-SHA256", 400, "ModelArts.4105", "")])
-def test_other_algorithms(signed, scheme, status, code, words):
+@pytest.mark.parametrize("scheme", ["SDK-HMAC-SM3", "SDK-ECDSA-P256-SHA256", "SDK-SM2-SM3", "V11-HMAC-SM3",
+                                    "AWS4-HMAC-SHA256", "Basic"])
+def test_other_algorithms(signed, scheme):
     """Nothing is tried with them; the known ones are named."""
     guard, end = signed()
     got = ask(guard.port, call().replace(b"Authorization: SDK-HMAC-SHA256", b"Authorization: " + scheme.encode()))
-    assert words in check_refusal(got, status, code)["error_msg"]
+    text = check_refusal(got, 401, "ModelArts.0208")["error_msg"]
+    assert "the scheme must be SDK-HMAC-SHA256 or V11-HMAC-SHA256" in text
+    assert audit.records(guard.directory / "audit.jsonl")[-1]["auth.failure"] == "auth_malformed"
     assert end.requests == []
+
+
+@pytest.mark.parametrize("scheme", ["SDK-HMAC-SM3", "SDK-ECDSA-P256-SHA256", "SDK-SM2-SM3", "V11-HMAC-SM3"])
+def test_other_algorithms_are_signatures(mode, scheme):
+    """All of the SDKs' are: refused where signatures are, and byte for byte where they are preserved, under
+    the access key they name."""
+    wire = CALLERS["signature"](RIGHT).replace(b"SDK-HMAC-SHA256", scheme.encode())
+    guard, end = mode("refuse")
+    check_refusal(ask(guard.port, wire), 401, "ModelArts.0105")
+    assert end.requests == []
+    guard, end = mode("preserve")
+    assert ask(guard.port, wire).status == 200
+    seen, = end.requests
+    assert (seen.get("Host"), seen.body) == ("localhost", RIGHT)
+    assert audit.records(guard.directory / "audit.jsonl")[-1]["principal"] == CLIENT[0]
+    changed = CALLERS["signature"](SEED).replace(b"SDK-HMAC-SHA256", scheme.encode())
+    check_refusal(ask(guard.port, changed), 400, "ModelArts.0107")
+    assert len(end.requests) == 1
 
 
 def test_local_keys_are_locked_by_user(lent):

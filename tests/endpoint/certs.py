@@ -21,6 +21,7 @@ CERTIFICATES = {
     "unknown-ca": ("other-ca", GOOD, -1, 30, "ec"),
     "common-name": ("ca", None, -1, 30, "ec"),
     "workload": ("ca", "URI:spiffe://cluster.test/ns/ml/sa/notebook,DNS:notebook.test", -1, 30, "ec"),
+    "dns:notebook.test": ("ca", GOOD, -1, 30, "ec"),
     "rsa": ("ca", GOOD, -1, 30, "rsa2048"),
     "weak-key": ("ca", GOOD, -1, 30, "rsa1024"),
 }
