@@ -302,15 +302,15 @@ def test_completion_knows_signals_and_commands(tmp_path):
 
 
 @pytest.mark.long
-def test_the_package():
+def test_the_package(tmp_path):
     """CPack makes it; dpkg-deb says what is in it."""
     need("cpack")
     need("dpkg-deb")
     build = pathlib.Path(binary()).parent
     if not (build / "CPackConfig.cmake").exists():
         pytest.skip("not a build folder")
-    run("cpack", "--config", "CPackConfig.cmake", "-B", build / "package", cwd=build)
-    package, = (build / "package").glob("*.deb")
+    run("cpack", "--config", "CPackConfig.cmake", "-B", tmp_path, cwd=build)
+    package, = tmp_path.glob("*.deb")
     listed = run("dpkg-deb", "-c", package)
     for path in ("usr/sbin/trainguard", "etc/trainguard/trainguard.conf", "man8/trainguard.8",
                  "man5/trainguard.conf.5", "systemd/system/trainguard.service",

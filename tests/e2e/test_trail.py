@@ -78,20 +78,19 @@ class Many:
         self.heads.append({"stream": name, "seq": len(wanted), "chain": chain})
 
 
-@pytest.fixture(name="many", scope="module")
-def many_lines(module_gateway, module_origin, tmp_path_factory):
+@pytest.fixture(name="many")
+def many_lines(gateway, origin, tmp_path):
     """The lines; their sum has been proved by the command that is tested elsewhere."""
-    folder = tmp_path_factory.mktemp("policies")
-    (folder / "policies.conf").write_text(POLICIES)
-    locations = FAMILY.replace("policies.conf", f"{folder}/policies.conf").replace(
+    (tmp_path / "policies.conf").write_text(POLICIES)
+    locations = FAMILY.replace("policies.conf", f"{tmp_path}/policies.conf").replace(
         "filters json normalize validate policy;", LIMIT + "filters json normalize validate policy;")
-    return Many(real_lines(module_gateway(module_origin(), locations=locations)))
+    return Many(real_lines(gateway(origin(), locations=locations)))
 
 
-@pytest.fixture(name="folder", scope="module")
-def make_folder(many, tmp_path_factory):
+@pytest.fixture(name="folder")
+def make_folder(many, tmp_path):
     """A folder with what the gateways wrote, mixed by a shipper that delivered some lines twice."""
-    folder, rng = tmp_path_factory.mktemp("trail"), random.Random(1)
+    folder, rng = tmp_path, random.Random(1)
     lines = many.lines + rng.choices(many.lines, k=RECORDS // 20)
     rng.shuffle(lines)
     (folder / "mixed.jsonl").write_text("".join(lines))
@@ -99,10 +98,11 @@ def make_folder(many, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(name="house", scope="module")
-def filled_house(folder, tmp_path_factory):
+@pytest.fixture(name="house")
+def filled_house(folder, tmp_path):
     """A server with the shipped table, in which all lines are."""
-    house = ClickHouse(tmp_path_factory.mktemp("clickhouse"))
+    (tmp_path / "clickhouse").mkdir()
+    house = ClickHouse(tmp_path / "clickhouse")
     try:
         for statement in statements((SHIPPED / "schema.sql").read_text()):
             house.query(statement)
@@ -115,7 +115,7 @@ def filled_house(folder, tmp_path_factory):
         house.close()
 
 
-@pytest.fixture(name="queries", scope="module")
+@pytest.fixture(name="queries")
 def shipped_queries():
     """The questions, by the words before them."""
     text = (SHIPPED / "queries.sql").read_text()
@@ -141,7 +141,7 @@ def verify(path, *options):
     return done.returncode, done.stdout
 
 
-@pytest.fixture(name="back", scope="module")
+@pytest.fixture(name="back")
 def brought_back(house, queries, folder):
     """The lines as the shipped query gives them back."""
     [query] = [q for w, q in queries.items() if w.startswith("Everything")]
@@ -153,8 +153,7 @@ def brought_back(house, queries, folder):
 INTACT = f"{RECORDS + STREAMS} lines, {STREAMS} streams, 0 problems: the log is intact (no key)"
 
 
-@pytest.mark.long
-def test_what_comes_back_is_what_was_written(back, many, folder):
+def check_what_comes_back_is_what_was_written(back, many, folder):
     """Byte by byte; proved in little memory where the lines come in order, and also where not."""
     lines = back.read_text().splitlines(keepends=True)
     assert set(lines) == set(many.lines)
@@ -163,7 +162,7 @@ def test_what_comes_back_is_what_was_written(back, many, folder):
         assert (code, words.splitlines()[-1]) == (0, INTACT), words[-2000:]
 
 
-def test_a_line_that_is_gone(back, folder):
+def check_a_line_that_is_gone(back, folder):
     """Taken out of what came back: found, with its number."""
     with open(back, encoding="utf-8") as file, open(folder / "less.jsonl", "w", encoding="utf-8") as less:
         less.writelines(line for line in file if '"stream":"0-000000000003","seq":77,' not in line)
@@ -173,7 +172,7 @@ def test_a_line_that_is_gone(back, folder):
     assert words.splitlines()[-1].endswith("1 problem")
 
 
-def test_a_tail_that_was_cut(back, many, folder):
+def check_a_tail_that_was_cut(back, many, folder):
     """The chain cannot show it, the heads do."""
     name, n = many.heads[5]["stream"], many.heads[5]["seq"]
     late = re.compile(rf'"stream":"{name}","seq":({n}|{n - 1}),')
@@ -184,7 +183,7 @@ def test_a_tail_that_was_cut(back, many, folder):
     assert code == 1 and f"truncated: the stream {name} had {n} lines" in words, words
 
 
-def test_the_same_lines_again(house):
+def check_the_same_lines_again(house):
     """A shipper that begins anew changes no answer: FINAL counts a line once."""
     part = house.query("SELECT raw FROM audit WHERE stream = '0-000000000001' LIMIT 500 FORMAT TSVRaw").splitlines()
     columns = run("audit", "columns", "-", data="\n".join(part).encode()).raw
@@ -193,7 +192,7 @@ def test_the_same_lines_again(house):
     assert int(house.query(count)) == RECORDS // STREAMS + 1
 
 
-def test_what_an_auditor_asks(house, queries, many):
+def check_what_an_auditor_asks(house, queries, many):
     """Who changed it, which rule refused, whom dry runs would refuse, one request's story."""
     real = [json.loads(text + "}") for text in many.texts]
     rows = ask(house, queries, "Who changed", PROJECT="6b37a5f1", CONFIG="changed")
@@ -211,6 +210,16 @@ def test_what_an_auditor_asks(house, queries, many):
     assert {(r[0], int(r[4]), r[5]) for r in gateways} == {
         (h["stream"], h["seq"], "1") for h in many.heads}
     assert {r[1] for r in gateways} == {real[0]["instance"]}
+
+
+@pytest.mark.long
+def test_one_trail(house, queries, many, folder, back):
+    """All that is shown of the same lines: they are made, written and read once."""
+    check_what_comes_back_is_what_was_written(back, many, folder)
+    check_a_line_that_is_gone(back, folder)
+    check_a_tail_that_was_cut(back, many, folder)
+    check_the_same_lines_again(house)
+    check_what_an_auditor_asks(house, queries, many)
 
 
 @pytest.mark.long
