@@ -25,10 +25,10 @@ struct tg_cache_entry {
     void *value;                 /* NULL: none yet */
     struct tg_arena value_arena; /* it lives in */
     uint64_t fresh_until;
-    uint64_t told_until; /* stale, while it is asked for again */
-    uint64_t retry_at;   /* after a failure: not asked again before */
-    char failure[160];   /* what it was */
-    char *failed_for;    /* owned: the caller it concerns; NULL: all */
+    uint64_t served_until; /* stale, while it is asked for again */
+    uint64_t retry_at;     /* after a failure: not asked again before */
+    char failure[160];     /* what it was */
+    char *failed_for;      /* owned: the caller it concerns; NULL: all */
     struct tg_cache_admission *admitted;
     unsigned nadmitted;
     size_t bytes;                     /* as counted */

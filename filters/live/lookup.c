@@ -149,19 +149,19 @@ static void keep_value(struct tg_lookup_flight *f, int64_t ends)
     uint64_t now = tg_clock_mono_now();
 
     e->fresh_until = now + (uint64_t)f->ask.ttl;
-    e->told_until = e->fresh_until + (uint64_t)f->ask.stale;
+    e->served_until = e->fresh_until + (uint64_t)f->ask.stale;
     if (ends != 0) {
         int64_t left = ends - tg_clock_wall_now();
         uint64_t until = now + (left > 0 ? (uint64_t)left : 0);
 
         e->fresh_until = until < e->fresh_until ? until : e->fresh_until;
-        e->told_until = until < e->told_until ? until : e->told_until;
+        e->served_until = until < e->served_until ? until : e->served_until;
     }
     e->retry_at = 0;
     if (e->value != NULL && f->ask.kind->on_change != NULL)
         f->ask.kind->on_change(e->value, f->value);
     tg_cache_set(&f->all->cache, e, f->value, &f->arena);
-    tg_cache_admit(&f->all->cache, e, f->ask.caller, now, e->told_until);
+    tg_cache_admit(&f->all->cache, e, f->ask.caller, now, e->served_until);
 }
 
 static void finish(struct tg_lookup_flight *f, enum tg_lookup_result result, int status,
@@ -312,10 +312,10 @@ static struct tg_lookup_flight *flight_for(const struct tg_cache_entry *e,
     return NULL;
 }
 
-static bool may_be_told(const struct tg_cache_entry *e, const struct tg_lookup_ask *ask,
-                        uint64_t now)
+static bool may_be_served(const struct tg_cache_entry *e, const struct tg_lookup_ask *ask,
+                          uint64_t now)
 {
-    return e->value != NULL && now < e->told_until &&
+    return e->value != NULL && now < e->served_until &&
            (ask->trusted || tg_cache_admits(e, ask->caller, now));
 }
 
@@ -327,9 +327,9 @@ static enum tg_lookup_result ask_kept(struct tg_lookups *all, struct tg_lookup *
     uint64_t now = tg_clock_mono_now();
     struct tg_lookup_flight *f;
 
-    if (may_be_told(e, ask, now) && now < e->fresh_until)
+    if (may_be_served(e, ask, now) && now < e->fresh_until)
         return found(l, ask, e, TG_SPAN_FRESH);
-    if (may_be_told(e, ask, now)) {
+    if (may_be_served(e, ask, now)) {
         if (e->flights == NULL && !tg_cache_has_failed(e, ask->caller, now))
             (void)start(all, e, ask);
         return found(l, ask, e, TG_SPAN_STALE);
@@ -375,7 +375,7 @@ bool tg_lookup_is_kept(const struct tg_request *r, const struct tg_lookup_ask *a
     const struct tg_cache_entry *e =
         tg_cache_get(&r->host->lookups->cache, ask->kind, ask->upstream, ask->subject, false);
 
-    return e != NULL && (e->flights != NULL || may_be_told(e, ask, tg_clock_mono_now()));
+    return e != NULL && (e->flights != NULL || may_be_served(e, ask, tg_clock_mono_now()));
 }
 
 bool tg_lookup_newcomer(const struct tg_request *r, uint64_t most)

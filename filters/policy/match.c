@@ -244,9 +244,9 @@ void tg_policy_match_check(struct tg_conf *c, const struct tg_policy_match *list
 
 /* --- matching --- */
 
-static enum tg_policy_held held(enum tg_pattern_result result)
+static enum tg_policy_met met_by(enum tg_pattern_result result)
 {
-    static const enum tg_policy_held answers[] = {
+    static const enum tg_policy_met answers[] = {
         [TG_PATTERN_NO] = TG_POLICY_NOT_MET,
         [TG_PATTERN_YES] = TG_POLICY_MET,
         [TG_PATTERN_ERROR] = TG_POLICY_NOT_KNOWN,
@@ -257,7 +257,7 @@ static enum tg_policy_held held(enum tg_pattern_result result)
 }
 
 /* Of several texts the first that has a row decides which that is. */
-static enum tg_policy_held look_up(const struct tg_policy_match *m, struct tg_str text)
+static enum tg_policy_met look_up(const struct tg_policy_match *m, struct tg_str text)
 {
     const struct tg_policy_row *row = tg_policy_table_find(m->table, text);
 
@@ -266,19 +266,19 @@ static enum tg_policy_held look_up(const struct tg_policy_match *m, struct tg_st
     return row != NULL ? TG_POLICY_MET : TG_POLICY_NOT_MET;
 }
 
-static enum tg_policy_held match_text(const struct tg_policy_match *m, struct tg_request *r,
-                                      struct tg_str text)
+static enum tg_policy_met match_text(const struct tg_policy_match *m, struct tg_request *r,
+                                     struct tg_str text)
 {
     if (text.n == 0)
         return TG_POLICY_NOT_KNOWN;
     if (m->pattern != NULL)
-        return held(tg_pattern_match(m->pattern, text, &r->pattern_steps));
+        return met_by(tg_pattern_match(m->pattern, text, &r->pattern_steps));
     if (m->table != NULL)
         return look_up(m, text);
     return has_value(m, text) ? TG_POLICY_MET : TG_POLICY_NOT_MET;
 }
 
-static enum tg_policy_held match_client(const struct tg_policy_match *m, struct tg_str text)
+static enum tg_policy_met match_client(const struct tg_policy_match *m, struct tg_str text)
 {
     struct in6_addr client;
 
@@ -292,7 +292,7 @@ static enum tg_policy_held match_client(const struct tg_policy_match *m, struct 
 
 /* The better known of two answers about one subject that may stand twice: any that is met will do.
  */
-static enum tg_policy_held either(enum tg_policy_held a, enum tg_policy_held b)
+static enum tg_policy_met either(enum tg_policy_met a, enum tg_policy_met b)
 {
     if (a == TG_POLICY_MET || b == TG_POLICY_MET)
         return TG_POLICY_MET;
@@ -301,9 +301,9 @@ static enum tg_policy_held either(enum tg_policy_held a, enum tg_policy_held b)
 }
 
 /* Any field of the name will do. */
-static enum tg_policy_held match_header(const struct tg_policy_match *m, struct tg_request *r)
+static enum tg_policy_met match_header(const struct tg_policy_match *m, struct tg_request *r)
 {
-    enum tg_policy_held result = TG_POLICY_NOT_MET;
+    enum tg_policy_met result = TG_POLICY_NOT_MET;
     bool there = false;
 
     for (unsigned i = 0; i < r->nfields; i++) {
@@ -317,7 +317,7 @@ static enum tg_policy_held match_header(const struct tg_policy_match *m, struct 
 
 /* The name of a proven certificate stands behind "tls:", which no access key begins with: one that
  * does claims to be what it is not, so who that caller is is not known. */
-static enum tg_policy_held match_principal(const struct tg_policy_match *m, struct tg_request *r)
+static enum tg_policy_met match_principal(const struct tg_policy_match *m, struct tg_request *r)
 {
     const struct tg_str prefix = TG_STR("tls:");
     struct tg_str claimed = r->principal;
@@ -335,18 +335,18 @@ static enum tg_policy_held match_principal(const struct tg_policy_match *m, stru
 }
 
 /* Whether one of several texts is met: any will do. */
-static enum tg_policy_held match_texts(const struct tg_policy_match *m, struct tg_request *r,
-                                       const struct tg_str *texts, unsigned n)
+static enum tg_policy_met match_texts(const struct tg_policy_match *m, struct tg_request *r,
+                                      const struct tg_str *texts, unsigned n)
 {
-    enum tg_policy_held result = TG_POLICY_NOT_MET;
+    enum tg_policy_met result = TG_POLICY_NOT_MET;
 
     for (unsigned i = 0; i < n; i++)
         result = either(result, match_text(m, r, texts[i]));
     return result;
 }
 
-static enum tg_policy_held match_live(const struct tg_policy_match *m, struct tg_request *r,
-                                      enum tg_live_name name)
+static enum tg_policy_met match_live(const struct tg_policy_match *m, struct tg_request *r,
+                                     enum tg_live_name name)
 {
     const struct tg_live_value *value = tg_live_read(r, name);
 
@@ -361,11 +361,11 @@ static enum tg_policy_held match_live(const struct tg_policy_match *m, struct tg
 
 /* By the id, or as DOMAIN/NAME: anybody may have a domain in which users are called as they like.
  */
-static enum tg_policy_held match_user(const struct tg_policy_match *m, struct tg_request *r)
+static enum tg_policy_met match_user(const struct tg_policy_match *m, struct tg_request *r)
 {
     const struct tg_live_value *name = tg_live_read(r, TG_LIVE_USER_NAME);
     const struct tg_live_value *domain = tg_live_read(r, TG_LIVE_DOMAIN);
-    enum tg_policy_held result = match_live(m, r, TG_LIVE_USER_ID);
+    enum tg_policy_met result = match_live(m, r, TG_LIVE_USER_ID);
     struct tg_str full = {NULL, 0};
 
     if (name->state == TG_LIVE_KNOWN && domain->state == TG_LIVE_KNOWN)
@@ -374,7 +374,7 @@ static enum tg_policy_held match_user(const struct tg_policy_match *m, struct tg
     return either(result, match_text(m, r, full));
 }
 
-static enum tg_policy_held match_subject(const struct tg_policy_match *m, struct tg_request *r)
+static enum tg_policy_met match_subject(const struct tg_policy_match *m, struct tg_request *r)
 {
     switch (m->subject) {
     case TG_MATCH_METHOD:
@@ -401,9 +401,9 @@ static enum tg_policy_held match_subject(const struct tg_policy_match *m, struct
     TG_UNREACHABLE();
 }
 
-static enum tg_policy_held match_one(const struct tg_policy_match *m, struct tg_request *r)
+static enum tg_policy_met match_one(const struct tg_policy_match *m, struct tg_request *r)
 {
-    enum tg_policy_held result;
+    enum tg_policy_met result;
 
     if (m->row != NULL)
         *m->row = NULL;
@@ -416,19 +416,18 @@ static enum tg_policy_held match_one(const struct tg_policy_match *m, struct tg_
 }
 
 static void trace_match(const struct tg_request *r, const struct tg_policy_match *m,
-                        enum tg_policy_held held_as)
+                        enum tg_policy_met met)
 {
     TG_TRACE(r, "%s %s (%s:%u): %s", m->item->args[0].p, subjects[m->subject - 1].name,
-             m->item->file, m->item->line, held_as == TG_POLICY_NOT_MET ? "not met" : "not known");
+             m->item->file, m->item->line, met == TG_POLICY_NOT_MET ? "not met" : "not known");
 }
 
-enum tg_policy_held tg_policy_match_request(const struct tg_policy_match *list,
-                                            struct tg_request *r)
+enum tg_policy_met tg_policy_match_request(const struct tg_policy_match *list, struct tg_request *r)
 {
-    enum tg_policy_held result = TG_POLICY_MET;
+    enum tg_policy_met result = TG_POLICY_MET;
 
     for (; list != NULL; list = list->next) {
-        enum tg_policy_held one = match_one(list, r);
+        enum tg_policy_met one = match_one(list, r);
 
         if (one != TG_POLICY_MET)
             trace_match(r, list, one);

@@ -309,7 +309,7 @@ struct tg_policy_match {
 };
 
 /* What a list of matches says of a request. */
-enum tg_policy_held {
+enum tg_policy_met {
     TG_POLICY_NOT_MET = 1, /* one of them does not hold, whatever the others are */
     TG_POLICY_MET,         /* all of them hold */
     TG_POLICY_NOT_KNOWN    /* neither: what one asks for is absent, or a pattern hit its limit */
@@ -336,8 +336,8 @@ void tg_policy_match_end(struct tg_policy_match *list);
  * is not known counts so that rules stay on: a policy applies unless its list is NOT_MET, an
  * exception only where its list is MET. Subjects that were absent are added to the report.
  */
-enum tg_policy_held tg_policy_match_request(const struct tg_policy_match *list,
-                                            struct tg_request *r);
+enum tg_policy_met tg_policy_match_request(const struct tg_policy_match *list,
+                                           struct tg_request *r);
 
 /* --- the set --- */
 

@@ -110,13 +110,13 @@ static struct tg_str shortened(struct tg_str text, enum tg_audit_cut cut)
 
 /* The path alone: a query can hold secrets. A request that was refused before its path was
  * normalised has only what the client wrote. */
-static struct tg_str told_path(const struct tg_request *r)
+static struct tg_str path_to_tell(const struct tg_request *r)
 {
     return tg_target_shown(r->path.n > 0 ? r->path : r->target);
 }
 
 /* The part of the credentials that tells one caller from another. */
-static struct tg_str told_token(const struct tg_request *r)
+static struct tg_str token_to_tell(const struct tg_request *r)
 {
     struct tg_str value;
 
@@ -145,7 +145,7 @@ void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
     if (r->credentials == TG_CRED_SIGNED && is_access_key(r->access_key))
         tg_buf_add(out, r->access_key);
     else
-        tg_redact_token(redact, out, told_token(r));
+        tg_redact_token(redact, out, token_to_tell(r));
 }
 
 /* How the caller was proved, and under whose signature the request went on. */
@@ -180,7 +180,7 @@ static void add_request(struct tg_buf *out, const struct tg_audit_record *a, enu
     add_text(out, TG_STR(",\"client.address\":"), r->client_address);
     add_text(out, TG_STR(",\"server.address\":"), a->host);
     add_text(out, TG_STR(",\"http.request.method\":"), r->method);
-    add_text(out, TG_STR(",\"url.path\":"), told_path(r));
+    add_text(out, TG_STR(",\"url.path\":"), path_to_tell(r));
     add_text(out, TG_STR(",\"http.route\":"), r->route);
     add_text(out, TG_STR(",\"project_id\":"), r->project_id);
     add_text(out, TG_STR(",\"config_name\":"), tg_request_config_name(r));
@@ -368,7 +368,7 @@ static void add_unknown(struct tg_buf *out, const struct tg_report *report)
 }
 
 /* True when a violation or warning of the record tells where and why the rule did not hold. */
-static bool told_by_finding(const struct tg_report *report, const struct tg_policy_result *p)
+static bool is_in_finding(const struct tg_report *report, const struct tg_policy_result *p)
 {
     for (const struct tg_finding *f = report->first; f != NULL; f = f->next)
         if (tg_str_eq(f->policy, p->policy) && tg_str_eq(tg_str_of(f->rule), p->rule))
@@ -391,7 +391,7 @@ static void add_result(struct tg_redact *redact, struct tg_buf *out, const struc
     add_text(out, TG_STR(",\"exception\":"), p->exception);
     if (p->message.before.n > 0 && cut == TG_AUDIT_SHORT) {
         add_text(out, TG_STR(",\"pointer\":"), shortened(p->pointer, cut));
-    } else if (p->message.before.n > 0 && !told_by_finding(&r->report, p)) {
+    } else if (p->message.before.n > 0 && !is_in_finding(&r->report, p)) {
         add_text(out, TG_STR(",\"pointer\":"), p->pointer);
         tg_buf_add(out, TG_STR(",\"message\":"));
         tg_redact_message(redact, out, r, &p->message, &p->value, path);
@@ -417,7 +417,7 @@ static void add_results(struct tg_redact *redact, struct tg_buf *out, const stru
 }
 
 /* True when an earlier result used the same exception. */
-static bool told_before(const struct tg_report *report, const struct tg_policy_result *p)
+static bool is_repeated(const struct tg_report *report, const struct tg_policy_result *p)
 {
     for (const struct tg_policy_result *e = report->results; e != p; e = e->next)
         if (tg_str_eq(e->exception, p->exception))
@@ -430,7 +430,7 @@ static void add_exceptions(struct tg_buf *out, const struct tg_report *report)
     bool some = false;
 
     for (const struct tg_policy_result *p = report->results; p != NULL; p = p->next) {
-        if (p->exception.n == 0 || told_before(report, p))
+        if (p->exception.n == 0 || is_repeated(report, p))
             continue;
         tg_buf_puts(out, some ? "," : ",\"exceptions\":[");
         some = true;

@@ -7,7 +7,7 @@ enum { SHOWN_HEX = 32 }; /* digits of a redacted value: 128 bits */
 
 /* How a member of the config is told in a body that nothing around it hides: after a look at its
  * place, not at all, or as it stands unless it is a container. */
-enum way { LOOK, OMITTED, TOLD };
+enum way { LOOK, OMITTED, PLAIN };
 
 /* Facts that make a look at what stands around necessary. */
 enum { CAREFUL = TG_NAME_MATCHES | TG_NAME_NAMES | TG_NAME_VALUE };
@@ -19,7 +19,7 @@ static enum way way_of(const struct tg_audit_conf *conf, const struct tg_contrac
         return OMITTED;
     if ((facts & CAREFUL) != 0 || (facts & TG_NAME_IS_PLAIN) == 0)
         return LOOK;
-    return conf->body == TG_AUDIT_BODY_FULL || (row->flags & TG_CONTRACT_HARMLESS) != 0 ? TOLD
+    return conf->body == TG_AUDIT_BODY_FULL || (row->flags & TG_CONTRACT_HARMLESS) != 0 ? PLAIN
                                                                                         : LOOK;
 }
 
@@ -292,7 +292,7 @@ static void add_name(struct tg_buf *out, struct tg_str name, bool plain)
 }
 
 /* A member with a plain name and a value that is told as it stands, in one go. */
-static void add_told(struct tg_buf *out, struct tg_str name, struct tg_str value)
+static void add_plain(struct tg_buf *out, struct tg_str name, struct tg_str value)
 {
     char *p = tg_buf_room(out, name.n + value.n + strlen(",\"\":"));
 
@@ -349,7 +349,7 @@ static bool add_known(const struct tg_redact *r, struct tg_buf *out, const struc
     if (is_container(doc, value))
         return false;
     row = &tg_contract_config[number - 1];
-    add_told(out, (struct tg_str){row->name, row->length}, tg_doc_text(doc, value));
+    add_plain(out, (struct tg_str){row->name, row->length}, tg_doc_text(doc, value));
     return true;
 }
 

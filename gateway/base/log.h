@@ -49,7 +49,8 @@ void tg_log_json(bool on);
 /* True when a line of that level would be written; for work only the line needs. */
 bool tg_log_wants(enum tg_log_level level);
 
-/* Writes one line. `unit` names the part that noticed ("guard", "upstream", ...). errno survives.
+/* Writes one line. `unit` names the part that noticed ("exchange", "upstream", ...). errno
+ * survives.
  */
 void tg_log(enum tg_log_level level, const char *unit, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

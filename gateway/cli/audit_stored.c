@@ -18,7 +18,7 @@ struct seen {
 };
 
 /* A line that waits for the ones before it; its text lies in the file. */
-struct held {
+struct waiting_line {
     uint64_t seq;
     bool continues; /* a record `continue`, which has the number of the line before it */
     size_t at;
@@ -34,9 +34,9 @@ struct stream {
     size_t cap;
     struct seen *continued; /* records `continue` that were given */
     size_t ncontinued;
-    struct held *held; /* a heap, the lowest on top */
-    size_t nheld;
-    size_t held_cap;
+    struct waiting_line *waiting; /* a heap, the lowest on top */
+    size_t nwaiting;
+    size_t waiting_cap;
     struct stream *in_bucket;
     struct stream *behind; /* in order of appearance */
 };
@@ -49,9 +49,9 @@ struct tg_audit_stored {
     struct stream *buckets[BUCKETS];
     struct stream *first;
     struct stream **last;
-    int fd;         /* of the file; -1: none yet */
-    size_t end;     /* of what is in it */
-    uint64_t nheld; /* lines in it */
+    int fd;            /* of the file; -1: none yet */
+    size_t end;        /* of what is in it */
+    uint64_t nwaiting; /* lines in it */
     struct tg_buf text;
     const char *trouble;
 };
@@ -90,7 +90,7 @@ void tg_audit_stored_end(struct tg_audit_stored *all)
     for (struct stream *s = all->first; s != NULL; s = s->behind) {
         free(s->seen);
         free(s->continued);
-        free(s->held);
+        free(s->waiting);
     }
     if (all->fd >= 0)
         close(all->fd);
@@ -182,7 +182,7 @@ static bool write_all(struct tg_audit_stored *all, struct tg_str text)
     return true;
 }
 
-static bool read_text(struct tg_audit_stored *all, const struct held *h)
+static bool read_text(struct tg_audit_stored *all, const struct waiting_line *h)
 {
     all->text.n = 0;
     while (all->text.n < h->n) {
@@ -198,56 +198,56 @@ static bool read_text(struct tg_audit_stored *all, const struct held *h)
 
 /* --- what waits --- */
 
-static bool is_before(const struct held *a, const struct held *b)
+static bool is_before(const struct waiting_line *a, const struct waiting_line *b)
 {
     return a->seq != b->seq ? a->seq < b->seq : a->continues < b->continues;
 }
 
-static void swap(struct held *a, struct held *b)
+static void swap(struct waiting_line *a, struct waiting_line *b)
 {
-    struct held old = *a;
+    struct waiting_line old = *a;
 
     *a = *b;
     *b = old;
 }
 
-static void push(struct stream *s, const struct held *h)
+static void push(struct stream *s, const struct waiting_line *h)
 {
-    size_t i = s->nheld++;
+    size_t i = s->nwaiting++;
 
-    s->held[i] = *h;
-    for (; i > 0 && is_before(&s->held[i], &s->held[(i - 1) / 2]); i = (i - 1) / 2)
-        swap(&s->held[i], &s->held[(i - 1) / 2]);
+    s->waiting[i] = *h;
+    for (; i > 0 && is_before(&s->waiting[i], &s->waiting[(i - 1) / 2]); i = (i - 1) / 2)
+        swap(&s->waiting[i], &s->waiting[(i - 1) / 2]);
 }
 
-static struct held pop(struct stream *s)
+static struct waiting_line pop(struct stream *s)
 {
-    struct held top = s->held[0];
+    struct waiting_line top = s->waiting[0];
     size_t i = 0;
 
-    s->held[0] = s->held[--s->nheld];
+    s->waiting[0] = s->waiting[--s->nwaiting];
     for (;;) {
         size_t child = 2 * i + 1;
 
-        if (child + 1 < s->nheld && is_before(&s->held[child + 1], &s->held[child]))
+        if (child + 1 < s->nwaiting && is_before(&s->waiting[child + 1], &s->waiting[child]))
             child++;
-        if (child >= s->nheld || !is_before(&s->held[child], &s->held[i]))
+        if (child >= s->nwaiting || !is_before(&s->waiting[child], &s->waiting[i]))
             return top;
-        swap(&s->held[i], &s->held[child]);
+        swap(&s->waiting[i], &s->waiting[child]);
         i = child;
     }
 }
 
 static bool hold(struct tg_audit_stored *all, struct stream *s, struct tg_str text,
-                 const struct held *h)
+                 const struct waiting_line *h)
 {
-    if (all->nheld == 0)
+    if (all->nwaiting == 0)
         all->end = 0;
     if (all->fd < 0 && !open_file(all))
         return false;
-    s->held = grown(s->held, s->nheld, &s->held_cap, sizeof(*s->held));
-    push(s, &(struct held){h->seq, h->continues, all->end, text.n, h->place});
-    all->nheld++;
+    s->waiting = grown(s->waiting, s->nwaiting, &s->waiting_cap, sizeof(*s->waiting));
+    push(s, &(struct waiting_line){h->seq, h->continues, all->end, text.n, h->place});
+    all->nwaiting++;
     return write_all(all, text);
 }
 
@@ -295,7 +295,7 @@ static bool given_before(struct stream *s, uint64_t seq, const struct seen *look
 }
 
 static bool give(struct tg_audit_stored *all, struct stream *s, struct tg_str text,
-                 const char *chain, const struct held *h)
+                 const char *chain, const struct waiting_line *h)
 {
     struct seen look = look_of(all, text, chain);
     bool twice = h->continues ? continued_before(s, &look) : given_before(s, h->seq, &look);
@@ -304,19 +304,19 @@ static bool give(struct tg_audit_stored *all, struct stream *s, struct tg_str te
 }
 
 /* Gives the first one that waits. */
-static bool give_held(struct tg_audit_stored *all, struct stream *s)
+static bool give_waiting(struct tg_audit_stored *all, struct stream *s)
 {
-    struct held h = pop(s);
+    struct waiting_line h = pop(s);
     struct tg_audit_line line;
 
-    all->nheld--;
+    all->nwaiting--;
     if (!read_text(all, &h))
         return false;
     CHECK(tg_audit_line_read(tg_buf_str(&all->text), &line));
     return give(all, s, tg_buf_str(&all->text), line.chain.p, &h);
 }
 
-static bool can_be_given(const struct stream *s, const struct held *h)
+static bool can_be_given(const struct stream *s, const struct waiting_line *h)
 {
     return h->seq < s->next || (h->seq == s->next && !h->continues);
 }
@@ -325,7 +325,7 @@ bool tg_audit_store(struct tg_audit_stored *all, struct tg_str text,
                     const struct tg_audit_line *line, const struct tg_audit_place *place)
 {
     struct stream *s = find_or_add(all, line->stream);
-    struct held h = {
+    struct waiting_line h = {
         .seq = line->seq, .continues = tg_str_eq(line->event, TG_STR("continue")), .place = *place};
 
     h.place.rotated = false;
@@ -334,8 +334,8 @@ bool tg_audit_store(struct tg_audit_stored *all, struct tg_str text,
         return hold(all, s, text, &h);
     if (!give(all, s, text, line->chain.p, &h))
         return false;
-    while (s->nheld > 0 && can_be_given(s, &s->held[0]))
-        if (!give_held(all, s))
+    while (s->nwaiting > 0 && can_be_given(s, &s->waiting[0]))
+        if (!give_waiting(all, s))
             return false;
     return true;
 }
@@ -343,8 +343,8 @@ bool tg_audit_store(struct tg_audit_stored *all, struct tg_str text,
 bool tg_audit_stored_rest(struct tg_audit_stored *all)
 {
     for (struct stream *s = all->first; s != NULL; s = s->behind)
-        while (s->nheld > 0)
-            if (!give_held(all, s))
+        while (s->nwaiting > 0)
+            if (!give_waiting(all, s))
                 return false;
     return all->trouble == NULL;
 }

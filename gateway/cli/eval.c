@@ -212,7 +212,7 @@ static int evaluate(struct eval *eval, char **bodies, int n)
     tg_eval_flush(&run->out);
     tg_evaluator_end(eval->evaluator);
     tg_buf_end(&run->out);
-    tg_buf_end(&run->held);
+    tg_buf_end(&run->last);
     tg_buf_end(&run->rules);
     return status_of(eval);
 }

@@ -363,15 +363,15 @@ static void sarif_finding(struct tg_eval_run *run, const struct tg_evaluation *v
 /* What could not be evaluated is no result of a rule: it is a notification about the run. */
 static void sarif_notification(struct tg_eval_run *run, const struct tg_evaluation *v)
 {
-    struct tg_buf *held = &run->held;
+    struct tg_buf *last = &run->last;
 
     CHECK(v->result == TG_EVAL_ERROR && v->why.n > 0);
-    tg_json_line(held);
-    tg_json_begin(held, '{');
-    tg_json_member(held, "level", TG_STR("error"));
-    sarif_text(held, "message", v->why);
-    sarif_location(held, v, (struct tg_place){0, 0});
-    tg_json_end(held, '}');
+    tg_json_line(last);
+    tg_json_begin(last, '{');
+    tg_json_member(last, "level", TG_STR("error"));
+    sarif_text(last, "message", v->why);
+    sarif_location(last, v, (struct tg_place){0, 0});
+    tg_json_end(last, '}');
 }
 
 static void sarif_begin(struct tg_eval_run *run)
@@ -427,7 +427,7 @@ static void sarif_invocation(struct tg_eval_run *run)
     tg_json_begin(out, '{');
     tg_json_member_bool(out, "executionSuccessful", run->count[TG_EVAL_ERROR] == 0);
     tg_json_member_begin(out, "toolExecutionNotifications", '[');
-    tg_buf_add(out, tg_buf_str(&run->held));
+    tg_buf_add(out, tg_buf_str(&run->last));
     tg_json_end(out, ']');
     tg_json_end(out, '}');
     tg_json_end(out, ']');
@@ -511,20 +511,20 @@ static void junit_warnings(struct tg_buf *out, const struct tg_evaluation *v)
 /* The counts stand before the cases, so the cases wait. */
 static void junit_each(struct tg_eval_run *run, const struct tg_evaluation *v)
 {
-    struct tg_buf *held = &run->held;
+    struct tg_buf *last = &run->last;
 
-    tg_buf_puts(held, "  <testcase classname=\"trainguard.eval\" name=\"");
-    tg_xml_add(held, tg_str_of(v->file));
-    tg_buf_putc(held, '"');
-    tg_xml_add_time(held, run->took_us);
-    tg_buf_putc(held, '>');
+    tg_buf_puts(last, "  <testcase classname=\"trainguard.eval\" name=\"");
+    tg_xml_add(last, tg_str_of(v->file));
+    tg_buf_putc(last, '"');
+    tg_xml_add_time(last, run->took_us);
+    tg_buf_putc(last, '>');
     if (v->result == TG_EVAL_ERROR)
-        junit_trouble(held, "error", "not evaluated", v);
+        junit_trouble(last, "error", "not evaluated", v);
     else if (fails(run, v))
-        junit_trouble(held, "failure", tg_eval_word(v->result), v);
+        junit_trouble(last, "failure", tg_eval_word(v->result), v);
     else if (v->result == TG_EVAL_WARN)
-        junit_warnings(held, v);
-    tg_buf_puts(held, "</testcase>\n");
+        junit_warnings(last, v);
+    tg_buf_puts(last, "</testcase>\n");
 }
 
 static void junit_end(struct tg_eval_run *run)
@@ -541,7 +541,7 @@ static void junit_end(struct tg_eval_run *run)
                   run->bodies, failures, run->count[TG_EVAL_ERROR]);
     tg_xml_add_time(&run->out, run->total_us);
     tg_buf_puts(&run->out, ">\n");
-    tg_buf_add(&run->out, tg_buf_str(&run->held));
+    tg_buf_add(&run->out, tg_buf_str(&run->last));
     tg_buf_puts(&run->out, " </testsuite>\n</testsuites>\n");
 }
 

@@ -11,7 +11,7 @@
 /* One run over many bodies. */
 struct tg_eval_run {
     struct tg_buf out;   /* to be written */
-    struct tg_buf held;  /* what a format keeps back until the end */
+    struct tg_buf last;  /* what a format keeps back until the end */
     struct tg_buf rules; /* of policies, that findings named: JSON text (SARIF) */
     bool colour;
     bool fail_on_warn;

@@ -408,7 +408,7 @@ static const struct tg_evaluation *denied(struct tg_evaluator *e)
 {
     struct tg_evaluation *v = &e->result;
     struct tg_request *r = &v->request;
-    bool told = r->report.violations > 0;
+    bool refused = r->report.violations > 0;
 
     e->answer.n = 0;
     tg_request_answer(r, &e->answer, &v->status);
@@ -416,8 +416,8 @@ static const struct tg_evaluation *denied(struct tg_evaluator *e)
     v->answer = tg_buf_str(&e->answer);
     v->result = TG_EVAL_DENY;
     if (is_not_json(r) || v->status >= 500)
-        return cannot(e, told ? TG_STR("") : reason(r));
-    if (!told)
+        return cannot(e, refused ? TG_STR("") : reason(r));
+    if (!refused)
         v->why = reason(r);
     return v;
 }

@@ -391,7 +391,7 @@ static void note(void *context, const struct tg_policy_outcome *o)
     struct tg_case_rule *seen = &run->file->rules[o->rule->number];
 
     if (o->result == TG_RULE_PASS)
-        seen->held++;
+        seen->passed++;
     else if (o->nfaults > 0)
         seen->failed++;
     for (struct tg_case_expect *e = run->at->expects; e != NULL; e = e->next)

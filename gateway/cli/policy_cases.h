@@ -60,7 +60,7 @@ struct tg_case {
 struct tg_case_rule {
     const struct tg_policy *policy;
     const struct tg_policy_rule *rule;
-    unsigned held;   /* times it passed */
+    unsigned passed; /* cases */
     unsigned failed; /* times it did not */
 };
 

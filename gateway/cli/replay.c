@@ -51,23 +51,23 @@ static void note(void *context, const struct tg_policy_outcome *o)
 {
     struct replay *p = context;
     const struct tg_str place = TG_STR("/request.body");
-    const struct tg_policy_result *told;
+    const struct tg_policy_result *result;
     struct tg_replay_refusal *f;
 
     if (!refuses(p, o))
         return;
     tg_policy_report(&p->request, o);
-    told = p->request.report.last_result;
-    CHECK(told->pointer.n == 0 || tg_str_starts(told->pointer, place));
+    result = p->request.report.last_result;
+    CHECK(result->pointer.n == 0 || tg_str_starts(result->pointer, place));
     f = tg_arena_zalloc(&p->arena, 1, sizeof(*f));
-    *f = (struct tg_replay_refusal){o->policy, o->rule,
-                                    tg_str_skip(told->pointer, told->pointer.n > 0 ? place.n : 0),
-                                    tg_result_text(&p->request.report, told), NULL};
+    *f = (struct tg_replay_refusal){
+        o->policy, o->rule, tg_str_skip(result->pointer, result->pointer.n > 0 ? place.n : 0),
+        tg_result_text(&p->request.report, result), NULL};
     *p->last = f;
     p->last = &f->next;
 }
 
-/* What the format is told of the record at hand. */
+/* What the format is result of the record at hand. */
 static void tell_change(struct replay *p)
 {
     const struct tg_replay_change change = {

@@ -119,7 +119,7 @@ static bool gather(struct tg_case_file *f, struct tg_case_rule *seen, struct tg_
         for (unsigned i = 0; o->set != NULL && i < o->set->nrules; i++) {
             if (!same_rule(&o->rules[i], seen))
                 continue;
-            seen->held += o->rules[i].held;
+            seen->passed += o->rules[i].passed;
             seen->failed += o->rules[i].failed;
         }
     }
@@ -143,13 +143,13 @@ static void print_rule(bool junit, const struct tg_case_rule *seen, const char *
 static void cover_rule(const struct options *o, const struct tg_case_rule *seen,
                        struct totals *totals)
 {
-    const char *what = seen->held + seen->failed == 0 ? "no case touches it"
-                       : seen->held == 0              ? "it never passes"
-                       : seen->failed == 0            ? "it never fails"
-                                                      : NULL;
+    const char *what = seen->passed + seen->failed == 0 ? "no case touches it"
+                       : seen->passed == 0              ? "it never passes"
+                       : seen->failed == 0              ? "it never fails"
+                                                        : NULL;
 
-    totals->untested += seen->held + seen->failed == 0;
-    if (what != NULL && (o->coverage || (o->require_tests && seen->held + seen->failed == 0)))
+    totals->untested += seen->passed + seen->failed == 0;
+    if (what != NULL && (o->coverage || (o->require_tests && seen->passed + seen->failed == 0)))
         print_rule(o->junit, seen, what);
 }
 

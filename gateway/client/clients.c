@@ -97,12 +97,12 @@ static void make_room(struct tg_clients *all)
 
 /* --- listening --- */
 
-static void on_accept(void *owner, struct evhtp_connection *front, int fd,
+static void on_accept(void *owner, struct evhtp_connection *evhtp, int fd,
                       const struct sockaddr *address)
 {
     const struct tg_client_listener *l = owner;
 
-    tg_conn_new(l->clients, l->server, l->listen, front, fd, address);
+    tg_conn_new(l->clients, l->server, l->listen, evhtp, fd, address);
     make_room(l->clients);
 }
 

@@ -15,9 +15,9 @@
 
 enum {
     CONN_MAGIC = 0x636f6e6e,
-    MAX_HELD = 65536,        /* early bytes (pipelining) kept while a request is under way */
+    MAX_UNREAD = 65536,      /* early bytes (pipelining) kept while a request is under way */
     MAX_LINGERED = 16 << 20, /* bytes thrown away before a refused client is cut off */
-    HELD_KEPT = 4096,        /* memory an idle connection may keep */
+    UNREAD_KEPT = 4096,      /* memory an idle connection may keep */
     MIN_WAITING_US = 100000, /* who has just connected, or had an answer, is about to send */
     IDLE_GRACE_US = 1000000, /* a client that sends within it is not idle (draining) */
 };
@@ -58,9 +58,9 @@ void tg_conn_close(struct tg_conn *c)
     }
     tg_conn_release(c);
     tg_timer_end(&c->timer);
-    tg_evhtp_close(c->front);
+    tg_evhtp_close(c->evhtp);
     close(tg_socket_close(&c->socket));
-    tg_buf_end(&c->held);
+    tg_buf_end(&c->unread);
     free(c->principal);
     free(c->tls_names);
     tg_clients_remove(c->clients, c);
@@ -102,7 +102,7 @@ static struct tg_request_head_limits limits(const struct tg_conn *c)
 static void begin(struct tg_conn *c, const struct tg_request_head *head, struct tg_str raw)
 {
     tg_conn_begin_body(c, head);
-    tg_evhtp_request(c->front, head->method);
+    tg_evhtp_request(c->evhtp, head->method);
     c->clients->events->on_request(c->clients->owner, c, head, raw);
     CHECK(c->magic == CONN_MAGIC && c->exchange != NULL);
 }
@@ -161,29 +161,29 @@ static bool step(struct tg_conn *c, struct tg_str *in)
     TG_UNREACHABLE();
 }
 
-/* Keeps what no step took. `in` is the held text itself, or bytes of the scratch buffer. */
+/* Keeps what no step took. `in` is the unread text itself, or bytes of the scratch buffer. */
 static void hold(struct tg_conn *c, struct tg_str in)
 {
-    if (c->held.n > 0) {
-        size_t gone = c->held.n - in.n;
+    if (c->unread.n > 0) {
+        size_t gone = c->unread.n - in.n;
 
-        CHECK(in.n <= c->held.n);
+        CHECK(in.n <= c->unread.n);
         if (in.n > 0 && gone > 0)
-            memmove(c->held.p, c->held.p + gone, in.n);
-        c->held.n = in.n;
+            memmove(c->unread.p, c->unread.p + gone, in.n);
+        c->unread.n = in.n;
     } else {
-        tg_buf_add(&c->held, in);
+        tg_buf_add(&c->unread, in);
     }
-    if (c->held.n == 0 && c->held.cap > HELD_KEPT)
-        tg_buf_end(&c->held);
+    if (c->unread.n == 0 && c->unread.cap > UNREAD_KEPT)
+        tg_buf_end(&c->unread);
 }
 
-/* True while more bytes are wanted than are held. */
+/* True while more bytes are wanted than lie unread. */
 static bool wants_bytes(const struct tg_conn *c)
 {
     if (c->state == TG_CONN_BODY && c->body_paused)
         return false;
-    return c->state == TG_CONN_HEAD || c->state == TG_CONN_LINGER || c->held.n < MAX_HELD;
+    return c->state == TG_CONN_HEAD || c->state == TG_CONN_LINGER || c->unread.n < MAX_UNREAD;
 }
 
 static void process(struct tg_conn *c, struct tg_str in)
@@ -212,8 +212,8 @@ static void process(struct tg_conn *c, struct tg_str in)
  * nginx: who shuts down writing does not wait for the answer. */
 static void client_gone(struct tg_conn *c)
 {
-    if (c->state == TG_CONN_HEAD && c->held.n > 0 && c->exchange == NULL)
-        tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_CLIENT_GONE,
+    if (c->state == TG_CONN_HEAD && c->unread.n > 0 && c->exchange == NULL)
+        tg_conn_refuse(c, tg_buf_str(&c->unread), TG_E_CLIENT_GONE,
                        "in the middle of a request head");
     tg_conn_close(c);
 }
@@ -235,7 +235,7 @@ static void handshake_failed(struct tg_conn *c, const char *why)
     if (tg_conn_has_spoken(c)) {
         c->first_byte = tg_loop_wall(c->clients->loop);
         if (error == TG_E_PLAIN_HTTP) {
-            tg_conn_refuse(c, tg_buf_str(&c->held), error,
+            tg_conn_refuse(c, tg_buf_str(&c->unread), error,
                            why); /* who can read an answer gets one */
             return;
         }
@@ -283,9 +283,9 @@ static void on_readable(void *owner)
         client_gone(c);
         return;
     }
-    if (c->held.n > 0) {
-        tg_buf_add(&c->held, in);
-        in = tg_buf_str(&c->held);
+    if (c->unread.n > 0) {
+        tg_buf_add(&c->unread, in);
+        in = tg_buf_str(&c->unread);
     }
     process(c, in);
 }
@@ -339,7 +339,7 @@ static void on_deadline(void *owner)
         return;
     case TG_CONN_HEAD:
         if (c->first_byte != 0) {
-            tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, "");
+            tg_conn_refuse(c, tg_buf_str(&c->unread), TG_E_HEAD_TIMEOUT, "");
             return;
         }
         break;
@@ -372,7 +372,7 @@ static uint64_t keep_until(const struct tg_server_conf *server, uint64_t now)
 }
 
 void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
-                 const struct tg_listen *listen, struct evhtp_connection *front, int fd,
+                 const struct tg_listen *listen, struct evhtp_connection *evhtp, int fd,
                  const struct sockaddr *address)
 {
     struct tg_conn *c = calloc(1, sizeof(*c));
@@ -382,7 +382,7 @@ void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
     c->clients = all;
     c->server = server;
     c->listen = listen;
-    c->front = front;
+    c->evhtp = evhtp;
     c->state = listen->tls || listen->proxy_protocol ? TG_CONN_HANDSHAKE : TG_CONN_HEAD;
     c->proxy_due = listen->proxy_protocol;
     write_address(c, address);
@@ -435,7 +435,7 @@ void tg_conn_resume_body(struct tg_conn *c)
     if (c->state == TG_CONN_BODY)
         tg_conn_limit_body(c);
     if (!c->processing)
-        process(c, tg_buf_str(&c->held));
+        process(c, tg_buf_str(&c->unread));
 }
 
 void tg_conn_drop_body(struct tg_conn *c)
@@ -451,7 +451,7 @@ bool tg_conn_is_reading(const struct tg_conn *c)
 static void linger(struct tg_conn *c)
 {
     c->state = TG_CONN_LINGER;
-    tg_buf_end(&c->held);
+    tg_buf_end(&c->unread);
     tg_socket_finish(&c->socket);
     tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->lingering_timeout);
     tg_socket_read_on(&c->socket);
@@ -459,13 +459,13 @@ static void linger(struct tg_conn *c)
 
 static void next_request(struct tg_conn *c)
 {
-    tg_evhtp_finish(c->front);
+    tg_evhtp_finish(c->evhtp);
     c->state = TG_CONN_HEAD;
     c->scanned = 0;
     c->first_byte = 0;
     tg_timer_set(&c->timer, tg_loop_now(c->clients->loop), c->server->keepalive_timeout);
-    if (c->held.n > 0)
-        process(c, tg_buf_str(&c->held));
+    if (c->unread.n > 0)
+        process(c, tg_buf_str(&c->unread));
     else
         tg_socket_read_on(&c->socket);
 }
@@ -530,8 +530,8 @@ bool tg_conn_give_way(struct tg_conn *c)
 {
     if (!tg_conn_is_needless(c) && !tg_conn_is_taking(c) && !tg_conn_is_silent(c))
         return false;
-    if (c->state == TG_CONN_HEAD && c->held.n > 0)
-        tg_conn_refuse(c, tg_buf_str(&c->held), TG_E_HEAD_TIMEOUT, GIVEN_UP);
+    if (c->state == TG_CONN_HEAD && c->unread.n > 0)
+        tg_conn_refuse(c, tg_buf_str(&c->unread), TG_E_HEAD_TIMEOUT, GIVEN_UP);
     if (tg_conn_waits_for_request(c) || c->state == TG_CONN_LINGER)
         tg_conn_close(c);
     else

@@ -1,7 +1,7 @@
 /*
- * A client's connection: what the guard made of its bytes, one request at a time. It reads heads
- * and bodies, holds what comes too early (pipelining), keeps the client's deadlines, and closes in
- * a way that lets an early answer arrive (lingering).
+ * A client's connection: one request at a time of the bytes that come. It reads heads
+ * (http/request_head.h) and bodies, keeps what comes too early (pipelining), keeps the client's
+ * deadlines, and closes in a way that lets an early answer arrive (lingering).
  */
 #ifndef TG_CLIENT_CONNECTION_H
 #define TG_CLIENT_CONNECTION_H
@@ -40,13 +40,13 @@ struct tg_conn {
     struct tg_clients *clients;
     const struct tg_server_conf *server;
     const struct tg_listen *listen;
-    struct evhtp_connection *front; /* owned; as libevhtp sees it */
+    struct evhtp_connection *evhtp; /* owned; as libevhtp sees it */
     struct tg_socket socket;
     struct tg_timer timer;
     enum tg_conn_state state;
     enum tg_conn_after after; /* in DRAIN */
-    struct tg_buf held;       /* received, not yet used */
-    size_t scanned;           /* the guard's, for a partial head */
+    struct tg_buf unread;     /* received, not yet used */
+    size_t scanned;           /* of a partial head, see tg_request_head_parse() */
     void *exchange; /* who serves the request under way (struct tg_client_events); NULL: nobody */
     enum tg_framing framing; /* of the request body */
     uint64_t body_left;
@@ -73,10 +73,10 @@ struct tg_conn {
     struct tg_conn *previous;
 };
 
-/* A connection was accepted on `listen`; takes `front` and the socket over. `address` is the
+/* A connection was accepted on `listen`; takes `evhtp` and the socket over. `address` is the
  * client's. */
 void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
-                 const struct tg_listen *listen, struct evhtp_connection *front, int fd,
+                 const struct tg_listen *listen, struct evhtp_connection *evhtp, int fd,
                  const struct sockaddr *address);
 
 /* --- between the parts of the connection, and for clients.c --- */
@@ -108,7 +108,7 @@ enum tg_parse tg_conn_handshake(struct tg_conn *c, const char **why);
 void tg_conn_begin_body(struct tg_conn *c, const struct tg_request_head *head);
 
 /* Takes what it can of the body from the front of *in and hands it on. Returns whether
- * another step makes sense; false leaves in *in what is held for later. (body.c) */
+ * another step makes sense; false leaves in *in what is kept for later. (body.c) */
 bool tg_conn_read_body(struct tg_conn *c, struct tg_str *in);
 
 /*
@@ -137,7 +137,7 @@ size_t tg_conn_unsent(const struct tg_conn *c);
 /* No more body for now. */
 void tg_conn_pause_body(struct tg_conn *c);
 
-/* Goes on with a body that was paused; may hand out what is held before it returns. */
+/* Goes on with a body that was paused; may hand out what is unread before it returns. */
 void tg_conn_resume_body(struct tg_conn *c);
 
 /* The rest of the body is not wanted: the request has its answer. */

@@ -119,7 +119,7 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
     if (f->events->made_room(f->owner, error))
         return;
     tg_evhtp_pause(f);
-    tg_log(TG_LOG_ALERT, "front", "accept on %s failed: %s; trying again in %d ms", f->text,
+    tg_log(TG_LOG_ALERT, "evhtp", "accept on %s failed: %s; trying again in %d ms", f->text,
            strerror(error), ACCEPT_PAUSE_MS);
 }
 
@@ -181,7 +181,7 @@ void tg_evhtp_accept(struct tg_evhtp *f, bool on)
 /* --- we call libevhtp --- */
 
 /* libevhtp knows sixteen methods by name; any other token goes in as GET, its request object is a
- * handle and the method that is judged and forwarded is the guard's. */
+ * handle and the method that is judged and forwarded is that of the head. */
 static struct tg_str known_method(struct tg_str method)
 {
     static const char *const known[] = {"GET",    "HEAD",     "POST",  "PUT",  "DELETE",

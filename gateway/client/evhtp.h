@@ -1,7 +1,7 @@
 /*
  * libevhtp, and nothing else speaks to it. It owns what a server owns: the listening socket, a
  * connection and a request object with their life and their end. It never sees a byte from the
- * network: each request the guard took is handed to it as one canonical head without fields
+ * network: each request whose head was taken is handed to it as one canonical head without fields
  * or path ("PUT / HTTP/1.1"), and bodies and answers pass it by. Its bufferevent never reads or
  * writes, and all connections share one, with the parser; the socket belongs to the connection.
  */

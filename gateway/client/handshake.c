@@ -8,11 +8,11 @@ enum { PLAIN = 4096 }; /* bytes that are read of a request without TLS */
 /* Takes exactly `n` bytes that were peeked at. */
 static void consume(struct tg_conn *c, size_t n)
 {
-    char *p = tg_buf_room(&c->held, n);
+    char *p = tg_buf_room(&c->unread, n);
     size_t got = 0;
 
     CHECK(tg_socket_read(&c->socket, p, n, &got) == TG_IO_DONE && got == n);
-    c->held.n += n;
+    c->unread.n += n;
 }
 
 static void take_address(struct tg_conn *c, const struct tg_proxy *proxy)
@@ -21,7 +21,7 @@ static void take_address(struct tg_conn *c, const struct tg_proxy *proxy)
     if (proxy->present)
         memcpy(c->address, proxy->address, sizeof(proxy->address));
     c->proxy_due = false;
-    tg_buf_end(&c->held);
+    tg_buf_end(&c->unread);
     tg_conn_count(c);
 }
 
@@ -29,8 +29,8 @@ static void take_address(struct tg_conn *c, const struct tg_proxy *proxy)
 static enum tg_parse read_proxy(struct tg_conn *c, const char **why)
 {
     struct tg_proxy proxy;
-    size_t n = 0, before = c->held.n, used = 0;
-    char *p = tg_buf_room(&c->held, TG_PROXY_V2_MAX);
+    size_t n = 0, before = c->unread.n, used = 0;
+    char *p = tg_buf_room(&c->unread, TG_PROXY_V2_MAX);
     enum tg_io io = tg_socket_peek(&c->socket, p, TG_PROXY_V2_MAX, &n);
     enum tg_parse parse;
 
@@ -40,7 +40,7 @@ static enum tg_parse read_proxy(struct tg_conn *c, const char **why)
         *why = "closed before its PROXY header";
         return TG_PARSE_BAD;
     }
-    parse = tg_proxy_read((struct tg_str){c->held.p, before + n}, &proxy, &used, why);
+    parse = tg_proxy_read((struct tg_str){c->unread.p, before + n}, &proxy, &used, why);
     if (parse != TG_PARSE_DONE) {
         consume(c, n);
         return parse;
@@ -63,8 +63,8 @@ static enum tg_parse read_plain(struct tg_conn *c, const char **why)
         return TG_PARSE_MORE;
     if (io != TG_IO_DONE || first < 'A' || first > 'Z')
         return TG_PARSE_DONE; /* TLS says what is wrong */
-    if (tg_socket_read(&c->socket, tg_buf_room(&c->held, PLAIN), PLAIN, &n) == TG_IO_DONE)
-        c->held.n += n;
+    if (tg_socket_read(&c->socket, tg_buf_room(&c->unread, PLAIN), PLAIN, &n) == TG_IO_DONE)
+        c->unread.n += n;
     *why = "";
     return TG_PARSE_BAD;
 }

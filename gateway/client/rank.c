@@ -28,12 +28,12 @@ bool tg_conn_is_only_reading(const struct tg_conn *c)
 
 bool tg_conn_has_spoken(const struct tg_conn *c)
 {
-    return c->held.n > 0 || (c->socket.tls != NULL && tg_tls_has_read(c->socket.tls));
+    return c->unread.n > 0 || (c->socket.tls != NULL && tg_tls_has_read(c->socket.tls));
 }
 
 bool tg_conn_is_idle(const struct tg_conn *c)
 {
-    return (c->state == TG_CONN_HEAD || c->state == TG_CONN_HANDSHAKE) && c->held.n == 0 &&
+    return (c->state == TG_CONN_HEAD || c->state == TG_CONN_HANDSHAKE) && c->unread.n == 0 &&
            !c->processing;
 }
 

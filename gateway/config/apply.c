@@ -347,7 +347,7 @@ bool tg_conf_apply(struct tg_conf *c, unsigned context, const struct tg_conf_ite
 }
 
 /* True when it was told already that a ";" is missing there. */
-static bool is_told(const struct tg_conf *c, const struct tg_conf_item *at, const char *word)
+static bool is_recorded(const struct tg_conf *c, const struct tg_conf_item *at, const char *word)
 {
     struct tg_str text = tg_arena_printf(c->arena, "\";\" is missing behind \"%s\" in %s:%u", word,
                                          at->file, at->line);
@@ -369,7 +369,7 @@ void tg_conf_hint_semicolons(struct tg_conf *c, const struct tg_conf_item *item)
             if (item->lines[i] == item->lines[i - 1] || places(&s, item->args[i]) == 0)
                 continue;
             at.line = item->lines[i - 1];
-            if (!is_told(c, &at, item->args[i - 1].p))
+            if (!is_recorded(c, &at, item->args[i - 1].p))
                 tg_conf_error(c, &at, "a \";\" may be missing behind \"%s\"", item->args[i - 1].p);
         }
     }

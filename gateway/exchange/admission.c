@@ -161,8 +161,8 @@ static bool acquire_key(struct tg_exchange *x, const struct tg_limit_rule *rule,
     if (rule->kind == TG_LIMIT_REQ) {
         charge->entry = grant.entry;
     } else {
-        CHECK(x->nheld < TG_MAX_LIMITS);
-        x->held[x->nheld++] = grant.entry;
+        CHECK(x->ngranted < TG_MAX_LIMITS);
+        x->granted[x->ngranted++] = grant.entry;
     }
     return true;
 }

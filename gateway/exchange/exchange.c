@@ -199,7 +199,7 @@ void tg_exchange_free(struct tg_exchange *x)
 }
 
 /* Bytes that a body takes; what went upstream and what it was parsed into are part of it. */
-static size_t held_for_body(const struct tg_exchange *x)
+static size_t taken_by_body(const struct tg_exchange *x)
 {
     size_t n;
 
@@ -227,7 +227,7 @@ static void set_body_memory(struct tg_exchange *x, uint64_t n)
 
 void tg_exchange_count_body(struct tg_exchange *x)
 {
-    set_body_memory(x, held_for_body(x));
+    set_body_memory(x, taken_by_body(x));
 }
 
 static void drop_body(struct tg_exchange *x)
@@ -358,8 +358,8 @@ static void release_limits(struct tg_exchange *x)
 {
     const struct tg_shared *s = x->all->shared;
 
-    while (x->nheld > 0)
-        tg_limit_release(s->limits, tg_shared_number(s), x->held[--x->nheld]);
+    while (x->ngranted > 0)
+        tg_limit_release(s->limits, tg_shared_number(s), x->granted[--x->ngranted]);
 }
 
 void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *detail)
@@ -414,7 +414,7 @@ void tg_exchange_complete(struct tg_exchange *x)
     bool sent = true;
 
     CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
-    CHECK(x->phase == TG_PHASE_END && x->upstream_conn == NULL && x->nheld == 0);
+    CHECK(x->phase == TG_PHASE_END && x->upstream_conn == NULL && x->ngranted == 0);
     if (c != NULL) {
         x->conn = NULL;
         if (x->last.n > 0)

@@ -120,7 +120,7 @@ static void cut_off_late(struct tg_exchanges *all)
 void tg_exchanges_turn(struct tg_exchanges *all)
 {
     if (all->ending.first == NULL && all->awaiting_flush == NULL &&
-        all->awaiting_audit.first == NULL && !tg_fetches_held(all->fetches))
+        all->awaiting_audit.first == NULL && !tg_fetches_await_release(all->fetches))
         return;
     do {
         struct tg_exchange *ending;

@@ -31,7 +31,8 @@ static struct tg_str moved(struct tg_str s, struct tg_str from, const char *to)
     return (struct tg_str){to + (s.p - from.p), s.n};
 }
 
-/* What the guard made up itself ("/" for an empty path) stays where it is. */
+/* A target that the parser of heads made up ("/" for an empty path) is static and stays where it
+ * is. */
 static struct tg_str moved_if_inside(struct tg_str s, struct tg_str from, const char *to)
 {
     bool inside = s.p >= from.p && s.p + s.n <= from.p + from.n;

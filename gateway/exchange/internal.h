@@ -109,10 +109,10 @@ struct tg_exchange {
     unsigned nresponse_fields;
     uint64_t bytes_out;
 
-    struct tg_str trace_id;  /* of traceparent; empty: none, or not one that can be read */
-    unsigned traces;         /* traceparent fields */
-    int held[TG_MAX_LIMITS]; /* limits that get something back at the end */
-    unsigned nheld;
+    struct tg_str trace_id;     /* of traceparent; empty: none, or not one that can be read */
+    unsigned traces;            /* traceparent fields */
+    int granted[TG_MAX_LIMITS]; /* limits that get something back at the end */
+    unsigned ngranted;
     struct tg_audit_limit *limits; /* those the request went beyond */
     struct tg_str limit_policy;    /* what RateLimit-Policy and RateLimit tell; empty: nothing */
     struct tg_str limit_left;

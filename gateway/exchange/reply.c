@@ -8,8 +8,8 @@
 
 enum { RETRY_AFTER_S = 1, MAX_WARNINGS = 20, MAX_SHOWN = 240 };
 
-/* RFC 9110 section 10.2.1: the methods the path has. A location for all methods takes every one the
- * guard knows; the usual ones are told. */
+/* RFC 9110 section 10.2.1: the methods the path has. A location for all methods takes every
+ * method there is; the usual ones are named. */
 static void add_allow(const struct tg_exchange *x, struct tg_buf *b)
 {
     size_t start = b->n;

@@ -30,7 +30,7 @@ static void choose_trace(struct tg_exchange *x)
 /* --- routing --- */
 
 /* What a client is told whose path is a guarded one but for a detail. */
-static const char *told_resemblance(struct tg_exchange *x, struct tg_str pattern)
+static const char *name_resemblance(struct tg_exchange *x, struct tg_str pattern)
 {
     if (pattern.n == 0)
         return "";
@@ -46,7 +46,7 @@ static bool refuse_route(struct tg_exchange *x, const struct tg_no_route *why)
         tg_exchange_end(x, TG_E_BAD_REQUEST, why->ambiguous);
     else
         tg_exchange_end(x, why->wrong_method ? TG_E_METHOD : TG_E_NOT_FOUND,
-                        told_resemblance(x, why->resembled));
+                        name_resemblance(x, why->resembled));
     return false;
 }
 

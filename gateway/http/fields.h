@@ -1,7 +1,7 @@
 /*
  * The field section of a message head (RFC 9112 section 5) and what requests and responses have in
- * common: the end of a head, the fields that decide framing. Pure, like the guard
- * and the response parser that stand on it.
+ * common: the end of a head, the fields that decide framing. Pure, like request_head.h and
+ * response_head.h, which stand on it.
  */
 #ifndef TG_HTTP_FIELDS_H
 #define TG_HTTP_FIELDS_H

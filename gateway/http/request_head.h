@@ -1,5 +1,5 @@
 /*
- * The guard: the only code that reads request heads from the network. Pure: bytes in, verdict out;
+ * Request heads: the only code that reads them from the network. Pure: bytes in, verdict out;
  * no allocation, no logging, no socket. It accepts what RFC 9112 calls valid and refuses whatever
  * the RFC leaves in doubt; each rule has its section beside it. Every framing decision is made
  * here.

@@ -71,16 +71,16 @@ static void begin_operation(struct tg_buf *out, const struct tg_change *c)
 static void add_values(struct tg_buf *out, const struct tg_change *c,
                        const struct tg_patch_record *record)
 {
-    bool told = c->op != TG_CHANGE_RENAME && (record == NULL || record->tells(record->owner, c));
+    bool shown = c->op != TG_CHANGE_RENAME && (record == NULL || record->tells(record->owner, c));
 
-    if (record != NULL && told && c->op != TG_CHANGE_ADD) {
+    if (record != NULL && shown && c->op != TG_CHANGE_ADD) {
         tg_buf_add(out, TG_STR(",\"was\":"));
         add_compact(out, c->old_text);
     }
     if (c->op != TG_CHANGE_REPLACE && c->op != TG_CHANGE_ADD)
         return;
     tg_buf_add(out, TG_STR(",\"value\":"));
-    if (told)
+    if (shown)
         add_compact(out, c->new_text);
     else
         tg_buf_add(out, TG_STR("\"(hidden)\""));

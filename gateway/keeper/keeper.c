@@ -16,8 +16,8 @@ enum {
     HEARTBEAT_US = 1000000,
     FILES_EACH = 3, /* of a credential: what it is read from, authorities, those of a proxy */
     DNS = 53,
-    CLOCK_OFF_S = 300,        /* how far clocks may differ before it is told */
-    CLOCK_TOLD_US = 60000000, /* and how often */
+    CLOCK_OFF_S = 300,          /* how far clocks may differ before it is told */
+    CLOCK_WARNED_US = 60000000, /* and how often */
 };
 
 struct tg_keeper {
@@ -29,7 +29,7 @@ struct tg_keeper {
     struct event *bell;
     struct tg_timer heartbeat;
     struct tg_refresh *refresh[TG_CREDENTIALS]; /* by number */
-    uint64_t told_clock;                        /* when it was last told, monotonic; 0: never */
+    uint64_t warned_clock;                      /* when it was last told, monotonic; 0: never */
     bool stopping;
 };
 
@@ -72,9 +72,9 @@ static void check_clock(struct tg_keeper *k, uint64_t now)
 
     if (!tg_credential_map_clock(k->settings->credential_map, &ahead) ||
         (ahead <= CLOCK_OFF_S && ahead >= -CLOCK_OFF_S) ||
-        (k->told_clock != 0 && now - k->told_clock < CLOCK_TOLD_US))
+        (k->warned_clock != 0 && now - k->warned_clock < CLOCK_WARNED_US))
         return;
-    k->told_clock = now;
+    k->warned_clock = now;
     tg_log(TG_LOG_WARN, "keeper",
            "the service's clock is %ld s ahead of this machine's: signatures will be refused",
            (long)ahead);

@@ -77,7 +77,7 @@ bool tg_redis_feed(struct tg_redis_reader *r, struct tg_str bytes)
 }
 
 /* As one reply of hiredis is told. */
-static struct tg_redis_reply told(const redisReply *reply)
+static struct tg_redis_reply reply_of(const redisReply *reply)
 {
     struct tg_redis_reply out = {.kind = TG_REDIS_NOTHING, .inside = reply};
 
@@ -116,7 +116,7 @@ bool tg_redis_next(struct tg_redis_reader *r, struct tg_redis_reply *out, bool *
     if (*bad || reply == NULL)
         return false;
     r->reply = reply;
-    *out = told(r->reply);
+    *out = reply_of(r->reply);
     return true;
 }
 
@@ -126,7 +126,7 @@ struct tg_redis_reply tg_redis_at(const struct tg_redis_reply *list, unsigned i)
 
     if (list->kind != TG_REDIS_LIST || i >= list->n)
         return (struct tg_redis_reply){.kind = TG_REDIS_NOTHING};
-    return told(reply->element[i]);
+    return reply_of(reply->element[i]);
 }
 
 struct tg_redis_reply tg_redis_member(const struct tg_redis_reply *list, const char *name)

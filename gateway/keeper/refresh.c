@@ -12,7 +12,7 @@
 enum {
     WIPE_S = 60,          /* how long an old key stays for who is copying it */
     ASKED_S = 30,         /* between two refreshes that are asked for */
-    TOLD_S = 60,          /* between two lines about one failure that lasts */
+    LOGGED_S = 60,        /* between two lines about one failure that lasts */
     LONGEST_S = 31536000, /* to a timer's end */
 };
 
@@ -31,7 +31,7 @@ struct tg_refresh {
     int64_t at;        /* when it is asked next, by the wall clock; INT64_MAX: not by it */
     int64_t due;       /* when the key should have been renewed; seconds since 1970 UTC */
     int64_t asked;     /* when a refresh was last asked for; the same */
-    int64_t told;      /* when the last failure was last told; the same */
+    int64_t logged;    /* when the last failure was last told; the same */
     unsigned failures; /* in a row */
     unsigned count;
     char error[TG_SOURCE_ERROR];    /* the last failure, as it was told */
@@ -107,12 +107,12 @@ static void log_failure(struct tg_refresh *r, int64_t now)
     enum tg_credential_state state = tg_credential_map_state(r->map, r->conf->number, now);
     bool holds = state == TG_CREDENTIAL_FRESH || state == TG_CREDENTIAL_STALE;
 
-    if (strcmp(r->error, r->result.error) == 0 && r->state == state && now - r->told < TOLD_S &&
-        now >= r->told)
+    if (strcmp(r->error, r->result.error) == 0 && r->state == state && now - r->logged < LOGGED_S &&
+        now >= r->logged)
         return;
     r->state = state;
     memcpy(r->error, r->result.error, sizeof(r->error));
-    r->told = now;
+    r->logged = now;
     tg_log(holds ? TG_LOG_WARN : TG_LOG_ERROR, "keeper", "credential \"%s\" is %s: %s",
            r->conf->name.p, tg_credential_state_text(state), r->error);
 }

@@ -66,7 +66,7 @@ struct tg_lookup {
     struct tg_timer grace;
     struct tg_timer budget;
     bool no_grace;     /* the other family had its time */
-    bool told;         /* the owner knows the first family */
+    bool announced;    /* the owner knows the first family */
     bool unable;       /* no server could tell of one of the candidates */
     char why[MAX_WHY]; /* the last trouble with a server */
     struct tg_lookup *next;
@@ -372,7 +372,7 @@ static void tell(struct tg_lookup *l, bool last)
     struct tg_name_addresses found = l->found;
     void *owner = l->owner;
 
-    l->told = true;
+    l->announced = true;
     if (last)
         lookup_free(l);
     events->on_addresses(owner, &found, last);
@@ -393,7 +393,7 @@ static void tell_or_wait(struct tg_lookup *l)
 {
     if (!is_waiting(l))
         tell(l, true);
-    else if (l->told)
+    else if (l->announced)
         return;
     else if (l->no_grace)
         tell(l, false);

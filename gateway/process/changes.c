@@ -27,12 +27,12 @@ void tg_changes_end(struct tg_changes *c)
 
 static void complain(struct tg_changes *c)
 {
-    if (!c->told)
+    if (!c->warned)
         tg_log(TG_LOG_WARN, "watch",
                "not all files are watched, they are compared each minute: %s (see "
                "fs.inotify.max_user_watches and max_user_instances)",
                strerror(errno));
-    c->told = true;
+    c->warned = true;
 }
 
 static void watch_name(void *owner, const char *name)

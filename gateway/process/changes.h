@@ -16,7 +16,7 @@ struct tg_changes {
     int64_t quiet;  /* microseconds: how long nothing may have happened, */
     int64_t most;   /* and the most to wait for that */
     int fd;         /* of the watch; -1: none */
-    bool told;      /* that the kernel watches no more */
+    bool warned;    /* that the kernel watches no more */
     uint64_t first; /* of the changes nobody has looked at yet, monotonic; 0: there are none */
     uint64_t last;
     uint64_t looked;               /* when the bytes were last compared */

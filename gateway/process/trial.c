@@ -243,10 +243,10 @@ bool tg_trial_credentials(const struct tg_settings *s, struct tg_buf *words)
     if (fd < 0)
         return false;
     if (pid == 0) {
-        struct tg_buf told = {0};
-        bool good = become_user(s, &told) && tg_keeper_try(s, &told);
+        struct tg_buf said = {0};
+        bool good = become_user(s, &said) && tg_keeper_try(s, &said);
 
-        answer(fd, &told, good);
+        answer(fd, &said, good);
     }
     return end_child(fd, pid, what, words);
 }

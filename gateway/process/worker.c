@@ -58,9 +58,9 @@ static bool on_scarce(void *owner)
 {
     struct tg_worker *w = owner;
 
-    if (!w->told_scarce)
+    if (!w->warned_scarce)
         tg_log(TG_LOG_WARN, "worker", "descriptors are scarce: idle connections are closed");
-    w->told_scarce = true;
+    w->warned_scarce = true;
     return tg_upstreams_shed(&w->upstreams) || tg_clients_shed(&w->clients);
 }
 
@@ -233,7 +233,7 @@ static void on_heartbeat(void *owner)
     tg_audit_tick(w->audit);
     record_refusals(w);
     give_memory_back(w);
-    w->told_scarce = false;
+    w->warned_scarce = false;
     tg_timer_set(&w->heartbeat, now, heartbeat_interval(w->settings));
 }
 

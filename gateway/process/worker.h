@@ -21,7 +21,7 @@ struct tg_worker {
     size_t free_before;          /* bytes free in the heap at the last heartbeat */
     size_t free_kept;            /* those of them that the kernel has back already, at most */
     unsigned most_sockets;       /* connections of both sides that leave descriptors for the rest */
-    bool told_scarce;            /* since the last heartbeat, that descriptors ran out */
+    bool warned_scarce;          /* since the last heartbeat, that descriptors ran out */
     uint32_t log_level;          /* the one of the shared map it has obeyed last */
     struct tg_timer heartbeat;   /* turns the loop of an idle worker */
     struct tg_timer drain_timer; /* how long a drain may take */

@@ -78,7 +78,7 @@ bool tg_set_proxy_pass(struct tg_conf *c, const struct tg_conf_item *item, void 
     return true;
 }
 
-/* A location that is never reached is a guard that never stands: not a matter of taste. */
+/* A location that is never reached judges nothing: an error, not a warning. */
 static bool check_reached(struct tg_conf *c, const struct tg_conf_item *item,
                           const struct tg_server_conf *server, const struct tg_location *l)
 {

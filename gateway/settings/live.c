@@ -107,15 +107,15 @@ static void warn_of_unknown(struct tg_conf *c, const struct tg_location *l, cons
 static void warn_of_reads(struct tg_conf *c, const struct tg_location *l)
 {
     const void *policy = conf_of(l, &tg_filter_policy);
-    const char *told = "";
+    const char *warned = "";
 
     if (policy == NULL)
         return;
     for (enum tg_live_name i = 0; i < TG_LIVE_NAMES; i++) {
-        if (!tg_policy_reads(policy, i) || strcmp(told, tg_live_infos[i].filter) == 0)
+        if (!tg_policy_reads(policy, i) || strcmp(warned, tg_live_infos[i].filter) == 0)
             continue;
-        told = tg_live_infos[i].filter;
-        warn_of_unknown(c, l, tg_live_infos[i].name, told);
+        warned = tg_live_infos[i].filter;
+        warn_of_unknown(c, l, tg_live_infos[i].name, warned);
     }
     if (reads_old(l))
         warn_of_unknown(c, l, "old", tg_filter_current.name);

@@ -27,7 +27,7 @@ struct tg_fetch_job {
     struct tg_timer timer;
     uint64_t deadline; /* monotonic */
     enum fetch_state state;
-    bool held; /* may not take its turn yet */
+    bool withheld; /* may not take its turn yet */
     bool retried;
     bool seen; /* bytes of an answer came */
     size_t scanned;
@@ -425,7 +425,7 @@ static void start_next(struct tg_fetches *all)
     while (all->waiting.first != NULL && all->running < all->most) {
         struct tg_fetch_job *j = all->waiting.first;
 
-        if (j->held || tg_loop_now(loop_of(j)) >= j->deadline)
+        if (j->withheld || tg_loop_now(loop_of(j)) >= j->deadline)
             return;
         leave_queue(j);
         run(j);
@@ -467,9 +467,9 @@ struct tg_fetch_job *tg_fetch_start(struct tg_fetches *all, const struct tg_fetc
     CHECK(j->conf != NULL);
     j->deadline = tg_loop_now(loop_of(j)) + (uint64_t)fetch->timeout;
     tg_timer_init(&j->timer, loop_of(j)->base, on_timer, j);
-    j->held = all->hold;
+    j->withheld = all->hold;
     all->live++;
-    if (all->running < all->most && !j->held)
+    if (all->running < all->most && !j->withheld)
         run(j);
     else
         await_turn(j);
@@ -477,11 +477,11 @@ struct tg_fetch_job *tg_fetch_start(struct tg_fetches *all, const struct tg_fetc
 }
 
 /* Those that are held stand behind all others. */
-bool tg_fetches_held(const struct tg_fetches *all)
+bool tg_fetches_await_release(const struct tg_fetches *all)
 {
     const struct tg_fetch_job *j = all->waiting.first;
 
-    while (j != NULL && !j->held)
+    while (j != NULL && !j->withheld)
         j = j->next;
     return j != NULL;
 }
@@ -489,7 +489,7 @@ bool tg_fetches_held(const struct tg_fetches *all)
 void tg_fetches_release(struct tg_fetches *all)
 {
     for (struct tg_fetch_job *j = all->waiting.first; j != NULL; j = j->next)
-        j->held = false;
+        j->withheld = false;
     start_next(all);
 }
 

@@ -35,7 +35,7 @@ void tg_fetches_open(struct tg_fetches *all);
 struct tg_fetch_job *tg_fetch_start(struct tg_fetches *all, const struct tg_fetch *fetch);
 
 /* True when jobs wait to be released; and lets those that wait now take their turn. */
-bool tg_fetches_held(const struct tg_fetches *all);
+bool tg_fetches_await_release(const struct tg_fetches *all);
 void tg_fetches_release(struct tg_fetches *all);
 
 /* Ends a job without an answer. */
