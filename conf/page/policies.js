@@ -23,13 +23,13 @@ export function takePolicies(answer) {
     loaded = { policies: [...policies.values()], exceptions: [...exceptions.values()] };
 }
 
-// Sums of /status for one rule: {fail, warn, dryrun, skip, error, last}.
+// Sums of /status for one rule: {pass, fail, warn, dryrun, skip, error, last}.
 function sums(status, policy, rule) {
-    const out = { fail: 0, warn: 0, dryrun: 0, skip: 0, error: 0, last: null };
+    const out = { pass: 0, fail: 0, warn: 0, dryrun: 0, skip: 0, error: 0, last: null };
     for (const r of status.policy_results ?? []) {
         if (r.policy !== policy || r.rule !== rule)
             continue;
-        out[r.mode === "dryrun" && r.result !== "skip" ? "dryrun" : r.result] += r.n;
+        out[r.mode === "dryrun" && r.result !== "skip" && r.result !== "pass" ? "dryrun" : r.result] += r.n;
         if (r.last && (out.last === null || r.last > out.last))
             out.last = r.last;
     }
@@ -46,15 +46,14 @@ function makeRule() {
     return row;
 }
 
-function updateRule(row, { policy, rule, mode, judged, n, now }) {
+function updateRule(row, { policy, rule, mode, n, now }) {
     row.key = `${policy}\n${rule}`;
     const [, modeCell, pass, fail, warn, dry, skip, last] = row.cells;
     const button = row.cells[0].firstChild;
     say(button, rule);
     mark(button, "aria-expanded", unfolded === row.key);
     say(modeCell, t(`mode_${mode}`));
-    const reported = n.fail + n.warn + n.dryrun + n.skip + n.error;
-    say(pass, judged === undefined ? "–" : count(Math.max(0, judged - reported)));
+    say(pass, count(n.pass));
     for (const [cell, value] of [[fail, n.fail + n.error], [warn, n.warn], [dry, n.dryrun], [skip, n.skip]]) {
         say(cell, count(value));
         mark(cell, "data-some", value > 0 ? "" : null);
@@ -96,8 +95,7 @@ function updatePolicy(node, policy, status) {
     say(node.children[0], policy.name);
     say(node.children[1], policy.description ?? "");
     mark(node.children[2], "aria-label", policy.name);
-    const judged = (status.policies_judged ?? {})[policy.name];
-    const rows = policy.rules.map((r) => ({ policy: policy.name, rule: r.name, mode: r.mode, judged: judged ?? (status.policies_judged ? 0 : undefined), n: sums(status, policy.name, r.name), now: status.now }));
+    const rows = policy.rules.map((r) => ({ policy: policy.name, rule: r.name, mode: r.mode, n: sums(status, policy.name, r.name), now: status.now }));
     keyed(node.querySelector("tbody"), rows, (r) => r.rule, makeRule, updateRule);
     showFailures(node.children[3], policy);
 }

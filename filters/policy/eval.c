@@ -552,12 +552,20 @@ static inline void judge_rule(struct judging *j, struct tg_policy_outcome *o, bo
         o->result = graver(o->result, judge_check(j, c));
 }
 
+/* What nothing stood there for was not asked; what an exception switched off was. */
+static void count(struct tg_rule_counts *counts, const struct tg_policy_outcome *o)
+{
+    if (o->result != TG_RULE_SKIP || o->exception != NULL)
+        counts->of[counts->n++] = (uint16_t)(o->rule->place * 8U + (unsigned)o->result);
+}
+
 void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_policy_hook *hook,
                     void *context)
 {
     struct tg_policy_outcome o;
     struct judging j = {
         .set = set, .request = r, .doc = r->doc, .config = r->config, .outcome = &o};
+    struct tg_rule_counts *counts = NULL;
     bool ready = r->doc == NULL;
     bool plain;
 
@@ -574,6 +582,8 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
         if (!ready)
             fill_slots(set, r->doc, r->config);
         ready = true;
+        if (counts == NULL)
+            counts = tg_report_counts(&r->report, set->nrules);
         plain = o.policy->plain && r->doc != NULL && r->trace == NULL;
         tg_report_judged(&r->report, o.policy->name);
         for (o.rule = o.policy->rules; o.rule != NULL; o.rule = o.rule->next) {
@@ -581,6 +591,7 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
             conclude(&o, r);
             if (!plain && r->trace != NULL)
                 tg_policy_trace(r, &o);
+            count(counts, &o);
             hook(context, &o);
         }
     }

@@ -161,5 +161,6 @@ enum tg_rule_result tg_policy_increases(const struct tg_policy_nodes *now,
  * several locations load is told once, by its earliest end. (status.c) */
 bool tg_policy_status(const void *conf, struct tg_buf *out);
 void tg_policy_metrics(const void *const *confs, unsigned nconfs, struct tg_buf *out);
+void tg_policy_places(void *conf, const struct tg_rule_places *places);
 
 #endif

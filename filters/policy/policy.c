@@ -162,5 +162,6 @@ const struct tg_filter tg_filter_policy = {
     .on_dump = dump,
     .on_status = tg_policy_status,
     .on_metrics = tg_policy_metrics,
+    .on_places = tg_policy_places,
     .on_revision = revision,
 };

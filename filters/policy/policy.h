@@ -373,6 +373,7 @@ struct tg_policy_rule {
     bool plain;                    /* and at nothing else, without conditions */
     struct tg_policy_waiver *waivers;
     unsigned number; /* among all rules of the set, from 0 */
+    uint16_t place;  /* among the counters of all processes, below TG_RULE_PLACES */
     struct tg_policy_rule *next;
 };
 

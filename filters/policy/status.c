@@ -60,6 +60,16 @@ bool tg_policy_status(const void *conf, struct tg_buf *out)
     return true;
 }
 
+void tg_policy_places(void *conf, const struct tg_rule_places *places)
+{
+    const struct tg_policy_set *set = tg_policy_set_of(conf);
+
+    for (struct tg_policy *p = set->policies; p != NULL; p = p->next)
+        for (struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
+            r->place = places->place(places->owner, p->name, r->name,
+                                     tg_str_of(tg_policy_mode_word(r->mode)));
+}
+
 /* --- exceptions as metrics --- */
 
 /* Counts the exceptions of all locations, and puts them into `each` when it is not NULL. */

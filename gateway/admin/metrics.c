@@ -187,6 +187,44 @@ static void names(const struct tg_stats_slot *sum, enum tg_stats_what what, cons
     }
 }
 
+/* What a rule of a mode can say; from the start, so that the first one is an increase. */
+static bool is_result(struct tg_str mode, enum tg_rule_result result)
+{
+    bool warns = tg_str_eq(mode, TG_STR("warn"));
+
+    return result != (warns ? TG_RULE_FAIL : TG_RULE_WARN);
+}
+
+static void rules(const struct tg_stats *s, const struct tg_stats_slot *sum, struct tg_buf *out)
+{
+    tg_prometheus_family(out, "policy_results_total", "counter",
+                         "What policy rules said of requests they were asked about; skip: an "
+                         "exception.");
+    for (unsigned i = 1; i < s->rules; i++)
+        for (unsigned r = TG_RULE_PASS; r <= TG_RULE_RESULTS; r++) {
+            const struct tg_stats_rule *e = &s->rule[i];
+
+            if (!is_result(tg_str_of(e->mode), r))
+                continue;
+            tg_buf_puts(out, "trainguard_policy_results_total{");
+            tg_prometheus_label(out, "policy", tg_str_of(e->policy));
+            tg_buf_putc(out, ',');
+            tg_prometheus_label(out, "rule", tg_str_of(e->rule));
+            tg_buf_printf(out, ",result=\"%s\",mode=\"%s\"} %lu\n", tg_rule_result_word(r), e->mode,
+                          sum->counts.rules[i][r - 1]);
+        }
+}
+
+/* Of rules that found no place. */
+static uint64_t lost_results(const struct tg_stats_slot *sum)
+{
+    uint64_t n = 0;
+
+    for (unsigned r = 0; r < TG_RULE_RESULTS; r++)
+        n += sum->counts.rules[0][r];
+    return n;
+}
+
 /* One sample of each table. */
 static void limit_tables(const struct tg_limits *l, const char *name, const char *type,
                          const char *help, size_t member, struct tg_buf *out)
@@ -398,14 +436,13 @@ void tg_metrics_text(const struct tg_stats *s, struct tg_buf *out)
     names(sum, TG_STATS_VIOLATION, "violations_total", "rule", "Mistakes found in requests.", out);
     names(sum, TG_STATS_JUDGED, "policy_judged_total", "policy",
           "Requests a policy was asked about.", out);
-    names(sum, TG_STATS_POLICY, "policy_results_total", "policy,rule,result,mode",
-          "Results of policy rules that did not simply pass.", out);
+    rules(s, sum, out);
     names(sum, TG_STATS_LOOKUP, "lookups_total", "what,result",
           "Looks at what a request does not say: asked for, kept, stale, or in vain.", out);
     single(
         out, "metric_names_lost_total", "counter",
         "Normalizations, violations, results and looks not counted by name: too many, or too long.",
-        sum->counts.names_lost);
+        sum->counts.names_lost + lost_results(sum));
     auth(&sum->counts, out);
     audit(sum, out);
     audit_heads(s, out);

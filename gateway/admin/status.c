@@ -158,34 +158,29 @@ static void add_phases(const struct tg_stats_counts *c, struct tg_buf *out)
     tg_json_end(out, '}');
 }
 
-/* Takes the text up to the next '\n' off *rest. */
-static struct tg_str next_part(struct tg_str *rest)
+static void add_result(const struct tg_stats_rule *e, enum tg_rule_result result, uint64_t n,
+                       int64_t last, struct tg_buf *out)
 {
-    const char *end = rest->n > 0 ? memchr(rest->p, '\n', rest->n) : NULL;
-    struct tg_str part = {rest->p, end != NULL ? (size_t)(end - rest->p) : rest->n};
-
-    *rest = tg_str_skip(*rest, end != NULL ? part.n + 1 : part.n);
-    return part;
+    tg_json_begin(out, '{');
+    tg_json_member(out, "policy", tg_str_of(e->policy));
+    tg_json_member(out, "rule", tg_str_of(e->rule));
+    tg_json_member(out, "result", tg_str_of(tg_rule_result_word(result)));
+    tg_json_member(out, "mode", tg_str_of(e->mode));
+    tg_json_member_number(out, "n", n);
+    if (result != TG_RULE_PASS)
+        add_time(out, "last", last);
+    tg_json_end(out, '}');
 }
 
-static void add_results(const struct tg_stats_slot *sum, struct tg_buf *out)
+/* What there was none of is left out. */
+static void add_results(const struct tg_stats *s, const struct tg_stats_slot *sum,
+                        struct tg_buf *out)
 {
-    static const char *const parts[] = {"policy", "rule", "result", "mode"};
-
     tg_json_member_begin(out, "policy_results", '[');
-    for (unsigned i = 0; i < TG_STATS_NAMES; i++) {
-        const struct tg_stats_name *e = &sum->names[i];
-        struct tg_str rest = tg_str_of(e->text);
-
-        if (e->what != TG_STATS_POLICY)
-            continue;
-        tg_json_begin(out, '{');
-        for (unsigned k = 0; k < 4; k++)
-            tg_json_member(out, parts[k], next_part(&rest));
-        tg_json_member_number(out, "n", e->n);
-        add_time(out, "last", e->last);
-        tg_json_end(out, '}');
-    }
+    for (unsigned i = 1; i < s->rules; i++)
+        for (unsigned r = TG_RULE_PASS; r <= TG_RULE_RESULTS; r++)
+            if (sum->counts.rules[i][r - 1] > 0)
+                add_result(&s->rule[i], r, sum->counts.rules[i][r - 1], sum->rule_last[i], out);
     tg_json_end(out, ']');
 }
 
@@ -321,7 +316,7 @@ void tg_status_text(const struct tg_settings *settings, const struct tg_stats *s
     add_names(sum, TG_STATS_NORMALIZATION, "normalizations", out);
     add_names(sum, TG_STATS_VIOLATION, "violations", out);
     add_names(sum, TG_STATS_JUDGED, "policies_judged", out);
-    add_results(sum, out);
+    add_results(s, sum, out);
     add_upstreams(settings, s, out);
     add_outcomes(&sum->counts, out);
     add_audit(settings, s, sum, out);

@@ -62,6 +62,12 @@ enum tg_refusal {
                         tg_reply(), which counts if it may not */
 };
 
+/* Gives places among the counters of all processes: the same to what has the same names. */
+struct tg_rule_places {
+    uint16_t (*place)(void *owner, struct tg_str policy, struct tg_str rule, struct tg_str mode);
+    void *owner;
+};
+
 struct tg_filter {
     unsigned abi; /* TG_FILTER_ABI */
     const char *name;
@@ -124,6 +130,10 @@ struct tg_filter {
     /* Appends metrics about what was loaded, as Prometheus text (base/prometheus.h), for the
      * configurations of all locations that use the filter; also when none does. May be NULL. */
     void (*on_metrics)(const void *const *confs, unsigned nconfs, struct tg_buf *out);
+
+    /* Asks `places` for the place of each rule among the counters and keeps it, for
+     * tg_report_counts(). In the master, before workers start. May be NULL. */
+    void (*on_places)(void *conf, const struct tg_rule_places *places);
 
     /* The revision of what was loaded beside the configuration (hex SHA-256), which lives as long
      * as `conf`: the audit log names it when a configuration comes into force. May be NULL. */

@@ -86,6 +86,16 @@ void tg_report_judged(struct tg_report *r, struct tg_str policy)
     r->judged = p;
 }
 
+struct tg_rule_counts *tg_report_counts(struct tg_report *r, unsigned most)
+{
+    struct tg_rule_counts *c = tg_arena_alloc(r->arena, sizeof(*c) + most * sizeof(c->of[0]));
+
+    c->n = 0;
+    c->next = r->counts;
+    r->counts = c;
+    return c;
+}
+
 void tg_report_result(struct tg_report *r, const struct tg_policy_result *p)
 {
     struct tg_policy_result *copy = tg_arena_alloc(r->arena, sizeof(*copy));

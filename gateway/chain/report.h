@@ -92,6 +92,18 @@ struct tg_policy_result {
     struct tg_policy_result *next;
 };
 
+enum {
+    TG_RULE_PLACES = 512, /* rules told apart by their counters; 0 is "one too many" */
+    TG_RULE_RESULTS = TG_RULE_ERROR
+};
+
+/* What rules found out about a request, for their counters. */
+struct tg_rule_counts {
+    struct tg_rule_counts *next;
+    unsigned n;
+    uint16_t of[]; /* place * 8 + enum tg_rule_result; nothing of a rule that was not asked */
+};
+
 /* A policy that was asked about the request. */
 struct tg_policy_judged {
     struct tg_str policy;
@@ -110,6 +122,7 @@ struct tg_report {
     struct tg_policy_result *results;
     struct tg_policy_result *last_result;
     struct tg_policy_judged *judged;     /* newest first */
+    struct tg_rule_counts *counts;       /* the same */
     const char *unknown[TG_MAX_UNKNOWN]; /* subjects that policies asked for in vain: `nunknown` */
 };
 
@@ -128,6 +141,9 @@ void tg_report_result(struct tg_report *r, const struct tg_policy_result *p);
 
 /* Notes that a policy was asked (its name must live as long as the arena). */
 void tg_report_judged(struct tg_report *r, struct tg_str policy);
+
+/* Room for the results of `most` rules, none yet; who has it adds them. */
+struct tg_rule_counts *tg_report_counts(struct tg_report *r, unsigned most);
 
 /* Appends a finding's sentence for people: a secret value is replaced by words that say so. */
 void tg_finding_text(struct tg_buf *out, const struct tg_finding *f, bool chinese);

@@ -28,7 +28,7 @@ struct tg_stats *tg_stats_new(void)
 
     CHECK(s != MAP_FAILED);
     s->started = tg_clock_wall_now();
-    s->routes = 1;
+    s->routes = s->rules = 1;
     s->last_reload_well = true;
     tg_feed_init(&s->feed);
     return s;
@@ -63,6 +63,40 @@ unsigned tg_stats_route(struct tg_stats *s, struct tg_str pattern)
         return 0;
     memcpy(s->route[s->routes], pattern.p, pattern.n);
     return s->routes++;
+}
+
+static void copy_text(char *to, size_t size, struct tg_str text)
+{
+    size_t n = text.n < size ? text.n : size - 1;
+
+    if (n > 0)
+        memcpy(to, text.p, n);
+    to[n] = '\0';
+}
+
+static bool is_rule(const struct tg_stats_rule *e, struct tg_str policy, struct tg_str rule,
+                    struct tg_str mode)
+{
+    return tg_str_eq(tg_str_of(e->rule), rule) && tg_str_eq(tg_str_of(e->policy), policy) &&
+           tg_str_eq(tg_str_of(e->mode), mode);
+}
+
+uint16_t tg_stats_rule(struct tg_stats *s, struct tg_str policy, struct tg_str rule,
+                       struct tg_str mode)
+{
+    struct tg_stats_rule *e;
+
+    for (uint16_t i = 1; i < s->rules; i++)
+        if (is_rule(&s->rule[i], policy, rule, mode))
+            return i;
+    if (s->rules == TG_RULE_PLACES)
+        return 0;
+    e = &s->rule[s->rules];
+    CHECK(policy.n < sizeof(e->policy) && rule.n < sizeof(e->rule) && mode.n < sizeof(e->mode));
+    copy_text(e->policy, sizeof(e->policy), policy);
+    copy_text(e->rule, sizeof(e->rule), rule);
+    copy_text(e->mode, sizeof(e->mode), mode);
+    return (uint16_t)s->rules++;
 }
 
 /* --- names --- */
@@ -120,18 +154,21 @@ static void count_name(struct tg_stats_slot *slot, enum tg_stats_what what, stru
         e->last = last;
 }
 
+static void count_rule(struct tg_stats_slot *slot, unsigned place, unsigned result, int64_t time)
+{
+    CHECK(place < TG_RULE_PLACES && result >= TG_RULE_PASS && result <= TG_RULE_RESULTS);
+    slot->counts.rules[place][result - 1]++;
+    if (result != TG_RULE_PASS && time > slot->rule_last[place])
+        slot->rule_last[place] = time;
+}
+
 static void count_policies(struct tg_stats_slot *slot, const struct tg_report *report, int64_t time)
 {
     for (const struct tg_policy_judged *p = report->judged; p != NULL; p = p->next)
         count_name(slot, TG_STATS_JUDGED, p->policy, 1, time);
-    for (const struct tg_policy_result *p = report->results; p != NULL; p = p->next) {
-        char text[TG_STATS_NAME_TEXT];
-        int n = snprintf(text, sizeof(text), "%.*s\n%.*s\n%s\n%.*s", TG_STR_ARG(p->policy),
-                         TG_STR_ARG(p->rule), tg_rule_result_word(p->result), TG_STR_ARG(p->mode));
-
-        CHECK(n > 0);
-        count_name(slot, TG_STATS_POLICY, (struct tg_str){text, (size_t)n}, 1, time);
-    }
+    for (const struct tg_rule_counts *c = report->counts; c != NULL; c = c->next)
+        for (unsigned i = 0; i < c->n; i++)
+            count_rule(slot, c->of[i] / 8U, c->of[i] % 8U, time);
 }
 
 /* What came of one look, in one word. */
@@ -259,15 +296,6 @@ void tg_stats_turn(struct tg_stats_slot *slot, const struct tg_stats_gauges *gau
         return;
     }
     strncpy(slot->trouble, trouble, sizeof(slot->trouble) - 1);
-}
-
-static void copy_text(char *to, size_t size, struct tg_str text)
-{
-    size_t n = text.n < size ? text.n : size - 1;
-
-    if (n > 0)
-        memcpy(to, text.p, n);
-    to[n] = '\0';
 }
 
 /* Written since the last look: the log has been handed something, and took it. */
@@ -406,6 +434,9 @@ static void add_words(uint64_t *to, const uint64_t *from, size_t bytes)
 
 static void add_slot(struct tg_stats_slot *to, const struct tg_stats_slot *from)
 {
+    for (unsigned i = 0; i < TG_RULE_PLACES; i++)
+        if (from->rule_last[i] > to->rule_last[i])
+            to->rule_last[i] = from->rule_last[i];
     add_words((uint64_t *)&to->counts, (const uint64_t *)&from->counts, sizeof(to->counts));
     for (unsigned i = 0; i < TG_STATS_NAMES; i++) {
         const struct tg_stats_name *e = &from->names[i];

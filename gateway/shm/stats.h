@@ -19,6 +19,7 @@ enum {
     TG_STATS_BUCKETS = 15,          /* of a histogram, +Inf among them */
     TG_STATS_NAMES = 128,     /* names told apart in one slot; more are counted in names_lost */
     TG_STATS_NAME_TEXT = 160, /* policy and rule have 64 bytes each; longer: names_lost */
+    TG_STATS_RULE_TEXT = 72,  /* a policy's or rule's name has 64 bytes */
     TG_STATS_TROUBLE = 160,
     TG_STATS_ANSWER = 8192, /* text of a reload */
     TG_STATS_ANSWERS = 4,   /* of so many reloads the answers stand */
@@ -85,6 +86,7 @@ struct tg_stats_counts {
     uint64_t audit_flushes;
     uint64_t audit_timeouts; /* answers given up because their records could not be written */
     uint64_t names_lost;     /* not counted by name: the table was full, or the name too long */
+    uint64_t rules[TG_RULE_PLACES][TG_RULE_RESULTS]; /* by enum tg_rule_result - 1 */
 };
 
 /* What goes up and down. */
@@ -100,13 +102,11 @@ struct tg_stats_gauges {
 enum tg_stats_what {
     TG_STATS_NORMALIZATION = 1,
     TG_STATS_VIOLATION,
-    TG_STATS_POLICY, /* a result of a rule */
     TG_STATS_JUDGED, /* a policy that was asked */
     TG_STATS_LOOKUP
 };
 
-/* One counted name. Policy results: policy, rule, result and mode with '\n' between; looks: what
- * and result. */
+/* One counted name; of looks what and result with '\n' between. */
 struct tg_stats_name {
     uint64_t n;
     int64_t last;  /* when a request began that it was counted for last, wall clock */
@@ -132,7 +132,16 @@ struct tg_stats_slot {
     int64_t audit_written; /* wall clock; 0: not yet */
     struct tg_stats_gauges gauges;
     struct tg_stats_counts counts;
+    int64_t rule_last[TG_RULE_PLACES]; /* when a request began that a rule did not just let pass
+                                          last, wall clock; 0: none */
     struct tg_stats_name names[TG_STATS_NAMES];
+};
+
+/* A rule of a policy that has a place. */
+struct tg_stats_rule {
+    char policy[TG_STATS_RULE_TEXT];
+    char rule[TG_STATS_RULE_TEXT];
+    char mode[8];
 };
 
 /* The counters at one time. */
@@ -164,6 +173,8 @@ struct tg_stats {
     int64_t started; /* wall clock */
     char route[TG_STATS_ROUTES][TG_STATS_ROUTE_TEXT];
     uint32_t routes;
+    uint32_t rules; /* places given; 0 is given to who finds none */
+    struct tg_stats_rule rule[TG_RULE_PLACES];
     uint32_t log_level;        /* of all processes (admin), 0: as configured */
     uint64_t restarts;         /* workers that died and were replaced */
     uint64_t reloads[2];       /* failed, done */
@@ -206,6 +217,11 @@ void tg_stats_fold(struct tg_stats *s, unsigned index);
 /* The number of a route's pattern, given on first sight; 0 when there are too many or it is too
  * long. The master only, before workers start. */
 unsigned tg_stats_route(struct tg_stats *s, struct tg_str pattern);
+
+/* The place of a policy's rule in a mode, given on first sight; 0 when there are too many. The
+ * master only, before workers start. */
+uint16_t tg_stats_rule(struct tg_stats *s, struct tg_str policy, struct tg_str rule,
+                       struct tg_str mode);
 
 /*
  * Counts one ended exchange in the caller's slot (NULL: nothing is counted). `route` is

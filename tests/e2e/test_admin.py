@@ -83,6 +83,11 @@ def series(text, name):
             for m in re.finditer(rf"^trainguard_{name}(\{{.*\}})? ([0-9.e+-]+)$", text, re.M)}
 
 
+def some(text, name):
+    """Those that are not 0."""
+    return {labels: n for labels, n in series(text, name).items() if n > 0}
+
+
 def test_health_and_readiness(admin):
     """Both are good when the gateway is."""
     one = admin()
@@ -223,9 +228,9 @@ def test_rules_with_long_names_are_told_apart(admin, tmp_path):
         filters json policy; policies {tmp_path}/long.conf; proxy_pass modelarts; }}""")
     assert ask(one.guard.port, request("PUT", "/x", b'{"worker_server_num": 2}',
                                        "Content-Type: application/json")).status == 200
-    assert series(valid(one), "policy_results_total") == {
-        f'{{policy="{name}{p}",rule="{name}{r}",result="fail",mode="dryrun"}}': 1
-        for p in range(2) for r in range(2)}
+    assert some(valid(one), "policy_results_total") == {
+        f'{{policy="{name}{p}",rule="{name}{r}",result="{"fail" if r < 2 else "pass"}",mode="dryrun"}}': 1
+        for p in range(2) for r in range(4)}
 
 
 def test_exceptions_and_dry_runs_are_metrics(admin, tmp_path):
@@ -256,7 +261,11 @@ def test_exceptions_and_dry_runs_are_metrics(admin, tmp_path):
             for day, labels in days.items()}
     assert series(text, "policy_exception_expires_timestamp_seconds") == ends
     assert series(text, "policy_exception_active") == {first: 0, second: 1}
-    assert series(text, "policy_results_total") == {
+    assert {labels for labels, n in series(text, "policy_results_total").items() if n == 0} == {
+        f'{{policy="queue",rule="{rule}",result="{result}",mode="{mode}"}}' for rule, result, mode in (
+            ("workers", "error", "deny"), ("text", "pass", "dryrun"), ("text", "skip", "dryrun"), ("text", "error", "dryrun"))}
+    assert some(text, "policy_results_total") == {
+        '{policy="queue",rule="workers",result="pass",mode="deny"}': 1,
         '{policy="queue",rule="workers",result="skip",mode="deny"}': 1,
         '{policy="queue",rule="workers",result="fail",mode="deny"}': 1,
         '{policy="queue",rule="text",result="fail",mode="dryrun"}': 3}

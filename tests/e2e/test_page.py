@@ -115,7 +115,7 @@ def test_the_panels_show_what_happened(guard, page):
     page.wait(lambda: page.text("#rate") not in ("–", "0"), "a rate")
     rules = page.run("""return [...document.querySelectorAll("#policies .rules tbody tr")].map((r) =>
         [...r.cells].slice(0, 7).map((c) => c.textContent))""")
-    assert rules == [["workers", "deny", "4", "1", "0", "0", "1"], ["image", "dry run", "5", "0", "0", "1", "0"],
+    assert rules == [["workers", "deny", "4", "1", "0", "0", "1"], ["image", "dry run", "0", "0", "0", "1", "0"],
                      ["told", "warn", "5", "0", "1", "0", "0"]]
     assert "owner Li Wei, ticket ML-1, until 2099-01-31" in page.text("#policies .exceptions")
     upstream, log = facts(page, "#upstream"), facts(page, "#audit")

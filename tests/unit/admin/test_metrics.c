@@ -97,13 +97,8 @@ static void names_and_their_end(void **state)
 {
     struct fixture *f = *state;
     struct tg_stats_slot *slot = worker(f, 0);
-    struct tg_policy_result result = {.policy = TG_STR("gpu"),
-                                      .rule = TG_STR("cap"),
-                                      .result = TG_RULE_WARN,
-                                      .mode = TG_STR("dryrun")};
     struct tg_buf text = {0};
 
-    tg_report_result(&f->request.report, &result);
     tg_report_judged(&f->request.report, TG_STR("gpu"));
     tg_report_judged(&f->request.report, TG_STR("queue"));
     tg_report_add(
@@ -112,8 +107,6 @@ static void names_and_their_end(void **state)
     for (unsigned i = 0; i < 3; i++)
         tg_stats_exchange(slot, 0, &f->record);
     tg_metrics_text(f->s, &text);
-    contains(&text, "trainguard_policy_results_total{policy=\"gpu\",rule=\"cap\",result=\"warn\","
-                    "mode=\"dryrun\"} 3\n");
     contains(&text, "trainguard_violations_total{rule=\"type\"} 3\n");
     contains(&text, "trainguard_policy_judged_total{policy=\"gpu\"} 3\n");
     contains(&text, "trainguard_policy_judged_total{policy=\"queue\"} 3\n");
@@ -142,37 +135,72 @@ static void looks_by_name(void **state)
     tg_buf_end(&text);
 }
 
-/* Names as long as a policy may have that differ in their last byte alone, and some too long. */
+/* A result of the rule at a place, and a rule that just lets pass. */
+static void count_results(struct fixture *f, unsigned place, enum tg_rule_result result)
+{
+    struct tg_rule_counts *counts = tg_report_counts(&f->request.report, 2);
+
+    counts->of[counts->n++] = (uint16_t)(place * 8 + result);
+    counts->of[counts->n++] = (uint16_t)(1 * 8 + TG_RULE_PASS);
+}
+
+/* What each rule said of a request it was asked about, told from the start; a process that ended is
+ * not forgotten, and a mode is another series. */
+static void results_of_rules(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_buf text = {0};
+    unsigned deny = tg_stats_rule(f->s, TG_STR("gpu"), TG_STR("cap"), TG_STR("deny"));
+    unsigned warn = tg_stats_rule(f->s, TG_STR("gpu"), TG_STR("cap"), TG_STR("warn"));
+
+    assert_int_equal(deny, 1);
+    assert_int_equal(warn, 2);
+    assert_int_equal(tg_stats_rule(f->s, TG_STR("gpu"), TG_STR("cap"), TG_STR("warn")), 2);
+    count_results(f, warn, TG_RULE_WARN);
+    for (unsigned i = 0; i < 3; i++)
+        tg_stats_exchange(worker(f, i), 0, &f->record);
+    tg_stats_fold(f->s, 1);
+    tg_metrics_text(f->s, &text);
+    contains(&text, "_results_total{policy=\"gpu\",rule=\"cap\",result=\"pass\",mode=\"deny\"} 3\n"
+                    "trainguard_policy_results_total{policy=\"gpu\",rule=\"cap\",result=\"fail\","
+                    "mode=\"deny\"} 0\n");
+    contains(&text, "{policy=\"gpu\",rule=\"cap\",result=\"warn\",mode=\"warn\"} 3\n");
+    tg_buf_end(&text);
+}
+
+/* Names as long as a policy may have that differ in their last byte alone. */
 static void long_names(void **state)
 {
     struct fixture *f = *state;
-    struct tg_stats_slot *slot = worker(f, 0);
-    char longest[65] = "", too_long[TG_STATS_NAME_TEXT + 1] = "", line[256];
-    struct tg_policy_result result = {.result = TG_RULE_ERROR, .mode = TG_STR("dryrun")};
-    struct tg_buf text = {0};
+    char longest[65] = "";
 
     memset(longest, 'p', 63);
-    memset(too_long, 'v', TG_STATS_NAME_TEXT);
     for (char last = 'a'; last < 'c'; last++) {
         longest[63] = last;
-        result.policy = result.rule = tg_arena_dup(&f->arena, tg_str_of(longest));
-        tg_report_result(&f->request.report, &result);
+        assert_int_equal(
+            tg_stats_rule(f->s, tg_str_of(longest), tg_str_of(longest), TG_STR("dryrun")),
+            1 + last - 'a');
     }
-    result.policy = tg_str_of(too_long);
-    tg_report_result(&f->request.report, &result);
-    tg_report_add(
-        &f->request.report,
-        &(struct tg_finding){.severity = TG_VIOLATION, .rule = too_long, .error = TG_E_INVALID});
-    tg_stats_exchange(slot, 0, &f->record);
+}
+
+/* More rules than places: what those say is counted, without their names. */
+static void rules_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_buf text = {0};
+
+    for (unsigned i = 1; i < TG_RULE_PLACES + 3; i++) {
+        char name[16];
+        int n = snprintf(name, sizeof(name), "r%u", i);
+
+        assert_int_equal(
+            tg_stats_rule(f->s, TG_STR("p"), (struct tg_str){name, (size_t)n}, TG_STR("deny")),
+            i < TG_RULE_PLACES ? i : 0);
+    }
+    count_results(f, 0, TG_RULE_FAIL);
+    tg_stats_exchange(worker(f, 0), 0, &f->record);
     tg_metrics_text(f->s, &text);
-    for (char last = 'a'; last < 'c'; last++) {
-        longest[63] = last;
-        snprintf(line, sizeof(line),
-                 "{policy=\"%s\",rule=\"%s\",result=\"error\",mode=\"dryrun\"} 1\n", longest,
-                 longest);
-        contains(&text, line);
-    }
-    contains(&text, "trainguard_metric_names_lost_total 2\n");
+    contains(&text, "trainguard_metric_names_lost_total 1\n");
     tg_buf_end(&text);
 }
 
@@ -383,7 +411,9 @@ int main(void)
         TEST(nobody_counts_without_a_slot),
         TEST(names_and_their_end),
         TEST(looks_by_name),
+        TEST(results_of_rules),
         TEST(long_names),
+        TEST(rules_are_bounded),
         TEST(too_many_names),
         TEST(nothing_is_lost_with_a_process),
         TEST(routes_are_bounded),

@@ -455,6 +455,40 @@ static void report_of_all_modes(void **state)
     bench_end(&b);
 }
 
+/* Each rule that was asked is counted at its place, those that just let pass too; where nothing
+ * stands that a rule looks at, it was not asked. */
+static void counts_of_results(void **state)
+{
+    static const enum tg_rule_result results[] = {TG_RULE_FAIL, TG_RULE_WARN, 0, TG_RULE_PASS,
+                                                  TG_RULE_SKIP};
+    const struct tg_rule_counts *counts;
+    unsigned n = 0;
+    struct bench b;
+
+    (void)state;
+    bench_good(
+        &b,
+        "policy a { match project_id other; rule r { at spec_id; max 1; } }\n"
+        "policy p { rule deny { at spec_id; max 4; } rule warn { at spec_id; max 3; "
+        "mode warn; } rule none { at worker_server_num; max 2; } rule good { at spec_id; max 9; } "
+        "rule off { at spec_id; max 1; } }\n"
+        "exception E { policy p; rule off; match project_id p1; owner o; ticket t; "
+        "expires 2099-12-31; }");
+    for (struct tg_policy *p = b.set->policies; p != NULL; p = p->next)
+        for (struct tg_policy_rule *r = p->rules; r != NULL; r = r->next)
+            r->place = (uint16_t)(TG_RULE_PLACES - 1 - r->number);
+    bench_body(&b, "{\"spec_id\":5}");
+    tg_policy_eval(b.set, &b.request, tg_policy_report, &b.request);
+    counts = b.request.report.counts;
+    assert_non_null(counts);
+    for (unsigned i = 0; i < 5; i++)
+        if (results[i] != 0)
+            assert_int_equal(counts->of[n++], (TG_RULE_PLACES - 2 - i) * 8 + results[i]);
+    assert_int_equal(counts->n, n);
+    assert_null(counts->next);
+    bench_end(&b);
+}
+
 /* Many bad values: some are told one by one, the rest is not. */
 static void many_values(void **state)
 {
@@ -488,6 +522,7 @@ int main(void)
         cmocka_unit_test(exceptions_and_their_matches),
         cmocka_unit_test(messages),
         cmocka_unit_test(report_of_all_modes),
+        cmocka_unit_test(counts_of_results),
         cmocka_unit_test(many_values),
     };
 
