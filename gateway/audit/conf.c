@@ -1,6 +1,8 @@
 /* The directives of the audit log. */
 #include "audit/conf.h"
 
+#include "base/address.h"
+#include "base/chars.h"
 #include "base/check.h"
 #include "base/file.h"
 #include "chain/secret_names.h"
@@ -18,28 +20,37 @@ enum { MIN_KEY = 16, MAX_KEY = 4096 }; /* bytes of a key file */
 static const char *const modes[] = {"batch", "blocking", "strict", NULL};
 static const char *const bodies[] = {"none", "metadata", "full", NULL};
 
-/* Splits "HOST:PORT" at the last colon; brackets of an IPv6 address are dropped. */
+/* A name or an IPv4 address; an IPv6 address stands in brackets, which are dropped. */
+static bool read_host(struct tg_str *host)
+{
+    unsigned char address[16];
+
+    if (host->n > 2 && host->p[0] == '[' && host->p[host->n - 1] == ']') {
+        *host = (struct tg_str){host->p + 1, host->n - 2};
+        return tg_address_read(AF_INET6, *host, address);
+    }
+    return host->n > 0 && tg_chars_are(*host, TG_CHAR_ID);
+}
+
+/* Splits "HOST:PORT" at the last colon. */
 static bool split_host(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str s,
                        struct tg_audit_conf *a)
 {
     const char *colon = memrchr(s.p, ':', s.n);
-    struct tg_str host;
+    struct tg_str host = {s.p, colon != NULL ? (size_t)(colon - s.p) : 0};
     struct tg_str port;
     int64_t number;
 
-    if (colon == NULL || colon == s.p) {
+    if (!read_host(&host)) {
         tg_conf_error(c, item,
                       "\"audit_log\" takes syslog:udp:HOST:PORT or syslog:tcp:HOST:PORT, "
                       "got \"%s\"",
                       item->args[1].p);
         return false;
     }
-    host = (struct tg_str){s.p, (size_t)(colon - s.p)};
-    port = (struct tg_str){colon + 1, s.n - host.n - 1};
+    port = tg_str_skip(s, (size_t)(colon + 1 - s.p));
     if (!tg_conf_number(c, item, port, 1, 65535, &number))
         return false;
-    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-        host = (struct tg_str){host.p + 1, host.n - 2};
     a->host = tg_arena_dup(c->arena, host);
     a->port = (uint16_t)number;
     return true;
@@ -66,6 +77,15 @@ static bool set_syslog(struct tg_conf *c, const struct tg_conf_item *item, struc
                   "syslog:tcp:HOST:PORT, got \"%s\"",
                   item->args[1].p);
     return false;
+}
+
+/* Only files are rotated. */
+static void warn_of_rotation(struct tg_conf *c, const struct tg_conf_item *item)
+{
+    for (unsigned i = 2; i < item->nargs; i++)
+        if (!tg_str_starts(item->args[i], TG_STR("mode=")))
+            tg_conf_warn(c, item, "\"%s\" does nothing beside \"audit_log %s\"", item->args[i].p,
+                         item->args[1].p);
 }
 
 /* One of mode=, rotate=, keep=. */
@@ -101,8 +121,10 @@ static bool set_log(struct tg_conf *c, const struct tg_conf_item *item, void *ta
         a->target = TG_AUDIT_OFF;
         return ok;
     }
-    if (tg_str_starts(where, TG_STR("syslog:")))
+    if (tg_str_starts(where, TG_STR("syslog:"))) {
+        warn_of_rotation(c, item);
         return set_syslog(c, item, tg_str_skip(where, 7), a) && ok;
+    }
     a->target = TG_AUDIT_FILE;
     a->path = tg_conf_path(c, where);
     return ok;

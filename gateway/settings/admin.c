@@ -76,6 +76,13 @@ bool tg_set_admin(struct tg_conf *c, const struct tg_conf_item *item, void *targ
         tg_conf_error(c, item, "\"admin\" has no \"listen\"");
         return false;
     }
+    for (const struct tg_listen *l = s->admin_listens; l != NULL; l = l->next)
+        if (l->tls || l->proxy_protocol) {
+            tg_conf_error(c, &(struct tg_conf_item){.file = l->file, .line = l->line},
+                          "\"listen\" of \"admin\" takes no \"%s\"",
+                          l->tls ? "tls" : "proxy_protocol");
+            return false;
+        }
     warn_of_open(c, s);
     return true;
 }

@@ -309,8 +309,10 @@ bool tg_set_host(struct tg_conf *c, const struct tg_conf_item *item, void *targe
 bool tg_set_accept_host(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                         const struct tg_directive *d)
 {
+    struct tg_upstream_server at;
+
     for (unsigned i = 1; i < item->nargs; i++) {
-        if (tg_is_host(item->args[i], "[]:"))
+        if (tg_read_server(item->args[i], &at))
             continue;
         tg_conf_error(c, item, "\"accept_host\" takes host names or addresses, got \"%s\"",
                       item->args[i].p);

@@ -66,10 +66,62 @@ static void dates_are_read(void **state)
     assert_int_equal(got, 1709164800);
 }
 
+/* Whatever byte of a good text is another one, a letter or what stands beside the digits, it is
+ * none. The day's name is not looked at. */
+static void each_byte_counts(void **state)
+{
+    static const struct {
+        const char *text;
+        bool (*read)(struct tg_str text, int64_t *seconds);
+        size_t from;
+    } cases[] = {{"Fri, 02 Jan 2026 03:04:05 GMT", tg_clock_date_read, 3},
+                 {"2026-01-02", tg_clock_day, 0}};
+
+    (void)state;
+    for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); c++) {
+        char text[32];
+        int64_t got = 7;
+
+        strcpy(text, cases[c].text);
+        for (size_t i = cases[c].from; text[i] != '\0'; i++) {
+            for (const char *other = "x/:"; *other != '\0'; other++) {
+                text[i] = *other;
+                if (text[i] != cases[c].text[i])
+                    assert_false(cases[c].read(tg_str_of(text), &got));
+            }
+            text[i] = cases[c].text[i];
+        }
+        assert_int_equal(got, 7);
+        assert_true(cases[c].read(tg_str_of(text), &got));
+    }
+}
+
+/* Days there are, from 1970 on. */
+static void days(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds; /* -1: there is none */
+    } cases[] = {
+        {"1970-01-01", 0},  {"1969-12-31", -1}, {"2024-02-29", 1709164800}, {"2026-02-29", -1},
+        {"2026-13-01", -1}, {"2026-00-01", -1}, {"2026-01-00", -1},         {"2026-01-1", -1},
+        {"2026-1-011", -1}, {"", -1},           {"2026-01-011", -1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        int64_t got = -1;
+
+        assert_int_equal(tg_clock_day(tg_str_of(cases[i].text), &got), cases[i].seconds >= 0);
+        assert_int_equal(got, cases[i].seconds);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(dates_of_http),
-                                       cmocka_unit_test(dates_are_read)};
+                                       cmocka_unit_test(dates_are_read),
+                                       cmocka_unit_test(each_byte_counts), cmocka_unit_test(days)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

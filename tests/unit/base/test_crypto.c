@@ -60,6 +60,41 @@ static void base64_as_the_rfc_has_it(void **state)
     }
 }
 
+/* Of 256 bytes at each place of four those are taken that the RFC has there. */
+static void base64_that_is_none(void **state)
+{
+    static const char *const none[] = {"",     "A",    "AA",   "AAA",  "AAAAA", "=",
+                                       "====", "A===", "AA=A", "=AAA", "AAAA=", "AAAA===="};
+    char out[16];
+    size_t n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+        assert_false(tg_base64_read(tg_str_of(none[i]), out, &n));
+    for (unsigned byte = 0; byte < 256; byte++)
+        for (size_t at = 0; at < 4; at++) {
+            char text[4] = {'A', 'A', 'A', 'A'};
+            bool good = byte == '+' || byte == '/' || (byte >= '0' && byte <= '9') ||
+                        (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
+                        (byte == '=' && at == 3);
+
+            text[at] = (char)byte;
+            assert_int_equal(tg_base64_read((struct tg_str){text, 4}, out, &n), good);
+        }
+}
+
+static void hex_that_is_none(void **state)
+{
+    static const char *const none[] = {"0", "000", "0g", "g0", "00 ", "G0", "/0", "0:"};
+    unsigned char out[4];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+        assert_false(tg_unhex(tg_str_of(none[i]), out));
+    assert_true(tg_unhex(TG_STR("09afAF"), out));
+    assert_memory_equal(out, "\x09\xaf\xaf", 3);
+}
+
 /* Texts that part at every place, or not at all, of equal and of different lengths. */
 static void a_pair_is_hashed_like_two(void **state)
 {
@@ -110,10 +145,9 @@ static void test_equal_secret(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hex_is_what_printf_says),
-        cmocka_unit_test(base64_as_the_rfc_has_it),
-        cmocka_unit_test(a_pair_is_hashed_like_two),
-        cmocka_unit_test(test_equal_secret),
+        cmocka_unit_test(hex_is_what_printf_says),   cmocka_unit_test(base64_as_the_rfc_has_it),
+        cmocka_unit_test(base64_that_is_none),       cmocka_unit_test(hex_that_is_none),
+        cmocka_unit_test(a_pair_is_hashed_like_two), cmocka_unit_test(test_equal_secret),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

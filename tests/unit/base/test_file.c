@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -142,6 +143,68 @@ static void read_private(void **state)
     assert_memory_equal(tg_file_read_private(&f->arena, f->file, &file), READERS, strlen(READERS));
 }
 
+/* A group of ours may read a secret; one we are not in may not. */
+static void groups(void **state)
+{
+    struct tg_file file = {.mode = S_IFREG | 0440, .owner = geteuid(), .group = getegid()};
+    gid_t mine[64];
+    int n = getgroups(64, mine);
+
+    (void)state;
+    assert_null(tg_file_why_not_private(&file));
+    for (int i = 0; i < n; i++) {
+        file.group = mine[i];
+        assert_null(tg_file_why_not_private(&file));
+    }
+    file.group = 4000000000;
+    assert_string_equal(tg_file_why_not_private(&file),
+                        "a group the gateway is not in can read it, make it mode 0400");
+}
+
+/* A new file is ours alone; one that is there keeps its mode; what cannot be written changes
+ * nothing and leaves nothing behind. */
+static void replaced(void **state)
+{
+    struct folder *f = *state;
+    char nowhere[64];
+    struct tg_file file;
+
+    assert_true(tg_file_replace(f->file, TG_STR("one")));
+    assert_null(tg_file_read(&f->arena, f->file, &file));
+    assert_int_equal(file.mode & 07777, 0600);
+    CHECK(chmod(f->file, 0640) == 0);
+    assert_true(tg_file_replace(f->file, TG_STR("")));
+    assert_null(tg_file_read(&f->arena, f->file, &file));
+    assert_true(file.text.n == 0 && (file.mode & 07777) == 0640);
+    snprintf(nowhere, sizeof(nowhere), "%s/none/file", f->path);
+    assert_false(tg_file_replace(nowhere, TG_STR("x")));
+    assert_int_equal(errno, ENOENT);
+    CHECK(remove(f->file) == 0 && mkdir(f->file, 0700) == 0);
+    assert_false(tg_file_replace(f->file, TG_STR("x")));
+    assert_int_equal(errno, EISDIR);
+    CHECK(remove(f->file) == 0 && rmdir(f->path) == 0);
+}
+
+/* Reading fails behind opening: memory at 0 is nobody's. What is no regular file is not read. */
+static void unreadable(void **state)
+{
+    static const char *const cases[][2] = {{"/proc/self/mem", "Input/output error"},
+                                           {"/dev/null", "it is not a regular file"},
+                                           {"/", "it is a directory"},
+                                           {"/nowhere", "No such file or directory"}};
+    struct folder *f = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct tg_file file = {.mode = 0};
+        const char *why = tg_file_read(&f->arena, cases[i][0], &file);
+
+        if (why != NULL)
+            assert_string_equal(why, cases[i][1]);
+        else
+            assert_true(i == 0 && file.text.n == 0);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -149,6 +212,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(kinds, begin, end),
         cmocka_unit_test(secrets),
         cmocka_unit_test_setup_teardown(read_private, begin, end),
+        cmocka_unit_test_setup_teardown(unreadable, begin, end),
+        cmocka_unit_test(groups),
+        cmocka_unit_test_setup_teardown(replaced, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

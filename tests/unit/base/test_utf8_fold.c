@@ -66,12 +66,33 @@ static void the_table(void **state)
     }
 }
 
+/* What a terminal would act on: the first and the last of each range, and what stands beside them.
+ */
+static void hazards(void **state)
+{
+    static const uint32_t ranges[][2] = {{0, 0x1f},        {0x7f, 0x9f},     {0x61c, 0x61c},
+                                         {0x200e, 0x200f}, {0x2028, 0x2029}, {0x202a, 0x202e},
+                                         {0x2066, 0x2069}, {0xfeff, 0xfeff}};
+    size_t n = sizeof(ranges) / sizeof(*ranges);
+
+    (void)state;
+    for (uint32_t code = 0; code < 0x10000; code++) {
+        bool hazard = false;
+
+        for (size_t i = 0; i < n; i++)
+            hazard = hazard || (code >= ranges[i][0] && code <= ranges[i][1]);
+        assert_int_equal(tg_utf8_is_hazard(code), hazard);
+    }
+    assert_false(tg_utf8_is_hazard(0x10ffff));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row),
         cmocka_unit_test(others_stay),
         cmocka_unit_test(the_table),
+        cmocka_unit_test(hazards),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
