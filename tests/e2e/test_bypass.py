@@ -389,6 +389,8 @@ def test_method_in_the_query(guarded, query):
     (f"X-Original-URL: {CONFIGS}/c", TOKEN), (f"X-Rewrite-URL: {CONFIGS}/c", TOKEN),
     (f"x_original_url: {CONFIGS}/c", TOKEN),
     ("X-Original-Method: PUT", TOKEN), ("X-Override-URL: /", TOKEN), ("X-HTTP-Path-Override: /", TOKEN),
+    ("X-Forwarded-Method: PUT", TOKEN), ("X-Forwarded-Uri: /", TOKEN), ("X-Original-Path: /", TOKEN),
+    ("X-Rewrite-Path: /", TOKEN), ("X-Override-Method: PUT", TOKEN),
     ("X.Auth.Token: u", TOKEN), ("X-Auth~Token: u", TOKEN), ("x!auth-token: u", TOKEN),
     ("Content.Length: 3", TOKEN), ("Transfer'Encoding: chunked", TOKEN), ("X|Original|URL: /", TOKEN),
     ("X-Auth-Token: a, b",), ("X-Auth-Token: a b",), ('X-Auth-Token: "a"',), ("X-Auth-Token: a\tb",),
