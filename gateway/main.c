@@ -124,7 +124,7 @@ static char *with_slash(const char *prefix)
 static struct tg_settings *tried(struct tg_settings *settings, bool online)
 {
     struct tg_buf problems = {0};
-    bool good = settings != NULL && tg_trial_audit_log(settings, &problems) &&
+    bool good = settings != NULL && tg_trial_files(settings, &problems) &&
                 (!online || tg_trial_credentials(settings, &problems));
 
     tg_settings_print(&problems);

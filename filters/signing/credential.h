@@ -10,6 +10,8 @@
 #include "base/crypto.h"
 #include "signing/key_use.h"
 
+#include <sys/types.h>
+
 enum {
     TG_CREDENTIALS = 16,            /* that a configuration can name */
     TG_CREDENTIAL_NAME = 64,        /* bytes, all with their NUL */
@@ -36,6 +38,7 @@ struct tg_source_conf {
     struct tg_str section; /* FILE: of an INI file */
     struct tg_str base;    /* METADATA, IDTOKEN: "http://169.254.169.254", without closing slash */
     struct tg_str idp;     /* IDTOKEN: the identity provider's name */
+    gid_t group;           /* FILE: that may read it beside those of this process */
 };
 
 /* What a key is worth now. */

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum {
     METADATA_TIMEOUT_MS = 3000,
@@ -129,8 +130,11 @@ static enum tg_source_step read_file(struct tg_source *s)
     const char *why = "cannot be read";
 
     tg_arena_init(&arena);
-    if (tg_file_read(&arena, s->conf->path.p, &file) == NULL)
+    if (tg_file_read(&arena, s->conf->path.p, &file) == NULL) {
+        if (file.group == s->conf->group)
+            file.mode &= ~(mode_t)S_IRGRP;
         why = tg_file_why_not_private(&file);
+    }
     if (why == NULL)
         why = is_json(file.text)
                   ? tg_credential_read_json(file.text, false, s->now, &s->result->key)

@@ -162,7 +162,7 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     unsigned workers = m->supervisor.workers;
 
     CHECK(fresh != NULL && before != NULL && !m->supervisor.ending);
-    if (!tg_trial_audit_log(fresh, problems) || !open_log(fresh, problems))
+    if (!tg_trial_files(fresh, problems) || !open_log(fresh, problems))
         return false;
     if (!tg_listeners_open(&m->sockets, fresh, tg_inherited_workers(fresh), problems)) {
         (void)open_log(before, problems);

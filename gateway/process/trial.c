@@ -203,28 +203,50 @@ static bool become_user(const struct tg_settings *s, struct tg_buf *words)
     return false;
 }
 
-bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems)
+static void add_problem(const struct tg_settings *s, const char *what, const char *path,
+                        const char *why, struct tg_buf *words)
 {
-    static const char what[] = "opening the audit log";
-    const char *path = tg_audit_file(s->audit_conf);
+    tg_buf_puts(words, "[emerg] ");
+    if (s->user.n > 0)
+        tg_buf_printf(words, "\"%s\" ", s->user.p);
+    tg_buf_printf(words, "cannot %s \"%s\": %s\n", what, path, why);
+}
+
+static void try_audit_log(const struct tg_settings *s, struct tg_buf *words)
+{
+    const char *path = tg_audit_file(s->audit_conf), *why;
+
+    if (path != NULL && tg_output_append(path, O_NONBLOCK | O_NOCTTY, s->uid, &why) < 0)
+        add_problem(s, "open the audit log", path, why, words);
+}
+
+/* A key that cannot be read again would be in force until it ends. */
+static void try_keepers_files(const struct tg_settings *s, struct tg_buf *words)
+{
+    const char *path;
+
+    for (unsigned i = 0; (path = tg_keeper_file(s, i)) != NULL; i++)
+        if (access(path, R_OK) != 0)
+            add_problem(s, "read a credential's file", path, strerror(errno), words);
+}
+
+bool tg_trial_files(const struct tg_settings *s, struct tg_buf *problems)
+{
+    static const char what[] = "opening files";
     pid_t pid;
     int fd;
 
-    if (geteuid() != 0 || path == NULL)
+    if (geteuid() != 0 || (tg_audit_file(s->audit_conf) == NULL && !tg_keeper_wanted(s)))
         return true;
     fd = start_child(&pid, what, problems);
     if (fd < 0)
         return false;
     if (pid == 0) {
         struct tg_buf words = {0};
-        const char *why;
 
-        if (become_user(s, &words) &&
-            tg_output_append(path, O_NONBLOCK | O_NOCTTY, s->uid, &why) < 0) {
-            tg_buf_puts(&words, "[emerg] ");
-            if (s->user.n > 0)
-                tg_buf_printf(&words, "\"%s\" ", s->user.p);
-            tg_buf_printf(&words, "cannot open the audit log \"%s\": %s\n", path, why);
+        if (become_user(s, &words)) {
+            try_audit_log(s, &words);
+            try_keepers_files(s, &words);
         }
         answer(fd, &words, words.n == 0);
     }

@@ -1,6 +1,6 @@
 /*
  * What is tried in a child process before the master does it itself: reading a configuration, whose
- * modules may be half copied, opening the audit log as the user that workers become, and asking for
+ * modules may be half copied, opening files as the user that workers become, and asking for
  * keys as that user.
  */
 #ifndef TG_PROCESS_TRIAL_H
@@ -18,10 +18,10 @@
 struct tg_settings *tg_trial_read(const char *file, const char *prefix, struct tg_buf *problems);
 
 /*
- * Opens the audit log as the user workers become, or stay, when the caller is root. False, with a
- * line in `problems`, when that user cannot.
+ * Opens the audit log, and what the keeper reads, as the user workers become, or stay, when the
+ * caller is root. False, with a line for each in `problems`, when that user cannot.
  */
-bool tg_trial_audit_log(const struct tg_settings *s, struct tg_buf *problems);
+bool tg_trial_files(const struct tg_settings *s, struct tg_buf *problems);
 
 /*
  * Asks the source of each credential once, as the user the keeper becomes, and appends what came of

@@ -266,6 +266,7 @@ void tg_settings_apply(struct tg_conf *c, struct tg_settings *s)
     if (applied && s->servers == NULL)
         tg_conf_error(c, NULL, "\"%s\" has no \"server\" block", s->file);
     if (applied && !s->offline) {
+        tg_credentials_read(c, s);
         tg_check_error_log(c, s);
         (void)tg_audit_check(c, s->audit_conf);
     }

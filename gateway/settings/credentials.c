@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #define METADATA_ENDPOINT "http://169.254.169.254"
 #define IAM_ENDPOINT      "https://iam.myhuaweicloud.com"
@@ -180,8 +181,8 @@ static bool can_read(struct tg_conf *c, const struct tg_credential_conf *k, stru
     return why == NULL;
 }
 
-/* Files and the environment are read now; the keeper asks services. Nothing is forwarded without a
- * key. */
+/* Files and the environment are read with the configuration; the keeper asks services. Nothing is
+ * forwarded without a key. */
 static bool read_key(struct tg_conf *c, const struct tg_settings *s,
                      const struct tg_credential_conf *k)
 {
@@ -221,7 +222,15 @@ static bool number_credential(struct tg_conf *c, struct tg_settings *s,
     if (k->number < 0)
         tg_conf_error(c, k->item, "there can be %d credentials with names of at most %d bytes",
                       TG_CREDENTIALS, TG_CREDENTIAL_NAME - 1);
-    return k->number >= 0 && read_key(c, s, k);
+    return k->number >= 0;
+}
+
+void tg_credentials_read(struct tg_conf *c, struct tg_settings *s)
+{
+    for (struct tg_credential_conf *k = s->credentials; k != NULL; k = k->next) {
+        k->source.group = s->user.n > 0 ? s->gid : getegid();
+        (void)read_key(c, s, k);
+    }
 }
 
 void tg_credential_lend_proxy(struct tg_settings *s, struct tg_str name,

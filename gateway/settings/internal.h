@@ -206,6 +206,10 @@ extern const struct tg_directive tg_credential_directives[];
 
 tg_conf_setter tg_set_credential;
 
+/* Reads the keys of files and the environment: when all is applied, and it is known who the gateway
+ * becomes. What is wrong is recorded. */
+void tg_credentials_read(struct tg_conf *c, struct tg_settings *s);
+
 /* The credential of that name, or NULL. */
 const struct tg_credential_conf *tg_credential_find(const struct tg_settings *s,
                                                     struct tg_str name);

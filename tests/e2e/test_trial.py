@@ -1,5 +1,5 @@
 """What a child tries before the master does it: configurations that kill who reads them, files that
-change meanwhile, logs a user cannot write."""
+change meanwhile, files a user cannot write or read."""
 
 import os
 import pathlib
@@ -14,6 +14,7 @@ from gateway import TOP, Gateway, binary, config
 from test_control import order
 from test_processes import FAILED, PASS, edit, send
 from test_sandbox import root
+from test_signing import LOCATIONS, MAIN, write_keys
 
 HERE = pathlib.Path(__file__).parent
 PUT = request("PUT", "/x", b"x")
@@ -136,3 +137,30 @@ def test_an_audit_log_the_user_can_write(tmp_path):
                           check=False)
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     assert order(conf, "quit").returncode == 1
+
+
+def with_key(tmp_path, mode, group):
+    """A configuration with a key in a file of root's; it says last who the gateway becomes."""
+    conf = unwritable(tmp_path)
+    write_keys(tmp_path)
+    os.chown(tmp_path / "audit.jsonl", pwd.getpwnam("nobody").pw_uid, -1)
+    os.chown(tmp_path / "own.json", 0, group)
+    (tmp_path / "own.json").chmod(mode)
+    text = config(tmp_path, 1, locations=LOCATIONS, main=MAIN.format(dir=tmp_path, more=""))
+    conf.write_text(text + "user nobody;\n")
+    return conf
+
+
+@root
+@pytest.mark.parametrize("mode, ours, words", [
+    (0o440, True, 'credential "cloud": key GATEWAYAK1'),
+    (0o400, True, '"nobody" cannot read a credential\'s file "{}/own.json": Permission denied'),
+    (0o440, False, "a group the gateway is not in can read it"), (0o644, True, "everybody can read it")])
+def test_a_key_is_for_the_user_to_read_again(tmp_path, mode, ours, words):
+    """The keeper is that user: a file of root's and of the user's group is read by both, and no other."""
+    group = pwd.getpwnam("nobody").pw_gid
+    conf = with_key(tmp_path, mode, group if ours else group - 1)
+    done = subprocess.run([binary(), "-t", "--online", "-c", conf], capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert words.format(tmp_path) in done.stderr
+    assert done.returncode == (0 if "GATEWAYAK1" in words else 1)
