@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE / "e2e"), str(HERE / "endpoint")]
 # pylint: disable=wrong-import-position
 import certs  # noqa: E402
 import soak  # noqa: E402
-from gateway import Gateway  # noqa: E402
+from gateway import Gateway, TIMEOUT  # noqa: E402
 from listener import server_context  # noqa: E402
 from origin import Origin, again, answer, close, finish, read, read_head, read_some, reset  # noqa: E402
 
@@ -53,11 +53,15 @@ class Chaos(soak.Soak):
 
     def __init__(self, guard, directory, most):
         super().__init__(guard, directory, 0)
+        self.guard = guard
         self.most = most
         self.over = threading.Event()
         self.reloads = self.kills = 0
 
     def going(self):
+        """Clients of a gateway that is gone would find nobody, again and again."""
+        if not self.errors and (code := self.guard.process.poll()) is not None:
+            self.errors.append(f"the gateway ended by itself: exit code {code}")
         return self.sent < self.most and not self.errors
 
 
@@ -74,18 +78,27 @@ def kill(pid):
         signal.pidfd_send_signal(process, signal.SIGKILL)
     except ProcessLookupError:
         return False
-    select.select([process], [], [])
+    ended, _, _ = select.select([process], [], [], TIMEOUT)
     os.close(process)
+    assert ended, f"process {pid} was killed and does not end"
     return True
 
 
 def disturb(chaos, guard, rng):
     """Reloads and kills, until it is over."""
-    while not chaos.over.wait(RELOAD_EVERY):
+    while not chaos.over.wait(RELOAD_EVERY) and chaos.going():
         guard.process.send_signal(signal.SIGHUP)
         chaos.reloads += 1
         if chaos.reloads % KILL_EVERY == 0:
             chaos.kills += kill(rng.choice(children(guard.process.pid)))
+
+
+def disturb_all(chaos, guard, rng):
+    """What goes wrong with it ends the run, and is told."""
+    try:
+        disturb(chaos, guard, rng)
+    except Exception as error:  # pylint: disable=broad-except
+        chaos.errors.append(f"what disturbs: {error!r}")
 
 
 def settings(directory, certificates, well, ill):
@@ -98,7 +111,7 @@ def play(guard, certificates, requests, seed):
     """All clients, and what disturbs them; returns when both have ended."""
     chaos = Chaos(guard, certificates, requests)
     clients = [threading.Thread(target=soak.run, args=(chaos, f"{seed} {i}")) for i in range(CLIENTS)]
-    trouble = threading.Thread(target=disturb, args=(chaos, guard, random.Random(seed)))
+    trouble = threading.Thread(target=disturb_all, args=(chaos, guard, random.Random(seed)))
     for thread in [trouble, *clients]:
         thread.start()
     for thread in clients:
@@ -119,10 +132,10 @@ def main(requests, seed):
             text = settings(directory, certificates, well, ill)
             with Gateway(directory, text, DUE) as guard:
                 chaos = play(guard, certificates, requests, seed)
+                assert not chaos.errors, chaos.errors
             paths = sorted(directory.glob("audit.jsonl*"))
             lines = soak.judge_log(paths, chaos)
             intents, endless = soak.judge_intents(lines, soak.seen_by(well, ill))
-    assert not chaos.errors, chaos.errors
     assert chaos.reloads > 0 and chaos.kills > 0, "nothing was disturbed: ask for more requests"
     assert len(endless) <= chaos.kills * CLIENTS, f"{len(endless)} intents without an end"
     assert not endless & chaos.answered
