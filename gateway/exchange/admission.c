@@ -146,25 +146,39 @@ struct charge {
     int entry;         /* -1: nothing */
     bool alone;        /* while the store was away */
     uint32_t replicas; /* of how many gateways this was one then */
+    int asked;         /* the entry the store is asked about */
 };
+
+/* The limits of one step, while stores are asked. */
+struct tg_admission {
+    struct charge charge[TG_MAX_LIMITS];
+    unsigned awaited; /* answers */
+};
+
+/* What a limit said. */
+static bool conclude(struct tg_exchange *x, const struct tg_limit_rule *rule, struct tg_str key,
+                     const struct tg_limit_grant *grant, struct charge *charge)
+{
+    tell(x, rule, grant);
+    if (grant->entry < 0)
+        return refused(x, rule, key, grant->wait);
+    if (rule->kind == TG_LIMIT_REQ) {
+        charge->entry = grant->entry;
+    } else {
+        CHECK(x->ngranted < TG_MAX_LIMITS);
+        x->granted[x->ngranted++] = grant->entry;
+    }
+    return true;
+}
 
 static bool acquire_key(struct tg_exchange *x, const struct tg_limit_rule *rule, struct tg_str key,
                         struct charge *charge)
 {
     const struct tg_shared *s = x->all->shared;
     struct tg_limit_grant grant;
-    bool granted = tg_limit_take(s->limits, tg_shared_number(s), rule, key, x->started, &grant);
 
-    tell(x, rule, &grant);
-    if (!granted)
-        return refused(x, rule, key, grant.wait);
-    if (rule->kind == TG_LIMIT_REQ) {
-        charge->entry = grant.entry;
-    } else {
-        CHECK(x->ngranted < TG_MAX_LIMITS);
-        x->granted[x->ngranted++] = grant.entry;
-    }
-    return true;
+    (void)tg_limit_take(s->limits, tg_shared_number(s), rule, key, x->started, &grant);
+    return conclude(x, rule, key, &grant, charge);
 }
 
 /* The store of a shared rule does not answer. */
@@ -191,6 +205,31 @@ static bool acquire_alone(struct tg_exchange *x, const struct tg_limit_rule *rul
     return false;
 }
 
+/* The store decides: it is asked, and charge->asked is no longer -1. */
+static bool ask(struct tg_exchange *x, const struct tg_limit_rule *rule, struct tg_str key,
+                struct charge *charge)
+{
+    const struct tg_shared *s = x->all->shared;
+    const struct tg_limit_asker who = {x->slot, x->all->slots[x->slot].generation,
+                                       (unsigned)(rule - x->location->limits)};
+    struct tg_limit_grant grant;
+    struct tg_limit_ask question;
+    uint64_t now = tg_loop_now(x->all->loop);
+
+    if (tg_limit_claim(s->limits, tg_shared_number(s), rule, key, now, &question, &grant) !=
+        TG_LIMIT_UNKNOWN)
+        return conclude(x, rule, key, &grant, charge);
+    if (!tg_limit_asks_ask(&x->all->asks, rule, &question, grant.entry, &who, now))
+        return acquire_alone(x, rule, key, charge);
+    charge->asked = grant.entry;
+    return true;
+}
+
+static bool is_asked(const struct tg_limit_rule *rule)
+{
+    return rule->share != NULL && rule->exact;
+}
+
 static bool acquire_rule(struct tg_exchange *x, const struct tg_limit_rule *rule,
                          struct charge *charge)
 {
@@ -200,17 +239,16 @@ static bool acquire_rule(struct tg_exchange *x, const struct tg_limit_rule *rule
 
     if (key.n == 0)
         return true; /* a path without project, a request without credentials */
-    if (rule->share != NULL &&
-        !tg_limit_store_up(tg_limit_store_at(s->limits, rule->share->number), x->started))
+    if (rule->share != NULL && !tg_limit_store_up(tg_limit_store_at(s->limits, rule->share->number),
+                                                  tg_loop_now(x->all->loop)))
         return acquire_alone(x, rule, key, charge);
-    return acquire_key(x, rule, key, charge);
+    return is_asked(rule) ? ask(x, rule, key, charge) : acquire_key(x, rule, key, charge);
 }
 
-/* What is held is given back when the exchange ends. */
-static void give_back(const struct tg_exchange *x, const struct charge *charges, unsigned n)
+/* What is held is given back when the exchange ends; what is asked, when the answer comes. */
+static void give_back(const struct tg_exchange *x, const struct charge *charges)
 {
-    CHECK(n <= x->location->nlimits);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < x->location->nlimits; i++) {
         struct tg_limit_rule rule = x->location->limits[i];
 
         if (charges[i].alone)
@@ -220,31 +258,106 @@ static void give_back(const struct tg_exchange *x, const struct charge *charges,
     }
 }
 
-/* All rules by these keys or none: what one refuses is not charged by the others. */
-static bool acquire(struct tg_exchange *x, unsigned keys)
+/* Those that are judged here, or those that stores are asked about. */
+static bool acquire_some(struct tg_exchange *x, unsigned keys, bool asked,
+                         struct tg_admission *admission)
 {
     const struct tg_location *l = x->location;
-    struct charge charges[TG_MAX_LIMITS];
 
-    CHECK(l->nlimits <= TG_MAX_LIMITS);
     for (unsigned i = 0; i < l->nlimits; i++) {
-        charges[i] = (struct charge){.entry = -1};
-        if ((keys & 1U << l->limits[i].key) != 0 && !acquire_rule(x, &l->limits[i], &charges[i])) {
-            give_back(x, charges, i);
+        const struct tg_limit_rule *rule = &l->limits[i];
+
+        if ((keys & 1U << rule->key) == 0 || is_asked(rule) != asked)
+            continue;
+        if (!acquire_rule(x, rule, &admission->charge[i]))
             return false;
-        }
+        admission->awaited += admission->charge[i].asked >= 0;
     }
     return true;
 }
 
-bool tg_exchange_acquire(struct tg_exchange *x)
+/* All rules by these keys or none: what one refuses is not charged by the others. Stores are asked
+ * last, all at once. */
+static enum tg_admitted acquire(struct tg_exchange *x, unsigned keys)
+{
+    struct tg_admission admission = {.awaited = 0};
+
+    CHECK(x->location->nlimits <= TG_MAX_LIMITS && x->admission == NULL);
+    for (unsigned i = 0; i < x->location->nlimits; i++)
+        admission.charge[i] = (struct charge){.entry = -1, .asked = -1};
+    if (!acquire_some(x, keys, false, &admission) || !acquire_some(x, keys, true, &admission)) {
+        give_back(x, admission.charge);
+        return TG_NOT_ADMITTED;
+    }
+    if (admission.awaited == 0)
+        return TG_ADMITTED;
+    x->admission = tg_arena_alloc(&x->arena, sizeof(admission));
+    *x->admission = admission;
+    return TG_ADMISSION_WAITS;
+}
+
+/* What an answer is of a grant. Of a rate its number is until when the key is used up. */
+static struct tg_limit_grant grant_of(const struct tg_limit_rule *rule,
+                                      const struct tg_limit_answer *answer, int entry)
+{
+    uint64_t tolerance = rule->burst * rule->interval, number = answer->number;
+    bool granted = answer->result == TG_LIMIT_GRANTED;
+    struct tg_limit_grant grant = {.entry = granted ? entry : -1};
+
+    if (rule->kind != TG_LIMIT_REQ) {
+        grant.left = granted && rule->most > number ? rule->most - number : 0;
+        grant.wait = granted ? 0 : SECOND;
+        return grant;
+    }
+    grant.whole = number;
+    if (granted)
+        grant.left = number > tolerance ? 0 : (tolerance - number) / rule->interval + 1;
+    else
+        grant.wait = number > tolerance ? number - tolerance : 0;
+    return grant;
+}
+
+static bool acquire_answered(struct tg_exchange *x, const struct tg_limit_rule *rule,
+                             const struct tg_limit_answer *answer, struct charge *charge)
+{
+    char text[TG_LIMIT_ADDRESS];
+    struct tg_str key = key_of(&x->request, rule->key, text);
+    const struct tg_limit_grant grant = grant_of(rule, answer, charge->asked);
+
+    CHECK(charge->asked >= 0 && key.n > 0);
+    charge->asked = -1;
+    return answer->result == TG_LIMIT_UNKNOWN ? acquire_alone(x, rule, key, charge)
+                                              : conclude(x, rule, key, &grant, charge);
+}
+
+enum tg_admitted tg_exchange_acquired(struct tg_exchange *x, unsigned i,
+                                      const struct tg_limit_answer *answer)
+{
+    struct tg_admission *a = x->admission;
+
+    CHECK(a != NULL && a->awaited > 0 && i < x->location->nlimits);
+    a->awaited--;
+    if (!acquire_answered(x, &x->location->limits[i], answer, &a->charge[i])) {
+        give_back(x, a->charge);
+        x->admission = NULL;
+        return TG_NOT_ADMITTED;
+    }
+    if (a->awaited > 0)
+        return TG_ADMISSION_WAITS;
+    x->admission = NULL;
+    return TG_ADMITTED;
+}
+
+enum tg_admitted tg_exchange_acquire(struct tg_exchange *x)
 {
     unsigned keys = OF_HEAD | (x->location->filters.nidentify == 0 ? OF_CALLER : 0);
 
-    return x->all->shared->limits == NULL || (acquire_conn(x) && acquire(x, keys));
+    if (x->all->shared->limits == NULL)
+        return TG_ADMITTED;
+    return acquire_conn(x) ? acquire(x, keys) : TG_NOT_ADMITTED;
 }
 
-bool tg_exchange_acquire_caller(struct tg_exchange *x)
+enum tg_admitted tg_exchange_acquire_caller(struct tg_exchange *x)
 {
-    return x->all->shared->limits == NULL || acquire(x, OF_CALLER);
+    return x->all->shared->limits == NULL ? TG_ADMITTED : acquire(x, OF_CALLER);
 }

@@ -23,8 +23,11 @@ static const struct {
     unsigned next;
 } phases[] = {
     [TG_PHASE_HEAD] = {"taking a request in", NEXT(TG_PHASE_ROUTE) | NEXT(TG_PHASE_END)},
-    [TG_PHASE_ROUTE] = {"routing", NEXT(TG_PHASE_FILTER) | NEXT(TG_PHASE_BODY) |
-                                       NEXT(TG_PHASE_DEPART) | NEXT(TG_PHASE_END)},
+    [TG_PHASE_ROUTE] = {"routing", NEXT(TG_PHASE_LIMIT) | NEXT(TG_PHASE_FILTER) |
+                                       NEXT(TG_PHASE_BODY) | NEXT(TG_PHASE_DEPART) |
+                                       NEXT(TG_PHASE_END)},
+    [TG_PHASE_LIMIT] = {"asking a store of limits", NEXT(TG_PHASE_FILTER) | NEXT(TG_PHASE_BODY) |
+                                                        NEXT(TG_PHASE_DEPART) | NEXT(TG_PHASE_END)},
     [TG_PHASE_BODY] = {"reading the request body", NEXT(TG_PHASE_FILTER) | NEXT(TG_PHASE_END)},
     [TG_PHASE_FILTER] = {"running the filters",
                          NEXT(TG_PHASE_BODY) | NEXT(TG_PHASE_DEPART) | NEXT(TG_PHASE_END)},
@@ -356,10 +359,8 @@ static enum tg_conn_after after(const struct tg_exchange *x)
 /* What its limits granted; once. */
 static void release_limits(struct tg_exchange *x)
 {
-    const struct tg_shared *s = x->all->shared;
-
     while (x->ngranted > 0)
-        tg_limit_release(s->limits, tg_shared_number(s), x->granted[--x->ngranted]);
+        tg_limit_asks_release(&x->all->asks, x->granted[--x->ngranted]);
 }
 
 void tg_exchange_end(struct tg_exchange *x, enum tg_error error, const char *detail)

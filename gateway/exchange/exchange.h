@@ -10,6 +10,7 @@
 #include "audit/audit.h"
 #include "chain/filter.h"
 #include "client/clients.h"
+#include "exchange/limit_asks.h"
 #include "net/loop.h"
 #include "shm/shared.h"
 #include "upstream/fetch.h"
@@ -33,6 +34,7 @@ struct tg_exchanges {
     struct tg_upstreams *upstreams;
     struct tg_fetches *fetches; /* the gateway's own requests; opened here */
     const struct tg_shared *shared;
+    struct tg_limit_asks asks; /* where stores of limits decide */
     int64_t audit_timeout;     /* how long an answer waits for its record, microseconds */
     uint64_t body_memory_most; /* worker_body_memory; 0: any */
     size_t lookup_cache_size;  /* bytes */
@@ -69,6 +71,9 @@ const char *tg_phase_text(unsigned phase);
 /* Prepares for requests. The members loop, audit, upstreams, fetches, shared and audit_timeout are
  * set (and body_memory_most, lookup_cache_size, debug_requests), the others zero. */
 void tg_exchanges_open(struct tg_exchanges *all);
+
+/* Asks the syncer from now on, over the worker's end of its channel; -1: nobody is asked. */
+void tg_exchanges_ask(struct tg_exchanges *all, int channel);
 
 /*
  * Ends a turn of the loop: the requests that go upstream (in mode `strict` behind their audit

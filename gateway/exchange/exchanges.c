@@ -117,7 +117,7 @@ static void cut_off_late(struct tg_exchanges *all)
 
 /* Sending the last bytes may start a pipelined request that ends at once, and so may going
  * upstream: those end in a round of their own, behind their audit lines. */
-void tg_exchanges_turn(struct tg_exchanges *all)
+static void turn(struct tg_exchanges *all)
 {
     if (all->ending.first == NULL && all->awaiting_flush == NULL &&
         all->awaiting_audit.first == NULL && !tg_fetches_await_release(all->fetches))
@@ -138,6 +138,12 @@ void tg_exchanges_turn(struct tg_exchanges *all)
         complete_all(all, ending, written);
     } while (all->ending.first != NULL || all->awaiting_flush != NULL);
     cut_off_late(all);
+}
+
+void tg_exchanges_turn(struct tg_exchanges *all)
+{
+    turn(all);
+    tg_limit_asks_flush(&all->asks);
 }
 
 /* --- what filters may ask for --- */
@@ -199,6 +205,32 @@ static void open_fetches(struct tg_exchanges *all)
     tg_fetches_open(all->fetches);
 }
 
+/* --- limits that stores decide about --- */
+
+static bool on_limit_answer(void *owner, const struct tg_limit_asker *who,
+                            const struct tg_limit_answer *answer)
+{
+    struct tg_exchanges *all = owner;
+    struct tg_exchange *x;
+
+    CHECK(who->slot < all->nslots);
+    x = all->slots[who->slot].exchange;
+    if (all->slots[who->slot].generation != who->generation || x == NULL ||
+        x->phase == TG_PHASE_END || x->admission == NULL)
+        return false;
+    tg_exchange_limit_answered(x, who->limit, answer);
+    return true;
+}
+
+void tg_exchanges_ask(struct tg_exchanges *all, int channel)
+{
+    all->asks.loop = all->loop;
+    all->asks.shared = all->shared;
+    all->asks.on_answer = on_limit_answer;
+    all->asks.owner = all;
+    tg_limit_asks_open(&all->asks, channel);
+}
+
 /* --- life --- */
 
 void tg_exchanges_open(struct tg_exchanges *all)
@@ -236,6 +268,7 @@ void tg_exchanges_end(struct tg_exchanges *all)
 {
     CHECK(all->ending.first == NULL && all->awaiting_flush == NULL);
     complete_all(all, take_all(&all->awaiting_audit), true); /* their clients are gone now */
+    tg_limit_asks_end(&all->asks);
     tg_lookups_end(all->host.lookups);
     all->host.lookups = NULL;
     while (all->free_list != NULL) {

@@ -2,6 +2,7 @@
  * One exchange, for the files of this folder; nothing else includes it. Each file calls those above
  * it in this list:
  *
+ *   limit_asks.c    what the syncer is asked about limits that stores decide about
  *   outcome.c       what an answer's body says of its outcome
  *   reply.c         the gateway's own answers, and what it adds to relayed ones
  *   exchange.c      phases, memory, records, the end
@@ -34,6 +35,7 @@ enum {
 enum tg_phase {
     TG_PHASE_HEAD = 1,
     TG_PHASE_ROUTE,
+    TG_PHASE_LIMIT,
     TG_PHASE_BODY,
     TG_PHASE_FILTER,
     TG_PHASE_DEPART, /* until the end of the turn; audit mode strict: the intent goes to disk */
@@ -43,6 +45,15 @@ enum tg_phase {
     TG_PHASE_RELAY,
     TG_PHASE_END
 };
+
+/* What came of the limits of a step. */
+enum tg_admitted {
+    TG_ADMITTED = 1,
+    TG_ADMISSION_WAITS, /* for the answers of stores */
+    TG_NOT_ADMITTED     /* one refused: the exchange has ended */
+};
+
+struct tg_admission;
 
 struct tg_exchange {
     /* kept when an ended exchange is used again */
@@ -113,8 +124,9 @@ struct tg_exchange {
     unsigned traces;            /* traceparent fields */
     int granted[TG_MAX_LIMITS]; /* limits that get something back at the end */
     unsigned ngranted;
-    struct tg_audit_limit *limits; /* those the request went beyond */
-    struct tg_str limit_policy;    /* what RateLimit-Policy and RateLimit tell; empty: nothing */
+    struct tg_admission *admission; /* while stores of limits are asked; else NULL */
+    struct tg_audit_limit *limits;  /* those the request went beyond */
+    struct tg_str limit_policy;     /* what RateLimit-Policy and RateLimit tell; empty: nothing */
     struct tg_str limit_left;
 
     /* the end */
@@ -194,12 +206,16 @@ void tg_exchange_on_gone(void *exchange);
 /* --- admission.c --- */
 
 /* Asks the limits of the connection, and those of the location that go by what the head says:
- * project and address, and the principal where no filter settles who calls. False: one refused, the
- * exchange has ended. */
-bool tg_exchange_acquire(struct tg_exchange *x);
+ * project and address, and the principal where no filter settles who calls. */
+enum tg_admitted tg_exchange_acquire(struct tg_exchange *x);
 
-/* Asks those that go by who calls, once a filter has settled that. False as above. */
-bool tg_exchange_acquire_caller(struct tg_exchange *x);
+/* Asks those that go by who calls, once a filter has settled that. */
+enum tg_admitted tg_exchange_acquire_caller(struct tg_exchange *x);
+
+/* A store has answered about the `i`th limit of the location, or did not in time; what of that step
+ * has come of it. */
+enum tg_admitted tg_exchange_acquired(struct tg_exchange *x, unsigned i,
+                                      const struct tg_limit_answer *answer);
 
 /* --- body_memory.c --- */
 
@@ -248,6 +264,10 @@ void tg_exchange_start(struct tg_exchange *x);
 
 /* Calls the filters whose turn it is, again when they waited, and goes on as they say. */
 void tg_exchange_run_chain(struct tg_exchange *x);
+
+/* The answer of a store about the `i`th limit: the request goes on when it was the last. */
+void tg_exchange_limit_answered(struct tg_exchange *x, unsigned i,
+                                const struct tg_limit_answer *answer);
 
 /* on_body to on_timeout of struct tg_client_events, which has their contracts: the body is streamed
  * or collected; what is wrong with it ends the exchange. */

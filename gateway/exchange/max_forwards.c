@@ -33,7 +33,7 @@ bool tg_exchange_max_forwards(struct tg_exchange *x)
     uint64_t left;
     unsigned n;
 
-    CHECK(x->phase == TG_PHASE_ROUTE);
+    CHECK(x->phase == TG_PHASE_ROUTE || x->phase == TG_PHASE_LIMIT);
     if (!trace && !tg_str_eq(x->request.method, TG_STR("OPTIONS")))
         return true; /* others may carry one, and it means nothing */
     n = find(&x->request, name, &value);

@@ -173,8 +173,8 @@ static unsigned runnable(const struct tg_exchange *x)
     return x->chain.at < f->nhead ? f->nhead : f->n;
 }
 
-/* Runs those, but for limits that refuse between them: then the exchange has ended, and it is
- * false. */
+/* Runs those, but for limits between them that refuse, so that the exchange has ended, or wait for
+ * a store: then it is false. */
 static bool run_filters(struct tg_exchange *x, enum tg_verdict *verdict)
 {
     unsigned end = runnable(x), caller = x->location->filters.nidentify;
@@ -184,7 +184,7 @@ static bool run_filters(struct tg_exchange *x, enum tg_verdict *verdict)
         *verdict = tg_chain_run_to(&x->chain, caller);
         if (*verdict != TG_NEXT)
             return true;
-        if (!tg_exchange_acquire_caller(x))
+        if (tg_exchange_acquire_caller(x) != TG_ADMITTED)
             return false;
     }
     *verdict = tg_chain_run_to(&x->chain, end);
@@ -199,8 +199,10 @@ void tg_exchange_run_chain(struct tg_exchange *x)
 
     tg_loop_later(x->all->loop, tg_clock_mono_now());
     x->filter_us += tg_loop_now(x->all->loop) - started;
-    if (!acquired)
+    if (!acquired) {
+        tg_timer_clear(&x->timer); /* that of a filter that waited before */
         return;
+    }
     tg_exchange_count_body(x);
     if ((verdict == TG_NEXT || verdict == TG_WAIT) && !tg_exchange_body_fits(x, 0))
         return;
@@ -236,16 +238,10 @@ static void begin_chain(struct tg_exchange *x)
     x->chain.running = slot != NULL ? &slot->filter : NULL;
 }
 
-void tg_exchange_start(struct tg_exchange *x)
+/* The limits let it pass. */
+static void admitted(struct tg_exchange *x)
 {
-    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
-    CHECK(x->phase == TG_PHASE_ROUTE && x->conn != NULL);
-    if (!tg_audit_ready(x->all->audit)) {
-        tg_exchange_end(x, TG_E_AUDIT, "");
-        return;
-    }
-    x->request.bodyless = is_bodyless(x);
-    if (!route(x) || !tg_exchange_acquire(x) || !tg_exchange_max_forwards(x) || !body_allowed(x))
+    if (!tg_exchange_max_forwards(x) || !body_allowed(x))
         return;
     if (x->location->filters.n > 0)
         begin_chain(x);
@@ -253,6 +249,38 @@ void tg_exchange_start(struct tg_exchange *x)
         filter(x);
     else
         pass(x);
+}
+
+void tg_exchange_limit_answered(struct tg_exchange *x, unsigned i,
+                                const struct tg_limit_answer *answer)
+{
+    CHECK(x->phase == TG_PHASE_LIMIT || x->phase == TG_PHASE_FILTER);
+    if (tg_exchange_acquired(x, i, answer) != TG_ADMITTED)
+        return;
+    if (x->phase == TG_PHASE_LIMIT)
+        admitted(x);
+    else
+        tg_exchange_run_chain(x);
+}
+
+void tg_exchange_start(struct tg_exchange *x)
+{
+    enum tg_admitted how;
+
+    CHECK_MAGIC(x, TG_EXCHANGE_MAGIC);
+    CHECK(x->phase == TG_PHASE_ROUTE && x->conn != NULL);
+    if (!tg_audit_ready(x->all->audit)) {
+        tg_exchange_end(x, TG_E_AUDIT, "");
+        return;
+    }
+    x->request.bodyless = is_bodyless(x);
+    if (!route(x))
+        return;
+    how = tg_exchange_acquire(x);
+    if (how == TG_ADMITTED)
+        admitted(x);
+    else if (how == TG_ADMISSION_WAITS)
+        tg_exchange_to(x, TG_PHASE_LIMIT);
 }
 
 /* --- the body --- */

@@ -179,7 +179,7 @@ static void await_oldest(struct tg_store_link *l)
     if (l->ncalls == 0 || oldest->sent == 0)
         tg_timer_clear(&l->timer);
     else
-        tg_timer_set(&l->timer, oldest->sent, l->conf->timeout);
+        tg_timer_set(&l->timer, oldest->sent, l->conf->share.timeout);
 }
 
 static void answered(struct tg_store_link *l, const struct tg_redis_reply *reply)

@@ -16,6 +16,8 @@ enum {
     TRUST_US = 1000000, /* how long the last news hold when this process stands still */
     SHA = 40,
     KEY = 512,
+    NUMBER = 24,
+    ARGS = 5,
     CHUNK = 64
 };
 
@@ -25,11 +27,14 @@ enum {
 /* A call without an answer. */
 struct call {
     enum tg_store_script script;
-    bool load;                        /* SCRIPT LOAD of it; else it runs */
-    bool sent;                        /* its text went with it: NOSCRIPT would be nonsense */
-    const struct tg_limit_rule *rule; /* TG_STORE_CHARGE */
-    struct tg_limit_due due;
-    struct call *next; /* free ones */
+    bool load;                           /* SCRIPT LOAD of it; else it runs */
+    bool sent;                           /* its text went with it: NOSCRIPT would be nonsense */
+    const struct tg_limit_rule *rule;    /* of all but TG_STORE_BEAT */
+    struct tg_limit_due due;             /* TG_STORE_CHARGE */
+    struct tg_limit_ask ask;             /* TG_STORE_TAKE, and who waits */
+    void *from;                          /* the same */
+    struct tg_store_statement statement; /* TG_STORE_HOLD */
+    struct call *next;                   /* free ones */
 };
 
 struct tg_store_sync {
@@ -37,9 +42,10 @@ struct tg_store_sync {
     const struct tg_limit_store_conf *conf;
     struct tg_limits *limits;
     struct tg_limit_store *shown; /* what others see of it */
+    tg_store_answer *answer;
+    struct tg_store_held *held;
     struct tg_store_link *link;
     struct tg_timer timer;
-    char replica[2 * TG_LIMIT_DIGEST + 1];
     char sha[TG_STORE_SCRIPTS][SHA + 1];
     bool up;
     bool tried;
@@ -89,51 +95,92 @@ static void load(struct tg_store_sync *s, enum tg_store_script script)
     tg_store_link_call(s->link, words, 3, c);
 }
 
-/* Runs a script with one key and up to two arguments. */
-static void run(struct tg_store_sync *s, struct call *c, const char *key, const char *first,
-                const char *second)
+/* Runs a script with one key and `n` arguments. */
+static void run(struct tg_store_sync *s, struct call *c, const char *key, const struct tg_str *args,
+                unsigned n)
 {
-    const struct tg_str words[] = {
+    struct tg_str words[4 + ARGS] = {
         c->sent ? TG_STR("EVAL") : TG_STR("EVALSHA"),
         tg_str_of(c->sent ? tg_store_scripts[c->script] : s->sha[c->script]),
         TG_STR("1"),
         tg_str_of(key),
-        tg_str_of(first),
-        tg_str_of(second),
     };
 
-    tg_store_link_call(s->link, words, second != NULL ? 6 : 5, c);
+    CHECK(n <= ARGS);
+    memcpy(words + 4, args, n * sizeof(*args));
+    tg_store_link_call(s->link, words, 4 + n, c);
+}
+
+static struct tg_str number(char text[NUMBER], int64_t n)
+{
+    int length = snprintf(text, NUMBER, "%ld", (long)n);
+
+    return (struct tg_str){text, (size_t)length};
 }
 
 /* Who knows the key file can tell which key it is, and nobody else; rules of one key are of one
  * slot of a cluster. */
+static void name_key(char key[KEY], const struct tg_limit_rule *rule,
+                     const unsigned char digest[TG_LIMIT_DIGEST], const char *kind)
+{
+    char hex[2 * TG_LIMIT_DIGEST + 1] = "";
+
+    tg_hex(digest, TG_LIMIT_DIGEST, hex);
+    snprintf(key, KEY, "tg:{%s}:%s:%s", hex, rule->label == rule->name ? rule->name : "", kind);
+}
+
 static void charge(struct tg_store_sync *s, struct call *c)
 {
-    char hex[2 * TG_LIMIT_DIGEST + 1] = "", key[KEY], amount[24];
-    const char *name = c->rule->label == c->rule->name ? c->rule->name : "";
+    char key[KEY], amount[NUMBER];
+    const struct tg_str args[] = {number(amount, c->due.amount)};
 
-    tg_hex(c->due.digest, TG_LIMIT_DIGEST, hex);
-    snprintf(key, sizeof(key), "tg:{%s}:%s:rate", hex, name);
-    snprintf(amount, sizeof(amount), "%ld", (long)c->due.amount);
-    run(s, c, key, amount, NULL);
+    name_key(key, c->rule, c->due.digest, "rate");
+    run(s, c, key, args, 1);
+}
+
+static void take(struct tg_store_sync *s, struct call *c)
+{
+    char key[KEY], interval[NUMBER], most[NUMBER];
+    const struct tg_str args[] = {number(interval, (int64_t)c->rule->interval),
+                                  number(most, (int64_t)(c->rule->interval * c->rule->burst))};
+
+    name_key(key, c->rule, c->ask.digest, "rate");
+    run(s, c, key, args, 2);
+}
+
+static void hold(struct tg_store_sync *s, struct call *c)
+{
+    char key[KEY], have[NUMBER], want[NUMBER], most[NUMBER], lease[NUMBER];
+    const struct tg_str args[] = {tg_str_of(tg_limit_replica(s->limits)),
+                                  number(have, c->statement.have), number(want, c->statement.want),
+                                  number(most, (int64_t)c->rule->most),
+                                  number(lease, s->conf->lease)};
+
+    name_key(key, c->rule, c->statement.digest, "held");
+    run(s, c, key, args, 5);
 }
 
 static void beat(struct tg_store_sync *s, struct call *c)
 {
-    char key[KEY], lease[24];
+    char key[KEY], lease[NUMBER];
+    const struct tg_str args[] = {tg_str_of(tg_limit_replica(s->limits)),
+                                  number(lease, s->conf->lease)};
 
     snprintf(key, sizeof(key), "tg:{%s}:%s:gateways", s->conf->fleet, s->conf->name.p);
-    snprintf(lease, sizeof(lease), "%ld", (long)s->conf->lease);
-    run(s, c, key, s->replica, lease);
+    run(s, c, key, args, 2);
 }
 
 static void send_again(struct tg_store_sync *s, struct call *c)
 {
+    static void (*const send[])(struct tg_store_sync *, struct call *) = {
+        [TG_STORE_CHARGE] = charge,
+        [TG_STORE_TAKE] = take,
+        [TG_STORE_HOLD] = hold,
+        [TG_STORE_BEAT] = beat,
+    };
+
     c->sent = true;
-    if (c->script == TG_STORE_CHARGE)
-        charge(s, c);
-    else
-        beat(s, c);
+    send[c->script](s, c);
     tg_store_link_flush(s->link);
 }
 
@@ -143,6 +190,82 @@ static void send_beat(struct tg_store_sync *s, uint64_t now)
     beat(s, new_call(s, TG_STORE_BEAT));
 }
 
+/* --- what is asked --- */
+
+static void tell(struct tg_store_sync *s, const struct tg_limit_ask *ask, void *from,
+                 enum tg_limit_result result, uint64_t ahead)
+{
+    s->answer(from, &(struct tg_limit_answer){
+                        .id = ask->id, .serial = ask->serial, .result = result, .number = ahead});
+}
+
+/* As many statements as can be without an answer. */
+static void push_held(struct tg_store_sync *s)
+{
+    struct tg_store_statement statement;
+
+    while (s->up && tg_store_link_room(s->link) > 0 && tg_store_held_next(s->held, &statement)) {
+        struct call *c = new_call(s, TG_STORE_HOLD);
+
+        c->rule = statement.rule;
+        c->statement = statement;
+        hold(s, c);
+    }
+}
+
+/* The number of a limit by its id; conf->nrules: there is none. */
+static unsigned find_rule(const struct tg_store_sync *s, uint64_t id)
+{
+    unsigned i = 0;
+
+    while (i < s->conf->nrules && s->conf->rules[i]->id != id)
+        i++;
+    return i;
+}
+
+void tg_store_sync_ask(struct tg_store_sync *s, const struct tg_limit_ask *ask, void *from)
+{
+    const struct tg_limit_rule *rule;
+    struct call *c;
+    unsigned i;
+    bool known;
+
+    CHECK_MAGIC(s, SYNC_MAGIC);
+    i = find_rule(s, ask->rule);
+    rule = i < s->conf->nrules ? s->conf->rules[i] : NULL;
+    known = rule != NULL && ask->at < TG_LIMIT_ENTRIES && ask->slot < TG_STATS_SLOTS;
+    if (known && ask->release && rule->kind == TG_LIMIT_IN_FLIGHT) {
+        tg_store_held_touch(s->held, i, ask->at);
+    } else if (!known || ask->release || !s->up || tg_store_link_room(s->link) == 0) {
+        tell(s, ask, from, TG_LIMIT_UNKNOWN, 0);
+    } else if (rule->kind == TG_LIMIT_IN_FLIGHT) {
+        tg_store_held_ask(s->held, i, ask, from);
+    } else {
+        c = new_call(s, TG_STORE_TAKE);
+        c->rule = rule;
+        c->ask = *ask;
+        c->from = from;
+        take(s, c);
+    }
+}
+
+void tg_store_sync_flush(struct tg_store_sync *s)
+{
+    push_held(s);
+    if (s->up)
+        tg_store_link_flush(s->link);
+}
+
+/* Ends a call that the store did not answer. */
+static void lose_call(struct tg_store_sync *s, struct call *c)
+{
+    if (c->script == TG_STORE_TAKE && !c->load)
+        tell(s, &c->ask, c->from, TG_LIMIT_UNKNOWN, 0);
+    if (c->script == TG_STORE_HOLD && !c->load)
+        tg_store_held_lost(s->held, c->statement.of);
+    end_call(s, c);
+}
+
 /* --- answers --- */
 
 /* With more gateways than requests within one sync, what passes beyond the rate has no useful
@@ -150,7 +273,7 @@ static void send_beat(struct tg_store_sync *s, uint64_t now)
 static void warn_of_many(struct tg_store_sync *s, uint64_t replicas)
 {
     for (unsigned i = 0; i < s->conf->nrules; i++) {
-        if (replicas == 1 || s->warned[i] ||
+        if (replicas == 1 || s->warned[i] || s->conf->rules[i]->exact ||
             s->conf->rules[i]->interval * replicas <= (uint64_t)s->conf->sync)
             continue;
         s->warned[i] = true;
@@ -166,6 +289,7 @@ static void take_beat(struct tg_store_sync *s, int64_t replicas)
     __atomic_store_n(&s->shown->replicas, (uint32_t)replicas, __ATOMIC_RELAXED);
     warn_of_many(s, (uint64_t)replicas);
     show_up(s, tg_clock_mono_now() + TRUST_US + (uint64_t)s->conf->sync);
+    tg_store_held_renew(s->held);
     if (s->up)
         return;
     s->up = s->tried = true;
@@ -188,24 +312,77 @@ static bool take_sha(struct tg_store_sync *s, enum tg_store_script script, struc
     return true;
 }
 
-/* False: it is no answer to this. */
-static bool take_answer(struct tg_store_sync *s, const struct call *c,
-                        const struct tg_redis_reply *reply)
+static bool take_charged(struct tg_store_sync *s, const struct call *c,
+                         const struct tg_redis_reply *reply)
 {
     uint64_t ahead;
 
-    if (c->load)
-        return reply->kind == TG_REDIS_TEXT && take_sha(s, c->script, reply->text);
-    if (c->script == TG_STORE_BEAT) {
-        if (reply->kind != TG_REDIS_NUMBER || reply->number < 1 || reply->number > INT32_MAX)
-            return false;
-        take_beat(s, reply->number);
-        return true;
-    }
     if (reply->kind != TG_REDIS_TEXT || !tg_str_u64(reply->text, &ahead) || ahead > MOST_US)
         return false;
     tg_limit_settle(s->limits, c->rule, &c->due, ahead, tg_clock_mono_now());
     return true;
+}
+
+/* Two numbers, the first of which is at most so large. */
+static bool take_pair(const struct tg_redis_reply *reply, uint64_t most, uint64_t pair[2])
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct tg_redis_reply one = tg_redis_at(reply, i);
+
+        if (one.kind != TG_REDIS_NUMBER || one.number < 0)
+            return false;
+        pair[i] = (uint64_t)one.number;
+    }
+    return pair[0] <= most && pair[1] <= MOST_US;
+}
+
+/* Should the store go away, the map goes on from what it said. */
+static bool take_taken(struct tg_store_sync *s, const struct call *c,
+                       const struct tg_redis_reply *reply)
+{
+    const struct tg_limit_due due = {.at = c->ask.at, .key = c->ask.key};
+    uint64_t pair[2];
+
+    if (!take_pair(reply, 1, pair))
+        return false;
+    tg_limit_settle(s->limits, c->rule, &due, pair[1], tg_clock_mono_now());
+    tell(s, &c->ask, c->from, pair[0] == 1 ? TG_LIMIT_GRANTED : TG_LIMIT_REFUSED, pair[1]);
+    return true;
+}
+
+static bool take_held(struct tg_store_sync *s, const struct call *c,
+                      const struct tg_redis_reply *reply)
+{
+    uint64_t pair[2];
+
+    if (!take_pair(reply, c->statement.want, pair))
+        return false;
+    tg_store_held_done(s->held, c->statement.of, pair[0], pair[1]);
+    return true;
+}
+
+/* False: it is no answer to this. */
+static bool take_answer(struct tg_store_sync *s, const struct call *c,
+                        const struct tg_redis_reply *reply)
+{
+    if (c->load)
+        return reply->kind == TG_REDIS_TEXT && take_sha(s, c->script, reply->text);
+    switch (c->script) {
+    case TG_STORE_CHARGE:
+        return take_charged(s, c, reply);
+    case TG_STORE_TAKE:
+        return take_taken(s, c, reply);
+    case TG_STORE_HOLD:
+        return take_held(s, c, reply);
+    case TG_STORE_BEAT:
+        if (reply->kind != TG_REDIS_NUMBER || reply->number < 1 || reply->number > INT32_MAX)
+            return false;
+        take_beat(s, reply->number);
+        return true;
+    case TG_STORE_SCRIPTS:
+        break;
+    }
+    TG_UNREACHABLE();
 }
 
 static void observe(struct tg_store_sync *s, uint64_t us)
@@ -230,14 +407,14 @@ static void refused(struct tg_store_sync *s, struct call *c, struct tg_str error
         send_again(s, c);
         return;
     }
-    if (c->script == TG_STORE_CHARGE && tg_str_starts(error, TG_STR("WRONGTYPE"))) {
+    if (c->rule != NULL && tg_str_starts(error, TG_STR("WRONGTYPE"))) {
         count(s, TG_LIMIT_CALL_ERROR);
-        end_call(s, c);
+        lose_call(s, c);
         return;
     }
     if (c->script == TG_STORE_CHARGE && !c->load)
         tg_limit_unsettled(s->limits, c->rule, &c->due);
-    end_call(s, c);
+    lose_call(s, c);
     snprintf(why, sizeof(why), "%.*s", TG_STR_ARG(error));
     tg_store_link_drop(s->link, what, why);
 }
@@ -255,11 +432,14 @@ static void on_reply(void *owner, void *call, const struct tg_redis_reply *reply
         return;
     }
     good = take_answer(s, c, reply);
-    end_call(s, c);
-    if (good)
-        count(s, TG_LIMIT_CALL_OK);
-    else
+    if (!good) {
+        lose_call(s, c);
         tg_store_link_drop(s->link, TG_LIMIT_CALL_ERROR, "its answer makes no sense");
+        return;
+    }
+    end_call(s, c);
+    count(s, TG_LIMIT_CALL_OK);
+    tg_store_sync_flush(s); /* who asked for the same meanwhile */
 }
 
 /* --- the connection --- */
@@ -277,7 +457,7 @@ static void on_greeted(void *owner)
 /* Whether it was charged is not known: rather too little than twice. */
 static void on_lost(void *owner, void *call)
 {
-    end_call(owner, call);
+    lose_call(owner, call);
 }
 
 static void on_down(void *owner, enum tg_limit_call what, const char *why)
@@ -293,6 +473,7 @@ static void on_down(void *owner, enum tg_limit_call what, const char *why)
     snprintf(s->shown->why, sizeof(s->shown->why), "%s", why);
     s->up = false;
     s->tried = true;
+    tg_store_held_down(s->held);
     if (s->told_down)
         return;
     s->told_down = true;
@@ -369,18 +550,17 @@ static void on_timer(void *owner)
 
 struct tg_store_sync *tg_store_sync_new(struct event_base *base,
                                         const struct tg_limit_store_conf *conf,
-                                        struct tg_limits *limits)
+                                        struct tg_limits *limits, tg_store_answer *answer)
 {
     struct tg_store_sync *s = calloc(1, sizeof(*s));
-    unsigned char name[TG_LIMIT_DIGEST];
 
     CHECK(s != NULL);
     s->magic = SYNC_MAGIC;
     s->conf = conf;
     s->limits = limits;
     s->shown = tg_limit_store_at(limits, conf->share.number);
-    tg_random(name, sizeof(name));
-    tg_hex(name, sizeof(name), s->replica);
+    s->answer = answer;
+    s->held = tg_store_held_new(conf, limits, answer);
     for (unsigned i = 0; i < TG_STORE_CALLS; i++)
         end_call(s, &s->calls[i]);
     s->link = tg_store_link_new(base, conf, &link_events, s);
@@ -401,9 +581,12 @@ void tg_store_sync_end(struct tg_store_sync *s)
         return;
     if (s->up) {
         s->synced = 0;
+        tg_store_held_renew(s->held);
+        push_held(s);
         push(s, tg_clock_mono_now());
     }
     tg_store_link_end(s->link);
+    tg_store_held_end(s->held);
     tg_timer_end(&s->timer);
     s->magic = 0;
     free(s);

@@ -8,6 +8,7 @@
 #include "net/timer.h"
 #include "shm/limit_stores.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 
 enum {
@@ -17,6 +18,15 @@ enum {
     DNS = 53,
 };
 
+/* A worker that asks. */
+struct channel {
+    struct tg_syncer *syncer;
+    int fd;
+    struct event *event;
+    struct tg_limit_answer out[TG_LIMIT_PACKET];
+    unsigned nout;
+};
+
 struct tg_syncer {
     uint32_t magic;
     const struct tg_settings *settings;
@@ -24,7 +34,10 @@ struct tg_syncer {
     struct tg_loop loop;
     struct tg_timer heartbeat;
     struct tg_store_sync *store[TG_LIMIT_STORES];
+    unsigned number[TG_LIMIT_STORES]; /* their places in the map */
     unsigned nstores;
+    struct channel *channel;
+    unsigned nchannels;
     bool draining;
     bool stopping;
 };
@@ -56,6 +69,76 @@ static void on_heartbeat(void *owner)
     tg_timer_set(&s->heartbeat, now, heartbeat_interval(s->settings));
 }
 
+/* --- workers that ask --- */
+
+/* What cannot be sent has no answer: who waits for it has a deadline. */
+static void send_answers(struct channel *c)
+{
+    if (c->nout > 0)
+        (void)tg_limit_send(c->fd, c->out, c->nout, sizeof(*c->out));
+    c->nout = 0;
+}
+
+static void on_answer(void *from, const struct tg_limit_answer *answer)
+{
+    struct channel *c = from;
+
+    if (c->nout == TG_LIMIT_PACKET)
+        send_answers(c);
+    c->out[c->nout++] = *answer;
+}
+
+static void take_ask(struct channel *c, const struct tg_limit_ask *ask)
+{
+    const struct tg_syncer *s = c->syncer;
+
+    for (unsigned i = 0; i < s->nstores; i++)
+        if (s->number[i] == ask->store)
+            tg_store_sync_ask(s->store[i], ask, c);
+}
+
+/* What nobody reads any more, since the master has died, ends with this process. */
+static void on_asked(evutil_socket_t fd, short what, void *arg)
+{
+    struct channel *c = arg;
+    struct tg_limit_ask ask[TG_LIMIT_PACKET];
+    bool more;
+    unsigned n = tg_limit_receive(fd, ask, sizeof(*ask), &more);
+
+    (void)what;
+    for (unsigned i = 0; i < n; i++)
+        take_ask(c, &ask[i]);
+    for (unsigned i = 0; i < c->syncer->nstores; i++)
+        tg_store_sync_flush(c->syncer->store[i]);
+    if (!more)
+        event_del(c->event);
+}
+
+static void open_channels(struct tg_syncer *s, const struct tg_limit_channels *from)
+{
+    s->nchannels = from->n;
+    s->channel = calloc(from->n > 0 ? from->n : 1, sizeof(*s->channel));
+    CHECK(s->channel != NULL);
+    for (unsigned i = 0; i < from->n; i++) {
+        struct channel *c = &s->channel[i];
+
+        *c = (struct channel){.syncer = s, .fd = from->syncer[i]};
+        c->event = event_new(s->loop.base, c->fd, EV_READ | EV_PERSIST, on_asked, c);
+        CHECK(c->event != NULL && event_add(c->event, NULL) == 0);
+    }
+}
+
+static void close_channels(struct tg_syncer *s)
+{
+    for (unsigned i = 0; i < s->nchannels; i++) {
+        send_answers(&s->channel[i]);
+        event_free(s->channel[i].event);
+    }
+    free(s->channel);
+}
+
+/* --- life --- */
+
 struct tg_syncer *tg_syncer_new(const struct tg_settings *settings, struct tg_limits *limits)
 {
     struct tg_syncer *s = calloc(1, sizeof(*s));
@@ -66,8 +149,11 @@ struct tg_syncer *tg_syncer_new(const struct tg_settings *settings, struct tg_li
     s->limits = limits;
     tg_loop_open(&s->loop);
     for (const struct tg_limit_store_conf *e = settings->limit_stores; e != NULL; e = e->next)
-        if (e->nrules > 0)
-            s->store[s->nstores++] = tg_store_sync_new(s->loop.base, e, limits);
+        if (e->nrules > 0) {
+            s->number[s->nstores] = e->share.number;
+            s->store[s->nstores++] = tg_store_sync_new(s->loop.base, e, limits, on_answer);
+        }
+    open_channels(s, &settings->limit_channels);
     tg_timer_init(&s->heartbeat, s->loop.base, on_heartbeat, s);
     on_heartbeat(s);
     return s;
@@ -86,19 +172,27 @@ static bool have_all_tried(const struct tg_syncer *s)
     return true;
 }
 
+/* Answers of one turn go together. */
+static void turn(struct tg_syncer *s)
+{
+    tg_loop_turn(&s->loop);
+    for (unsigned i = 0; i < s->nchannels; i++)
+        send_answers(&s->channel[i]);
+}
+
 /* Timers of the stores turn the loop meanwhile. */
 void tg_syncer_first(struct tg_syncer *s)
 {
     uint64_t deadline = tg_clock_mono_now() + FIRST_US;
 
     while (!s->stopping && !have_all_tried(s) && tg_clock_mono_now() < deadline)
-        tg_loop_turn(&s->loop);
+        turn(s);
 }
 
 void tg_syncer_run(struct tg_syncer *s)
 {
     while (!s->stopping)
-        tg_loop_turn(&s->loop);
+        turn(s);
 }
 
 void tg_syncer_stop(struct tg_syncer *s)
@@ -118,6 +212,7 @@ void tg_syncer_end(struct tg_syncer *s)
         return;
     for (unsigned i = 0; i < s->nstores; i++)
         tg_store_sync_end(s->store[i]);
+    close_channels(s);
     tg_timer_end(&s->heartbeat);
     tg_loop_end(&s->loop);
     s->magic = 0;

@@ -189,7 +189,8 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     w = tg_worker_new(settings, number);
     if (w == NULL)
         return EXIT_FAILURE;
-    tg_worker_count(w, &(struct tg_shared){.stats = stats, .slot = seat->slot, .limits = limits});
+    tg_worker_count(w, &(struct tg_shared){.stats = stats, .slot = seat->slot, .limits = limits},
+                    tg_limit_channels_of_worker(&settings->limit_channels, number));
     begin_noting(&noting, w->loop.base, seat);
     events[0] = watch(w->loop.base, SIGTERM, on_term, w);
     events[1] = watch(w->loop.base, SIGQUIT, on_quit, w);
@@ -242,6 +243,7 @@ int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *
     if (!become(settings) || !give_up_keys(settings))
         return EXIT_FAILURE;
     CHECK(orders >= 0 && parent > 0);
+    tg_limit_channels_end(&settings->limit_channels);
     begin_noting(&noting, tg_admin_base(a), seat);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     unblock_signals();
@@ -363,6 +365,7 @@ int tg_child_syncer(struct tg_settings *settings, pid_t parent, struct tg_limits
     if (settings->credential_map != NULL)
         tg_credential_map_end(settings->credential_map);
     settings->credential_map = NULL;
+    tg_limit_channels_of_syncer(&settings->limit_channels);
     if (!become(settings))
         return EXIT_FAILURE;
     s = tg_syncer_new(settings, limits);

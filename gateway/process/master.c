@@ -171,6 +171,8 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     tg_places_give(m->stats, m->supervisor.limits, fresh);
     adopt_keys(fresh, before->credential_map);
     tg_inherited_fit(fresh, problems);
+    if (!tg_limit_stores_open(fresh, tg_inherited_workers(fresh), problems))
+        return false;
     fresh->tickets = &m->tickets;
     want(m, fresh, tg_inherited_workers(fresh));
     if (tg_supervisor_start(&m->supervisor))

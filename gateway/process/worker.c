@@ -237,11 +237,12 @@ static void on_heartbeat(void *owner)
     tg_timer_set(&w->heartbeat, now, heartbeat_interval(w->settings));
 }
 
-void tg_worker_count(struct tg_worker *w, const struct tg_shared *shared)
+void tg_worker_count(struct tg_worker *w, const struct tg_shared *shared, int channel)
 {
     CHECK(w->shared.stats == NULL && shared->stats != NULL && shared->slot != NULL);
     w->shared = *shared;
     tg_upstreams_share(&w->upstreams, &shared->stats->servers);
+    tg_exchanges_ask(&w->exchanges, channel);
     w->shared.teller =
         tg_teller_new(w->settings->audit_conf, shared->stats, tg_shared_number(shared));
     tg_stats_audit(shared->slot, w->audit);

@@ -35,8 +35,8 @@ struct tg_worker {
 struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned number);
 
 /* Counts from now on in shared->slot, tells of requests in its ring, takes the log level from the
- * map, and obeys the limits. */
-void tg_worker_count(struct tg_worker *w, const struct tg_shared *shared);
+ * map, and obeys the limits; `channel` is where it asks the syncer, -1: nowhere. */
+void tg_worker_count(struct tg_worker *w, const struct tg_shared *shared, int channel);
 
 /* Runs the loop until tg_worker_stop() or, after tg_worker_drain(), until nothing is left. */
 void tg_worker_run(struct tg_worker *w);

@@ -537,16 +537,18 @@ const struct tg_directive tg_location_directives[] = {
      .set = tg_set_limit,
      .repeat = true,
      .min_args = 2,
-     .max_args = 6,
+     .max_args = 7,
      .syntax = "project | principal | user | address rate=NUMBER/s | rate=NUMBER/m [burst=NUMBER] "
-               "[shared=STORE] [name=NAME] [dry_run]",
+               "[shared=STORE [exact]] [name=NAME] [dry_run]",
      .help =
          "How often requests may come from one project, principal, user or client address, to all "
          "workers together (429 with `Retry-After`). `burst` more than the rate may come at "
          "once. With `shared` the rate is that of all gateways with this `limit_store` together: "
          "each judges by what it knows, tells the store what passed and is told what passed "
          "elsewhere, so that no request waits; what passes beyond the rate within one `sync` is "
-         "made up for afterwards. `name` is what answers, records and metrics call the limit; "
+         "made up for afterwards. With `exact` the store decides about each request, which waits "
+         "for its answer, at most its `timeout`. `name` is what answers, records and metrics call "
+         "the limit; "
          "limits of one name "
          "and key share their counts. With `dry_run` nothing is refused, but counted, logged "
          "and recorded. Limits of outer blocks hold too. What goes by project and address is "
@@ -561,11 +563,14 @@ const struct tg_directive tg_location_directives[] = {
      .set = tg_set_limit,
      .repeat = true,
      .min_args = 2,
-     .max_args = 4,
-     .syntax = "project | principal | user | address NUMBER [name=NAME] [dry_run]",
+     .max_args = 5,
+     .syntax = "project | principal | user | address NUMBER [shared=STORE] [name=NAME] [dry_run]",
      .help =
          "How many requests of one project, principal, user or client address may be under way at "
-         "once, in all workers together (429). `name` and the rest as with `limit_req`."},
+         "once, in all workers together (429). With `shared`, in all gateways with this "
+         "`limit_store` together: each request waits for the store's answer, at most its "
+         "`timeout`, and what a gateway that died had under way counts until its `lease` ends. "
+         "`name` and the rest as with `limit_req`."},
     {.name = "limit_headers",
      .contexts = LOCATIONS,
      .kind = TG_CONF_ENUM,

@@ -5,6 +5,7 @@
 #include "settings/internal.h"
 #include "settings/rows.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <sys/un.h>
 
@@ -112,17 +113,18 @@ const struct tg_directive tg_limit_store_directives[] = {
      .contexts = TG_IN_LIMIT_STORE,
      .kind = TG_CONF_TIME,
      RANGE(MS, 10 * SECOND),
-     STORE(timeout),
+     STORE(share.timeout),
      .fallback = "50ms",
-     .help = "How long an answer may take. After one that is late the store counts as away until "
-             "it has answered again on another connection."},
+     .help = "How long an answer may take, also for requests that wait for one. After one that is "
+             "late the store counts as away until it has answered again on another connection."},
     {.name = "lease",
      .contexts = TG_IN_LIMIT_STORE,
      .kind = TG_CONF_TIME,
      RANGE(SECOND, 10 * MINUTE),
      STORE(lease),
      .fallback = "3s",
-     .help = "How long a gateway that says nothing counts as alive."},
+     .help = "How long a gateway that says nothing counts as alive, and holds what it has in "
+             "flight."},
     {.name = "on_error",
      .contexts = TG_IN_LIMIT_STORE,
      .kind = TG_CONF_ENUM,
@@ -191,7 +193,7 @@ static bool check(struct tg_conf *c, struct tg_limit_store_conf *s, bool offline
                       s->name.p, s->user.p);
         return false;
     }
-    if (s->timeout >= s->lease) {
+    if (s->share.timeout >= s->lease) {
         tg_conf_error(c, s->item, "limit_store \"%s\": \"timeout\" is to be shorter than \"lease\"",
                       s->name.p);
         return false;
@@ -308,10 +310,11 @@ static void note_rule(struct tg_conf *c, const struct tg_conf_item *item,
         return;
     }
     s->rules[s->nrules++] = rule;
-    if ((int64_t)rule->interval * 2 > s->sync)
+    if (!rule->exact && (int64_t)rule->interval * 2 > s->sync)
         tg_conf_warn(c, item,
                      "within one \"sync\" of limit_store \"%s\" passes less than one request of "
-                     "this rate: several gateways pass more together than it allows; it stands",
+                     "this rate: several gateways pass more together than it allows, but with "
+                     "\"exact\"; it stands",
                      s->name.p);
 }
 
@@ -381,9 +384,27 @@ void tg_limit_stores_forget(struct tg_settings *s)
     }
 }
 
+static bool is_asked(const struct tg_settings *s)
+{
+    for (const struct tg_limit_store_conf *e = s->limit_stores; e != NULL; e = e->next)
+        for (unsigned i = 0; i < e->nrules; i++)
+            if (e->rules[i]->exact)
+                return true;
+    return false;
+}
+
+bool tg_limit_stores_open(struct tg_settings *s, unsigned workers, struct tg_buf *problems)
+{
+    if (!is_asked(s) || tg_limit_channels_open(&s->limit_channels, workers))
+        return true;
+    tg_buf_printf(problems, "[emerg] no sockets between workers and syncer: %s\n", strerror(errno));
+    return false;
+}
+
 void tg_limit_stores_end(struct tg_settings *s)
 {
     tg_limit_stores_forget(s);
+    tg_limit_channels_end(&s->limit_channels);
     for (struct tg_limit_store_conf *e = s->limit_stores; e != NULL; e = e->next)
         tg_hash_end(e->share.hash);
     s->limit_stores = NULL;

@@ -7,8 +7,8 @@
 /* True for what says nothing of the limit itself. */
 static bool is_aside(struct tg_str word)
 {
-    return tg_str_eq(word, TG_STR("dry_run")) || tg_str_starts(word, TG_STR("name=")) ||
-           tg_str_starts(word, TG_STR("shared="));
+    return tg_str_eq(word, TG_STR("dry_run")) || tg_str_eq(word, TG_STR("exact")) ||
+           tg_str_starts(word, TG_STR("name=")) || tg_str_starts(word, TG_STR("shared="));
 }
 
 /* The rule as its refusals tell it. */
@@ -68,18 +68,34 @@ static bool take_name(struct tg_conf *c, const struct tg_conf_item *item, struct
     return true;
 }
 
-/* What is shared is counted by its rate alone so far, and never by what one gateway has open. */
+/* A connection is open at one gateway, whatever others do. What is in flight is counted by the
+ * store at any rate. */
 static bool take_shared(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str store,
                         struct tg_limit_rule *rule)
 {
-    if (rule->kind != TG_LIMIT_REQ) {
+    if (rule->kind == TG_LIMIT_CONN) {
         tg_conf_error(c, item, "\"%s\" counts what this gateway has open: it takes no \"shared=\"",
                       item->args[0].p);
         return false;
     }
     rule->shared = store.p;
     rule->debt = rule->interval;
+    rule->exact = rule->kind == TG_LIMIT_IN_FLIGHT;
     return true;
+}
+
+static bool take_exact(struct tg_conf *c, const struct tg_conf_item *item,
+                       struct tg_limit_rule *rule)
+{
+    if (rule->shared != NULL && !rule->exact) {
+        rule->exact = true;
+        return true;
+    }
+    tg_conf_error(c, item,
+                  rule->exact ? "\"%s\" with \"shared=\" is exact as it is, without the word"
+                              : "\"%s\" takes \"exact\" behind \"shared=STORE\" alone",
+                  item->args[0].p);
+    return false;
 }
 
 /* What may stand behind any limit, and what follows from all of it. */
@@ -91,6 +107,10 @@ static bool take_rest(struct tg_conf *c, const struct tg_conf_item *item, unsign
     if (at < item->nargs && tg_str_starts(item->args[at], TG_STR("shared=")) &&
         !take_shared(c, item, tg_str_skip(item->args[at++], 7), rule))
         return false;
+    if (at < item->nargs && tg_str_eq(item->args[at], TG_STR("exact")) &&
+        !take_exact(c, item, rule))
+        return false;
+    at += rule->exact && rule->kind == TG_LIMIT_REQ;
     if (at < item->nargs && tg_str_starts(item->args[at], TG_STR("name=")) &&
         !take_name(c, item, tg_str_skip(item->args[at++], 5), rule))
         return false;

@@ -13,7 +13,7 @@
 #include "config/conf.h"
 #include "http/target.h"
 #include "net/tls.h"
-#include "shm/limit_types.h"
+#include "shm/limit_asks.h"
 #include "signing/signing.h"
 
 #include <sys/socket.h>
@@ -156,7 +156,6 @@ struct tg_limit_store_conf {
     struct tg_str password; /* what is in it; empty: none */
     struct tg_str key_file;
     int64_t sync;
-    int64_t timeout;
     int64_t lease;
     struct tg_limit_share share;
     char fleet[2 * TG_LIMIT_DIGEST + 1]; /* names who shares this key file, in the store */
@@ -279,6 +278,7 @@ struct tg_settings {
     struct tg_credential_conf *credentials;
     struct tg_credential_map *credential_map; /* their keys; NULL without `credential` */
     struct tg_limit_store_conf *limit_stores;
+    struct tg_limit_channels limit_channels; /* opened by the master before workers start */
     struct tg_server_conf *servers;
 };
 
@@ -408,6 +408,10 @@ void tg_limit_stores_forget(struct tg_settings *s);
 
 /* Ends what the stores hold, names of keys among it. */
 void tg_limit_stores_end(struct tg_settings *s);
+
+/* Opens the channels over which `workers` ask the syncer, when a store decides about each request
+ * of some limit. False after a problem. */
+bool tg_limit_stores_open(struct tg_settings *s, unsigned workers, struct tg_buf *problems);
 
 /* The whole reference page of directives (core tables, then each filter's), as Markdown. */
 void tg_settings_reference(struct tg_buf *out);

@@ -50,6 +50,8 @@ struct tg_limits {
     struct tg_limits_table table[TG_LIMIT_TABLES];
     struct tg_limit_store store[TG_LIMIT_STORES];
     uint64_t syncer_beat;
+    uint32_t gone[TG_STATS_SLOTS]; /* processes of a slot that have ended without giving back */
+    char replica[2 * TG_LIMIT_DIGEST + 1]; /* who this gateway is, in stores */
 };
 
 #endif

@@ -43,6 +43,17 @@ uint64_t tg_limit_syncer_beaten(const struct tg_limits *l)
     return __atomic_load_n(&l->syncer_beat, __ATOMIC_RELAXED);
 }
 
+const char *tg_limit_replica(const struct tg_limits *l)
+{
+    return l->replica;
+}
+
+uint32_t tg_limit_gone(const struct tg_limits *l, unsigned slot)
+{
+    CHECK(slot < TG_STATS_SLOTS);
+    return __atomic_load_n(&l->gone[slot], __ATOMIC_ACQUIRE);
+}
+
 struct tg_limit_rule tg_limit_part(const struct tg_limit_rule *rule, uint32_t replicas)
 {
     struct tg_limit_rule part = *rule;
@@ -69,9 +80,10 @@ static void mark(uint64_t *marks, unsigned at)
 }
 
 /* Several processes may do it at once: they write the same. */
-static void name_key(struct tg_limit_debt *d, uint64_t h, const struct tg_limit_rule *rule,
-                     struct tg_str key)
+void tg_limit_name(struct tg_limits_table *t, unsigned at, const struct tg_limit_rule *rule,
+                   struct tg_str key, uint64_t h)
 {
+    struct tg_limit_debt *d = &t->debt[at];
     const char *by = tg_limit_key_words[rule->key - 1];
     const struct tg_str parts[] = {{by, strlen(by) + 1}, key};
     unsigned char digest[TG_SHA256];
@@ -86,16 +98,16 @@ static void name_key(struct tg_limit_debt *d, uint64_t h, const struct tg_limit_
 
 /* Keys that find no room have no name: what they share stays with this gateway. So does a rule that
  * found no table of its own. */
-void tg_limit_owe(struct tg_limits_table *t, unsigned at, const struct tg_limit_rule *rule,
-                  struct tg_str key, uint64_t h, uint64_t ahead)
+void tg_limit_note(struct tg_limits_table *t, unsigned at, const struct tg_limit_rule *rule,
+                   struct tg_str key, uint64_t h, uint64_t ahead)
 {
-    struct tg_limit_debt *d = &t->debt[at];
-
-    CHECK(rule->kind == TG_LIMIT_REQ && rule->debt > 0);
     if (at == TG_LIMIT_OVERFLOW || t->id != rule->id)
         return;
-    name_key(d, h, rule, key);
-    __atomic_add_fetch(&d->pending, (int64_t)rule->debt, __ATOMIC_RELAXED);
+    tg_limit_name(t, at, rule, key, h);
+    if (rule->kind != TG_LIMIT_REQ)
+        return; /* what is held is stated as it stands */
+    CHECK(rule->debt > 0);
+    __atomic_add_fetch(&t->debt[at].pending, (int64_t)rule->debt, __ATOMIC_RELAXED);
     if (ahead > rule->burst * rule->interval / 2)
         mark(t->hot, at);
     mark(t->touched, at);
@@ -107,6 +119,17 @@ void tg_limit_owe_less(struct tg_limits_table *t, unsigned at, const struct tg_l
         return;
     __atomic_sub_fetch(&t->debt[at].pending, (int64_t)rule->debt, __ATOMIC_RELAXED);
     mark(t->touched, at);
+}
+
+bool tg_limit_released(const struct tg_limits *l, int entry, struct tg_limit_ask *out)
+{
+    const struct tg_limits_table *t = &l->table[entry / TG_LIMIT_STRIDE];
+    unsigned at = (unsigned)(entry % TG_LIMIT_STRIDE);
+
+    if (t->store == 0 || at == TG_LIMIT_OVERFLOW)
+        return false;
+    *out = (struct tg_limit_ask){.store = t->store - 1, .at = at, .rule = t->id, .release = true};
+    return true;
 }
 
 /* --- what the syncer does with it --- */
@@ -228,4 +251,20 @@ unsigned tg_limit_indebted(const struct tg_limits *l, const struct tg_limit_rule
     for (unsigned word = 0; t != NULL && word < TG_LIMIT_MARKS; word++)
         n += (unsigned)__builtin_popcountll(__atomic_load_n(&t->touched[word], __ATOMIC_RELAXED));
     return n;
+}
+
+bool tg_limit_holding(const struct tg_limits *l, const struct tg_limit_rule *rule, unsigned at,
+                      struct tg_limit_holding *out)
+{
+    const struct tg_limits_table *t = table_of(l, rule);
+
+    CHECK(at < TG_LIMIT_ENTRIES);
+    if (t == NULL)
+        return false;
+    out->key = __atomic_load_n(&t->entry[at].key, __ATOMIC_ACQUIRE);
+    if (out->key == 0 || __atomic_load_n(&t->debt[at].named, __ATOMIC_ACQUIRE) != out->key)
+        return false;
+    out->held = __atomic_load_n(&t->entry[at].held, __ATOMIC_ACQUIRE);
+    memcpy(out->digest, t->debt[at].digest, sizeof(out->digest));
+    return true;
 }

@@ -7,7 +7,7 @@
 #ifndef TG_SHM_LIMIT_STORES_H
 #define TG_SHM_LIMIT_STORES_H
 
-#include "shm/limit_types.h"
+#include "shm/limit_asks.h"
 
 struct tg_limits_table;
 
@@ -33,15 +33,41 @@ struct tg_limit_rule tg_limit_part(const struct tg_limit_rule *rule, uint32_t re
 
 /* --- the side of requests: for limits.c --- */
 
+/* Notes how stores know the key, of hash `h`, that entry `at` of a shared rule's table stands for.
+ */
+void tg_limit_name(struct tg_limits_table *t, unsigned at, const struct tg_limit_rule *rule,
+                   struct tg_str key, uint64_t h);
+
 /* Notes that a request of a shared rule was granted in entry `at` of its table, whose key, of hash
  * `h`, is charged up to `ahead` microseconds from now on. */
-void tg_limit_owe(struct tg_limits_table *t, unsigned at, const struct tg_limit_rule *rule,
-                  struct tg_str key, uint64_t h, uint64_t ahead);
+void tg_limit_note(struct tg_limits_table *t, unsigned at, const struct tg_limit_rule *rule,
+                   struct tg_str key, uint64_t h, uint64_t ahead);
 
-/* Takes back what tg_limit_owe() noted. */
+/* Takes back what tg_limit_note() noted of a rate, or the store granted. */
 void tg_limit_owe_less(struct tg_limits_table *t, unsigned at, const struct tg_limit_rule *rule);
 
+/* What the syncer is told when one was given back of what is held in an entry. False: nothing, the
+ * entry is not of a shared limit. */
+bool tg_limit_released(const struct tg_limits *l, int entry, struct tg_limit_ask *out);
+
 /* --- the syncer's side --- */
+
+/* The name of this gateway in all stores, which no other has. */
+const char *tg_limit_replica(const struct tg_limits *l);
+
+/* How many processes of a slot have ended, before anything they held was given back. */
+uint32_t tg_limit_gone(const struct tg_limits *l, unsigned slot);
+
+/* What is held of a key. */
+struct tg_limit_holding {
+    uint64_t key;
+    uint32_t held; /* those who ask for it among them */
+    unsigned char digest[TG_LIMIT_DIGEST];
+};
+
+/* What entry `at` of a rule's table holds. False: it is no key's that stores know. */
+bool tg_limit_holding(const struct tg_limits *l, const struct tg_limit_rule *rule, unsigned at,
+                      struct tg_limit_holding *out);
 
 /* When the syncer in force last turned its loop, monotonic microseconds; 0: not yet. */
 void tg_limit_syncer_beat(struct tg_limits *l, uint64_t now);

@@ -37,6 +37,7 @@ struct tg_limit_share {
     const char *name;     /* the store's */
     unsigned number;      /* its place in the map, by tg_limit_store_number() */
     int on_error;         /* enum tg_limit_on_error */
+    int64_t timeout;      /* of an answer, microseconds */
     struct tg_hash *hash; /* keyed by what all gateways of the store know; NULL when read offline */
 };
 
@@ -58,6 +59,7 @@ struct tg_limit_rule {
     const char *shared; /* the name of its limit_store; NULL: each gateway counts for itself */
     const struct tg_limit_share *share; /* the same, resolved: whom it is shared through */
     uint64_t debt; /* of what is shared: what one request adds for all, microseconds */
+    bool exact;    /* of what is shared: the store decides about each request */
 };
 
 /* The words of the configuration: by enum tg_limit_key - 1, then NULL, and by enum

@@ -19,11 +19,14 @@ enum {
 
 struct tg_limits *tg_limits_new(void)
 {
+    unsigned char name[TG_LIMIT_DIGEST];
     struct tg_limits *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE,
                                MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     CHECK(l != MAP_FAILED);
     tg_random(&l->seed, sizeof(l->seed));
+    tg_random(name, sizeof(name));
+    tg_hex(name, sizeof(name), l->replica);
     return l;
 }
 
@@ -230,8 +233,36 @@ bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rul
         return false;
     out->entry = (int)(i * TG_LIMIT_STRIDE + at);
     if (rule->share != NULL)
-        tg_limit_owe(t, at, rule, key, h, out->whole);
+        tg_limit_note(t, at, rule, key, h, out->whole);
     return true;
+}
+
+enum tg_limit_result tg_limit_claim(struct tg_limits *l, unsigned slot,
+                                    const struct tg_limit_rule *rule, struct tg_str key,
+                                    uint64_t now, struct tg_limit_ask *ask,
+                                    struct tg_limit_grant *out)
+{
+    unsigned i = table_of(l, rule);
+    struct tg_limits_table *t = &l->table[i];
+    uint64_t h = hash(l, rule->id, key);
+    unsigned at = find(t, rule, h, now);
+
+    CHECK(slot < TG_STATS_SLOTS && rule->share != NULL && rule->exact);
+    if (at == TG_LIMIT_OVERFLOW || t->id != rule->id)
+        return tg_limit_take(l, slot, rule, key, now, out) ? TG_LIMIT_GRANTED : TG_LIMIT_REFUSED;
+    *out = (struct tg_limit_grant){.entry = -1};
+    if (rule->kind != TG_LIMIT_REQ && !take_held(t, slot, rule, at, out))
+        return TG_LIMIT_REFUSED;
+    out->entry = (int)(i * TG_LIMIT_STRIDE + at);
+    tg_limit_name(t, at, rule, key, h);
+    *ask = (struct tg_limit_ask){.store = rule->share->number,
+                                 .at = at,
+                                 .rule = rule->id,
+                                 .key = h,
+                                 .slot = slot,
+                                 .gone = tg_limit_gone(l, slot)};
+    memcpy(ask->digest, t->debt[at].digest, sizeof(ask->digest));
+    return TG_LIMIT_UNKNOWN;
 }
 
 void tg_limit_count(struct tg_limits *l, const struct tg_limit_rule *rule)
@@ -286,6 +317,7 @@ static void forget_table(struct tg_limits_table *t, unsigned slot)
 void tg_limits_forget(struct tg_limits *l, unsigned slot)
 {
     CHECK(slot < TG_STATS_SLOTS);
+    __atomic_add_fetch(&l->gone[slot], 1, __ATOMIC_ACQ_REL); /* before anything is given back */
     for (unsigned i = 0; i < TG_LIMIT_TABLES; i++)
         if (l->table[i].holds) /* the others are not even in memory */
             forget_table(&l->table[i], slot);

@@ -12,7 +12,7 @@
 #ifndef TG_SHM_LIMITS_H
 #define TG_SHM_LIMITS_H
 
-#include "shm/limit_types.h"
+#include "shm/limit_asks.h"
 
 /* What a limit says to a request. */
 struct tg_limit_grant {
@@ -36,6 +36,17 @@ void tg_limits_end(struct tg_limits *l);
  */
 bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rule *rule,
                    struct tg_str key, uint64_t now, struct tg_limit_grant *out);
+
+/*
+ * Claims one more of a key for a rule whose store decides (`exact`). TG_LIMIT_UNKNOWN: the store is
+ * to be asked, with `ask`; of what is held one is counted here until it has answered. Anything else
+ * is decided here, as tg_limit_take() does it: what this gateway holds alone is the limit, or the
+ * key has no entry of its own, and is not shared.
+ */
+enum tg_limit_result tg_limit_claim(struct tg_limits *l, unsigned slot,
+                                    const struct tg_limit_rule *rule, struct tg_str key,
+                                    uint64_t now, struct tg_limit_ask *ask,
+                                    struct tg_limit_grant *out);
 
 /* Counts a request that a rule refused, or would have (dry_run). */
 void tg_limit_count(struct tg_limits *l, const struct tg_limit_rule *rule);

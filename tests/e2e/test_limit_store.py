@@ -304,8 +304,12 @@ MISTAKES = [
     ("server h; {key} timeout 3s; lease 3s;", "limit_req project rate=1000/s shared=fleet;",
      'shorter than "lease"'),
     ("server h; {key}", "limit_req principal rate=1000/s shared=fleet;", "audit_key_file"),
-    ("server h; {key}", "limit_in_flight project 2 shared=fleet;", 'takes no "shared="'),
-    ("server h; {key}", "limit_req project rate=1000/s shared=fleet exact;", 'does not take "exact"'),
+    ("server h; {key}", "limit_in_flight project 2 shared=fleet exact;", "exact as it is"),
+    ("server h; {key}", "limit_in_flight project 2 exact;", 'behind "shared=STORE" alone'),
+    ("server h; {key}", "limit_req project rate=9/s exact shared=fleet;", 'behind "shared=STORE" alone'),
+    ("server h; {key}", "limit_in_flight user 2 shared=fleet;", "audit_key_file"),
+    ("server h; {key}", "limit_in_flight project 2 shared=fleet;\n"
+     "limit_in_flight project 3 shared=fleet;", 'give both limits a "name="'),
     ("server h; {key}", "limit_req project rate=1000/s shared=fleet;\n"
      "limit_req project rate=2000/s shared=fleet;", 'give both limits a "name="'),
     ("server h; {key}", "limit_req project rate=1000/s shared=fleet name=a; proxy_pass modelarts; } "

@@ -20,6 +20,8 @@
 
 #define MS UINT64_C(1000)
 
+enum { RULES = 3 };
+
 #define MASTER "*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
 #define SLAVE  "*2\r\n$4\r\nrole\r\n$5\r\nslave\r\n"
 #define LIST   "*1\r\n"
@@ -38,9 +40,11 @@ struct server {
     int fd, peer;
     struct event *accepts, *reads;
     struct says says;
+    const char *take, *hold; /* the same, where the store decides */
     char in[65536];
     size_t n;
     unsigned charges; /* asked for */
+    unsigned holds;   /* stated */
     char last[512];   /* the command that came last, its words with blanks between */
 };
 
@@ -66,6 +70,11 @@ static void obey(struct server *v)
         answer(v, v->says.load);
     } else if (strstr(w, ":gateways") != NULL) {
         answer(v, v->says.beat);
+    } else if (strstr(w, ":exact:rate") != NULL) {
+        answer(v, v->take);
+    } else if (strstr(w, ":flight:held") != NULL) {
+        v->holds++;
+        answer(v, v->hold);
     } else {
         v->charges++;
         answer(v, strncmp(w, "EVAL ", 5) == 0 ? v->says.again : v->says.charge);
@@ -171,11 +180,21 @@ struct gateway {
     struct server server[2];
     struct tg_limit_store_server place[2];
     struct tg_limit_store_conf conf;
-    struct tg_limit_rule rule;
+    struct tg_limit_rule rule, exact, held;
     struct tg_limits *limits;
     struct tg_limit_store *store;
     struct tg_store_sync *sync;
+    struct tg_limit_answer answer; /* the last one */
+    unsigned answers;
 };
+
+static void on_answer(void *from, const struct tg_limit_answer *answer)
+{
+    struct gateway *g = from;
+
+    g->answer = *answer;
+    g->answers++;
+}
 
 static void begin(struct gateway *g, const struct says *first, const struct says *second)
 {
@@ -188,16 +207,16 @@ static void begin(struct gateway *g, const struct says *first, const struct says
             .text = g->server[i].path, .path = tg_str_of(g->server[i].path), .number = i};
     if (second != NULL)
         g->place[0].next = &g->place[1];
-    g->conf = (struct tg_limit_store_conf){.name = TG_STR("fleet"),
-                                           .servers = g->place,
-                                           .user = TG_STR("u"),
-                                           .password = TG_STR("secret"),
-                                           .sync = 10 * (int64_t)MS,
-                                           .timeout = 10000 * (int64_t)MS,
-                                           .lease = 3000 * (int64_t)MS,
-                                           .share = {.name = "fleet", .on_error = 1},
-                                           .fleet = "f",
-                                           .nrules = 1};
+    g->conf = (struct tg_limit_store_conf){
+        .name = TG_STR("fleet"),
+        .servers = g->place,
+        .user = TG_STR("u"),
+        .password = TG_STR("secret"),
+        .sync = 10 * (int64_t)MS,
+        .lease = 3000 * (int64_t)MS,
+        .share = {.name = "fleet", .on_error = 1, .timeout = 10000 * (int64_t)MS},
+        .fleet = "f",
+        .nrules = RULES};
     g->conf.share.hash = tg_hash_new(TG_STR("a key of all gateways"));
     g->rule = (struct tg_limit_rule){.kind = TG_LIMIT_REQ,
                                      .key = TG_LIMIT_BY_PROJECT,
@@ -208,14 +227,25 @@ static void begin(struct gateway *g, const struct says *first, const struct says
                                      .label = "put",
                                      .share = &g->conf.share,
                                      .debt = MS};
+    g->exact = g->held = g->rule;
+    g->exact.exact = g->held.exact = true;
+    g->exact.id = 2;
+    g->exact.burst = 4;
+    g->exact.name = g->exact.label = "exact";
+    g->held.kind = TG_LIMIT_IN_FLIGHT;
+    g->held.id = 3;
+    g->held.most = 3;
+    g->held.name = g->held.label = "flight";
     g->conf.rules[0] = &g->rule;
+    g->conf.rules[1] = &g->exact;
+    g->conf.rules[2] = &g->held;
     g->limits = tg_limits_new();
     g->store = tg_limit_store_at(g->limits, tg_limit_store_number(g->limits, "fleet"));
 }
 
 static void start(struct gateway *g)
 {
-    g->sync = tg_store_sync_new(g->base, &g->conf, g->limits);
+    g->sync = tg_store_sync_new(g->base, &g->conf, g->limits, on_answer);
 }
 
 static void end(struct gateway *g)
@@ -404,12 +434,12 @@ static void no_answer_in_time(void **state)
     start(&g);
     while (!is_up(&g))
         turn(&g);
-    g.conf.timeout = 20 * (int64_t)MS;
+    g.conf.share.timeout = 20 * (int64_t)MS;
     take(&g, &grant);
     while (g.store->calls[TG_LIMIT_CALL_TIMEOUT] == 0)
         turn(&g);
     assert_false(is_up(&g));
-    g.conf.timeout = 10000 * (int64_t)MS;
+    g.conf.share.timeout = 10000 * (int64_t)MS;
     while (!is_up(&g)) /* one more connection is the probe, and it is answered */
         turn(&g);
     end(&g);
@@ -458,12 +488,173 @@ static void nobody_there(void **state)
     end(&g);
 }
 
+/* --- where the store decides --- */
+
+/* Claims, and asks when that is to be. */
+static enum tg_limit_result ask(struct gateway *g, const struct tg_limit_rule *rule, int *entry)
+{
+    struct tg_limit_grant grant;
+    struct tg_limit_ask question;
+    uint64_t now = tg_clock_mono_now();
+    enum tg_limit_result result =
+        tg_limit_claim(g->limits, 0, rule, TG_STR("p"), now, &question, &grant);
+
+    *entry = grant.entry;
+    if (result != TG_LIMIT_UNKNOWN)
+        return result;
+    question.id = 7;
+    question.until = now + 60000000;
+    tg_store_sync_ask(g->sync, &question, g);
+    tg_store_sync_flush(g->sync);
+    return result;
+}
+
+static void await_answers(struct gateway *g, unsigned n)
+{
+    while (g->answers < n)
+        turn(g);
+}
+
+/* `result` and `number` are what becomes of an answer. */
+static const struct {
+    const char *name, *take, *hold;
+    enum tg_limit_result rate, flight;
+    uint64_t rate_number, flight_number;
+    bool up;
+} answers[] = {
+    {"granted", "*2\r\n:1\r\n:1000\r\n", "*2\r\n:1\r\n:3\r\n", TG_LIMIT_GRANTED, TG_LIMIT_GRANTED,
+     1000, 3, true},
+    {"refused", "*2\r\n:0\r\n:9000\r\n", "*2\r\n:0\r\n:3\r\n", TG_LIMIT_REFUSED, TG_LIMIT_REFUSED,
+     9000, 3, true},
+    {"more than one", "*2\r\n:2\r\n:9000\r\n", "*2\r\n:2\r\n:3\r\n", TG_LIMIT_UNKNOWN,
+     TG_LIMIT_UNKNOWN, 0, 0, false},
+    {"a negative number", "*2\r\n:1\r\n:-1\r\n", "*2\r\n:-1\r\n:0\r\n", TG_LIMIT_UNKNOWN,
+     TG_LIMIT_UNKNOWN, 0, 0, false},
+    {"one number", "*1\r\n:1\r\n", ":1\r\n", TG_LIMIT_UNKNOWN, TG_LIMIT_UNKNOWN, 0, 0, false},
+    {"a key of another use", "-WRONGTYPE Operation\r\n", "-WRONGTYPE Operation\r\n",
+     TG_LIMIT_UNKNOWN, TG_LIMIT_UNKNOWN, 0, 0, true},
+    {"full", "-OOM command not allowed\r\n", "-OOM command not allowed\r\n", TG_LIMIT_UNKNOWN,
+     TG_LIMIT_UNKNOWN, 0, 0, false},
+    {"a replica", "-READONLY You can't\r\n", "-READONLY You can't\r\n", TG_LIMIT_UNKNOWN,
+     TG_LIMIT_UNKNOWN, 0, 0, false},
+    {"closes", "", "", TG_LIMIT_UNKNOWN, TG_LIMIT_UNKNOWN, 0, 0, false},
+    {"forgot the script", "-NOSCRIPT No\r\n", "-NOSCRIPT No\r\n", TG_LIMIT_UNKNOWN,
+     TG_LIMIT_UNKNOWN, 0, 0, false},
+};
+
+static void one_answer(bool flight, size_t row)
+{
+    struct gateway g;
+    int entry;
+
+    begin(&g, &good, NULL);
+    g.server[0].take = answers[row].take;
+    g.server[0].hold = answers[row].hold;
+    start(&g);
+    while (!is_up(&g))
+        turn(&g);
+    assert_int_equal(ask(&g, flight ? &g.held : &g.exact, &entry), TG_LIMIT_UNKNOWN);
+    await_answers(&g, 1);
+    if (g.answer.id != 7 || g.answer.result != (flight ? answers[row].flight : answers[row].rate) ||
+        g.answer.number != (flight ? answers[row].flight_number : answers[row].rate_number) ||
+        is_up(&g) != answers[row].up)
+        fail_msg("%s: result %u, number %lu, %s", answers[row].name, g.answer.result,
+                 g.answer.number, g.store->why);
+    end(&g);
+}
+
+static void the_store_decides(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
+        one_answer(false, i);
+        one_answer(true, i);
+    }
+}
+
+/* What is asked while a statement has no answer goes with the next one; what was given back
+ * meanwhile is not stated any more. */
+static void one_statement_at_a_time(void **state)
+{
+    struct gateway g;
+    int entry[3];
+
+    (void)state;
+    begin(&g, &good, NULL);
+    start(&g);
+    while (!is_up(&g))
+        turn(&g);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ask(&g, &g.held, &entry[i]), TG_LIMIT_UNKNOWN);
+    while (g.server[0].holds == 0)
+        turn(&g);
+    assert_non_null(strstr(g.server[0].last, ":flight:held "));
+    assert_non_null(strstr(g.server[0].last, " 0 1 3 "));
+    answer(&g.server[0], "*2\r\n:1\r\n:1\r\n");
+    while (g.server[0].holds == 1)
+        turn(&g);
+    assert_int_equal(g.answers, 1);
+    assert_non_null(strstr(g.server[0].last, " 1 2 3 "));
+    answer(&g.server[0], "*2\r\n:1\r\n:2\r\n");
+    await_answers(&g, 3);
+    assert_int_equal(g.answer.result, TG_LIMIT_REFUSED);
+    tg_limit_release(g.limits, 0, entry[2]);
+    tg_limit_release(g.limits, 0, entry[1]);
+    {
+        struct tg_limit_ask told;
+
+        assert_true(tg_limit_released(g.limits, entry[1], &told));
+        tg_store_sync_ask(g.sync, &told, &g);
+        tg_store_sync_flush(g.sync);
+    }
+    while (g.server[0].holds == 2)
+        turn(&g);
+    assert_non_null(strstr(g.server[0].last, " 1 0 3 "));
+    answer(&g.server[0], "*2\r\n:0\r\n:1\r\n");
+    assert_int_equal(ask(&g, &g.held, &entry[1]), TG_LIMIT_UNKNOWN);
+    tg_limits_forget(g.limits, 0); /* who asked has died, and who held */
+    while (strstr(g.server[0].last, " 0 0 3 ") == NULL)
+        turn(&g);
+    assert_int_equal(g.answers, 3);
+    end(&g);
+}
+
+/* Nonsense of a process that was taken over ends nothing. */
+static void hostile_asks(void **state)
+{
+    static const struct tg_limit_ask asks[] = {
+        {.rule = 9},
+        {.rule = 2, .at = TG_LIMIT_ENTRIES},
+        {.rule = 3, .at = UINT32_MAX},
+        {.rule = 3, .slot = TG_STATS_SLOTS},
+        {.rule = 2, .release = true},
+        {.rule = 3, .at = TG_LIMIT_ENTRIES, .release = true},
+    };
+    struct gateway g;
+
+    (void)state;
+    begin(&g, &good, NULL);
+    start(&g);
+    while (!is_up(&g))
+        turn(&g);
+    for (size_t i = 0; i < sizeof(asks) / sizeof(*asks); i++) {
+        tg_store_sync_ask(g.sync, &asks[i], &g);
+        assert_int_equal(g.answers, i + 1);
+        assert_int_equal(g.answer.result, TG_LIMIT_UNKNOWN);
+    }
+    tg_store_sync_ask(g.sync, &(struct tg_limit_ask){.rule = 3, .until = UINT64_MAX}, &g);
+    tg_store_sync_flush(g.sync); /* of an entry that nobody has */
+    end(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_servers_say),    cmocka_unit_test(a_debt_is_pushed),
         cmocka_unit_test(a_debt_stands_again), cmocka_unit_test(no_answer_in_time),
         cmocka_unit_test(several_servers),     cmocka_unit_test(nobody_there),
+        cmocka_unit_test(the_store_decides),   cmocka_unit_test(one_statement_at_a_time),
+        cmocka_unit_test(hostile_asks),
     };
 
     signal(SIGPIPE, SIG_IGN);
