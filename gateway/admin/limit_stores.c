@@ -119,6 +119,9 @@ void tg_admin_limit_store_metrics(const struct tg_settings *s, const struct tg_l
 void tg_admin_limit_stores(const struct tg_settings *s, const struct tg_limits *l,
                            struct tg_buf *out)
 {
+    static const char *const on_error_words[] = {[TG_LIMIT_ON_ERROR_LOCAL] = "local",
+                                                 [TG_LIMIT_ON_ERROR_PASS] = "pass",
+                                                 [TG_LIMIT_ON_ERROR_DENY] = "deny"};
     struct tg_limit_store store;
 
     tg_json_member_begin(out, "limit_stores", '[');
@@ -127,10 +130,15 @@ void tg_admin_limit_stores(const struct tg_settings *s, const struct tg_limits *
         tg_json_begin(out, '{');
         tg_json_member(out, "store", e->name);
         tg_json_member_bool(out, "up", is_up(&store));
+        tg_json_member_time(out, "since", store.since);
+        tg_json_member(out, "server", tg_str_of(store.server));
+        tg_json_member(out, "on_error", tg_str_of(on_error_words[e->share.on_error]));
         tg_json_member_number(out, "gateways", store.replicas);
+        tg_json_member_number(out, "pending", store.pending);
         tg_json_member_number(out, "debt", store.debt);
         tg_json_member_number(out, "fallback", store.fallback);
         tg_json_member(out, "last_error", tg_str_of(store.why));
+        tg_json_member_time(out, "last_failure", store.failed);
         tg_json_end(out, '}');
     }
     tg_json_end(out, ']');

@@ -65,16 +65,6 @@ void tg_servers_metrics(const struct tg_settings *settings, const struct tg_stat
         }
 }
 
-static void add_time(struct tg_buf *out, const char *name, int64_t time)
-{
-    char text[TG_CLOCK_TEXT];
-
-    if (time == 0)
-        return;
-    tg_clock_text(time, text);
-    tg_json_member(out, name, tg_str_of(text));
-}
-
 void tg_servers_status(const struct tg_upstream_server *o, const struct tg_stats *s,
                        struct tg_buf *out)
 {
@@ -86,10 +76,10 @@ void tg_servers_status(const struct tg_upstream_server *o, const struct tg_stats
         tg_json_member(out, "state", h->failing == 0 ? TG_STR("up") : TG_STR("down"));
     if (o->backup)
         tg_json_member_bool(out, "backup", true);
-    if (h != NULL)
-        add_time(out, "since", h->since);
+    if (h != NULL && h->since != 0)
+        tg_json_member_time(out, "since", h->since);
     if (h != NULL && h->failed != 0) {
-        add_time(out, "last_failure", h->failed);
+        tg_json_member_time(out, "last_failure", h->failed);
         tg_json_member(out, "last_kind", tg_str_of(tg_error_info((enum tg_error)h->last)->word));
         tg_json_member_begin(out, "failures", '{');
         for (unsigned i = 0; i < TG_SERVER_FAULTS; i++)

@@ -12,18 +12,6 @@
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
-static void add_time(struct tg_buf *out, const char *name, int64_t us)
-{
-    char text[TG_CLOCK_TEXT];
-
-    if (us == 0) {
-        tg_json_member_raw(out, name, TG_STR("null"));
-        return;
-    }
-    tg_clock_text(us, text);
-    tg_json_member(out, name, tg_str_of(text));
-}
-
 /* --- what runs --- */
 
 static void add_config(const struct tg_settings *settings, struct tg_buf *out)
@@ -51,9 +39,9 @@ static void add_reload(const struct tg_stats *s, struct tg_buf *out)
 {
     struct tg_stats_refusal last;
 
-    add_time(out, "reloaded", s->reloaded);
+    tg_json_member_time(out, "reloaded", s->reloaded);
     tg_json_member_number(out, "reloads_failed", s->reloads[0]);
-    add_time(out, "watch_reloaded", s->watch_reloaded);
+    tg_json_member_time(out, "watch_reloaded", s->watch_reloaded);
     tg_json_member_number(out, "watch_reloads_failed", s->watch_reloads[0]);
     if (!s->last_reload_well && tg_stats_last_refusal(s, &last))
         tg_json_member(out, "reload_failed", tg_str_of(last.why));
@@ -168,7 +156,7 @@ static void add_result(const struct tg_stats_rule *e, enum tg_rule_result result
     tg_json_member(out, "mode", tg_str_of(e->mode));
     tg_json_member_number(out, "n", n);
     if (result != TG_RULE_PASS)
-        add_time(out, "last", last);
+        tg_json_member_time(out, "last", last);
     tg_json_end(out, '}');
 }
 
@@ -266,7 +254,7 @@ static void add_audit(const struct tg_settings *settings, const struct tg_stats 
     tg_json_member_number(out, "write_errors", sum->counts.audit_write_errors);
     tg_json_member_number(out, "timeouts", sum->counts.audit_timeouts);
     tg_json_member_number(out, "queued_bytes", sum->gauges.audit_queued);
-    add_time(out, "last_write", last_written(s));
+    tg_json_member_time(out, "last_write", last_written(s));
     add_disk(settings, out);
     tg_json_end(out, '}');
 }
@@ -301,8 +289,8 @@ void tg_status_text(const struct tg_settings *settings, const struct tg_stats *s
     tg_stats_sum(s, sum);
     tg_json_begin(out, '{');
     tg_json_member(out, "version", TG_STR(TG_VERSION));
-    add_time(out, "now", tg_clock_wall_now());
-    add_time(out, "started", s->started);
+    tg_json_member_time(out, "now", tg_clock_wall_now());
+    tg_json_member_time(out, "started", s->started);
     add_config(settings, out);
     tg_json_member_number(out, "generation", s->generation);
     add_reload(s, out);
@@ -370,7 +358,7 @@ void tg_status_history(const struct tg_stats *s, struct tg_buf *out)
 static void add_head(const struct tg_stats_head *head, struct tg_str instance, struct tg_buf *out)
 {
     tg_json_begin(out, '{');
-    add_time(out, "time", tg_clock_wall_now());
+    tg_json_member_time(out, "time", tg_clock_wall_now());
     tg_json_member(out, "instance", instance);
     tg_json_member(out, "stream", tg_str_of(head->stream));
     tg_json_member_number(out, "seq", head->seq);

@@ -1,6 +1,8 @@
 /* Writing JSON, commas included. */
 #include "base/json_writer.h"
 
+#include "base/clock.h"
+
 #include "base/check.h"
 
 /* A string ends with its quote, a number with a digit: what a text ends with tells where it is. */
@@ -81,4 +83,16 @@ void tg_json_member_begin(struct tg_buf *out, const char *name, char bracket)
 {
     tg_json_name(out, name);
     tg_json_begin(out, bracket);
+}
+
+void tg_json_member_time(struct tg_buf *out, const char *name, int64_t us)
+{
+    char text[TG_CLOCK_TEXT];
+
+    if (us == 0) {
+        tg_json_member_raw(out, name, TG_STR("null"));
+        return;
+    }
+    tg_clock_text(us, text);
+    tg_json_member(out, name, tg_str_of(text));
 }

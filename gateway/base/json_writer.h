@@ -30,6 +30,8 @@ void tg_json_name(struct tg_buf *out, const char *name);
 void tg_json_member(struct tg_buf *out, const char *name, struct tg_str value);
 void tg_json_member_number(struct tg_buf *out, const char *name, uint64_t value);
 void tg_json_member_bool(struct tg_buf *out, const char *name, bool value);
+/* A wall-clock time in microseconds since 1970, as tg_clock_text() writes it; null for 0. */
+void tg_json_member_time(struct tg_buf *out, const char *name, int64_t us);
 void tg_json_member_raw(struct tg_buf *out, const char *name, struct tg_str json);
 void tg_json_member_begin(struct tg_buf *out, const char *name, char bracket);
 

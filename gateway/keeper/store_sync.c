@@ -292,6 +292,8 @@ static void take_beat(struct tg_store_sync *s, int64_t replicas)
     tg_store_held_renew(s->held);
     if (s->up)
         return;
+    s->shown->since = tg_clock_wall_now();
+    snprintf(s->shown->server, sizeof(s->shown->server), "%s", tg_store_link_server(s->link));
     s->up = s->tried = true;
     s->told_down = false;
     tg_store_link_proved(s->link);
@@ -471,6 +473,9 @@ static void on_down(void *owner, enum tg_limit_call what, const char *why)
     show_up(s, 0);
     count(s, what);
     snprintf(s->shown->why, sizeof(s->shown->why), "%s", why);
+    s->shown->failed = tg_clock_wall_now();
+    if (s->up || !s->tried)
+        s->shown->since = s->shown->failed;
     s->up = false;
     s->tried = true;
     tg_store_held_down(s->held);

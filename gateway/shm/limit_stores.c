@@ -31,6 +31,7 @@ void tg_limit_store_read(const struct tg_limits *l, unsigned number, struct tg_l
     *out = l->store[number];
     out->name[sizeof(out->name) - 1] = '\0';
     out->why[sizeof(out->why) - 1] = '\0';
+    out->server[sizeof(out->server) - 1] = '\0';
 }
 
 void tg_limit_syncer_beat(struct tg_limits *l, uint64_t now)

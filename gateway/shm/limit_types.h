@@ -95,6 +95,9 @@ struct tg_limit_store {
     uint64_t debt;                      /* keys with something that the store was not told */
     uint64_t fallback;                  /* times a request was judged without it */
     char why[TG_LIMIT_WHY];             /* it failed last; "": it has not */
+    int64_t failed;                     /* when, wall clock, microseconds; 0: never */
+    int64_t since;                      /* it answers, or does not; the same; 0: not tried yet */
+    char server[TG_LIMIT_WHY];          /* that answers, or did last; "": none has */
 };
 
 extern const uint64_t tg_limit_call_bounds[TG_STATS_BUCKETS - 1]; /* microseconds */

@@ -194,10 +194,15 @@ def test_frozen(module_origin, gateway, key):
         get(guard)
         guard.wait_log("did not answer in time")
         assert get(guard) == 503
+        shown = status(guard)
+        assert (shown["up"], shown["on_error"], shown["server"]) == (False, "deny", f"unix:{server.socket}")
+        assert shown["last_error"].endswith("it did not answer in time")
+        assert shown["since"] <= shown["last_failure"] and shown["fallback"] >= 1
         assert calls(guard, "timeout") >= 1
         back = len(guard.matches("answers"))
         server.thaw()
         guard.wait(lambda: len(guard.matches("answers")) > back, "back")
+        assert status(guard)["up"] and status(guard)["since"] > shown["last_failure"]
     finally:
         server.end()
 
