@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""A fleet to watch, as `./dev fleet` shows it: two gateways with one folder of policies, which is
-changed as Kubernetes changes a ConfigMap, and one audit trail in ClickHouse, which is asked, proved
-and found out when a line is gone. `fleet.py [--once]`; without it the fleet stays for ten minutes."""
+"""A fleet to watch, as `./dev fleet` shows it: two gateways with one folder of signed policies, which is
+changed as Kubernetes changes a ConfigMap; with one limit, which Redis counts, also while Redis is away
+and when a gateway dies; and with one audit trail in ClickHouse, which is asked, proved and found out when
+a line is gone. `fleet.py [--once]`; without it the fleet stays for ten minutes."""
 
 import argparse
 import itertools
@@ -10,6 +11,7 @@ import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ from clickhouse import ClickHouse, statements  # noqa: E402
 from endpoint import Endpoint  # noqa: E402
 from gateway import Gateway, binary  # noqa: E402
 from listener import server_context  # noqa: E402
+from redis import Redis  # noqa: E402
 
 SHIPPED = HERE.parent / "conf/deploy/clickhouse"
 PROJECT = trickle.PROJECTS[0]
@@ -42,26 +45,35 @@ audit_key_file {folder}/audit.key;
 admin {{
     listen 127.0.0.1:0;
 }}
+limit_store fleet {{
+    server   unix:{redis};
+    key_file {folder}/limits.key;
+    lease    3s;
+    timeout  2s;
+}}
 upstream modelarts {{
     server localhost:{port};
     tls_ca {folder}/ca.pem;
 }}
 server {{
     listen 127.0.0.1:0;
+    policies {folder}/policies/*.conf;
+    policies_signed_by {folder}/team.pub;
+    location GET /v1/{{project_id}}/training-job-configs {{
+        limit_req project rate=1/m burst=5 shared=fleet exact name=lists;
+        proxy_pass modelarts;
+    }}
     location PUT /v1/{{project_id}}/training-job-configs/{{config_name}} {{
         filters json normalize validate policy;
-        policies {folder}/policies/*.conf;
         proxy_pass modelarts;
     }}
     location POST /v1/{{project_id}}/training-job-configs {{
         filters json normalize policy;
-        policies {folder}/policies/*.conf;
         proxy_pass modelarts;
     }}
     location POST /v1/{{project_id}}/training-jobs {{
         filters json normalize policy;
         config_at /config;
-        policies {folder}/policies/*.conf;
         proxy_pass modelarts;
     }}
     location / {{ proxy_pass modelarts; }}
@@ -97,17 +109,28 @@ class ConfigMap:
     """A folder as kubelet makes it: the files are links into ..data, and ..data is a link that is
     replaced whenever the ConfigMap changes."""
 
-    def __init__(self, folder, **values):
-        self.folder, self.numbers = folder, itertools.count(1)
+    FILES = ("fleet.conf", "MANIFEST", "MANIFEST.sig")
+
+    def __init__(self, folder, key, **values):
+        self.folder, self.key, self.number = folder, key, 0
         folder.mkdir()
         self.swap(**values)
-        (folder / "fleet.conf").symlink_to("..data/fleet.conf")
+        for name in self.FILES:
+            (folder / name).symlink_to(f"..data/{name}")
 
-    def swap(self, **values):
-        """All files are the new ones at one moment."""
-        new = self.folder / f"..{next(self.numbers)}"
+    def swap(self, signed=True, **values):
+        """All files are the new ones at one moment. Unsigned, the list and its signature are the old
+        ones."""
+        self.number += 1
+        new = self.folder / f"..{self.number}"
         new.mkdir()
         (new / "fleet.conf").write_text(POLICY.format(**values))
+        if signed:
+            subprocess.run([binary(), "policy", "sign", "--key", self.key, "--expires", "2099-12-31",
+                            "--revision", str(self.number), new], check=True, stdout=subprocess.DEVNULL)
+        else:
+            for name in self.FILES[1:]:
+                (new / name).write_bytes((self.folder / name).read_bytes())
         (self.folder / "..data_tmp").symlink_to(new.name)
         (self.folder / "..data_tmp").rename(self.folder / "..data")
 
@@ -118,10 +141,14 @@ class Fleet:
     def __init__(self, folder):
         self.folder, self.source = folder, random.Random(7)
         certs.make(folder)
-        (folder / "audit.key").write_bytes(os.urandom(32))
-        (folder / "audit.key").chmod(0o400)
-        self.policies = ConfigMap(folder / "policies", mode="dryrun")
+        for name in "audit.key", "limits.key":
+            (folder / name).write_bytes(os.urandom(32))
+            (folder / name).chmod(0o400)
+        certs.openssl("genpkey", "-algorithm", "ed25519", "-out", folder / "team.key")
+        certs.openssl("pkey", "-in", folder / "team.key", "-pubout", "-out", folder / "team.pub")
+        self.policies = ConfigMap(folder / "policies", folder / "team.key", mode="dryrun")
         self.endpoint = Endpoint(server_context(folder / "server.pem"))
+        self.redis = Redis()
         self.house = ClickHouse(folder / "clickhouse")
         self.gateways, self.shipped = {}, {}
 
@@ -130,16 +157,23 @@ class Fleet:
         for statement in statements((SHIPPED / "schema.sql").read_text()):
             self.house.query(statement)
         for name in "gateway-a", "gateway-b":
-            text = CONFIG.format(name=name, folder=self.folder, port=self.endpoint.port)
-            self.gateways[name] = Gateway(self.folder / name, text, start_new_session=True)
-            assert len(self.gateways[name].ports) == 2
+            self.start(name)
             self.shipped[name] = 0
+
+    def start(self, name):
+        """Starts one gateway."""
+        text = CONFIG.format(name=name, folder=self.folder, port=self.endpoint.port,
+                             redis=self.redis.socket)
+        self.gateways[name] = Gateway(self.folder / name, text, [UNSIGNED], start_new_session=True)
+        assert len(self.gateways[name].ports) == 2
+        self.gateways[name].wait_log('limit_store "fleet" answers')
 
     def end(self, judge=True):
         """Ends everything; a gateway that did not end well is told."""
         for one in self.gateways.values():
             one.stop(judge=judge)
         self.house.close()
+        self.redis.end()
         self.endpoint.close()
 
     def admin(self, name, path):
@@ -154,6 +188,18 @@ class Fleet:
         fields = ("Content-Type: application/json", "X-Auth-Token: demo")
         return ask(self.gateways[name].port, request("PUT", PUT, body, *fields)).status
 
+    def read(self, project, n):
+        """How `n` requests of a project under the shared limit are answered, by turns."""
+        answers = {name: [] for name in self.gateways}
+        for _, name in zip(range(n), itertools.cycle(self.gateways)):
+            answers[name].append(ask(self.gateways[name].port, request(
+                "GET", f"/v1/{project}/training-job-configs", None, "X-Auth-Token: demo")).status)
+        return answers
+
+    def store(self, name):
+        """What /status of a gateway says of the Redis."""
+        return json.loads(self.admin(name, "/status"))["limit_stores"][0]
+
     def traffic(self, n):
         """Requests as a team sends them, now to this gateway, now to that one."""
         for _, name in zip(range(n), itertools.cycle(self.gateways)):
@@ -166,10 +212,11 @@ class Fleet:
 
     def change(self, mode):
         """Swaps the policies and waits until all gateways judge by the new ones."""
-        before = self.in_force()
+        before = now = self.in_force()
         self.policies.swap(mode=mode)
-        while any((now := self.in_force())[name] == before[name] for name in before):
+        while any(now[name] == before[name] for name in before):  # an old process may answer once more
             time.sleep(0.05)
+            now = self.in_force()
         return before, now
 
     # --- the trail ---
@@ -212,6 +259,13 @@ class Fleet:
 
 # --- the acts ---
 
+UNSIGNED = r"not the file that was signed|reload failed"
+
+
+def passed(answers):
+    """How many were let through, at each gateway."""
+    return {name: sum(status != 429 for status in got) for name, got in answers.items()}
+
 
 def act_begin(fleet):
     """Two gateways judge alike."""
@@ -239,11 +293,66 @@ def act_policy(fleet):
     say("the same request now: 403 at both")
     assert set(tried.values()) == {200}
     assert len(set(now.values())) == 1
+    title("   Somebody who has no key brings the rule back on trial: the file is not what was signed")
+    fleet.policies.swap(signed=False, mode="dryrun")
+    for name, one in fleet.gateways.items():
+        one.wait_log(UNSIGNED)
+        say(f"{name}: {one.matches('not the file that was signed')[0].string.split('] ', 2)[-1]}")
+        assert fleet.put(name, 8) == 403
+    say("both go on by the policies before: 403; a gateway that starts now would not come up")
+    fleet.policies.swap(mode="deny")
+    for name in fleet.gateways:
+        while f'bundle="{fleet.policies.number}"' not in fleet.admin(name, "/metrics"):
+            time.sleep(0.05)
+    say(f"set {fleet.policies.number}, signed by the team, is in force at both")
+
+
+def act_limit(fleet):
+    """Six lists a project and minute, wherever they come; Redis decides."""
+    title("3. One limit for both: 6 lists of a project, then one a minute (limit_req ... shared=fleet exact)")
+    answers = fleet.read("team-a", 10)
+    show([(name, *got) for name, got in answers.items()], ("gateway", "10 requests by turns", *[""] * 4))
+    assert passed(answers) == {"gateway-a": 3, "gateway-b": 3}
+    say(f"what Redis knows of the project: {', '.join(fleet.redis.keys('*:lists:rate'))}")
+    title("   Redis is killed: each goes on with its part of the number")
+    fleet.redis.kill()
+    for name in fleet.gateways:
+        while fleet.store(name)["up"]:
+            time.sleep(0.05)
+        say(f"{name}: {fleet.store(name)['last_error']}")
+    answers = fleet.read("team-b", 10)
+    show([(name, *got) for name, got in answers.items()], ("gateway", "10 requests by turns", *[""] * 4))
+    assert passed(answers) == {"gateway-a": 3, "gateway-b": 3}
+    fleet.redis.start()
+    for name in fleet.gateways:
+        while not fleet.store(name)["up"]:
+            time.sleep(0.05)
+    say("Redis is there again, and both ask it")
+
+
+def act_death(fleet):
+    """kill -9 of a whole gateway."""
+    title("4. A gateway dies (kill -9), another takes its place")
+    while fleet.store("gateway-a")["gateways"] != 2:
+        time.sleep(0.05)
+    dead = fleet.gateways["gateway-b"]
+    os.killpg(dead.process.pid, signal.SIGKILL)
+    dead.stop(judge=False)
+    assert fleet.put("gateway-a", 8) == 403
+    say("gateway-a goes on: 403 for the same request")
+    while fleet.store("gateway-a")["gateways"] != 1:
+        time.sleep(0.05)
+    say("its lease has ended: gateway-a is told that it is alone, and what the dead one held is free")
+    fleet.start("gateway-b")
+    while fleet.store("gateway-a")["gateways"] != 2:
+        time.sleep(0.05)
+    say(f"two again, and they judge by the same: {fleet.in_force()}")
+    assert len(set(fleet.in_force().values())) == 1
 
 
 def act_questions(fleet):
     """What an auditor asks, answered by the shipped queries."""
-    title("3. One trail: the lines of both gateways in ClickHouse")
+    title("5. One trail: the lines of both gateways in ClickHouse")
     fleet.traffic(20)
     heads = fleet.heads()
     fleet.ship()
@@ -257,7 +366,7 @@ def act_questions(fleet):
 
 def act_proof(fleet, heads):
     """Intact; a line that is gone, and a tail that was cut, are found."""
-    title("4. What comes back from the database is proved")
+    title("6. What comes back from the database is proved")
     lines = fleet.house.query("SELECT raw FROM audit ORDER BY stream, seq FORMAT TSVRaw"
                               ).splitlines(keepends=True)
     head = json.loads(heads.splitlines()[0])
@@ -306,6 +415,8 @@ def main():
         try:
             act_begin(fleet)
             act_policy(fleet)
+            act_limit(fleet)
+            act_death(fleet)
             act_proof(fleet, act_questions(fleet))
             if not once:
                 stay(fleet)
