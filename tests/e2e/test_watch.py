@@ -3,7 +3,10 @@ load; certificates; what is told of it."""
 
 import json
 import os
+import pwd
 import shutil
+
+import pytest
 
 import audit
 from client import ask, check_refusal, request
@@ -173,3 +176,32 @@ def test_certificates(gateway, origin, certificates, tmp_path):
     reloaded(guard, 1)
     guard.wait_log("live objects")  # the old worker is gone, its queue with it
     assert subject(guard, certificates) == "wrong-name"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_as_nobody(gateway, origin, tmp_path):
+    """The master watches and reads what is root's alone; workers, who are nobody, judge by it, whatever
+    it was swapped for."""
+    nobody = pwd.getpwnam("nobody")
+    for path in [tmp_path, *tmp_path.parents]:
+        if path.stat().st_uid == 0 and str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    log = tmp_path / "log"
+    log.mkdir()
+    os.chown(log, nobody.pw_uid, nobody.pw_gid)
+    mount = Volume(tmp_path / "mount")
+    mount.path.chmod(0o700)
+    mount.swap(policies(1))
+    guard = gateway(origin(), expect=FAILED, main=f"user nobody; {WATCH}", audit=f"{log}/audit.jsonl",
+                    locations=JUDGED.replace("mount", str(mount.path)))
+    check_refusal(put(guard, 2), 403, "ModelArts.0105")
+    for turn, most in enumerate((2, 3), 1):
+        mount.swap(policies(most))
+        reloaded(guard, turn)
+        assert [put(guard, n).status for n in (most, most + 1)] == [200, 403]
+        mount.swap({"team.conf": "policy team { nonsense; }"})
+        guard.wait(lambda turn=turn: len(guard.matches("reload failed")) >= turn, "a refusal")
+        assert [put(guard, n).status for n in (most, most + 1)] == [200, 403]
+    told = [said(r) for r in audit.wait(log / "audit.jsonl", 5, "configuration")]
+    assert told[0]["asked_by"] == "start" and {t["asked_by"] for t in told[1:]} == {"watch"}
+    assert (log / "audit.jsonl").stat().st_uid == nobody.pw_uid
