@@ -1,6 +1,6 @@
 // The audit log and the limits.
 import { copyable, el, facts, keyed, mark, say } from "./dom.js";
-import { ago, bytes, count } from "./format.js";
+import { ago, bytes, count, cut } from "./format.js";
 import { t } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -39,7 +39,7 @@ function limitRow() {
 }
 
 function updateLimit(row, l) {
-    say(row.cells[0], l.rule.replace(/^.*\//, "")); // of a place only the file's name and the line
+    say(row.cells[0], named(l)); // of a place only the file's name and the line
     mark(row.cells[0], "title", l.rule);
     say(row.cells[1], `${l.limit} ${l.by}`);
     [l.refused, l.dry_run, l.keys, l.given_up + l.shared].forEach((n, i) => {
@@ -48,18 +48,45 @@ function updateLimit(row, l) {
     });
 }
 
+// Shows a list of facts under its heading, or hides both.
+function fill(node, rows) {
+    mark(node, "hidden", rows.length > 0 ? null : "");
+    facts(node.lastChild, rows);
+}
+
+const named = (l) => l.rule.replace(/^.*\//, "");
+
+function busiest(l) {
+    return (l.busiest ?? []).map((k) => [`${named(l)} · ${k.key === "" ? t("unknown") : cut(k.key.replace("hmac-sha256:", ""), 40)}`,
+        [`${count(k.percent)} %`, k.refused > 0 ? `${t("refused")} ${count(k.refused)}` : null].filter(Boolean).join(" · "),
+        { state: k.percent === 100 ? "warn" : null, title: k.key }]);
+}
+
+function store(s) {
+    const words = [t(s.up ? "store_up" : "store_away"), t("gateways", count(s.gateways)),
+        s.fallback > 0 ? t("without_it", count(s.fallback)) : null, s.last_error || null];
+    return [s.store, words.filter(Boolean).join(" · "), { state: s.up ? "good" : "bad" }];
+}
+
 function showLimits(node, status) {
     const limits = status.limits ?? [];
-    mark(node, "hidden", limits.length > 0 ? null : "");
-    keyed(node.querySelector("tbody"), limits, (l) => l.rule, limitRow, updateLimit);
+    const [, table, keys, stores] = node.children;
+    mark(node, "hidden", limits.length > 0 || (status.limit_stores ?? []).length > 0 ? null : "");
+    mark(table, "hidden", limits.length > 0 ? null : "");
+    keyed(table.querySelector("tbody"), limits, (l) => l.rule, limitRow, updateLimit);
+    fill(keys, limits.flatMap(busiest));
+    fill(stores, (status.limit_stores ?? []).map(store));
 }
+
+const block = (title) => el("div", { class: "block" }, el("h3", { "data-t": title }, t(title)), el("dl", { class: "facts wide" }));
 
 export function showAudit(status) {
     const body = at("audit-body");
     if (body.firstChild === null) {
         const titles = ["limit", "kind", "refused", "dryrun_short", "keys_known", "forgotten"];
         body.append(el("dl", { class: "facts wide" }), el("div", { class: "block" }, el("h3", { "data-t": "limits" }, t("limits")),
-            el("div", { class: "scroll", tabindex: "0", role: "region", "data-t-label": "limits" }, el("table", { class: "rules limits" }, el("thead", {}, el("tr", {}, titles.map((h) => el("th", { scope: "col", "data-t": h }, t(h))))), el("tbody")))));
+            el("div", { class: "scroll", tabindex: "0", role: "region", "data-t-label": "limits" }, el("table", { class: "rules limits" }, el("thead", {}, el("tr", {}, titles.map((h) => el("th", { scope: "col", "data-t": h }, t(h))))), el("tbody"))),
+            block("busiest"), block("limit_stores")));
     }
     facts(body.children[0], auditRows(status));
     showLimits(body.children[1], status);

@@ -259,6 +259,22 @@ static void add_audit(const struct tg_settings *settings, const struct tg_stats 
     tg_json_end(out, '}');
 }
 
+static void add_busiest(const struct tg_limits *l, unsigned i, uint64_t now, struct tg_buf *out)
+{
+    struct tg_limit_use use[TG_LIMIT_BUSIEST];
+    unsigned n = tg_limit_busiest(l, i, now, use);
+
+    tg_json_member_begin(out, "busiest", '[');
+    for (unsigned k = 0; k < n; k++) {
+        tg_json_begin(out, '{');
+        tg_json_member(out, "key", tg_str_of(use[k].key));
+        tg_json_member_number(out, "percent", use[k].percent);
+        tg_json_member_number(out, "refused", use[k].refused);
+        tg_json_end(out, '}');
+    }
+    tg_json_end(out, ']');
+}
+
 static void add_limits(const struct tg_limits *l, struct tg_buf *out)
 {
     uint64_t now = tg_clock_mono_now();
@@ -275,6 +291,7 @@ static void add_limits(const struct tg_limits *l, struct tg_buf *out)
         tg_json_member_number(out, "keys", t.keys);
         tg_json_member_number(out, "given_up", t.given_up);
         tg_json_member_number(out, "shared", t.shared);
+        add_busiest(l, i, now, out);
         tg_json_end(out, '}');
     }
     tg_json_end(out, ']');

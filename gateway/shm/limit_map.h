@@ -16,7 +16,7 @@ struct tg_limit_entry {
     uint64_t key;     /* hash of a key; 0: free */
     uint64_t used_up; /* when a rate's key has used up what it may; monotonic microseconds */
     uint32_t held;    /* in flight, or connections */
-    uint32_t unused;
+    uint32_t refused; /* or would have been, since the key came here */
 };
 
 /* What an entry of a shared rule has beside that. */
@@ -40,6 +40,9 @@ struct tg_limits_table {
     char name[TG_LIMIT_NAME];
     struct tg_limit_entry entry[TG_LIMIT_STRIDE]; /* the last one is of all that find no room */
     uint16_t by[TG_STATS_SLOTS][TG_LIMIT_STRIDE]; /* what of `held` is whose */
+    char text[TG_LIMIT_ENTRIES][TG_LIMIT_KEY]; /* of each entry's key; cut, or another one's, when
+                                                  its hash is not that of the entry */
+    uint64_t whole; /* of a rate: microseconds it may be ahead; else how much may be held */
     struct tg_limit_debt debt[TG_LIMIT_STRIDE];
     uint64_t touched[TG_LIMIT_MARKS]; /* entries with something pending */
     uint64_t hot[TG_LIMIT_MARKS];     /* those beyond half of what may come at once */

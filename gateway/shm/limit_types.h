@@ -13,6 +13,7 @@ enum {
     TG_MAX_LIMITS = 8,       /* of one location */
     TG_LIMIT_NAME = 64,
     TG_LIMIT_ADDRESS = 48,
+    TG_LIMIT_KEY = 96, /* bytes of a key that can be told */
     TG_LIMIT_STORES = 8,
     TG_LIMIT_DIGEST = 16, /* bytes of a key's HMAC that stand for it */
     TG_LIMIT_WHY = 160    /* bytes of why a store failed */

@@ -82,6 +82,11 @@ static uint64_t tolerance(const struct tg_limit_rule *rule)
     return rule->burst * rule->interval;
 }
 
+static uint64_t whole_of(const struct tg_limit_rule *rule)
+{
+    return rule->kind == TG_LIMIT_REQ ? tolerance(rule) + rule->interval : rule->most;
+}
+
 /* Nobody would miss it: free, or all it knows is past and told. */
 static bool is_spent(const struct tg_limits_table *t, unsigned at, uint64_t now)
 {
@@ -100,6 +105,7 @@ static bool give(struct tg_limits_table *t, unsigned at, uint64_t before, uint64
                                      __ATOMIC_RELAXED))
         return false;
     __atomic_store_n(&t->entry[at].used_up, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->entry[at].refused, 0, __ATOMIC_RELAXED);
     if (t->store != 0)
         __atomic_store_n(&t->debt[at].pending, 0, __ATOMIC_RELAXED);
     return true;
@@ -141,13 +147,26 @@ static unsigned share(struct tg_limits_table *t, uint64_t now)
     return TG_LIMIT_OVERFLOW;
 }
 
+/* For people. Whom a race mixes two keys for sees by the hash that it is neither. */
+static void name_entry(struct tg_limits_table *t, unsigned at, struct tg_str text)
+{
+    size_t n = text.n < TG_LIMIT_KEY ? text.n : TG_LIMIT_KEY;
+
+    CHECK(at < TG_LIMIT_ENTRIES);
+    if (n > 0)
+        memcpy(t->text[at], text.p, n);
+    memset(t->text[at] + n, 0, TG_LIMIT_KEY - n);
+}
+
 /* The entry of a key, taken when it has none yet. */
 static unsigned find(struct tg_limits_table *t, const struct tg_limit_rule *rule, uint64_t key,
-                     uint64_t now)
+                     struct tg_str text, uint64_t now)
 {
     unsigned start = (unsigned)(key % TG_LIMIT_ENTRIES);
 
     CHECK(key != 0);
+    if (__atomic_load_n(&t->whole, __ATOMIC_RELAXED) != whole_of(rule))
+        __atomic_store_n(&t->whole, whole_of(rule), __ATOMIC_RELAXED);
     for (unsigned i = 0; i < PROBES; i++) {
         unsigned at = (start + i) % TG_LIMIT_ENTRIES;
 
@@ -167,6 +186,7 @@ static unsigned find(struct tg_limits_table *t, const struct tg_limit_rule *rule
             continue;
         if (!spent)
             __atomic_add_fetch(&t->given_up, 1, __ATOMIC_RELAXED);
+        name_entry(t, (unsigned)at, text);
         return (unsigned)at;
     }
     return share(t, now);
@@ -215,13 +235,18 @@ static bool take_held(struct tg_limits_table *t, unsigned slot, const struct tg_
     return true;
 }
 
+static void note_refusal(struct tg_limits_table *t, unsigned at)
+{
+    __atomic_add_fetch(&t->entry[at].refused, 1, __ATOMIC_RELAXED);
+}
+
 bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rule *rule,
                    struct tg_str key, uint64_t now, struct tg_limit_grant *out)
 {
     unsigned i = table_of(l, rule);
     struct tg_limits_table *t = &l->table[i];
     uint64_t h = hash(l, rule->id, key);
-    unsigned at = find(t, rule, h, now);
+    unsigned at = find(t, rule, h, key, now);
     bool granted;
 
     CHECK(slot < TG_STATS_SLOTS);
@@ -229,8 +254,10 @@ bool tg_limit_take(struct tg_limits *l, unsigned slot, const struct tg_limit_rul
     *out = (struct tg_limit_grant){.entry = -1};
     granted = rule->kind == TG_LIMIT_REQ ? take_rate(&t->entry[at], rule, now, out)
                                          : take_held(t, slot, rule, at, out);
-    if (!granted)
+    if (!granted) {
+        note_refusal(t, at);
         return false;
+    }
     out->entry = (int)(i * TG_LIMIT_STRIDE + at);
     if (rule->share != NULL)
         tg_limit_note(t, at, rule, key, h, out->whole);
@@ -245,14 +272,16 @@ enum tg_limit_result tg_limit_claim(struct tg_limits *l, unsigned slot,
     unsigned i = table_of(l, rule);
     struct tg_limits_table *t = &l->table[i];
     uint64_t h = hash(l, rule->id, key);
-    unsigned at = find(t, rule, h, now);
+    unsigned at = find(t, rule, h, key, now);
 
     CHECK(slot < TG_STATS_SLOTS && rule->share != NULL && rule->exact);
     if (at == TG_LIMIT_OVERFLOW || t->id != rule->id)
         return tg_limit_take(l, slot, rule, key, now, out) ? TG_LIMIT_GRANTED : TG_LIMIT_REFUSED;
     *out = (struct tg_limit_grant){.entry = -1};
-    if (rule->kind != TG_LIMIT_REQ && !take_held(t, slot, rule, at, out))
+    if (rule->kind != TG_LIMIT_REQ && !take_held(t, slot, rule, at, out)) {
+        note_refusal(t, at);
         return TG_LIMIT_REFUSED;
+    }
     out->entry = (int)(i * TG_LIMIT_STRIDE + at);
     tg_limit_name(t, at, rule, key, h);
     *ask = (struct tg_limit_ask){.store = rule->share->number,
@@ -366,4 +395,63 @@ bool tg_limit_table_at(const struct tg_limits *l, unsigned i, uint64_t now,
     for (unsigned at = 0; at < TG_LIMIT_ENTRIES; at++)
         out->keys += !is_spent(t, at, now);
     return true;
+}
+
+/* --- who is busy --- */
+
+/* Anything is at least one. */
+static unsigned percent_of(const struct tg_limits_table *t, unsigned at, uint64_t now)
+{
+    uint64_t whole = __atomic_load_n(&t->whole, __ATOMIC_RELAXED);
+    uint64_t ahead = used_up(&t->entry[at]) > now ? used_up(&t->entry[at]) - now : 0;
+    uint64_t used =
+        t->kind == TG_LIMIT_REQ ? ahead : __atomic_load_n(&t->entry[at].held, __ATOMIC_RELAXED);
+
+    double part = whole > 0 ? (double)used * 100 / (double)whole : 0;
+
+    if (part >= 100)
+        return 100;
+    return (unsigned)part + ((unsigned)part < part);
+}
+
+static bool is_busier(const struct tg_limit_use *a, const struct tg_limit_use *b)
+{
+    return a->percent != b->percent ? a->percent > b->percent : a->refused > b->refused;
+}
+
+/* Puts one in behind those that are busier. Returns how many there are then. */
+static unsigned rank(const struct tg_limit_use *one, struct tg_limit_use *out, unsigned n)
+{
+    unsigned i = n;
+
+    while (i > 0 && is_busier(one, &out[i - 1]))
+        i--;
+    if (i == TG_LIMIT_BUSIEST)
+        return n;
+    n -= n == TG_LIMIT_BUSIEST;
+    memmove(&out[i + 1], &out[i], (n - i) * sizeof(*out));
+    out[i] = *one;
+    return n + 1;
+}
+
+unsigned tg_limit_busiest(const struct tg_limits *l, unsigned i, uint64_t now,
+                          struct tg_limit_use out[TG_LIMIT_BUSIEST])
+{
+    const struct tg_limits_table *t = &l->table[i];
+    unsigned n = 0;
+
+    CHECK(i < TG_LIMIT_TABLES);
+    for (unsigned at = 0; at < TG_LIMIT_ENTRIES; at++) {
+        uint64_t key = __atomic_load_n(&t->entry[at].key, __ATOMIC_ACQUIRE);
+        struct tg_limit_use one = {.percent = percent_of(t, at, now),
+                                   .refused = t->entry[at].refused};
+
+        if (key == 0 || (one.percent == 0 && one.refused == 0))
+            continue;
+        memcpy(one.key, t->text[at], TG_LIMIT_KEY);
+        if (hash(l, t->id, tg_str_of(one.key)) != key)
+            one.key[0] = '\0';
+        n = rank(&one, out, n);
+    }
+    return n;
 }

@@ -81,4 +81,18 @@ struct tg_limit_table {
 bool tg_limit_table_at(const struct tg_limits *l, unsigned i, uint64_t now,
                        struct tg_limit_table *out);
 
+/* A key of a table. */
+struct tg_limit_use {
+    char key[TG_LIMIT_KEY + 1]; /* as records tell it; "": it is not known, or too long */
+    unsigned percent;           /* of what it may, used up or held now; rounded up */
+    uint64_t refused;           /* or would have been, since it came into the table */
+};
+
+enum { TG_LIMIT_BUSIEST = 5 };
+
+/* Copies those keys of table `i` that use most of what they may, the busiest first; those of which
+ * nothing is used and nothing was refused are none. Returns how many. */
+unsigned tg_limit_busiest(const struct tg_limits *l, unsigned i, uint64_t now,
+                          struct tg_limit_use out[TG_LIMIT_BUSIEST]);
+
 #endif

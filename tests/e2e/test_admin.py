@@ -418,6 +418,12 @@ def test_keys_of_limits(admin):
     assert sorted(keys.values()) == [1, 2]
     for name in ("limit_keys_given_up_total", "limit_keys_shared_total"):
         assert set(series(text, name).values()) == {0}
+    by_address, by_principal = json.loads(one.get("/status").body)["limits"]
+    assert [(k["key"], k["refused"]) for k in by_address["busiest"]] == [("127.0.0.1", 1)]
+    assert 90 < by_address["busiest"][0]["percent"] <= 100
+    told = {r["principal"] for r in audit.wait(one.guard.directory / "audit.jsonl", 5)}
+    busiest = {k["key"]: k["refused"] for k in by_principal["busiest"]}
+    assert busiest.keys() == told and sorted(busiest.values()) == [0, 2]
 
 
 def test_which_rule_refused(admin):

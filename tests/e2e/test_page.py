@@ -54,6 +54,7 @@ def start_guard(admin, tmp_path):
         location {GUARDED} {{
             filters json normalize validate policy; policies {tmp_path}/rules.conf; proxy_pass modelarts;
             limit_req project rate=1000/s burst=100000;
+            limit_req project rate=1/m burst=100000 name=slow;
         }}
         location / {{ proxy_pass modelarts; }}""", **more)
 
@@ -124,6 +125,7 @@ def test_the_panels_show_what_happened(guard, page):
     assert "blocking, audit_body metadata" in log["Log"] and "%" in log["Disk left"]
     assert page.run("""const row = document.querySelector("#audit .limits tbody tr");
         return [...row.cells].slice(1, 4).map((c) => c.textContent)""") == ["limit_req project", "0", "0"]
+    assert log["slow · 6b37a5f1"] == "1 %"
     status = json.loads(one.get("/status").body)
     page.wait(lambda: status["workers"][0]["audit_chain"][:12] in page.text("#audit .heads"), "the chain's head")
     assert facts(page, "#gateway")["Configuration"] == status["config"]["config"]

@@ -10,12 +10,14 @@ import pytest
 
 import audit
 from client import Client, ask, check_refusal, request
-from gateway import PORT, Gateway, config
+from gateway import PORT, TIMEOUT, Gateway, config
 from listener import server_context
-from origin import again, answer, close, read, wait_end
+from origin import again, answer, close, read, read_some, reset, wait_end
+from test_names import DEAD, etc  # pylint: disable=unused-import # a fixture
 
 ADMIN = "admin {\n    listen 127.0.0.1:0;\n}"
 OK = [read, answer(), again]
+GET = request()
 
 
 @contextmanager
@@ -46,43 +48,88 @@ def told(guard):
     return states, metrics
 
 
-# kind: the first server's script; whether the next server can still answer; connect_timeout
+# The phase: how it ends, the first server's script (None: nobody listens), whether the next server can still
+# answer, else the status.
 PHASES = {
-    "upstream_connect": (None, True),
-    "upstream_tls": ([wait_end], True),
-    "upstream_closed": ([read, close], False),
-    "upstream_nonsense": ([read, b"NONSENSE\r\n\r\n", wait_end], False),
-    "read_timeout": ([read, wait_end], False),
+    "resolve": ("upstream_resolve", None, True),
+    "connect": ("upstream_connect", None, True),
+    "TLS": ("upstream_tls", [wait_end], True),
+    "TLS not answered": ("connect_timeout", [wait_end], True),
+    "send": ("upstream_closed", [read_some, reset], 502),
+    "send timeout": ("send_timeout", [read_some, lambda origin, _: origin.hold.wait(TIMEOUT), close], 504),
+    "no answer": ("upstream_closed", [read, close], 502),
+    "head": ("upstream_nonsense", [read, b"NONSENSE\r\n\r\n", wait_end], 502),
+    "body": ("upstream_closed", [read, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", close], 200),
+    "answer timeout": ("read_timeout", [read, wait_end], 504),
 }
 
 
-@pytest.mark.parametrize("kind", PHASES)
-def test_one_fails_in_each_phase(origin, gateway, certificates, kind):
+def send_much(port):
+    """A body that nobody takes; the answer that comes all the same."""
+    with Client(port) as client:
+        client.send(request("POST", "/x", None, "Content-Length: 100000000"))
+        client.sock.settimeout(0.2)
+        try:
+            while True:
+                client.sock.sendall(bytes(1 << 20))
+        except OSError:
+            client.sock.settimeout(TIMEOUT)
+        return client.final("POST").status
+
+
+def cut_answer(port):
+    """The status of an answer that breaks off."""
+    with Client(port) as client:
+        client.send(request())
+        answered = client.rest()
+        assert answered.endswith(b"half")
+        return int(answered.split(b" ")[1])
+
+
+def ask_first(phase, port):
+    """The first request; its status."""
+    if phase.startswith("send"):
+        return send_much(port)
+    return cut_answer(port) if phase == "body" else ask(port, request()).status
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_one_fails_in_each_phase(origin, gateway, certificates, phase, request):  # pylint: disable=redefined-outer-name
     """The server is down until it answers, the other one serves, and everybody says so."""
-    script, moves = PHASES[kind]
+    kind, script, moves = PHASES[phase]
+    if phase == "resolve":
+        etc = request.getfixturevalue("etc")
+        etc.put("hosts", "127.0.0.1 localhost\n")
+        etc.put("resolv.conf", DEAD)
     good = server_context(certificates / "server.pem")
-    bad = server_context(certificates / "wrong-name.pem") if kind == "upstream_tls" else good
+    bad = {"TLS": server_context(certificates / "wrong-name.pem"), "TLS not answered": None}.get(phase, good)
     second = origin(OK, context=good)
     with nobody() as port:
-        first = f"localhost:{port if script is None else origin(script, context=bad).port}"
+        name = "nothing.test" if phase == "resolve" else "localhost"
+        behind = origin(script or OK, context=bad)
+        behind.hold = threading.Event()
+        first = f"{name}:{port if script is None else behind.port}"
         other = f"localhost:{second.port}"
+        times = {"connect_timeout": "60s", "send_timeout": "60s", "read_timeout": "60s"} | {
+            "TLS not answered": {"connect_timeout": "4s"}, "send timeout": {"send_timeout": "300ms"},
+            "answer timeout": {"read_timeout": "1s"}}.get(phase, {})
         guard = gateway(f"{first} fail_timeout=1h", [r"\[error\]"], tls=certificates / "ca.pem", main=ADMIN,
-                        upstream=f"server {other}; keepalive 0; read_timeout 500ms; connect_timeout 60s;")
+                        upstream=f"server {other}; keepalive 0; " + " ".join(f"{k} {v};" for k, v in times.items()))
         before, _ = told(guard)
         assert {s["state"] for s in before.values()} == {"up"}
-        got = ask(guard.port, request())
-        assert got.status == (200 if moves else 504 if kind == "read_timeout" else 502)
+        assert ask_first(phase, guard.port) == (200 if moves is True else moves)
+        behind.hold.set()
         for _ in range(3):
-            assert ask(guard.port, request()).status == 200
+            assert ask(guard.port, GET).status == 200
         states, metrics = told(guard)
     assert states[other]["state"] == "up" and "last_failure" not in states[other]
     down = states[first]
     assert (down["state"], down["last_kind"], down["failures"]) == ("down", kind, {kind: 1})
     assert down["since"] >= down["last_failure"][:19]
     record = audit.wait(guard.directory / "audit.jsonl", 4)[0]
-    assert record["end"] == ("done" if moves else kind)
-    if moves:
-        assert re.match(r"127\.0\.0\.1:\d+: ", record["upstream.tried"][-1])
+    assert record["end"] == ("done" if moves is True else kind)
+    if moves is True:
+        assert re.match(r"nothing\.test: |127\.0\.0\.1:\d+: ", record["upstream.tried"][-1])
         assert 'upstream_retries_total{reason="connect"} 1\n' in metrics
     else:
         assert "upstream.tried" not in record

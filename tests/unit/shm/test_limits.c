@@ -300,6 +300,67 @@ static const struct {
     {"an address that is far too long to be one, whoever wrote it here", NULL},
 };
 
+/* Those that use most come first, by name; one that is too long to be told has none, and of one
+ * that was given up nothing is left. */
+static void busiest_keys(void **state)
+{
+    static const char *const order[] = {"c", "d", "b"};
+    static const unsigned percents[TG_LIMIT_BUSIEST] = {100, 100, 67, 34, 34};
+    struct tg_limits *l = tg_limits_new();
+    struct tg_limit_use use[TG_LIMIT_BUSIEST];
+    struct tg_limit_grant g;
+    char longest[TG_LIMIT_KEY + 1], key[8];
+    uint64_t now = 1000 * MS;
+
+    (void)state;
+    memset(longest, 'x', sizeof(longest));
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_equal(tg_limit_take(l, 0, &ten_a_second, TG_STR("c"), now, &g), i < 3);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(tg_limit_take(l, 0, &ten_a_second, TG_STR("d"), now, &g), i < 3);
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(tg_limit_take(l, 0, &ten_a_second, TG_STR("b"), now, &g));
+    assert_true(
+        tg_limit_take(l, 0, &ten_a_second, (struct tg_str){longest, sizeof(longest)}, now, &g));
+    assert_int_equal(tg_limit_busiest(l, 0, now, use), 4);
+    for (unsigned i = 1; i < 9; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        assert_true(tg_limit_take(l, 0, &ten_a_second, tg_str_of(key), now, &g));
+    }
+    assert_int_equal(tg_limit_busiest(l, 0, now, use), TG_LIMIT_BUSIEST);
+    for (unsigned i = 0; i < TG_LIMIT_BUSIEST; i++) {
+        assert_int_equal(use[i].percent, percents[i]);
+        if (i < 3)
+            assert_string_equal(use[i].key, order[i]);
+    }
+    assert_int_equal(use[0].refused, 3);
+    assert_int_equal(use[1].refused, 1);
+    now += 1000 * MS;
+    assert_int_equal(tg_limit_busiest(l, 0, now, use), 2); /* what was refused is still known */
+    assert_int_equal(use[0].percent, 0);
+    tg_limits_end(l);
+}
+
+/* The whole text that can be told, and one byte more. */
+static void long_keys(void **state)
+{
+    struct tg_limits *l = tg_limits_new();
+    struct tg_limit_use use[TG_LIMIT_BUSIEST];
+    char text[TG_LIMIT_KEY + 1];
+    int entry;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    text[TG_LIMIT_KEY] = '\0';
+    assert_true(take(l, 0, text, &entry));
+    assert_int_equal(tg_limit_busiest(l, 0, 1, use), 1);
+    assert_string_equal(use[0].key, text);
+    assert_int_equal(use[0].percent, 50);
+    tg_limit_release(l, 0, entry);
+    assert_int_equal(tg_limit_busiest(l, 0, 1, use), 0);
+    tg_limits_end(l);
+}
+
 static void address_keys(void **state)
 {
     (void)state;
@@ -329,6 +390,8 @@ int main(void)
         cmocka_unit_test(a_table_per_rule),
         cmocka_unit_test(a_refused_request_is_not_charged),
         cmocka_unit_test(refusals_are_counted),
+        cmocka_unit_test(busiest_keys),
+        cmocka_unit_test(long_keys),
         cmocka_unit_test(address_keys),
     };
 
