@@ -221,6 +221,7 @@ static bool ask(struct tg_exchange *x, const struct tg_limit_rule *rule, struct 
         return conclude(x, rule, key, &grant, charge);
     if (!tg_limit_asks_ask(&x->all->asks, rule, &question, grant.entry, &who, now))
         return acquire_alone(x, rule, key, charge);
+    TG_TRACE(&x->request, "limit_store %s is asked, rule %s", rule->share->name, rule->name);
     charge->asked = grant.entry;
     return true;
 }

@@ -10,15 +10,17 @@ import pytest
 
 import audit
 from client import Client, ask, check_refusal, request
-from gateway import Gateway, config
+from gateway import GUARDED, Gateway, config
 from origin import OK, again, answer, read
 from redis import Redis
+from test_identify import put, start_known
 from test_keeper import child
 from test_limit_store import (ROWS, SLOW, WORDS, Three, calls, get, key, location, redis,
                               start, store)
+from test_processes import wait_gone
 from wire import Closed
 
-__all__ = ["key", "redis"]  # the fixtures
+__all__ = ["key", "redis", "start_known"]  # the fixtures
 RATE = "limit_req project rate=1/m burst=4 shared=fleet exact name=put;"
 FLIGHT = "limit_in_flight address 3 shared=fleet name=few;"
 
@@ -57,6 +59,12 @@ def held(server, name="few"):
     found = server.keys(f"*:{name}:held")
     values = server.do("HGETALL", found[0]) if found else []
     return sorted(int(v.split()[0]) for v in values[1::2])
+
+
+def owed(server, name):
+    """What each key of a rate is used up ahead, in seconds, as of when it was told last."""
+    values = [server.do("GET", k).split() for k in server.keys(f"*:{name}:rate")]
+    return [(int(used_up) - int(written)) / 1e6 for used_up, written in values]
 
 
 def take(guard, server, before, path="/held", name="few"):
@@ -159,6 +167,47 @@ def test_a_new_syncer_and_new_workers(two, gate, redis):
     assert [client.final().status for client in clients] == [200] * 3
     redis.wait(lambda: not held(redis), "all done")
     leave([take(two[1], redis, 0)], redis)
+
+
+def test_an_upgrade(module_origin, gateway, redis, key):
+    """What the old program's clients hold counts for the new one, until they are done."""
+    redis.do("FLUSHALL")
+    gate = Gate(module_origin)
+    guard = start(gateway, gate.end, store("fleet", f"unix:{redis.socket}", key),
+                  location("/held", "limit_in_flight address 1 shared=fleet name=few;"))
+    guard.wait_log("answers")
+    client = take(guard, redis, 0)
+    guard.process.send_signal(signal.SIGUSR2)
+    for line in "master: trainguard", "answers":
+        guard.wait(lambda line=line: len(guard.matches(line)) == 2, f"the new program's {line}")
+    assert get(guard, "/held") == 429
+    gate.open()
+    assert client.final().status == 200
+    assert guard.process.wait(30) == 0
+    redis.wait(lambda: not held(redis), "room")
+    gate.open()
+    assert get(guard, "/held") == 200
+    new = int((guard.directory / "trainguard.pid").read_text())
+    os.kill(new, signal.SIGQUIT)
+    wait_gone(new)
+
+
+def test_a_syncer_that_stands_still(module_origin, gateway, redis, key):
+    """Who asks it waits no longer than twice the `timeout`, and nothing is kept for who has waited."""
+    redis.do("FLUSHALL")
+    guard = start(gateway, module_origin(OK),
+                  "worker_hang_timeout 0; " +
+                  store("fleet", f"unix:{redis.socket}", key, "timeout 200ms; lease 60s; on_error deny;"),
+                  location("/rate", "limit_req address rate=1000/s burst=99 shared=fleet exact;") +
+                  location("/flight", "limit_in_flight address 1 shared=fleet name=few;"))
+    guard.wait_log("answers")
+    syncer = child(guard, "syncer")
+    os.kill(syncer, signal.SIGSTOP)
+    for path in "/rate", "/flight", "/flight":
+        check_refusal(ask(guard.port, request("GET", path)), 503, "ModelArts.4700")
+    os.kill(syncer, signal.SIGCONT)
+    for path in "/rate", "/flight":
+        redis.wait(lambda path=path: get(guard, path) == 200, "back")
 
 
 def test_forgotten_scripts_and_clock(two, redis):
@@ -312,3 +361,71 @@ def test_who_dies(module_origin, gateway, tmp_path, key, who):
         guards[0].stop(judge=who == "worker")
     finally:
         server.end()
+
+
+def test_once_the_caller_is_known(known, redis, key):
+    """The second step of limits waits as the first does; who is refused by it is charged by none of it."""
+    redis.do("FLUSHALL")
+    guard, service, iam = known(
+        "limit_req user rate=1/m burst=1 shared=fleet exact name=each;"
+        "limit_req principal rate=1/m burst=9 shared=fleet exact name=put;",
+        main=store("fleet", f"unix:{redis.socket}", key) + f"audit_key_file {key};")
+    guard.wait_log("answers")
+    iam.api.tokens["alice2"] = iam.api.tokens["alice"]
+    assert [put(guard, token).status for token in ("alice", "alice2", "alice2")] == [200, 200, 429]
+    assert len(service.requests) == 2
+    redis.wait(lambda: [30 < seconds <= 60 for seconds in owed(redis, "put")] == [True] * 2, "one each")
+
+
+def test_a_body_meanwhile(module_origin, gateway, key):
+    """A body that comes while the store is asked is there when it has answered, collected or streamed."""
+    server, behind = Redis(), module_origin(OK)
+    try:
+        guard = start(gateway, behind, store("fleet", f"unix:{server.socket}", key), f"""
+            location {GUARDED} {{ filters json; limit_in_flight project 9 shared=fleet; proxy_pass modelarts; }}
+            location / {{ limit_req address rate=9/s burst=9 shared=fleet exact; proxy_pass modelarts; }}""")
+        guard.wait_log("answers")
+        server.freeze()
+        whole, half = Client(guard.port), Client(guard.port)
+        whole.send(request("PUT", "/v1/p/training-job-configs/c", b'{"a": 1}', "Content-Type: application/json"))
+        half.send(request("POST", "/x", None, "Content-Length: 6") + b"abc")
+        server.thaw()
+        assert whole.final("PUT").status == 200
+        half.send(b"def")
+        assert half.final("POST").status == 200
+        assert sorted(behind.seen()) == ["POST /x abcdef", 'PUT /v1/p/training-job-configs/c {"a": 1}']
+    finally:
+        server.end()
+
+
+def test_never_more_at_once(module_origin, gateway, redis, key):
+    """A crowd at both gateways: the upstream never sees more than the limit."""
+    redis.do("FLUSHALL")
+    lock, now, seen = threading.Lock(), [0], []
+
+    def count(by):
+        def step(*_):
+            with lock:
+                now[0] += by
+                seen.append(now[0])
+        return step
+
+    end = module_origin([read, count(1), lambda *_: select.select([], [], [], 0.005), count(-1), answer(), again])
+    guards = [start(gateway, end, store("fleet", f"unix:{redis.socket}", key), location("/", FLIGHT))
+              for _ in range(2)]
+    for guard in guards:
+        guard.wait_log("answers")
+    statuses = []
+
+    def crowd(guard):
+        for _ in range(25):
+            statuses.append(get(guard))
+
+    threads = [threading.Thread(target=crowd, args=[guard]) for guard in guards * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(statuses) == 200 and set(statuses) == {200, 429}
+    assert max(seen) <= 3 and len(seen) == 2 * statuses.count(200)
+    redis.wait(lambda: not held(redis), "all gone")

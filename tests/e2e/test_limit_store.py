@@ -243,11 +243,16 @@ def test_tls_and_user(module_origin, gateway, certificates, tmp_path, key):
                       store("stranger", f"127.0.0.1:{bad.port}", key, tls + user) +
                       store("nobody", f"127.0.0.1:{good.port}", key, tls),
                       "".join(location(f"/{name}", f"limit_req address rate=1/m shared={name};")
-                              for name in ("good", "stranger", "nobody")))
+                              for name in ("good", "stranger", "nobody")) +
+                      location("/rate", "limit_req address rate=1/m shared=good exact name=exact;") +
+                      location("/flight", "limit_in_flight address 1 shared=good;"))
         guard.wait_log('limit_store "good" answers, 127.0.0.1:')
         guard.wait_log('"stranger" is away, .*no TLS: certificate of localhost not accepted')
         guard.wait_log('"nobody" is away, .*NOAUTH')
         assert [get(guard, "/good") for _ in range(2)] == [200, 429]
+        assert [get(guard, "/rate") for _ in range(2)] == [200, 429]
+        assert [get(guard, "/flight") for _ in range(2)] == [200, 200]
+        assert not guard.matches('"good" is away')
         guard.stop()
         assert password not in (guard.directory / "trainguard.conf").read_text()
         assert not guard.matches(password)
@@ -264,10 +269,12 @@ def test_nonsense(module_origin, gateway, key):
                   store("other", f"127.0.0.1:{other.port}", key) +
                   store("gone", f"127.0.0.1:{gone.port}", key),
                   "".join(location(f"/{name}", f"limit_req address rate=1/m shared={name};")
-                          for name in ("other", "gone")))
+                          for name in ("other", "gone")) +
+                  location("/flight", "limit_in_flight address 1 shared=other;"))
     guard.wait_log('"other" is away, .*protocol')
     guard.wait_log('"gone" is away, .*refused')
     assert [get(guard, "/gone") for _ in range(2)] == [200, 429]
+    assert get(guard, "/flight") == 200
 
 
 def test_reload_and_death(module_origin, gateway, redis, key):

@@ -235,6 +235,76 @@ static void parts(void **state)
     }
 }
 
+/* --- where the store decides --- */
+
+static enum tg_limit_result claim(struct tg_limits *l, const struct tg_limit_rule *rule,
+                                  struct tg_limit_ask *ask, struct tg_limit_grant *g)
+{
+    return tg_limit_claim(l, 5, rule, TG_STR("p"), 1000 * MS, ask, g);
+}
+
+/* Nothing is charged until the store has said what; what it says holds, should it go away. */
+static void a_rate_is_asked_for(void **state)
+{
+    struct tg_limits *l = begin();
+    struct tg_limit_rule exact = ten_a_second;
+    struct tg_limit_grant g;
+    struct tg_limit_ask ask;
+    struct tg_limit_due due;
+
+    (void)state;
+    exact.exact = true;
+    assert_int_equal(claim(l, &exact, &ask, &g), TG_LIMIT_UNKNOWN);
+    assert_true(g.entry >= 0 && ask.rule == exact.id && ask.slot == 5 && !ask.release);
+    assert_int_equal(tg_limit_collect(l, &exact, true, 1, &due), 0);
+    due = (struct tg_limit_due){.at = ask.at, .key = ask.key};
+    tg_limit_settle(l, &exact, &due, 400 * MS, 1000 * MS);
+    tg_limit_return(l, &exact, g.entry); /* who asked has gone: the store is told */
+    assert_int_equal(tg_limit_collect(l, &exact, true, 1, &due), 1);
+    assert_int_equal(due.amount, -100 * (int64_t)MS);
+    assert_int_equal(memcmp(due.digest, ask.digest, sizeof(due.digest)), 0);
+    assert_true(take(l, &exact, "p", 1000 * MS, &g));
+    assert_int_equal(g.whole, 400 * MS);
+    tg_limits_end(l);
+}
+
+/* Who asks is counted among those who hold, until the answer is there, or who asked is dead. */
+static void what_is_held_is_claimed(void **state)
+{
+    struct tg_limits *l = begin();
+    struct tg_limit_rule two = ten_a_second, mine = {.kind = TG_LIMIT_IN_FLIGHT,
+                                                     .key = TG_LIMIT_BY_PROJECT,
+                                                     .most = 2,
+                                                     .id = 3};
+    struct tg_limit_grant g[3], own;
+    struct tg_limit_ask ask, told;
+    struct tg_limit_holding held;
+
+    (void)state;
+    two.kind = TG_LIMIT_IN_FLIGHT;
+    two.id = 2;
+    two.most = 2;
+    two.exact = true;
+    assert_false(tg_limit_holding(l, &two, 0, &held));
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(claim(l, &two, &ask, &g[i]), TG_LIMIT_UNKNOWN);
+    assert_int_equal(claim(l, &two, &told, &g[2]), TG_LIMIT_REFUSED); /* alone it has them all */
+    assert_true(g[2].entry < 0 && g[2].wait > 0);
+    assert_true(tg_limit_holding(l, &two, ask.at, &held));
+    assert_true(held.held == 2 && held.key == ask.key);
+    assert_int_equal(memcmp(held.digest, ask.digest, sizeof(ask.digest)), 0);
+    tg_limit_release(l, 5, g[0].entry);
+    assert_true(tg_limit_released(l, g[0].entry, &told));
+    assert_true(told.release && told.at == ask.at && told.rule == two.id);
+    assert_int_equal(ask.gone, tg_limit_gone(l, 5));
+    tg_limits_forget(l, 5);
+    assert_int_equal(ask.gone + 1, tg_limit_gone(l, 5));
+    assert_true(tg_limit_holding(l, &two, ask.at, &held) && held.held == 0);
+    assert_true(take(l, &mine, "p", 1000 * MS, &own)); /* what is not shared is told to nobody */
+    assert_false(tg_limit_released(l, own.entry, &told));
+    tg_limits_end(l);
+}
+
 static void stores(void **state)
 {
     struct tg_limits *l = begin();
@@ -261,6 +331,8 @@ int main(void)
         cmocka_unit_test(time_pays),
         cmocka_unit_test(places),
         cmocka_unit_test(parts),
+        cmocka_unit_test(a_rate_is_asked_for),
+        cmocka_unit_test(what_is_held_is_claimed),
         cmocka_unit_test(stores),
     };
 
