@@ -12,7 +12,7 @@ from endpoint import Endpoint
 from gateway import Gateway, config
 from listener import server_context
 from origin import Origin, again, answer, close, read, read_head, read_some, wait_end
-from proxies import Tap, Tinyproxy, tunnel
+from proxies import Squid, Tap, Tinyproxy, tunnel
 from test_seed import REPAIRED, SEED, put
 
 USER = "gateway:p:ss w/ord"
@@ -40,12 +40,13 @@ class Corporate:
         self.guard, self.port, self.behind, self.tap = guard, guard.port, behind, tap
 
 
-@pytest.fixture(name="corporate", scope="module")
-def corporate_network(tmp_path_factory, certificates):
-    """One for all who need nothing special."""
+@pytest.fixture(name="corporate", scope="module", params=["tinyproxy", "squid"])
+def corporate_network(tmp_path_factory, certificates, request):  # pylint: disable=redefined-outer-name
+    """One with each for all who need nothing special."""
     directory = tmp_path_factory.mktemp("corporate")
     user = secret(directory, "gateway:pass-word")
-    with Tinyproxy(directory, "BasicAuth gateway pass-word") as proxy, Tap(proxy.port) as tap, \
+    real = Squid(directory) if request.param == "squid" else Tinyproxy(directory, "BasicAuth gateway pass-word")
+    with real as proxy, Tap(proxy.port) as tap, \
             Endpoint(server_context(certificates / "server.pem")) as behind:
         text = config(directory, f"localhost:{behind.port}", tls=certificates / "ca.pem",
                       upstream=f"proxy http://127.0.0.1:{tap.port}; proxy_user_file {user};")
@@ -82,13 +83,17 @@ def test_up_and_down(corporate, size):
     assert (got.status, len(got.body)) == (200, size)
 
 
-@pytest.mark.parametrize("lines, user, end, words", [
-    (["BasicAuth a b"], None, "proxy_auth", "no proxy_user_file"),
-    (["BasicAuth a b"], "a:hunter2", "proxy_auth", "does not take the user and password"),
-    (["ConnectPort 1"], None, "proxy_refused", "CONNECT localhost:1234 answered 403")])
-def test_a_real_proxy_refuses(tmp_path, gateway, lines, user, end, words):
+@pytest.mark.parametrize("real, lines, user, end, words", [
+    (Tinyproxy, ["BasicAuth a b"], None, "proxy_auth", "no proxy_user_file"),
+    (Tinyproxy, ["BasicAuth a b"], "a:hunter2", "proxy_auth", "does not take the user and password"),
+    (Tinyproxy, ["ConnectPort 1"], None, "proxy_refused", "CONNECT localhost:1234 answered 403"),
+    (Squid, [], None, "proxy_auth", "no proxy_user_file"),
+    (Squid, [], "gateway:hunter2", "proxy_auth", "does not take the user and password"),
+    (Squid, ["acl other port 1234", "http_access deny other"], None, "proxy_refused",
+     "CONNECT localhost:1234 answered 403")])
+def test_a_real_proxy_refuses(tmp_path, gateway, real, lines, user, end, words):
     """Nothing comes through, and it is told why."""
-    with Tinyproxy(tmp_path, *lines) as proxy:
+    with real(tmp_path, *lines) as proxy:
         more = f"proxy_user_file {secret(tmp_path, user)};" if user else ""
         guard = gateway("localhost:1234", PROXY_ERRORS,
                         upstream=f"proxy http://127.0.0.1:{proxy.port}; {more}")

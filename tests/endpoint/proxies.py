@@ -1,4 +1,4 @@
-"""Forward proxies: a real one (tinyproxy) behind a tap that notes what it is asked, and steps for
+"""Forward proxies: real ones (tinyproxy, Squid) behind a tap that notes what it is asked, and steps for
 scripted ones (origin.py)."""
 
 import select
@@ -21,6 +21,24 @@ LogFile "{dir}/tinyproxy.log"
 LogLevel Connect
 PidFile "{dir}/tinyproxy.pid"
 {more}
+"""
+
+SQUID = """
+http_port 127.0.0.1:{port}
+pid_filename none
+cache_log /dev/null
+access_log none
+cache deny all
+memory_cache_shared off
+pinger_enable off
+shutdown_lifetime 0 seconds
+visible_hostname proxy.test
+auth_param basic program /bin/sed -u -e "s/^gateway pass-word$/OK/;t" -e "s/.*/ERR/"
+auth_param basic children 1 startup=1
+acl known proxy_auth REQUIRED
+{more}
+http_access allow known
+http_access deny all
 """
 
 
@@ -75,22 +93,27 @@ class Tap(Listener):
         return [r.head.decode("latin-1") for r in self.requests]
 
 
-class Tinyproxy:
-    """The real one. `more` are lines of its configuration."""
+class RealProxy:
+    """A program of Debian's on a free port. `more` are lines of its configuration."""
+
+    config = ""
 
     def __init__(self, directory, *more):
         for _ in range(TRIES):
             self.port = free_port()
             if self.start(directory, more):
                 return
-        raise RuntimeError("tinyproxy does not start")
+        raise RuntimeError(f"{type(self).__name__} does not start")
+
+    def command(self, path):
+        """How it is started with a configuration."""
+        raise NotImplementedError
 
     def start(self, directory, more):
         """False when somebody else has the port by now."""
-        path = directory / "tinyproxy.conf"
-        path.write_text(TINYPROXY.format(port=self.port, dir=directory, more="\n".join(more)))
-        self.process = subprocess.Popen([shutil.which("tinyproxy"), "-d", "-c", path],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        path = directory / f"{type(self).__name__}.conf"
+        path.write_text(self.config.format(port=self.port, dir=directory, more="\n".join(more)))
+        self.process = subprocess.Popen(self.command(path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), TIMEOUT).close()
@@ -103,8 +126,26 @@ class Tinyproxy:
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
+        self.process.terminate()
         self.process.wait(TIMEOUT)
+
+
+class Tinyproxy(RealProxy):
+    """tinyproxy."""
+
+    config = TINYPROXY
+
+    def command(self, path):
+        return [shutil.which("tinyproxy"), "-d", "-c", path]
+
+
+class Squid(RealProxy):
+    """Squid with the user "gateway", "pass-word". Its name keeps its shared memory apart from that of others."""
+
+    config = SQUID
+
+    def command(self, path):
+        return [shutil.which("squid") or "/usr/sbin/squid", "-N", "-n", f"squid{self.port}", "-f", path]
 
 
 def tunnel(port):
