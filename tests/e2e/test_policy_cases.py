@@ -115,3 +115,57 @@ def test_files_that_are_wrong(folder, cases, why):
 def test_a_folder_without_cases(tmp_path):
     (tmp_path / "team.conf").write_text(POLICY)
     assert run("test", tmp_path).code == 2
+
+
+LIVE = """
+policy live {
+    rule gpus   { at total.gpus; max 16; }
+    rule code   { at spec.spec_code; prefix v100; }
+    rule engine { at engine.engine_name; in PyTorch; }
+    rule model  { at model.model_name; absent; }
+    rule stays  { at worker_server_num; unchanged; }
+    rule new    { at old; required; }
+}
+policy admins { match role ml-admin; unless domain acme; rule all { deny; } }
+policy alice  { match user alice; rule small { at worker_server_num; max 1; } }
+"""
+LIVE_CASES = """
+policies live.conf;
+case "known" { body '{"worker_server_num": 2}'; old '{"worker_server_num": 2}'; total gpus 16; spec spec_code v100.8;
+    engine engine_name PyTorch; model model_name ""; role viewer; user name bob; user id u-2; domain other;
+    expect live.gpus pass; expect live.code pass; expect live.engine pass; expect live.model pass; expect live.stays pass;
+    expect live.new pass; expect admins.all skip; expect alice.small skip; expect decision allow; }
+case "too much" { body '{"worker_server_num": 2}'; old '{"worker_server_num": 1}'; total gpus 16.5; spec spec_code p4.8;
+    engine engine_name ""; model model_name x; role viewer ml-admin; user name alice; domain other;
+    expect live.gpus fail; expect live.code fail; expect live.engine skip; expect live.model fail; expect live.stays fail;
+    expect live.new pass; expect admins.all fail; expect alice.small fail; expect decision deny; }
+case "none stands there" { body '{"worker_server_num": 2}'; old none; total gpus ""; role ml-admin; domain acme; user id u-1;
+    expect live.gpus skip; expect live.stays skip; expect live.new fail; expect admins.all skip; expect alice.small fail; }
+case "nothing known" { body '{"worker_server_num": 2}'; expect live.gpus error; expect live.stays error;
+    expect live.new error; expect admins.all fail; expect decision deny; }
+case "old is no JSON" { body '{"worker_server_num": 2}'; old '{"a":}'; expect decision deny; }
+case "old is no file" { body '{"worker_server_num": 2}'; old none.json; expect decision deny; }
+"""
+
+
+def test_what_is_found_out_beside_the_request(tmp_path):
+    """Live values, and the config that stands there: known, absent, not known."""
+    (tmp_path / "live.conf").write_text(LIVE)
+    (tmp_path / "live.test.conf").write_text(LIVE_CASES)
+    done = run("test", tmp_path)
+    assert told(done, tmp_path) == [
+        "ok    known (live.test.conf:3)", "ok    too much (live.test.conf:7)", "ok    none stands there (live.test.conf:11)",
+        "ok    nothing known (live.test.conf:13)", "FAIL  old is no JSON (live.test.conf:15)",
+        '      cannot read the body "{"a":}": it is no config', "FAIL  old is no file (live.test.conf:16)",
+        '      cannot read the body "none.json": No such file or directory', "6 cases, 2 failed"]
+
+
+@pytest.mark.parametrize("line, why", [
+    ("spec gpus 1", 'no live value is called "spec.gpus"'), ("total gpus many", '"total.gpus" takes a number, got "many"'),
+    ("role", '"role" takes 1 or more arguments, got 0'), ("user name", '"user" takes 2 arguments, got 1'),
+    ("old a b", '"old" takes 1 argument, got 2: text with blanks stands in quotes')])
+def test_live_values_that_are_none(tmp_path, line, why):
+    (tmp_path / "live.conf").write_text(LIVE)
+    (tmp_path / "live.test.conf").write_text(f'policies live.conf; case "c" {{ body "{{}}"; {line}; expect decision deny; }}\n')
+    done = run("test", tmp_path)
+    assert done.code == 2 and f"[emerg] {why} in {tmp_path}/live.test.conf:1\n" in done.err

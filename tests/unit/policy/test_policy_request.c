@@ -224,6 +224,9 @@ static void old_configs(void **state)
 #define WORKERS  "{\"worker_server_num\":%s}"
 #define TWO      "{\"worker_server_num\":2}"
 #define FOUR     "{\"worker_server_num\":4}"
+#define VALUE(v) "{\"parameter\":" v "}"
+#define SAME     RULE("at parameter; unchanged;")
+#define GROWS    RULE("when parameter[*].value increases; deny;")
 #define LABEL(v) "{\"parameter\":[{\"label\":\"lr\",\"value\":\"" v "\"}]}"
     static const struct old_row rows[] = {
         {RULE("at worker_server_num; unchanged;"), TWO, TWO, "p.r=pass"},
@@ -255,6 +258,32 @@ static void old_configs(void **state)
         {RULE("at parameter; unchanged;"), LABEL("1"), LABEL("2"), "p.r=fail!"},
         {RULE("at parameter; unchanged;"), LABEL("1"),
          "{\"parameter\":[{\"label\":\"lr\",\"value\":\"1\"},{}]}", "p.r=fail!"},
+        {SAME, VALUE("1"), VALUE("1.0"), "p.r=pass"},
+        {SAME, VALUE("1"), VALUE("\"1\""), "p.r=fail!"},
+        {SAME, VALUE("[]"), VALUE("[1]"), "p.r=fail!"},
+        {SAME, VALUE("[1]"), VALUE("[]"), "p.r=fail!"},
+        {SAME, VALUE("[1,2]"), VALUE("[1,2.0]"), "p.r=pass"},
+        {SAME, VALUE("[1,2]"), VALUE("[2,1]"), "p.r=fail!"},
+        {SAME, VALUE("true"), VALUE("true"), "p.r=pass"},
+        {SAME, VALUE("true"), VALUE("false"), "p.r=fail!"},
+        {SAME, VALUE("\"a\""), VALUE("\"\\u0061\""), "p.r=pass"},
+        {SAME, VALUE("\"a\""), VALUE("\"b\""), "p.r=fail!"},
+        {SAME, VALUE("{}"), VALUE("{}"), "p.r=pass"},
+        {SAME, VALUE("{\"a\":1}"), VALUE("{\"b\":1}"), "p.r=fail!"},
+        {SAME, VALUE("{\"a\":1,\"b\":2,\"c\":3}"), VALUE("{\"c\":3,\"a\":1,\"b\":2}"), "p.r=pass"},
+        {SAME, VALUE("{\"a\":1,\"b\":2}"), VALUE("{\"b\":2,\"a\":3}"), "p.r=fail!"},
+        {SAME, VALUE("{\"a\":null}"), VALUE("{}"), "p.r=pass"},
+        {SAME, VALUE("{\"a\":{\"b\":[true]}}"), VALUE("{\"a\":{\"b\":[true]}}"), "p.r=pass"},
+        {SAME, VALUE("{\"a\":{\"b\":[true]}}"), VALUE("{\"a\":{\"b\":[null]}}"), "p.r=fail!"},
+        {SAME, VALUE("{\"a\":[null]}"), VALUE("{\"a\":[null]}"), "p.r=pass"},
+        {SAME, VALUE("1e99999"), VALUE("1e99999"), "p.r=pass"},
+        {SAME, VALUE("1e99999"), VALUE("1e99998"), "p.r=fail!"},
+        {SAME, VALUE("1"), VALUE("1e99999"), "p.r=fail!"},
+        {GROWS, "{\"parameter\":[]}", LABEL("1"), "p.r=fail!"},
+        {GROWS, LABEL("a"), LABEL("1"), "p.r=fail!"},
+        {GROWS, LABEL("1"), "{\"parameter\":[{\"value\":true}]}", "p.r=fail!"},
+        {GROWS, LABEL("1"), "{\"parameter\":[{\"value\":1}]}", "p.r=skip"},
+        {GROWS, LABEL("1"), "{\"parameter\":[{\"value\":1},{\"value\":0}]}", "p.r=fail!"},
         {RULE("at old.worker_server_num; max 2;"), TWO, FOUR, "p.r=pass"},
         {RULE("at old.worker_server_num; max 2;"), FOUR, TWO, "p.r=fail!"},
         {RULE("at old.worker_server_num; max 2;"), "", TWO, "p.r=skip"},

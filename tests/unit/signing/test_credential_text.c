@@ -39,6 +39,27 @@ static void expiries(void **state)
     }
 }
 
+/* Whatever byte of a good time is another one, it is none. */
+static void each_byte_of_an_expiry(void **state)
+{
+    static const char good[] = "2026-12-01T08:15:30Z";
+    char text[sizeof(good)];
+    int64_t seconds = 7;
+
+    (void)state;
+    strcpy(text, good);
+    for (size_t i = 0; i < sizeof(good) - 1; i++) {
+        for (const char *other = "x/:."; *other != '\0'; other++) {
+            text[i] = *other;
+            if (*other != good[i])
+                assert_false(tg_expiry_parse(tg_str_of(text), &seconds));
+            assert_false(tg_expiry_parse((struct tg_str){good, i}, &seconds));
+        }
+        text[i] = good[i];
+    }
+    assert_int_equal(seconds, 7);
+}
+
 static void json_texts(void **state)
 {
     static const struct {
@@ -156,11 +177,9 @@ static void long_texts_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(expiries),
-        cmocka_unit_test(json_texts),
-        cmocka_unit_test(ini_texts),
-        cmocka_unit_test(parts_are_bounded),
-        cmocka_unit_test(long_texts_are_refused),
+        cmocka_unit_test(expiries),          cmocka_unit_test(each_byte_of_an_expiry),
+        cmocka_unit_test(json_texts),        cmocka_unit_test(ini_texts),
+        cmocka_unit_test(parts_are_bounded), cmocka_unit_test(long_texts_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
