@@ -250,7 +250,7 @@ static bool set_principal(struct tg_conf *c, const struct tg_conf_item *item, vo
     (void)d;
     if (name.n == 0 || name.n > PRINCIPAL_MOST || !tg_chars_are(name, TG_CHAR_ID)) {
         tg_conf_error(c, item,
-                      "\"principal\" takes a name of 1 to %d letters, digits and \"-._~\", got "
+                      "\"principal\" takes a name of 1 to %d letters, digits and \"-._\", got "
                       "\"%s\"",
                       PRINCIPAL_MOST, name.p);
         return false;

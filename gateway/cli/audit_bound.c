@@ -57,8 +57,8 @@ static bool read_zone(struct tg_str s, int *minutes)
     if (s.n == 0 || tg_str_ieq(s, TG_STR("z")))
         return true;
     if (s.n != 6 || (*s.p != '+' && *s.p != '-') || s.p[3] != ':' ||
-        !tg_char_is(s.p[1], TG_CHAR_DIGIT) || !tg_char_is(s.p[2], TG_CHAR_DIGIT) ||
-        s.p[4] < '0' || s.p[4] > '5' || !tg_char_is(s.p[5], TG_CHAR_DIGIT))
+        !tg_char_is(s.p[1], TG_CHAR_DIGIT) || !tg_char_is(s.p[2], TG_CHAR_DIGIT) || s.p[4] < '0' ||
+        s.p[4] > '5' || !tg_char_is(s.p[5], TG_CHAR_DIGIT))
         return false;
     *minutes = (atoi(s.p + 1) * 60 + atoi(s.p + 4)) * (*s.p == '-' ? -1 : 1);
     return *minutes > -24 * 60 && *minutes < 24 * 60;

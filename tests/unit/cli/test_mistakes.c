@@ -1,5 +1,6 @@
 /* Mistakes in configurations, with the words that tell of each: the rows of
- * tests/data/mistakes.txt. The real filters, the real tables. */
+ * tests/data/mistakes.txt, which is written anew with TG_RECORD set. The real filters, the real
+ * tables. */
 #include "base/check.h"
 #include "settings/settings.h"
 #include "table.h"
@@ -24,6 +25,37 @@ static const struct {
     {"nocolon", "user"},
     {"colon", ":p"},
     {"blank", "a b c d e f g h i j k l m n o p q r s t\n"},
+    {"short", "key A { secret 0123456789abcde; principal p; projects x; }\n"},
+    {"long", "key A { secret "
+             "\"sssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss"
+             "ssssssssssssssssssssssssssssssssssssssssssssss\"; principal p; projects x; }\n"},
+    {"nobody", "key A { secret 0123456789abcdef; projects x; }\n"},
+    {"principal", "key A { secret 0123456789abcdef; principal \"a b\"; projects x; }\n"},
+    {"empty_principal", "key A { secret 0123456789abcdef; principal \"\"; projects x; }\n"},
+    {"noproject", "key A { secret 0123456789abcdef; principal p; }\n"},
+    {"project", "key A { secret 0123456789abcdef; principal p; projects a/b; }\n"},
+    {"nosecret", "key A { principal p; projects x; }\n"},
+    {"day", "key A { secret 0123456789abcdef; principal p; projects x; not_after 2026-02-30; }\n"},
+    {"ended",
+     "key A { secret 0123456789abcdef; principal p; projects x; not_after 2020-02-28; }\n"},
+    {"twice", "key A { secret 0123456789abcdef; principal p; projects x; }key A { secret "
+              "0123456789abcdef; principal p; projects x; }\n"},
+    {"name", "key a-b { secret 0123456789abcdef; principal p; projects x; }\n"},
+    {"noname", "key \"\" { secret 0123456789abcdef; principal p; projects x; }\n"},
+    {"hash", "local_key A { sha256 x; principal p; projects x; }\n"},
+    {"hash_upper",
+     "local_key A { sha256 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA; "
+     "principal p; projects x; }\n"},
+    {"local",
+     "local_key A { sha256 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; "
+     "principal p; projects x; }\n"},
+    {"mixed", "local_key A { secret 0123456789abcdef; principal p; projects x; }\n"},
+    {"mixed2", "key A { sha256 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; "
+               "principal p; projects x; }\n"},
+    {"unknown", "keys A { }\n"},
+    {"syntax", "key A {\n"},
+    {"all", "key A { secret 0123456789abcdef; principal p; projects *; }\n"},
+    {"token", "0123456789abcdef0123456789abcdef\n"},
 };
 
 static void write_file(const char *name, struct tg_str text)
@@ -37,11 +69,12 @@ static void write_file(const char *name, struct tg_str text)
 /* A row: what stands in each block, and what is said of it. */
 struct row {
     struct tg_buf main, upstream, server, location, said;
+    struct tg_buf text; /* its lines, but what is said */
 };
 
 static void clear(struct row *r)
 {
-    r->main.n = r->upstream.n = r->server.n = r->location.n = r->said.n = 0;
+    r->main.n = r->upstream.n = r->server.n = r->location.n = r->said.n = r->text.n = 0;
 }
 
 static void end(struct row *r)
@@ -51,6 +84,7 @@ static void end(struct row *r)
     tg_buf_end(&r->server);
     tg_buf_end(&r->location);
     tg_buf_end(&r->said);
+    tg_buf_end(&r->text);
 }
 
 /* One line of the table: where the rest of it stands, or "=" before what is said. */
@@ -70,6 +104,8 @@ static void take(struct row *r, struct tg_str line)
             tg_buf_add(places[i].to, tg_str_skip(line, places[i].name.n));
             if (places[i].to == &r->said)
                 tg_buf_putc(&r->said, '\n');
+            else
+                tg_buf_printf(&r->text, "%.*s\n", TG_STR_ARG(line));
             return;
         }
     fail_msg("no line of the table: %.*s", TG_STR_ARG(line));
@@ -113,7 +149,19 @@ static void drop_routes(struct tg_buf *said)
     said->n = kept;
 }
 
-static void try(const struct row *r, unsigned line)
+static void record(FILE *out, const struct row *r, struct tg_str said)
+{
+    fwrite(r->text.p, 1, r->text.n, out);
+    while (said.n > 0) {
+        size_t n = (size_t)((const char *)memchr(said.p, '\n', said.n) + 1 - said.p);
+
+        fprintf(out, "= %.*s", (int)n, said.p);
+        said = tg_str_skip(said, n);
+    }
+    fputc('\n', out);
+}
+
+static void try(const struct row *r, unsigned line, FILE *out)
 {
     struct tg_buf got = {0};
     struct tg_settings *s;
@@ -122,7 +170,9 @@ static void try(const struct row *r, unsigned line)
     write_configuration(r);
     s = tg_settings_read("t.conf", "./", &got);
     drop_routes(&got);
-    if ((s != NULL) != good || !tg_str_eq(tg_buf_str(&got), tg_buf_str(&r->said)))
+    if (out != NULL)
+        record(out, r, tg_buf_str(&got));
+    else if ((s != NULL) != good || !tg_str_eq(tg_buf_str(&got), tg_buf_str(&r->said)))
         fail_msg("mistakes.txt, row before line %u: %s, said:\n%.*s", line,
                  s != NULL ? "loads" : "fails", TG_STR_ARG(tg_buf_str(&got)));
     tg_settings_end(s);
@@ -132,6 +182,7 @@ static void try(const struct row *r, unsigned line)
 static void each_is_told(void **state)
 {
     FILE *table = fopen(TG_TEST_DATA "/mistakes.txt", "r");
+    FILE *out = getenv("TG_RECORD") != NULL ? fopen(TG_TEST_DATA "/mistakes.new", "w") : NULL;
     struct row r = {0};
     char *line = NULL;
     size_t size = 0;
@@ -146,13 +197,16 @@ static void each_is_told(void **state)
             take(&r, (struct tg_str){line, (size_t)n - 1});
             continue;
         }
-        try(&r, number);
+        try(&r, number, out);
         clear(&r);
         rows++;
     }
     assert_true(rows > 200);
     free(line);
     fclose(table);
+    if (out != NULL)
+        CHECK(fclose(out) == 0 &&
+              rename(TG_TEST_DATA "/mistakes.new", TG_TEST_DATA "/mistakes.txt") == 0);
     end(&r);
 }
 
