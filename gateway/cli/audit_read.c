@@ -12,7 +12,13 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { FOLLOW_PAUSE_NS = 200000000, MAX_DEPTH = 200, MAX_TOKENS = 4000000, CHUNK = 64 << 10 };
+enum {
+    FOLLOW_PAUSE_NS = 200000000,
+    MAX_DEPTH = 200,
+    MAX_TOKENS = 4000000,
+    CHUNK = 64 << 10,
+    MAX_LINE = 64 << 20 /* no record is as long: of what is, no more is kept */
+};
 
 /* --- the order of files --- */
 
@@ -110,22 +116,23 @@ static bool give(struct source *s, struct tg_str line, bool complete)
     return s->reading->on_line(s->reading->context, line, &s->place);
 }
 
-/* Gives all whole lines of the text and keeps the rest. */
-static bool give_lines(struct source *s)
+/* Gives all whole lines of the text and keeps the rest. `seen` bytes of it have no newline. */
+static bool give_lines(struct source *s, size_t seen)
 {
     struct tg_str rest = tg_buf_str(&s->text);
     const char *newline;
     bool more = true;
 
-    while (more && rest.n > 0 && (newline = memchr(rest.p, '\n', rest.n)) != NULL) {
+    while (more && (newline = memchr(rest.p + seen, '\n', rest.n - seen)) != NULL) {
         struct tg_str line = {rest.p, (size_t)(newline - rest.p)};
 
         rest = tg_str_skip(rest, line.n + 1);
+        seen = 0;
         more = give(s, line, true);
     }
-    if (rest.n > 0)
+    if (rest.n > 0 && rest.p != s->text.p)
         memmove(s->text.p, rest.p, rest.n);
-    s->text.n = rest.n;
+    s->text.n = rest.n < MAX_LINE ? rest.n : MAX_LINE;
     return more;
 }
 
@@ -135,11 +142,13 @@ static enum got read_lines(struct source *s, bool wait)
     int n, error = Z_OK;
 
     while ((n = gzread(s->file, tg_buf_room(&s->text, CHUNK), CHUNK)) > 0) {
+        size_t seen = s->text.n;
+
         s->text.n += (size_t)n;
         if (!s->begun && is_packed(tg_buf_str(&s->text)))
             return cannot_read(s->place.file, "is packed, and not by gzip: unpack it first");
         s->begun = true;
-        if (!give_lines(s))
+        if (!give_lines(s, seen))
             return GOT_ENOUGH;
     }
     (void)gzerror(s->file, &error);

@@ -15,6 +15,8 @@ import subprocess
 
 import pytest
 
+from gateway import sanitized
+
 TRAINGUARD = os.environ.get("TRAINGUARD", "trainguard")
 KEY = b"0123456789abcdef0123456789abcdef"
 ZEROS = "0" * 64
@@ -500,6 +502,22 @@ def test_lines_of_other_programs_stand_between(log):
     lines[4] = lines[4][:50]
     run = audit("verify", write(log, lines))
     assert run.returncode == 1 and f"{log}:5: truncated" in run.stdout
+
+
+@pytest.mark.parametrize("begin, last", [
+    (b"\0", "5 lines, 1 streams, 0 problems: the log is intact (no key)"), (b"[", "5 lines, 1 streams, 0 problems: the log is intact (no key)"),
+    (b"{", "5 lines, 1 streams, 1 problem")], ids=["zeros", "bracket", "brace"])
+def test_a_line_without_end(log, begin, last):
+    """What a power cut may leave behind the records: memory does not grow with it."""
+    write(log, Stream("0-a").records(3).stop().lines)
+    size = log.stat().st_size
+    with open(log, "r+b") as file:
+        file.seek(size)
+        file.write(begin)
+        file.truncate(size + (200 << 20))
+    bound = [] if sanitized() else ["prlimit", f"--data={150 << 20}"]
+    done = subprocess.run([*bound, TRAINGUARD, "audit", "verify", log], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == int("1 problem" in last) and done.stdout.splitlines()[-1] == last, done
 
 
 @pytest.mark.parametrize("text", ["", "\n", "only words\n"])
