@@ -84,15 +84,17 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct tg_limit_asks *a = arg;
     struct tg_limit_answer answer[TG_LIMIT_PACKET];
-    bool more = true;
+    bool ended;
+    unsigned n;
 
     (void)what;
-    while (more) {
-        unsigned n = tg_limit_receive(fd, answer, sizeof(*answer), &more);
-
+    do {
+        n = tg_limit_receive(fd, answer, sizeof(*answer), &ended);
         for (unsigned i = 0; i < n; i++)
             take_answer(a, &answer[i]);
-    }
+    } while (n > 0);
+    if (ended) /* of a configuration of before, whose syncer has died: deadlines answer */
+        event_del(a->event);
 }
 
 static void on_deadline(void *owner)

@@ -102,15 +102,15 @@ static void on_asked(evutil_socket_t fd, short what, void *arg)
 {
     struct channel *c = arg;
     struct tg_limit_ask ask[TG_LIMIT_PACKET];
-    bool more;
-    unsigned n = tg_limit_receive(fd, ask, sizeof(*ask), &more);
+    bool ended;
+    unsigned n = tg_limit_receive(fd, ask, sizeof(*ask), &ended);
 
     (void)what;
     for (unsigned i = 0; i < n; i++)
         take_ask(c, &ask[i]);
     for (unsigned i = 0; i < c->syncer->nstores; i++)
         tg_store_sync_flush(c->syncer->store[i]);
-    if (!more)
+    if (ended)
         event_del(c->event);
 }
 

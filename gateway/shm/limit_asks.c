@@ -69,10 +69,10 @@ bool tg_limit_send(int fd, const void *items, unsigned n, size_t size)
     return send(fd, items, n * size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)(n * size);
 }
 
-unsigned tg_limit_receive(int fd, void *items, size_t size, bool *more)
+unsigned tg_limit_receive(int fd, void *items, size_t size, bool *ended)
 {
     ssize_t n = recv(fd, items, TG_LIMIT_PACKET * size, MSG_DONTWAIT);
 
-    *more = n > 0;
+    *ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
     return n > 0 && (size_t)n % size == 0 ? (unsigned)((size_t)n / size) : 0;
 }

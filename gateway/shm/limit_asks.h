@@ -62,7 +62,7 @@ void tg_limit_channels_end(struct tg_limit_channels *c);
 bool tg_limit_send(int fd, const void *items, unsigned n, size_t size);
 
 /* The next packet of up to TG_LIMIT_PACKET; returns how many, 0: none is there, or one that makes
- * no sense; *more tells whether it pays to ask again. */
-unsigned tg_limit_receive(int fd, void *items, size_t size, bool *more);
+ * no sense; *ended tells whether nothing will come any more. */
+unsigned tg_limit_receive(int fd, void *items, size_t size, bool *ended);
 
 #endif
