@@ -238,20 +238,45 @@ static const struct tg_location *fitting(const struct tg_server_conf *s, const s
     return NULL;
 }
 
+/* The path as it is for a server that takes an empty segment for the value of a {name}. */
+static struct tg_str fill_empty(const struct tg_request *r, struct tg_str path)
+{
+    struct tg_str filled = {tg_arena_alloc(r->arena, 2 * path.n), 0};
+    char *out = (char *)(uintptr_t)filled.p;
+
+    for (size_t i = 0; i < path.n; i++) {
+        if (i > 0 && path.p[i - 1] == '/' && path.p[i] == '/')
+            out[filled.n++] = '=';
+        out[filled.n++] = path.p[i];
+    }
+    return filled;
+}
+
+/* `segments` as in tg_target_skeleton(). */
+static const struct tg_location *resembled(const struct tg_server_conf *s,
+                                           const struct tg_request *r, struct tg_str path,
+                                           bool segments)
+{
+    size_t cap = path.n + TG_TARGET_SKELETON_MORE;
+    char *out = tg_arena_alloc(r->arena, cap);
+
+    return fitting(s, r, tg_target_skeleton(path, segments, out, cap));
+}
+
 /* The guarded location that a server more lenient than the router may see in the target, or NULL.
  */
 static const struct tg_location *find_resembled(const struct tg_server_conf *s,
                                                 const struct tg_request *r)
 {
-    size_t cap = r->target.n + TG_TARGET_SKELETON_MORE;
-    char *out = tg_arena_alloc(r->arena, cap);
     struct tg_str query;
     struct tg_str path = split_target(r->target, &query);
-    const struct tg_location *l = fitting(s, r, tg_target_skeleton(path, false, out, cap));
+    const struct tg_location *l = resembled(s, r, path, false);
 
-    return l != NULL || memchr(path.p, '%', path.n) == NULL
-               ? l
-               : fitting(s, r, tg_target_skeleton(path, true, out, cap));
+    if (l == NULL && memchr(path.p, '%', path.n) != NULL)
+        l = resembled(s, r, path, true);
+    if (l == NULL && memmem(path.p, path.n, "//", 2) != NULL)
+        l = resembled(s, r, fill_empty(r, path), false);
+    return l;
 }
 
 /* Frameworks take the method from a parameter, too. */

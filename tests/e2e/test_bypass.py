@@ -319,7 +319,8 @@ LENIENT = [
     "/v1/p/train%CC%81ing-jobs", "/v1/p/training-jobs%EF%B8%8F", "/v1/p%2fq/training-jobs",
     "/v1/p/training-jobs/7%2f8/versions", "/v1/p/training-jobs/7%255c8/versions",
     "/v1/p/tra%E2%85%B0ning-jobs", "/v1/p/x/%E2%80%A5/training-jobs", "/v1/p/tra%C3%AFning-jobs",
-    "/v1/p/training-job%CB%A2",
+    "/v1/p/training-job%CB%A2", "/v1//training-jobs",
+    "/v1//training-jobs/7/versions", "/v1/p/training-jobs//versions", "/v1//training-job-configs",
 ]
 
 
@@ -339,7 +340,7 @@ def test_another_spelling_of_a_path(guarded, path):
     ("POST", "/v1/p/training-jobs/7/stop"), ("POST", "/v1/p/training-jobs/7"),
     ("DELETE", "/v1/p/training-jobs/7"), ("DELETE", f"{CONFIGS}/c"), ("POST", "/v1/p/models"),
     ("POST", "/v1/p/notebooks;x=1"), ("PUT", "/v1/p/a%2Fb"), ("PUT", "/v1/p/models/a%2Fb"), ("POST", "/v1/p/x%ff"),
-    ("POST", "/v1/p/%E4%B8%AD"), ("POST", "/v1/p/training-jobs-x"), ("POST", "/v1//x/../y"),
+    ("POST", "/v1/p/%E4%B8%AD"), ("POST", "/v1/p/training-jobs-x"), ("POST", "/v1//x/../y"), ("POST", "/v1//models"),
 ])
 def test_other_writes_go_on_untouched(guarded, method, path):
     """What resembles no guarded path goes on byte for byte."""
