@@ -263,6 +263,67 @@ static void a_path_that_is_too_long(void **state)
     assert_string_equal(tg_output_folder_fault(path, US), "File name too long");
 }
 
+/* The same where the working directory comes before it. */
+static void a_relative_path_that_is_too_long(void **state)
+{
+    char path[4200], here[4096];
+
+    (void)state;
+    CHECK(getcwd(here, sizeof(here)) != NULL && chdir("/") == 0);
+    for (size_t n = 4092; n <= 4095; n++) {
+        const char *why;
+
+        memset(path, '/', n);
+        path[0] = '.';
+        memcpy(path + n, "/log", 5);
+        why = tg_output_folder_fault(path, US);
+        if (n + 3 <= 4096)
+            assert_null(why);
+        else
+            assert_string_equal(why, "File name too long");
+    }
+    CHECK(chdir(here) == 0);
+}
+
+/* A process that is not root trusts its own folders and root's. */
+static void who_is_not_root(void **state)
+{
+    char folder[] = "/tmp/tg-output-XXXXXX", path[64];
+
+    (void)state;
+    if (geteuid() != 0)
+        return;
+    CHECK(mkdtemp(folder) != NULL && chown(folder, OTHER, (gid_t)-1) == 0);
+    snprintf(path, sizeof(path), "%s/log", folder);
+    assert_string_equal(tg_output_folder_fault(path, USER),
+                        "its folder belongs to another user, let it belong to root or to the "
+                        "gateway's user");
+    CHECK(seteuid(OTHER) == 0);
+    assert_null(tg_output_folder_fault(path, USER));
+    assert_null(tg_output_folder_fault("/log", USER));
+    CHECK(seteuid(0) == 0 && rmdir(folder) == 0);
+}
+
+/* What was opened on the way is closed, also where the first descriptor is free. */
+static void descriptors_are_closed(void **state)
+{
+    int input = dup(STDIN_FILENO), next, now;
+    const char *why;
+
+    (void)state;
+    CHECK(input >= 0 && close(STDIN_FILENO) == 0);
+    assert_null(tg_output_folder_fault("/tmp/log", US));
+    assert_non_null(tg_output_folder_fault("/tmp/none/log", US));
+    assert_int_equal(tg_output_append("/tmp/none/log", 0, US, &why), -1);
+    assert_int_equal(tg_output_append("/tmp", 0, US, &why), -1);
+    now = dup(input);
+    assert_int_equal(now, STDIN_FILENO);
+    next = dup(input);
+    assert_int_equal(next, input + 1);
+    close(next);
+    close(input);
+}
+
 static void a_folder_that_is_not_there(void **state)
 {
     static const char *const paths[] = {"/tmp/tg-no-such-folder/log", "no-such-folder/log"};
@@ -297,7 +358,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_variant),        cmocka_unit_test(a_folder_that_is_not_there),
         cmocka_unit_test(the_way_to_a_folder), cmocka_unit_test(a_path_that_is_too_long),
-        cmocka_unit_test(standard_streams),
+        cmocka_unit_test(standard_streams),    cmocka_unit_test(a_relative_path_that_is_too_long),
+        cmocka_unit_test(who_is_not_root),     cmocka_unit_test(descriptors_are_closed),
     };
 
     umask(022);
