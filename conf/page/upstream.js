@@ -5,6 +5,7 @@ import { t } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const day = 86400000;
+const most = 64; // servers that are shown
 
 let certificates = [], credentials = [];
 
@@ -50,19 +51,26 @@ function credential(c, states) {
         { state: ["expired", "none"].includes(rest.state) ? "bad" : null }];
 }
 
+// Those that fail first; of very many the rest is a number.
+function servers(status) {
+    const rows = (status.upstreams ?? []).flatMap((u) => (u.servers ?? []).map((s) => server(u, s)));
+    rows.sort(([, , a], [, , b]) => (b.state === "bad") - (a.state === "bad"));
+    return rows.length > most ? [...rows.slice(0, most), ["…", t("skipped", count(rows.length - most))]] : rows;
+}
+
 export function showUpstream(status) {
     const body = at("upstream-body");
     if (body.firstChild === null)
         body.append(el("dl", { class: "facts wide" }), block("servers", "servers"), block("errors", "errors_by_kind"), block("certificates", "certificates"), block("credentials", "credentials"));
-    const [sums, servers, errors, certs, keys] = body.children;
+    const [sums, list, errors, certs, keys] = body.children;
     const now = Date.parse(status.now);
-    const list = status.workers ?? [];
+    const workers = status.workers ?? [];
     const outcomes = status.upstream_outcomes ?? {};
     facts(sums, [
-        [t("connections"), count(list.reduce((n, w) => n + w.upstream_connections, 0))],
+        [t("connections"), count(workers.reduce((n, w) => n + w.upstream_connections, 0))],
         [t("answers"), `${t("succeeded")} ${count(outcomes.success ?? 0)} · ${t("failed")} ${count(outcomes.failure ?? 0)} · ${t("unknown")} ${count(outcomes.unknown ?? 0)}`],
     ]);
-    fill(servers, (status.upstreams ?? []).flatMap((u) => (u.servers ?? []).map((s) => server(u, s))));
+    fill(list, servers(status));
     const kinds = Object.entries(status.upstream_errors ?? {}).filter(([, n]) => n > 0);
     fill(errors, kinds.length > 0 ? kinds.map(([kind, n]) => [kind, count(n), { state: "bad" }]) : [[t("errors"), "0"]]);
     fill(certs, certificates.map((c) => certificate(c, now)));

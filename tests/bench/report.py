@@ -13,7 +13,7 @@ RESULTS = servers.HERE / "results"
 KEPT = 3  # runs of each scenario
 MOST_OTHERS = 0.05  # of all cores that other processes may take
 ORDER = ("price", "put", "passthrough", "body", "connections", "idle", "scaling",
-         "newtls", "rules", "audit", "stream", "json")
+         "newtls", "rules", "audit", "stream", "json", "viewer")
 
 
 def others(table):

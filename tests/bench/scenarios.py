@@ -2,8 +2,12 @@
 
 import json
 import os
+import re
+import socket
 import statistics
 import sys
+import threading
+import time
 
 import load as loads
 import machine
@@ -330,6 +334,71 @@ def json_shapes(bench, options):
     return parsing.shapes(bench, options, say)
 
 
+class Viewer(threading.Thread):
+    """What a browser asks for while it shows the page: /events, and /status once a second."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path, self.told = path, 0
+        self.ends = threading.Event()
+        self.feed = self.ask("/events")
+        self.start()
+        self.polling = threading.Thread(target=self.poll, daemon=True)
+        self.polling.start()
+
+    def ask(self, target):
+        """A connection with a question on it."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(self.path)
+        sock.sendall(f"GET {target} HTTP/1.0\r\n\r\n".encode())
+        return sock.makefile("rb")
+
+    def poll(self):
+        """The figures of the page."""
+        while not self.ends.wait(1):
+            self.ask("/status").read()
+
+    def run(self):
+        kind = "message"
+        for line in self.feed:
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data" and kind != "hello":
+                self.told += int(value) if kind == "skipped" else 1
+            elif name == "":
+                kind = "message"
+
+    def counted(self):
+        """The requests that ended."""
+        text = self.ask("/metrics").read().decode()
+        return sum(int(n) for n in re.findall(r"^trainguard_http_requests_total\{.*\} (\d+)$", text, re.M))
+
+
+def viewer(bench, options):
+    """The example's PUT with somebody who looks at the page, and with nobody"""
+    alone, watched = (bench.trainguard(name, main=f"admin {{ listen unix:{bench.dir}/{name}.sock; }}")
+                      for name in ("alone", "watched"))
+    one = Viewer(f"{bench.dir}/{watched.name}.sock")
+    before = one.counted()
+    samples = measure(options, [(s.name, s, loads.Load()) for s in (alone, watched)])
+    requests = one.counted() - before
+    while one.told < requests:
+        time.sleep(0.1)
+    one.ends.set()
+    if one.told != requests:
+        raise RuntimeError(f"{one.told} events and skipped ones of {requests} requests")
+    table = Table("PUT of the example, whole chain, log `blocking`, under full load: CPU µs per request of all "
+                  "processes", ["", "CPU µs/request", "ratio", "requests/s"])
+    table.samples = samples
+    for s in (alone, watched):
+        mine = samples[s.name]
+        table.row(s.name, f"{median(mine, 'cpu_us'):.2f}", spread(mine, samples[alone.name]), f"{median(mine, 'rps'):.0f}")
+    table.notes.append(f"Events and what was skipped were {requests} together, as many as `/metrics` counted.")
+    return table
+
+
 ALL = {"price": price, "put": put, "passthrough": passthrough, "body": body, "connections": connections,
        "idle": idle, "scaling": scaling,
-       "newtls": newtls, "rules": rules, "audit": audit, "stream": stream, "json": json_shapes}
+       "newtls": newtls, "rules": rules, "audit": audit, "stream": stream, "json": json_shapes,
+       "viewer": viewer}

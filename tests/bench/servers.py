@@ -131,6 +131,7 @@ worker_processes {workers};
 worker_connections {connections};
 error_log {dir}/error.log warn;
 audit_log {audit};
+{main}
 upstream modelarts {{
     server localhost:{upstream};
     tls_ca {certs}/ca.pem;
@@ -347,7 +348,8 @@ class Bench:
         return file
 
     def trainguard(self, name="trainguard", *, rules=20, chain=None, audit="blocking",
-                   keepalive=1024, upstream=None, cores=(), workers=1, connections=CONNECTIONS):
+                   keepalive=1024, upstream=None, cores=(), workers=1, connections=CONNECTIONS,
+                   main=""):
         """The gateway with the whole chain, or with the filters of `chain`."""
         chain = self.chain if chain is None else chain
         # The limit is for bodies of 8 MB; every real one is below 10 KB.
@@ -361,5 +363,5 @@ class Bench:
         conf = server.write("trainguard.conf", TRAINGUARD.format(
             dir=server.dir, audit=log, upstream=upstream or self.upstream.tls, certs=self.certs,
             keepalive=keepalive, port=server.port, filters=filters, workers=workers,
-            connections=connections))
+            connections=connections, main=main))
         return server.start(self.binary, "-p", f"{server.dir}/", "-c", conf)

@@ -391,12 +391,15 @@ def test_sizes(guard, page):
 
 
 def test_nothing_yet(guard, page):
-    """No request at all."""
-    one = guard()
+    """No request at all, and more servers than a page has room for."""
+    servers = " ".join(f"server 127.0.0.{i}:9;" for i in range(1, 65))
+    one = guard(main=f"upstream many {{ tls off; {servers} }}")
     page.open(one.port)
     assert "No request yet" in page.text("#empty")
     assert set(figures(page).values()) == {0}
     page.wait(lambda: page.text("#rate") == "0", "a rate of nothing")
+    shown_servers = page.texts("#upstream [data-block=servers] dd")
+    assert len(shown_servers) == 65 and shown_servers[64] == "1 more, not shown"
     quiet(page)
 
 
