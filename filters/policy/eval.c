@@ -92,8 +92,9 @@ static inline void look_at(struct judging *j, uint32_t node)
     j->seen.text = text;
 }
 
-/* One fault per value, which is in `seen`: its first test that does not pass. */
-static void judge_seen(struct judging *j, struct tg_policy_value value)
+/* One fault per value, which is in `seen` and stands at a node or is a text: its first test that
+ * does not pass. */
+static inline void judge_seen(struct judging *j, uint32_t node, struct tg_str text)
 {
     const struct tg_policy_test *t = j->check->absent;
     enum tg_rule_result result = TG_RULE_FAIL;
@@ -103,15 +104,15 @@ static void judge_seen(struct judging *j, struct tg_policy_value value)
         for (t = j->check->tests; t != NULL; t = t->next)
             if (t->run != NULL && (result = t->run(t, &j->seen)) != TG_RULE_PASS)
                 break;
-    value.found = TG_FOUND_VALUE;
     if (t != NULL)
-        fail(j, result, t, value);
+        fail(j, result, t,
+             (struct tg_policy_value){.found = TG_FOUND_VALUE, .node = node, .text = text});
 }
 
 static void judge_value(struct judging *j, uint32_t node)
 {
     look_at(j, node);
-    judge_seen(j, (struct tg_policy_value){.node = node});
+    judge_seen(j, node, (struct tg_str){NULL, 0});
 }
 
 static void judge_missing(struct judging *j, struct tg_policy_value value)
@@ -261,7 +262,7 @@ static void judge_live(struct judging *j, const struct tg_policy_path *path)
         judge_missing(j, (struct tg_policy_value){.found = TG_FOUND_MISSING});
     else {
         see_live(j, path, value);
-        judge_seen(j, (struct tg_policy_value){.text = value->text});
+        judge_seen(j, 0, value->text);
     }
 }
 

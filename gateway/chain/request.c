@@ -116,8 +116,8 @@ static bool is_one_word(struct tg_str s)
 {
     size_t i = 0;
 
-    while (s.n - i >= 64 && tg_simd_words(s.p + i))
-        i += 64;
+    if (s.n >= 64 && tg_simd_words(s.p, s.n))
+        return true; /* so are most */
     while (i < s.n && tg_simd_is_word(s.p[i]))
         i++;
     return s.n > 0 && i == s.n;
@@ -150,12 +150,12 @@ static struct tg_str find_credentials(const struct tg_request *r, struct tg_str 
     struct tg_str authorization = {NULL, 0};
 
     *token = authorization;
-    for (unsigned i = 0; i < r->nfields; i++) {
-        const struct tg_field *f = &r->fields[i];
-
-        if (f->name.n == other.n && token->p == NULL && tg_str_ieq(f->name, other))
+    for (const struct tg_field *f = r->fields, *end = f + r->nfields; f < end; f++) {
+        if ((f->name.n | 1) != 13)
+            continue; /* neither of the two lengths */
+        if (token->p == NULL && tg_str_ieq(f->name, other))
             *token = f->value;
-        if (f->name.n == named.n && authorization.p == NULL && tg_str_ieq(f->name, named))
+        if (authorization.p == NULL && tg_str_ieq(f->name, named))
             authorization = f->value;
     }
     return authorization;

@@ -3,6 +3,7 @@
 
 #include "base/chars.h"
 #include "base/check.h"
+#include "base/simd.h"
 #include "base/utf8.h"
 #include "http/fields.h"
 
@@ -240,14 +241,37 @@ void tg_target_prepare(struct tg_str text, struct tg_target_pattern *out)
     out->literal[out->nparameters] = (struct tg_str){literal, (size_t)(text.p + text.n - literal)};
 }
 
+/* How many bytes at the front of a path may stand in a {name}. */
+static size_t name_span(struct tg_str path)
+{
+    size_t n = 0;
+
+    while (path.n - n >= 16) {
+        unsigned some = tg_simd_name(path.p + n);
+
+        n += some;
+        if (some < 16)
+            return n;
+    }
+    while (n < path.n && tg_char_is(path.p[n], TG_CHAR_NAME))
+        n++;
+    return n;
+}
+
+/* True when a path begins with a piece of a pattern: short, so compared without a call. */
+static bool begins_with(struct tg_str path, struct tg_str literal)
+{
+    return path.n >= literal.n && tg_str_same(path.p, literal.p, literal.n);
+}
+
 /* Takes the value of a {name} off the path, and what must stand behind it. */
 static bool take_value(struct tg_str *path, struct tg_str behind, struct tg_str *value)
 {
-    size_t n = tg_chars_span(*path, TG_CHAR_NAME);
+    size_t n = name_span(*path);
 
     *value = (struct tg_str){path->p, n};
     *path = tg_str_skip(*path, n);
-    if (n == 0 || n > MAX_VALUE || !tg_str_starts(*path, behind))
+    if (n == 0 || n > MAX_VALUE || !begins_with(*path, behind))
         return false;
     *path = tg_str_skip(*path, behind.n);
     return true;
@@ -259,7 +283,7 @@ bool tg_target_match(const struct tg_target_pattern *pattern, struct tg_str path
     struct tg_str value;
 
     *nvalues = 0;
-    if (!tg_str_starts(path, pattern->literal[0]))
+    if (!begins_with(path, pattern->literal[0]))
         return false;
     path = tg_str_skip(path, pattern->literal[0].n);
     if (pattern->nparameters == 0)

@@ -162,7 +162,10 @@ static void take_values(struct tg_request *r, const struct tg_location *l,
 
 static bool takes_method(const struct tg_location *l, const struct tg_request *r)
 {
-    return l->method.n == 0 || tg_str_eq(l->method, r->method);
+    struct tg_str method = l->method;
+
+    return method.n == 0 ||
+           (method.n == r->method.n && tg_str_same(method.p, r->method.p, method.n));
 }
 
 /* A host without the usual port, which may be empty (RFC 3986 section 6.2.3). */
@@ -304,23 +307,27 @@ static bool names_method(const struct tg_request *r)
     return false;
 }
 
+static const char two_methods[] = "a parameter of the query names another method";
+
 /* Whether a request that the router would send to `l` (NULL: nowhere) may go there. */
 static bool is_plain(const struct tg_server_conf *s, const struct tg_request *r,
                      const struct tg_location *l, struct tg_no_route *why)
 {
-    bool guarded = l != NULL && tg_location_guards(l);
     bool override = names_method(r);
-    const struct tg_location *like = l;
+    const struct tg_location *like;
 
-    if (guarded)
-        why->ambiguous = r->odd_path;
-    else if (is_safe(r->method) && !override)
+    if (l != NULL && tg_location_guards(l)) {
+        why->ambiguous = override ? two_methods : r->odd_path;
+        return why->ambiguous == NULL;
+    }
+    if (is_safe(r->method) && !override)
         return true;
-    else
-        like = find_resembled(s, r);
-    if (like != NULL && override)
-        why->ambiguous = "a parameter of the query names another method";
-    else if (!guarded && like != NULL && !is_other_method(like, r))
+    like = find_resembled(s, r);
+    if (like == NULL)
+        return true;
+    if (override)
+        why->ambiguous = two_methods;
+    else if (!is_other_method(like, r))
         why->resembled = like->pattern;
     if (why->resembled.n > 0)
         why->wrong_method = false;

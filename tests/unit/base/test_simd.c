@@ -26,6 +26,7 @@ static void compare(const char p[16])
 {
     assert_int_equal(tg_simd_plain(p), tg_simd_plain_twin(p));
     assert_int_equal(tg_simd_space(p), tg_simd_space_twin(p));
+    assert_int_equal(tg_simd_name(p), tg_simd_name_twin(p));
 }
 
 static void every_byte_at_every_place(void **state)
@@ -46,14 +47,20 @@ static void every_byte_at_every_place(void **state)
 
 static void every_byte_in_a_long_word(void **state)
 {
-    char text[64];
+    static const size_t lengths[] = {64, 65, 127, 128, 129};
+    char text[129];
 
     (void)state;
-    for (unsigned at = 0; at < sizeof(text); at++) {
-        for (unsigned byte = 0; byte < 256; byte++) {
-            memset(text, 'a', sizeof(text));
-            text[at] = (char)byte;
-            assert_int_equal(tg_simd_words(text), tg_simd_words_twin(text));
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        size_t n = lengths[i];
+
+        for (size_t at = 0; at < n; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                memset(text, 'a', n);
+                text[at] = (char)byte;
+                assert_int_equal(tg_simd_words(text, n), tg_simd_words_twin(text, n));
+                assert_true(tg_simd_is_word((char)byte) || !tg_simd_words(text, n));
+            }
         }
     }
 }
