@@ -106,6 +106,7 @@ void tg_check_label_twice(struct tg_judge *j)
         if (label_text(j, e, &label) && label.n > 0 && !tg_name_set_add(&labels, label))
             tg_judge_say(j, label_of(j, e), "is the label of an earlier parameter",
                          "与前面参数的 label 重复");
+    tg_name_set_end(&labels);
 }
 
 /* --- data_source --- */

@@ -335,6 +335,7 @@ static void add_record(struct tg_audit *a, const struct tg_audit_record *r, cons
 
     for (unsigned cut = TG_AUDIT_WHOLE; cut <= TG_AUDIT_SHORT; cut++) {
         a->queue.n = head;
+        a->redact.most = start + record_max(a);
         tg_audit_record_add(&a->redact, &a->queue, r, under_way, (enum tg_audit_cut)cut);
         if (a->queue.n - start + TG_AUDIT_CHAIN_TAIL <= record_max(a))
             break;
@@ -357,6 +358,13 @@ static void record(struct tg_audit *a, const struct tg_audit_record *r, const ch
     add_record(a, r, event, under_way);
     if (a->queue.n >= (a->conf->mode == TG_AUDIT_STRICT ? QUEUE_SYNC : QUEUE_FLUSH))
         tg_audit_flush(a);
+}
+
+/* A quarter is enough for all other members. */
+const struct tg_audit_kept *tg_audit_keep(struct tg_audit *a, const struct tg_request *r)
+{
+    CHECK_MAGIC(a, MAGIC);
+    return tg_audit_record_keep(&a->redact, r, record_max(a) / 4 * 3);
 }
 
 void tg_audit_intent(struct tg_audit *a, const struct tg_audit_record *r)

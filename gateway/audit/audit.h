@@ -26,9 +26,12 @@ struct tg_audit_limit {
     struct tg_audit_limit *next;
 };
 
+struct tg_audit_kept;
+
 /* The facts of one exchange, filled by the exchange when it ends. Slices live until the call
  * returns. */
 struct tg_audit_record {
+    const struct tg_audit_kept *kept; /* what tg_audit_keep() wrote; NULL: nothing */
     int64_t time; /* wall clock at the first byte of the request, microseconds */
     const struct tg_request *request; /* never NULL; fields that are not known are empty */
     struct tg_str host;               /* Host of a signed request, which goes on; else empty */
@@ -106,6 +109,12 @@ void tg_audit_tick(struct tg_audit *a);
 
 /* True when the mode wants an intent record on disk before a byte goes upstream (`strict`). */
 bool tg_audit_wants_intent(const struct tg_audit *a);
+
+/*
+ * Writes what the records of a request will tell of its document, into the request's arena: the
+ * document may be settled then (tg_doc_settle()). Never NULL; lives as long as the request.
+ */
+const struct tg_audit_kept *tg_audit_keep(struct tg_audit *a, const struct tg_request *r);
 
 /*
  * Queues the record that a request is about to go upstream / that a long answer is about to go to

@@ -83,11 +83,18 @@ static void add_little(struct tg_buf *out, const struct tg_audit_record *a)
     tg_json_member_raw(out, "truncated", TG_STR("[\"everything\"]"));
 }
 
+/* What the log wrote before is of its own level, but for the shortest, which tells no values. */
+static unsigned least_cut(const struct tg_audit_record *r)
+{
+    return r->kept != NULL ? TG_AUDIT_SHORT : TG_AUDIT_WHOLE;
+}
+
 struct tg_str tg_glance_record(struct tg_glance *g, const struct tg_audit_record *r, size_t most)
 {
     CHECK_MAGIC(g, MAGIC);
     CHECK(most >= TG_GLANCE_LEAST);
-    for (unsigned cut = TG_AUDIT_WHOLE; cut <= TG_AUDIT_SHORT; cut++) {
+    g->redact.most = most;
+    for (unsigned cut = least_cut(r); cut <= TG_AUDIT_SHORT; cut++) {
         begin(g, r);
         tg_audit_record_add(&g->redact, &g->text, r, false, (enum tg_audit_cut)cut);
         tg_json_end(&g->text, '}');

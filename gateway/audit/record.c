@@ -519,6 +519,29 @@ static void add_chain_facts(struct tg_redact *redact, struct tg_buf *out,
     add_truncated(out, cut);
 }
 
+static struct tg_str write_facts(struct tg_redact *redact, const struct tg_request *r,
+                                 enum tg_audit_cut cut, struct tg_buf *out)
+{
+    out->n = 0;
+    add_chain_facts(redact, out, r, cut);
+    return tg_buf_str(out);
+}
+
+const struct tg_audit_kept *tg_audit_record_keep(struct tg_redact *redact,
+                                                 const struct tg_request *r, size_t most)
+{
+    struct tg_audit_kept *k = tg_arena_zalloc(r->arena, 1, sizeof(*k));
+    struct tg_buf b = {0};
+
+    redact->most = most;
+    while (write_facts(redact, r, k->cut, &b).n > most && k->cut < TG_AUDIT_SHORT)
+        k->cut++;
+    k->text = tg_arena_dup(r->arena, tg_buf_str(&b));
+    k->least = tg_arena_dup(r->arena, write_facts(redact, r, TG_AUDIT_SHORT, &b));
+    tg_buf_end(&b);
+    return k;
+}
+
 /* --- how it went --- */
 
 /* An error code comes from the upstream's body: told when it looks like one. */
@@ -581,7 +604,10 @@ void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
     if (a->status > 0)
         add_number(out, TG_STR(",\"http.response.status_code\":"), (uint64_t)a->status);
     add_limits(out, a->limits);
-    add_chain_facts(redact, out, a->request, cut);
+    if (a->kept != NULL)
+        tg_buf_add(out, cut <= a->kept->cut ? a->kept->text : a->kept->least);
+    else
+        add_chain_facts(redact, out, a->request, cut);
     add_upstream(out, a);
     if (!under_way)
         add_numbers(out, a);

@@ -41,6 +41,17 @@ void tg_audit_record_add(struct tg_redact *redact, struct tg_buf *out,
                          const struct tg_audit_record *record, bool under_way,
                          enum tg_audit_cut cut);
 
+/* What a record tells of a document, written before the record. */
+struct tg_audit_kept {
+    struct tg_str text; /* at `cut` or less */
+    enum tg_audit_cut cut;
+    struct tg_str least; /* at TG_AUDIT_SHORT */
+};
+
+/* Writes that into the request's arena: what is longer than `most` bytes is cut. */
+const struct tg_audit_kept *tg_audit_record_keep(struct tg_redact *redact,
+                                                 const struct tg_request *r, size_t most);
+
 /* Appends who calls, as the member `principal` says it; nothing without credentials. */
 void tg_audit_record_principal(struct tg_redact *redact, struct tg_buf *out,
                                const struct tg_request *r);

@@ -26,7 +26,7 @@ static enum way way_of(const struct tg_audit_conf *conf, const struct tg_contrac
 void tg_redact_init(struct tg_redact *r, const struct tg_audit_conf *conf)
 {
     CHECK(conf->checked);
-    *r = (struct tg_redact){.conf = conf};
+    *r = (struct tg_redact){.conf = conf, .most = SIZE_MAX};
     r->hash = tg_hash_new((struct tg_str){(const char *)conf->salt, sizeof(conf->salt)});
     r->tokens = tg_token_cache_new();
     tg_names_init(&r->names, conf);
@@ -379,7 +379,8 @@ static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg
 {
     bool open = object->members == tg_contract_config && !object->hidden;
 
-    for (uint32_t m = tg_doc_first(q->doc, node); m != TG_NONE; m = tg_doc_next(q->doc, m)) {
+    for (uint32_t m = tg_doc_first(q->doc, node); m != TG_NONE && out->n <= r->most;
+         m = tg_doc_next(q->doc, m)) {
         CHECK(tg_doc_value(q->doc, m) != TG_NONE);
         if (!open || !add_known(r, out, q->doc, m))
             add_member(r, out, q, object, m);
@@ -389,7 +390,8 @@ static void add_members(struct tg_redact *r, struct tg_buf *out, const struct tg
 static void add_elements(struct tg_redact *r, struct tg_buf *out, const struct tg_request *q,
                          const struct tg_redact_place *array, uint32_t node)
 {
-    for (uint32_t e = tg_doc_first(q->doc, node); e != TG_NONE; e = tg_doc_next(q->doc, e)) {
+    for (uint32_t e = tg_doc_first(q->doc, node); e != TG_NONE && out->n <= r->most;
+         e = tg_doc_next(q->doc, e)) {
         struct tg_redact_place place = element_place(q, array, e);
 
         place.around = place.around && holds_config(q, e);

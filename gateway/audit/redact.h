@@ -21,6 +21,7 @@ struct tg_redact {
     const struct tg_audit_conf *conf;     /* borrowed */
     struct tg_hash *hash;                 /* keyed by the salt; owned */
     struct tg_token_cache *tokens;        /* tokens under that key; owned */
+    size_t most;                          /* bytes of a buffer behind which no body is told */
     struct tg_names names;                /* of members, as judged by the settings */
     uint8_t config_facts[TG_CONFIG_ROWS]; /* of the config's members, by their numbers, */
     uint8_t config_ways[TG_CONFIG_ROWS];  /* and how each is told (redact.c) */

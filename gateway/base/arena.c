@@ -92,6 +92,37 @@ void tg_arena_grow(struct tg_arena *a, size_t n)
     use_chunk(a, c);
 }
 
+/* A chunk of its own, below the newest. */
+void *tg_arena_alloc_apart(struct tg_arena *a, size_t n)
+{
+    struct tg_arena_chunk *c = malloc(sizeof(*c) + n);
+
+    CHECK(c != NULL);
+    if (a->chunk == NULL)
+        tg_arena_grow(a, TG_ARENA_ALIGN);
+    c->size = n;
+    c->older = a->chunk->older;
+    c->below = c->older != NULL ? c->older->below + c->older->size : 0;
+    a->chunk->older = c;
+    a->chunk->below += n;
+    return c->data;
+}
+
+void tg_arena_free_apart(struct tg_arena *a, void *p)
+{
+    struct tg_arena_chunk *newer = a->chunk;
+    struct tg_arena_chunk *c =
+        (struct tg_arena_chunk *)((uintptr_t)p - offsetof(struct tg_arena_chunk, data));
+
+    newer->below -= c->size;
+    for (; newer->older != c; newer = newer->older) {
+        CHECK(newer->older != NULL);
+        newer->older->below -= c->size;
+    }
+    newer->older = c->older;
+    free(c);
+}
+
 void *tg_arena_zalloc(struct tg_arena *a, size_t count, size_t size)
 {
     size_t n;

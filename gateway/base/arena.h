@@ -59,6 +59,13 @@ static inline void *tg_arena_alloc(struct tg_arena *a, size_t n)
     return p;
 }
 
+/* The same as tg_arena_alloc(), but apart from all else, so that tg_arena_free_apart() can free it
+ * before the arena ends: for what is large and needed for a while. */
+void *tg_arena_alloc_apart(struct tg_arena *a, size_t n);
+
+/* Frees what tg_arena_alloc_apart() of the same arena gave. */
+void tg_arena_free_apart(struct tg_arena *a, void *p);
+
 /* Room for `count` objects of `size` bytes, zeroed and aligned for any type. `count * size` that
  * overflows is a bug and CHECKed. Never NULL. */
 void *tg_arena_zalloc(struct tg_arena *a, size_t count, size_t size);

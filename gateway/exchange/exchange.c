@@ -209,7 +209,7 @@ static size_t taken_by_body(const struct tg_exchange *x)
     if (x->body_bytes == 0)
         return 0;
     CHECK(tg_arena_used(&x->arena) >= x->arena_before);
-    n = tg_arena_used(&x->arena) - x->arena_before;
+    n = tg_arena_used(&x->arena) - x->arena_before + x->collected.n;
     if (x->body != NULL)
         n += evbuffer_get_length(x->body);
     if (x->upstream_conn != NULL)
@@ -233,8 +233,11 @@ void tg_exchange_count_body(struct tg_exchange *x)
     set_body_memory(x, taken_by_body(x));
 }
 
+/* The record tells of a body that was collected to its end: that one stays. */
 static void drop_body(struct tg_exchange *x)
 {
+    if (x->request.body.p == NULL)
+        tg_buf_end(&x->collected);
     if (x->body == NULL)
         return;
     evbuffer_free(x->body);
@@ -248,6 +251,7 @@ static void give_back(struct tg_exchange *x)
     CHECK(x->conn == NULL && x->upstream_conn == NULL && !x->awaits_flush);
     tg_timer_clear(&x->timer);
     tg_buf_end(&x->response_buffer);
+    tg_buf_end(&x->collected);
     drop_body(x);
     set_body_memory(x, 0);
     free_slot(all, x);
@@ -270,6 +274,7 @@ static void give_back(struct tg_exchange *x)
 static struct tg_audit_record record_of(const struct tg_exchange *x)
 {
     return (struct tg_audit_record){
+        .kept = x->kept,
         .time = x->wall,
         .request = &x->request,
         .host = x->request.credentials == TG_CRED_SIGNED ? x->host : (struct tg_str){NULL, 0},

@@ -211,6 +211,30 @@ static int add_stream(struct tg_exchange *x, struct iovec *iov, int n, char size
     return n;
 }
 
+/* The next piece of a collected body: all of it at once would be copied where it waits. */
+static int add_collected(const struct tg_exchange *x, struct iovec *iov, int n, size_t *taken)
+{
+    size_t left = x->forwarded.n - x->forwarded_at;
+
+    *taken = left < TG_HIGH_WATER ? left : TG_HIGH_WATER;
+    if (*taken > 0)
+        iov[n++] = piece(x->forwarded.p + x->forwarded_at, *taken);
+    return n;
+}
+
+/* What is left behind a write of `taken` bytes of the body. */
+static void note_sent(struct tg_exchange *x, size_t taken)
+{
+    if (!x->streamed) {
+        x->forwarded_at += taken;
+        x->request_sent = x->forwarded_at == x->forwarded.n;
+        return;
+    }
+    if (taken > 0)
+        evbuffer_drain(x->body, taken);
+    x->request_sent = x->body_complete && (x->body == NULL || evbuffer_get_length(x->body) == 0);
+}
+
 /* The request, or what is left of it, to the socket. Returns false when that is broken. */
 static bool write_request(struct tg_exchange *x)
 {
@@ -223,16 +247,11 @@ static bool write_request(struct tg_exchange *x)
     if (!x->head_sent) /* send_more() has just built it */
         iov[n++] = piece(x->all->head.p, x->all->head.n);
     x->head_sent = true;
-    if (!x->streamed && x->forwarded.n > 0)
-        iov[n++] = piece(x->forwarded.p, x->forwarded.n);
-    else if (x->streamed)
-        n = add_stream(x, iov, n, size, &taken);
+    n = x->streamed ? add_stream(x, iov, n, size, &taken) : add_collected(x, iov, n, &taken);
     CHECK(n <= MAX_PIECES);
     if (n > 0 && !tg_socket_write(&x->upstream_conn->socket, iov, n))
         return false;
-    if (taken > 0)
-        evbuffer_drain(x->body, taken);
-    x->request_sent = x->body_complete && (x->body == NULL || evbuffer_get_length(x->body) == 0);
+    note_sent(x, taken);
     return true;
 }
 
@@ -260,6 +279,14 @@ static void settle(struct tg_exchange *x)
 
 static void write_failed(struct tg_exchange *x);
 
+/* Bytes of the body are there that were not handed to the socket. */
+static bool has_more(const struct tg_exchange *x)
+{
+    if (!x->streamed)
+        return x->forwarded_at < x->forwarded.n;
+    return x->body != NULL && evbuffer_get_length(x->body) > 0;
+}
+
 static void send_more(struct tg_exchange *x)
 {
     if (tg_conn_is_reading(x->conn))
@@ -275,8 +302,7 @@ static void send_more(struct tg_exchange *x)
             write_failed(x);
             return;
         }
-    } while (x->body != NULL && evbuffer_get_length(x->body) > 0 &&
-             tg_socket_queued(&x->upstream_conn->socket) < TG_HIGH_WATER);
+    } while (has_more(x) && tg_socket_queued(&x->upstream_conn->socket) < TG_HIGH_WATER);
     settle(x);
 }
 
@@ -286,7 +312,7 @@ void tg_forward_more(struct tg_exchange *x)
     if (x->upstream_conn != NULL && x->upstream_conn->state == TG_UPSTREAM_CONN_BUSY) {
         if (!x->request_sent && tg_socket_queued(&x->upstream_conn->socket) < TG_HIGH_WATER)
             send_more(x);
-        else if (!x->request_sent)
+        else if (!x->request_sent && !x->body_complete)
             tg_conn_pause_body(x->conn);
         return;
     }
@@ -390,6 +416,7 @@ static void on_ready(void *owner, struct tg_upstream_conn *p)
     note_times(x);
     tg_exchange_note_server(x);
     x->head_sent = false;
+    x->forwarded_at = 0;
     tg_exchange_to(x, TG_PHASE_SEND);
     send_more(x);
     if (x->phase == TG_PHASE_SEND)

@@ -82,18 +82,21 @@ struct tg_exchange {
     bool expect_continue;
     bool streamed; /* the body passes through; else it is collected */
     bool body_complete;
-    struct evbuffer *body; /* collected, or waiting to be sent; NULL until needed */
-    uint64_t body_bytes;   /* received */
-    uint64_t body_memory;  /* what is counted for it in that of all */
-    size_t arena_before;   /* bytes of the arena that are older than the body */
+    struct tg_buf collected; /* what filters judge, unless it came whole */
+    struct evbuffer *body;   /* streamed: what waits to be sent; NULL until needed */
+    uint64_t body_bytes;     /* received */
+    uint64_t body_memory;    /* what is counted for it in that of all */
+    size_t arena_before;     /* bytes of the arena that are older than the body */
     struct tg_chain chain;
 
     /* towards the upstream */
     struct tg_upstream_conn *upstream_conn;
-    struct tg_str upstream_address; /* of the last connection, for the record */
-    struct tg_str upstream_proxy;   /* that it went through; empty: none */
-    struct tg_str upstream_tried;   /* what was tried in vain, one line each */
-    struct tg_str forwarded;        /* collected body as it is sent */
+    struct tg_str upstream_address;   /* of the last connection, for the record */
+    struct tg_str upstream_proxy;     /* that it went through; empty: none */
+    struct tg_str upstream_tried;     /* what was tried in vain, one line each */
+    struct tg_str forwarded;          /* collected body as it is sent */
+    size_t forwarded_at;              /* so many bytes of it were handed to the socket */
+    const struct tg_audit_kept *kept; /* what records tell of a document that is settled */
     bool head_sent;
     bool request_sent; /* all of it was handed to the socket */
     bool retried;

@@ -144,6 +144,18 @@ static void go_upstream(struct tg_exchange *x)
 
 static void collect(struct tg_exchange *x);
 
+/* While the upstream is asked a large document takes no more than its text. */
+static void settle_document(struct tg_exchange *x)
+{
+    struct tg_doc *doc = x->request.doc;
+
+    if (doc == NULL || doc->cap <= TG_DOC_LARGE)
+        return;
+    x->kept = tg_audit_keep(x->all->audit, &x->request);
+    tg_doc_settle(doc);
+    tg_exchange_count_body(x);
+}
+
 /* All filters that could run have let the request pass: what follows is the body for the others, or
  * the upstream. */
 static void pass(struct tg_exchange *x)
@@ -162,6 +174,7 @@ static void pass(struct tg_exchange *x)
     }
     if (!x->streamed)
         x->forwarded = tg_request_forwarded_body(&x->request);
+    settle_document(x);
     go_upstream(x);
 }
 
@@ -285,18 +298,31 @@ void tg_exchange_start(struct tg_exchange *x)
 
 /* --- the body --- */
 
+/* Once a quarter of a body is there, room is made for all of it: what did not come takes little. */
+static void collect_more(struct tg_exchange *x, struct tg_str data)
+{
+    struct tg_buf *all = &x->collected;
+    size_t room = data.n;
+
+    if (x->framing == TG_FRAMING_LENGTH && x->body_bytes >= x->length / 4)
+        room = (size_t)x->length - all->n;
+    CHECK(room >= data.n);
+    memcpy(tg_buf_room(all, room), data.p, data.n);
+    all->n += data.n;
+}
+
 static void keep(struct tg_exchange *x, struct tg_str data)
 {
     CHECK(x->request.body.p == NULL);
-    if (!x->streamed && x->framing == TG_FRAMING_LENGTH && data.n == x->length) {
+    if (x->streamed) {
+        if (x->body == NULL)
+            x->body = evbuffer_new();
+        CHECK(x->body != NULL && evbuffer_add(x->body, data.p, data.n) == 0);
+    } else if (x->framing == TG_FRAMING_LENGTH && data.n == x->length) {
         x->request.body = tg_arena_dup(&x->arena, data); /* all of it: nothing to collect */
-        return;
+    } else {
+        collect_more(x, data);
     }
-    if (x->body == NULL) {
-        x->body = evbuffer_new();
-        CHECK(x->body != NULL);
-    }
-    CHECK(evbuffer_add(x->body, data.p, data.n) == 0);
 }
 
 void tg_exchange_on_body(void *exchange, struct tg_str data)
@@ -314,22 +340,12 @@ void tg_exchange_on_body(void *exchange, struct tg_str data)
     tg_exchange_count_body(x);
 }
 
-/* The collected body in one piece, in the arena: retries and the audit use it until the end. */
-static struct tg_str collected(struct tg_exchange *x)
-{
-    size_t n = x->body != NULL ? evbuffer_get_length(x->body) : 0;
-    char *p = tg_arena_alloc(&x->arena, n);
-
-    CHECK(n == x->body_bytes);
-    if (n > 0)
-        CHECK(evbuffer_remove(x->body, p, n) == (int)n);
-    return (struct tg_str){p, n};
-}
-
+/* Retries and the audit use the body until the end. */
 static void finish_body(struct tg_exchange *x)
 {
     if (x->request.body.p == NULL)
-        x->request.body = collected(x);
+        x->request.body = x->collected.n > 0 ? tg_buf_str(&x->collected) : TG_STR("");
+    CHECK(x->request.body.n == x->body_bytes);
     filter(x);
 }
 

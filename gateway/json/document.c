@@ -60,6 +60,7 @@ static void find_repeated(const struct tg_doc *d, const struct tg_node *object,
     for (uint32_t m = object->child; m != TG_NONE; m = d->node[m].next)
         if (!tg_name_set_add(&set, tg_doc_string(d, m)))
             note(d, all, m);
+    tg_name_set_end(&set);
 }
 
 /* True when one of the siblings before has the same text. */
@@ -111,6 +112,13 @@ static void sort_repeated(struct repeated *all)
     all->first = n > 0 ? order[0] : NULL;
 }
 
+struct tg_node *tg_doc_alloc_nodes(struct tg_arena *arena, uint32_t n)
+{
+    size_t size = n * sizeof(struct tg_node);
+
+    return n > TG_DOC_LARGE ? tg_arena_alloc_apart(arena, size) : tg_arena_alloc(arena, size);
+}
+
 bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
                   const struct tg_json_limits *limits, struct tg_json_fault *fault)
 {
@@ -122,7 +130,7 @@ bool tg_doc_parse(struct tg_doc *d, struct tg_arena *arena, struct tg_str text,
         return false;
     d->count = d->original = outline.tokens;
     d->cap = d->count + ROOM_FOR_ADDED;
-    d->node = tg_arena_alloc(arena, d->cap * sizeof(*d->node));
+    d->node = tg_doc_alloc_nodes(arena, d->cap);
     tg_json_nodes(text, &outline, d->node);
     tg_json_outline_end(&outline);
     for (const struct tg_node *n = d->node, *end = n + d->count; n < end; n++)

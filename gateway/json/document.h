@@ -61,6 +61,9 @@ struct tg_change {
     struct tg_change *next;
 };
 
+/* Documents of more nodes have them apart, where tg_doc_settle() can free them. */
+enum { TG_DOC_LARGE = 4096 };
+
 struct tg_doc {
     struct tg_arena *arena; /* borrowed */
     struct tg_str text;     /* the client's bytes; borrowed */
@@ -239,6 +242,16 @@ uint32_t tg_doc_add(struct tg_doc *d, uint32_t object, struct tg_str name, enum 
 /* The document as it will be sent: the client's own bytes when nothing was changed, else a new text
  * in the arena. */
 struct tg_str tg_doc_result(struct tg_doc *d);
+
+/*
+ * Ends the looking at a document: makes the result and, where there are more than TG_DOC_LARGE
+ * nodes, frees them, many times what a text of short values takes. Such a document has no nodes
+ * (`count` is 0) from then on: its result and its changes are all that may be asked for.
+ */
+void tg_doc_settle(struct tg_doc *d);
+
+/* The memory of that many nodes; tg_doc_parse() and tg_doc_add() ask for it. */
+struct tg_node *tg_doc_alloc_nodes(struct tg_arena *arena, uint32_t n);
 
 /* Appends one node as it will be sent. */
 void tg_doc_write_node(const struct tg_doc *d, uint32_t node, struct tg_buf *out);

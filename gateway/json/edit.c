@@ -158,17 +158,28 @@ void tg_doc_remove(struct tg_doc *d, uint32_t name_node, const char *why)
         d->node[n->next].previous = n->previous;
 }
 
+static void free_nodes(struct tg_doc *d)
+{
+    if (d->cap > TG_DOC_LARGE)
+        tg_arena_free_apart(d->arena, d->node);
+}
+
+static void make_room(struct tg_doc *d)
+{
+    uint32_t cap = d->cap * 2;
+    struct tg_node *more = tg_doc_alloc_nodes(d->arena, cap);
+
+    memcpy(more, d->node, d->count * sizeof(*more));
+    free_nodes(d);
+    d->node = more;
+    d->cap = cap;
+}
+
 static uint32_t new_node(struct tg_doc *d, enum tg_node_type type, struct tg_str text,
                          uint32_t parent)
 {
-    if (d->count == d->cap) {
-        uint32_t cap = d->cap * 2;
-        struct tg_node *more = tg_arena_alloc(d->arena, cap * sizeof(*more));
-
-        memcpy(more, d->node, d->count * sizeof(*more));
-        d->node = more;
-        d->cap = cap;
-    }
+    if (d->count == d->cap)
+        make_room(d);
     CHECK(text.n > 0 && text.n <= INT32_MAX && d->count < d->cap);
     d->node[d->count] = (struct tg_node){
         .text = text.p,
@@ -426,14 +437,16 @@ void tg_doc_write_node(const struct tg_doc *d, uint32_t node, struct tg_buf *out
 struct tg_str tg_doc_result(struct tg_doc *d)
 {
     size_t most = d->text.n + d->growth;
-    const struct tg_node *root = &d->node[0];
-    uint32_t behind = root->offset + root->span;
+    const struct tg_node *root;
+    uint32_t behind;
     char *out, *p;
 
     if (d->nchanges == 0)
         return d->text;
     if (d->rendered == d->nchanges)
         return d->result;
+    root = &d->node[0];
+    behind = root->offset + root->span;
     /* the white space around the root is not part of any node */
     out = tg_arena_alloc(d->arena, most);
     memcpy(out, d->text.p, root->offset);
@@ -443,4 +456,15 @@ struct tg_str tg_doc_result(struct tg_doc *d)
     d->rendered = d->nchanges;
     CHECK(d->result.n <= most);
     return d->result;
+}
+
+void tg_doc_settle(struct tg_doc *d)
+{
+    (void)tg_doc_result(d);
+    if (d->cap <= TG_DOC_LARGE)
+        return;
+    free_nodes(d);
+    d->node = NULL;
+    d->count = d->cap = 0;
+    d->beside = NULL;
 }

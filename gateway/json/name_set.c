@@ -39,17 +39,24 @@ void tg_name_set_init(struct tg_name_set *s, struct tg_arena *arena, size_t n)
 {
     size_t slots = 64; /* a power of two for `mask` */
 
-    *s = (struct tg_name_set){.most = n};
+    *s = (struct tg_name_set){.arena = arena, .most = n};
     if (n < SMALL) {
         s->slot = tg_arena_alloc(arena, n * sizeof(*s->slot));
         return;
     }
     while (slots < 2 * n)
         slots *= 2;
-    s->slot = tg_arena_zalloc(arena, slots, sizeof(*s->slot));
+    s->slot = tg_arena_alloc_apart(arena, slots * sizeof(*s->slot));
+    memset(s->slot, 0, slots * sizeof(*s->slot));
     s->mask = slots - 1;
     tg_random(&s->key, sizeof(s->key));
     s->key = s->key % (FIELD - 2) + 2;
+}
+
+void tg_name_set_end(struct tg_name_set *s)
+{
+    if (s->mask != 0)
+        tg_arena_free_apart(s->arena, s->slot);
 }
 
 /* A small set is only searched for a text whose like is in it. */

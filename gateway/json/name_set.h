@@ -9,15 +9,20 @@
 #include "base/arena.h"
 
 struct tg_name_set {
-    struct tg_str *slot; /* p == NULL: free; a small set fills them from the start */
-    size_t mask;         /* slots - 1; 0: a small set */
+    struct tg_arena *arena; /* borrowed */
+    struct tg_str *slot;    /* p == NULL: free; a small set fills them from the start */
+    size_t mask;            /* slots - 1; 0: a small set */
     size_t used;
     size_t most;  /* strings that may be added */
     uint64_t key; /* of the hash; a small set: a bit for each first byte and length it has */
 };
 
-/* Makes a set for at most `n` strings. Its memory is the arena's. */
+/* Makes a set for at most `n` strings. Its memory is the arena's, apart where they are many: end it
+ * with tg_name_set_end(). */
 void tg_name_set_init(struct tg_name_set *s, struct tg_arena *arena, size_t n);
+
+/* Frees what a large set takes. */
+void tg_name_set_end(struct tg_name_set *s);
 
 /* Adds a string, which must live as long as the set and have p != NULL (CHECKed). Returns false
  * when an equal one is in the set already. */

@@ -62,7 +62,7 @@ static const char configuration[] = CONFIGURATION("json normalize validate polic
 static const char live_configuration[] =
     CONFIGURATION("identify json normalize validate catalogue current policy; identify none");
 
-enum { SIGNED_BODY = 4096, EXAMPLE_MAX = 4096, CHUNKS = 8, CHUNK = 1024 };
+enum { SIGNED_BODY = 4096, EXAMPLE_MAX = 4096, CHUNKS = 8, CHUNK = 1024, LARGE = 16384 };
 
 static const struct tg_json_limits limits = {64, 10000};
 static const struct tg_request_head_limits head_limits = {32768, 32768, 32768, 100};
@@ -72,7 +72,7 @@ struct bench {
     struct tg_arena settled; /* as long as the program */
     struct tg_arena arena;   /* of one operation, reset by it */
     struct tg_str example;
-    char example_bytes[EXAMPLE_MAX];
+    char example_bytes[EXAMPLE_MAX + LARGE];
     char chunks[CHUNKS * (CHUNK + 16)];
     size_t chunks_len;
     struct tg_request_head head;
@@ -219,6 +219,31 @@ static void prepare_chain(struct bench *b)
     read_head(b);
 }
 
+/* The example with more parameters: LARGE bytes, as the benchmark of bodies has them. */
+static void make_large(struct bench *b)
+{
+    struct tg_buf text = {0};
+    const char *mark = memchr(b->example_bytes, ']', b->example.n); /* of the parameters */
+    size_t front;
+
+    CHECK(mark != NULL);
+    front = (size_t)(mark - b->example_bytes);
+    tg_buf_add(&text, (struct tg_str){b->example_bytes, front});
+    for (unsigned i = 0; text.n < LARGE; i++)
+        tg_buf_printf(&text, ", {\"label\": \"option_%07u\", \"value\": \"%0200u\"}", i, i);
+    tg_buf_add(&text, tg_str_skip(b->example, front));
+    CHECK(text.n <= sizeof(b->example_bytes));
+    memcpy(b->example_bytes, text.p, text.n);
+    b->example.n = text.n;
+    tg_buf_end(&text);
+}
+
+static void prepare_chain_large(struct bench *b)
+{
+    make_large(b);
+    prepare_chain(b);
+}
+
 /* What the chain leaves of the example: three changes, no violation. */
 static void prepare_changed(struct bench *b)
 {
@@ -233,6 +258,12 @@ static void prepare_changed(struct bench *b)
     CHECK(tg_chain_run(&b->walk) == TG_NEXT);
     CHECK(b->request.doc->nchanges == 3 && b->request.report.violations == 0);
     CHECK(tg_request_forwarded_body(&b->request).n > b->example.n);
+}
+
+static void prepare_changed_large(struct bench *b)
+{
+    make_large(b);
+    prepare_changed(b);
 }
 
 /* A request of 4 KiB that is signed now, and the key of the gateway's own. */
@@ -574,9 +605,11 @@ static const struct operation {
     {"document_parse", NULL, parse},
     {"document_edit", NULL, edit},
     {"chain", prepare_chain, chain},
+    {"chain_16k", prepare_chain_large, chain},
     {"chain_live", prepare_live, chain_live},
     {"audit_record", prepare_audit, audit},
     {"audit_record_changed", prepare_changed, audit},
+    {"audit_record_16k", prepare_changed_large, audit},
     {"verify_and_sign_4k", prepare_signing, verify_and_sign},
     {"response_head", NULL, response},
     {"response_body", NULL, response_body},

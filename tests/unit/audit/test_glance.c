@@ -2,6 +2,7 @@
 #include "audit_fixture.h"
 
 #include "audit/glance.h"
+#include "audit/record.h"
 #include "json/document.h"
 
 static const char body[] =
@@ -94,11 +95,58 @@ static void length(void **state)
     tg_glance_end(g);
 }
 
+/* What the log wrote of a document before it went is of the log's level: the page has the shortest
+ * of it, which tells no values. */
+static void kept(void **state)
+{
+    struct fixture *f = *state;
+    const struct tg_audit_conf *conf = fixture_conf(f, "audit_log off; audit_body full;");
+    struct tg_glance *g = tg_glance_new(conf);
+    struct tg_buf text = {0};
+    struct tg_redact redact;
+    struct scene s;
+
+    begin_scene(f, &s, tg_str_of(body));
+    tg_redact_init(&redact, conf);
+    s.record.kept = tg_audit_record_keep(&redact, &s.request, 4096);
+    assert_int_equal(s.record.kept->cut, TG_AUDIT_WHOLE);
+    s.doc.node = NULL; /* nobody looks at it */
+    tg_audit_record_add(&redact, &text, &s.record, false, TG_AUDIT_WHOLE);
+    assert_true(tells(tg_buf_str(&text), "s3cr3t") && tells(tg_buf_str(&text), "body_full"));
+    assert_false(tells(tg_buf_str(&text), "truncated"));
+    text.n = 0;
+    tg_audit_record_add(&redact, &text, &s.record, false, TG_AUDIT_NO_BODY);
+    assert_true(tells(tg_buf_str(&text), "\"truncated\":[\"request.body\",\"patch\",\"message\"]"));
+    assert_false(tells(tg_glance_record(g, &s.record, TG_GLANCE_LEAST), "s3cr3t"));
+    assert_true(tells(tg_glance_record(g, &s.record, TG_GLANCE_LEAST), "request.sha256"));
+    tg_buf_end(&text);
+    tg_redact_end(&redact);
+    tg_glance_end(g);
+}
+
+/* A body that is told beyond what there is room for is not told to its end. */
+static void kept_short(void **state)
+{
+    struct fixture *f = *state;
+    struct tg_redact redact;
+    struct scene s;
+
+    begin_scene(f, &s, tg_str_of(body));
+    tg_redact_init(&redact, fixture_conf(f, "audit_log off; audit_body full;"));
+    s.record.kept = tg_audit_record_keep(&redact, &s.request, 150);
+    assert_int_equal(s.record.kept->cut, TG_AUDIT_NO_BODY);
+    assert_false(tells(s.record.kept->text, "s3cr3t"));
+    assert_true(tells(s.record.kept->text, "\"truncated\":[\"request.body\"]"));
+    tg_redact_end(&redact);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(level, fixture_begin, fixture_end),
         cmocka_unit_test_setup_teardown(length, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(kept, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(kept_short, fixture_begin, fixture_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

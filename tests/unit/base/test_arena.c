@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -58,12 +59,40 @@ static void nothing_is_used_after_a_reset(void **state)
     tg_arena_end(&a);
 }
 
+/* In any order, with chunks and others apart made between. */
+static void what_is_apart_can_be_freed(void **state)
+{
+    void *apart[3];
+    struct tg_arena a;
+    size_t before;
+
+    (void)state;
+    tg_arena_init(&a);
+    apart[0] = tg_arena_alloc_apart(&a, 100000);
+    memset(apart[0], 1, 100000);
+    before = tg_arena_used(&a);
+    apart[1] = tg_arena_alloc_apart(&a, 200000);
+    tg_arena_alloc(&a, 50000);
+    apart[2] = tg_arena_alloc_apart(&a, 300000);
+    assert_true(tg_arena_used(&a) >= before + 550000);
+    tg_arena_free_apart(&a, apart[1]);
+    tg_arena_free_apart(&a, apart[2]);
+    assert_true(tg_arena_used(&a) < before + 65536);
+    tg_arena_free_apart(&a, apart[0]);
+    assert_true(tg_arena_used(&a) < 65536);
+    tg_arena_alloc_apart(&a, 100000);
+    tg_arena_reset(&a);
+    assert_int_equal(tg_arena_used(&a), 0);
+    tg_arena_end(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(used_is_what_was_given_out),
         cmocka_unit_test(older_chunks_count_whole),
         cmocka_unit_test(nothing_is_used_after_a_reset),
+        cmocka_unit_test(what_is_apart_can_be_freed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

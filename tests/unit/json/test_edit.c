@@ -306,6 +306,42 @@ static void random_edits_are_what_is_sent(void **state)
     }
 }
 
+/* Of many nodes the text and the changes stay; of few all does. */
+static void a_large_document_is_settled(void **state)
+{
+    struct tg_arena arena;
+    struct tg_buf text = {0};
+    struct tg_doc d;
+    size_t before;
+
+    (void)state;
+    tg_arena_init(&arena);
+    tg_buf_puts(&text, "{\"a\": 1, \"b\": [1");
+    for (unsigned i = 1; i < TG_DOC_LARGE; i++)
+        tg_buf_puts(&text, ",1");
+    tg_buf_puts(&text, "]}");
+    must_parse(&arena, tg_buf_str(&text), &d);
+    while (d.count < d.cap + 10 && d.nchanges < 100) /* makes room for more on its way */
+        (void)tg_doc_add(&d, 0, tg_arena_printf(&arena, "c%u", d.nchanges), TG_NUMBER, TG_STR("7"),
+                         "test");
+    apply(&d, "-/a");
+    before = tg_arena_used(&arena);
+    tg_doc_settle(&d);
+    assert_int_equal(d.count, 0);
+    assert_true(before - tg_arena_used(&arena) > 4 * text.n);
+    assert_int_equal(d.nchanges, 101);
+    assert_true(tg_str_eq(d.last_change->pointer, TG_STR("/a")));
+    assert_true(tg_str_ends(tg_doc_result(&d), TG_STR(",\"c99\": 7}")));
+    assert_true(tg_str_starts(tg_doc_result(&d), TG_STR("{\"b\": [1,1")));
+    must_parse(&arena, tg_doc_result(&d), &d);
+    tg_buf_end(&text);
+    must_parse(&arena, TG_STR(ABC), &d);
+    apply(&d, "=/a");
+    tg_doc_settle(&d);
+    assert_int_not_equal(tg_doc_find(&d, TG_STR("/b/0")), TG_NONE);
+    tg_arena_end(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +349,7 @@ int main(void)
         cmocka_unit_test(the_patch_tells_the_changes),
         cmocka_unit_test(a_kept_patch_says_why_and_hides),
         cmocka_unit_test(random_edits_are_what_is_sent),
+        cmocka_unit_test(a_large_document_is_settled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
