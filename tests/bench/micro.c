@@ -62,7 +62,7 @@ static const char configuration[] = CONFIGURATION("json normalize validate polic
 static const char live_configuration[] =
     CONFIGURATION("identify json normalize validate catalogue current policy; identify none");
 
-enum { SIGNED_BODY = 4096, EXAMPLE_MAX = 4096, CHUNKS = 8, CHUNK = 1024, LARGE = 16384 };
+enum { SIGNED_BODY = 4096, EXAMPLE_MAX = 4096, CHUNKS = 8, CHUNK = 1024, LARGE = 8192 };
 
 static const struct tg_json_limits limits = {64, 10000};
 static const struct tg_request_head_limits head_limits = {32768, 32768, 32768, 100};
@@ -605,11 +605,11 @@ static const struct operation {
     {"document_parse", NULL, parse},
     {"document_edit", NULL, edit},
     {"chain", prepare_chain, chain},
-    {"chain_16k", prepare_chain_large, chain},
+    {"chain_8k", prepare_chain_large, chain},
     {"chain_live", prepare_live, chain_live},
     {"audit_record", prepare_audit, audit},
     {"audit_record_changed", prepare_changed, audit},
-    {"audit_record_16k", prepare_changed_large, audit},
+    {"audit_record_8k", prepare_changed_large, audit},
     {"verify_and_sign_4k", prepare_signing, verify_and_sign},
     {"response_head", NULL, response},
     {"response_body", NULL, response_body},
