@@ -130,6 +130,8 @@ def test_the_panels_show_what_happened(guard, page):
     page.wait(lambda: status["workers"][0]["audit_chain"][:12] in page.text("#audit .heads"), "the chain's head")
     assert facts(page, "#gateway")["Configuration"] == status["config"]["config"]
     assert page.text("#version") == status["version"]
+    assert page.run("""return [...document.querySelectorAll("main td, main tbody th")].filter((c) =>
+        c.closest("table").offsetParent && getComputedStyle(c).display !== "table-cell").map((c) => c.className)""") == []
     phases = page.texts("#phases td.p99")
     assert phases[0].endswith("s") and phases[1].endswith("s") and phases[2].endswith("s")
     quiet(page)
