@@ -121,6 +121,24 @@ static bool tells(const struct tg_redact *r, const struct tg_redact_place *place
     return container ? place->members != NULL || place->around : place->harmless;
 }
 
+/* A number, in quotes or not. */
+static bool is_number(const struct tg_doc *doc, uint32_t value)
+{
+    struct tg_str text = tg_doc_string(doc, value);
+
+    for (size_t i = 0; i < text.n; i++)
+        if (strchr("+-.0123456789eE", text.p[i]) == NULL || text.p[i] == '\0')
+            return false;
+    return true;
+}
+
+/* What stands where a number should may be anything. */
+static bool fits(const struct tg_contract_member *row, const struct tg_doc *doc, uint32_t value)
+{
+    return row->type != TG_CONTRACT_INTEGER || tg_doc_type(doc, value) != TG_STRING ||
+           is_number(doc, value);
+}
+
 /* The place of a member's value. `facts` are those of its name. */
 static struct tg_redact_place member_place(struct tg_redact *r, const struct tg_request *q,
                                            const struct tg_redact_place *object, uint32_t name,
@@ -134,7 +152,8 @@ static struct tg_redact_place member_place(struct tg_redact *r, const struct tg_
     if (object->members != NULL) {
         row = tg_contract_row(doc, object->members, name);
         place.members = row != NULL ? row->members : NULL;
-        place.harmless = row != NULL && (row->flags & TG_CONTRACT_HARMLESS) != 0;
+        place.harmless =
+            row != NULL && (row->flags & TG_CONTRACT_HARMLESS) != 0 && fits(row, doc, value);
     } else if (object->around) {
         place.around = value != q->config && holds_config(q, value);
         place.members = value == q->config ? config_members(q) : NULL;
@@ -346,9 +365,9 @@ static bool add_known(const struct tg_redact *r, struct tg_buf *out, const struc
         return false;
     if (r->config_ways[number - 1] == OMITTED)
         return true;
-    if (is_container(doc, value))
-        return false;
     row = &tg_contract_config[number - 1];
+    if (is_container(doc, value) || !fits(row, doc, value))
+        return false;
     add_plain(out, (struct tg_str){row->name, row->length}, tg_doc_text(doc, value));
     return true;
 }
