@@ -82,7 +82,7 @@ class ClickHouse:
     def query(self, text, data=None, out=None):
         """Runs a statement. `data` is what INSERT takes, a file or bytes; with `out` the answer goes
         into that file."""
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        link = http.client.HTTPConnection("127.0.0.1", self.port)
         body, path = text.encode(), "/"
         if data is not None:
             body, path = data, "/?" + urllib.parse.urlencode({"query": text})
