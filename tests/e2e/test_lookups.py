@@ -295,7 +295,7 @@ def test_one_at_a_time(asking, origin):
 def test_no_more_than_max_pending_wait(asking, origin):
     """Beyond that they fail at once."""
     go = threading.Event()
-    behind = origin(own([lambda *_: go.wait(20), answer(b"yes")]))
+    behind = origin(own([lambda *_: go.wait(100), answer(b"yes")]))
     guard = asking(behind, "asking_kept off; asking_timeout 60s;", main="lookup_concurrency 1;",
                    upstream="max_pending 1;")
     clients = {c.sock: c for c in (Client(guard.port) for _ in range(3))}
