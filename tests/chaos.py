@@ -89,8 +89,8 @@ def disturb(chaos, guard, rng):
     while not chaos.over.wait(RELOAD_EVERY) and chaos.going():
         guard.process.send_signal(signal.SIGHUP)
         chaos.reloads += 1
-        if chaos.reloads % KILL_EVERY == 0:
-            chaos.kills += kill(rng.choice(children(guard.process.pid)))
+        if chaos.reloads % KILL_EVERY == 0 and (alive := children(guard.process.pid)):
+            chaos.kills += kill(rng.choice(alive))
 
 
 def disturb_all(chaos, guard, rng):
