@@ -22,7 +22,7 @@ static bool is_component(struct tg_str s, const char *marks, bool upper)
 }
 
 /* Cuts `s` at the first `c`; *rest is what follows. False when there is no `c`. */
-static bool cut(struct tg_str *s, char c, struct tg_str *rest)
+static bool image_ref_cut(struct tg_str *s, char c, struct tg_str *rest)
 {
     const char *at = s->n > 0 ? memchr(s->p, c, s->n) : NULL;
 
@@ -46,13 +46,13 @@ static bool take_host(struct tg_str *s)
     struct tg_str first = *s;
     struct tg_str rest, port;
 
-    if (!cut(&first, '/', &rest))
+    if (!image_ref_cut(&first, '/', &rest))
         return true;
     if (memchr(first.p, '.', first.n) == NULL && memchr(first.p, ':', first.n) == NULL &&
         !tg_str_eq(first, TG_STR("localhost")))
         return true;
     *s = rest;
-    if (cut(&first, ':', &port) && !is_port(port))
+    if (image_ref_cut(&first, ':', &port) && !is_port(port))
         return false;
     return is_component(first, ".-", true);
 }
@@ -81,7 +81,7 @@ static bool is_path(struct tg_str s)
     bool more = true;
 
     while (more) {
-        more = cut(&s, '/', &rest);
+        more = image_ref_cut(&s, '/', &rest);
         if (!is_component(s, "._-", false))
             return false;
         s = rest;
@@ -95,9 +95,9 @@ bool tg_image_ref_is(struct tg_str s)
 
     if (s.n > MAX_REFERENCE || !take_host(&s))
         return false;
-    if (cut(&s, '@', &part) && !is_digest(part))
+    if (image_ref_cut(&s, '@', &part) && !is_digest(part))
         return false;
-    if (cut(&s, ':', &part) && !is_tag(part))
+    if (image_ref_cut(&s, ':', &part) && !is_tag(part))
         return false;
     return is_path(s);
 }

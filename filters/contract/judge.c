@@ -40,7 +40,7 @@ static struct tg_str format_text(struct tg_arena *arena, const char *format, va_
         arena, (struct tg_str){text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1});
 }
 
-static struct tg_finding start(const struct tg_judge *j)
+static struct tg_finding judge_start(const struct tg_judge *j)
 {
     return (struct tg_finding){.severity = tg_contract_severity(j->rule, j->level),
                                .rule = j->rule->id,
@@ -50,7 +50,7 @@ static struct tg_finding start(const struct tg_judge *j)
 
 void tg_judge_say(struct tg_judge *j, uint32_t node, const char *format, const char *format_zh, ...)
 {
-    struct tg_finding f = start(j);
+    struct tg_finding f = judge_start(j);
     va_list args;
 
     CHECK(node < j->doc->count);
@@ -69,7 +69,7 @@ void tg_judge_say(struct tg_judge *j, uint32_t node, const char *format, const c
 
 void tg_judge_say_value(struct tg_judge *j, uint32_t node, const struct tg_judge_sentence *s)
 {
-    struct tg_finding f = start(j);
+    struct tg_finding f = judge_start(j);
 
     CHECK(node < j->doc->count && s->of < j->doc->count);
     if (tg_judge_wants(j)) {
@@ -86,7 +86,7 @@ void tg_judge_say_value(struct tg_judge *j, uint32_t node, const struct tg_judge
 void tg_judge_lacks(struct tg_judge *j, uint32_t object, const char *name, const char *text,
                     const char *text_zh)
 {
-    struct tg_finding f = start(j);
+    struct tg_finding f = judge_start(j);
 
     CHECK(object < j->doc->count && tg_doc_type(j->doc, object) == TG_OBJECT);
     if (tg_judge_wants(j)) {

@@ -101,7 +101,7 @@ unsigned tg_contract_look_up(const struct tg_doc *d, const struct tg_contract_me
 
 /* --- notes beside a document --- */
 
-static void make_room(const struct tg_doc *d, struct tg_contract_notes *notes)
+static void names_make_room(const struct tg_doc *d, struct tg_contract_notes *notes)
 {
     uint8_t *node = tg_arena_zalloc(d->arena, d->cap, sizeof(*node));
 
@@ -112,8 +112,8 @@ static void make_room(const struct tg_doc *d, struct tg_contract_notes *notes)
 
 /* A new text: what was found out about the old one is forgotten. A change of an object's names: its
  * view as well. */
-static void forget(const struct tg_doc *d, struct tg_contract_notes *notes,
-                   const struct tg_change *c)
+static void names_forget(const struct tg_doc *d, struct tg_contract_notes *notes,
+                         const struct tg_change *c)
 {
     notes->node[c->node] = 0;
     if (c->op != TG_CHANGE_REPLACE && tg_doc_parent(d, c->node) == notes->object)
@@ -125,9 +125,9 @@ void tg_contract_catch_up(const struct tg_doc *d, struct tg_contract_notes *note
     const struct tg_change *c = notes->last_change != NULL ? notes->last_change->next : d->changes;
 
     if (d->count > notes->nodes)
-        make_room(d, notes);
+        names_make_room(d, notes);
     for (; c != NULL; c = c->next)
-        forget(d, notes, c);
+        names_forget(d, notes, c);
     notes->last_change = d->last_change;
 }
 

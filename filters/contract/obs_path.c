@@ -63,7 +63,7 @@ static bool is_bucket(struct tg_str name)
 }
 
 /* Four numbers of one to three digits. */
-static bool is_address(struct tg_str name)
+static bool obs_path_is_address(struct tg_str name)
 {
     unsigned digits = 0;
     unsigned dots = 0;
@@ -105,7 +105,7 @@ static const struct tg_obs_fault *check_segment(struct tg_str segment)
 }
 
 /* `key` is what follows the slash behind the bucket. */
-static const struct tg_obs_fault *check_key(struct tg_str key)
+static const struct tg_obs_fault *obs_path_check_key(struct tg_str key)
 {
     size_t start = 0;
 
@@ -182,9 +182,9 @@ const struct tg_obs_fault *tg_obs_path_check(struct tg_str path)
     bucket = (struct tg_str){path.p + 1, bucket_length(path)};
     if (!is_bucket(bucket))
         return check_segment(bucket) != NULL ? &faults[DOTS] : &faults[BUCKET];
-    if (is_address(bucket))
+    if (obs_path_is_address(bucket))
         return &faults[ADDRESS];
-    return check_key(tg_obs_path_key(path));
+    return obs_path_check_key(tg_obs_path_key(path));
 }
 
 struct tg_str tg_obs_path_key(struct tg_str path)

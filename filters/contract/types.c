@@ -15,8 +15,8 @@ typedef void member_check(struct tg_judge *j, uint32_t name,
 static void each_member_of(struct tg_judge *j, uint32_t object,
                            const struct tg_contract_member *members, member_check *check);
 
-static void look_into(struct tg_judge *j, uint32_t value, const struct tg_contract_member *row,
-                      member_check *check)
+static void types_look_into(struct tg_judge *j, uint32_t value,
+                            const struct tg_contract_member *row, member_check *check)
 {
     const struct tg_doc *d = j->doc;
 
@@ -38,7 +38,7 @@ static void each_member_of(struct tg_judge *j, uint32_t object,
 
         check(j, m, members, row);
         if (row != NULL && row->members != NULL)
-            look_into(j, tg_doc_value(j->doc, m), row, check);
+            types_look_into(j, tg_doc_value(j->doc, m), row, check);
     }
 }
 
@@ -62,7 +62,7 @@ static const struct {
 };
 
 /* A number that is spelt as an integer must be: digits, with a minus where it is below zero. */
-static bool is_plain(struct tg_str number)
+static bool types_is_plain(struct tg_str number)
 {
     for (size_t i = 0; i < number.n; i++)
         if (number.p[i] == '.' || (number.p[i] | 0x20) == 'e')
@@ -86,7 +86,7 @@ static bool has_wrong_type(const struct tg_doc *d, uint32_t value,
     if (row->type == TG_CONTRACT_ANY || type == TG_NULL)
         return false;
     return type != types[row->type].node ||
-           (type == TG_NUMBER && !is_plain(tg_doc_text(d, value))) ||
+           (type == TG_NUMBER && !types_is_plain(tg_doc_text(d, value))) ||
            (row->type == TG_CONTRACT_OBJECTS && has_other_elements(d, value));
 }
 
@@ -96,7 +96,7 @@ static bool is_out_of_range(const struct tg_doc *d, uint32_t value,
     int64_t n;
 
     return row->type == TG_CONTRACT_INTEGER && tg_doc_type(d, value) == TG_NUMBER &&
-           is_plain(tg_doc_text(d, value)) &&
+           types_is_plain(tg_doc_text(d, value)) &&
            (!tg_doc_integer(d, value, &n) || n < row->min || n > row->max);
 }
 
@@ -139,8 +139,8 @@ static unsigned member_faults(const struct tg_judge *j, uint32_t value,
            (is_out_of_range(d, value, row) ? TG_FAULT_RANGE : 0U);
 }
 
-static void look(struct tg_judge *j, uint32_t name, const struct tg_contract_member *members,
-                 const struct tg_contract_member *row)
+static void types_look(struct tg_judge *j, uint32_t name, const struct tg_contract_member *members,
+                       const struct tg_contract_member *row)
 {
     (void)members;
     j->faults |= row != NULL ? member_faults(j, tg_doc_value(j->doc, name), row) : TG_FAULT_NAME;
@@ -161,7 +161,7 @@ void tg_judge_look(struct tg_judge *j)
             j->present |= (uint32_t)1 << i;
         j->faults |= member_faults(j, value, row);
         if (row->members != NULL)
-            look_into(j, value, row, look);
+            types_look_into(j, value, row, types_look);
     }
     tg_judge_labels(j);
 }
@@ -366,7 +366,7 @@ static void check_inner_spelling(struct tg_judge *j)
         CHECK(numbers[m] != 0 && numbers[m] != TG_CONTRACT_UNKNOWN);
         row = &tg_contract_config[numbers[m] - 1];
         if (row->members != NULL)
-            look_into(j, tg_doc_value(j->doc, m), row, check_spelling);
+            types_look_into(j, tg_doc_value(j->doc, m), row, check_spelling);
     }
 }
 

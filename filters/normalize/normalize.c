@@ -211,7 +211,7 @@ void tg_normalize_stored(struct tg_request *r)
     }
 }
 
-static enum tg_verdict on_request(struct tg_request *r, const void *conf, void *state)
+static enum tg_verdict normalize_on_request(struct tg_request *r, const void *conf, void *state)
 {
     const struct normalize_conf *c = conf;
     struct tg_normal n = {.request = r, .doc = r->doc, .config = r->config};
@@ -240,5 +240,5 @@ const struct tg_filter tg_filter_normalize = {
     .traits = TG_NEEDS_DOCUMENT | TG_CHANGES_BODY,
     .directives = directives,
     .conf_size = sizeof(struct normalize_conf),
-    .on_request = on_request,
+    .on_request = normalize_on_request,
 };

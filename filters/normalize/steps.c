@@ -25,7 +25,7 @@ static uint32_t value_of(const struct tg_normal *n, enum tg_config_member array,
 }
 
 /* Behind every change to the names of the config's members. */
-static void look_up(struct tg_normal *n)
+static void steps_look_up(struct tg_normal *n)
 {
     n->member = tg_contract_members(n->doc, n->config)->value;
 }
@@ -40,8 +40,8 @@ static bool is_null(const struct tg_normal *n, uint32_t node)
     return node == TG_NONE || tg_doc_type(n->doc, node) == TG_NULL;
 }
 
-static void report(struct tg_normal *n, uint32_t node, const char *rule, struct tg_str message,
-                   struct tg_str message_zh)
+static void steps_report(struct tg_normal *n, uint32_t node, const char *rule,
+                         struct tg_str message, struct tg_str message_zh)
 {
     struct tg_finding f = {.severity = TG_VIOLATION,
                            .rule = rule,
@@ -74,8 +74,9 @@ static void key_to_label(struct tg_normal *n, uint32_t element)
                tg_doc_is(n->doc, key, tg_doc_string(n->doc, label))) {
         tg_doc_remove(n->doc, name, n->why);
     } else {
-        report(n, name, "key_and_label", TG_STR("differs from \"label\": keep only the right one"),
-               TG_STR("与 label 不一致: 只能保留正确的一个"));
+        steps_report(n, name, "key_and_label",
+                     TG_STR("differs from \"label\": keep only the right one"),
+                     TG_STR("与 label 不一致: 只能保留正确的一个"));
     }
 }
 
@@ -139,12 +140,12 @@ static void drop_response_member(struct tg_normal *n, uint32_t name,
         tg_doc_remove(n->doc, name, n->why);
         return;
     }
-    report(n, name, "response_name",
-           tg_arena_printf(n->request->arena,
-                           "must be \"%.*s\" as in the request's path, or be left out",
-                           TG_STR_ARG(own)),
-           tg_arena_printf(n->request->arena, "必须与请求路径中的 \"%.*s\" 一致, 或去掉",
-                           TG_STR_ARG(own)));
+    steps_report(n, name, "response_name",
+                 tg_arena_printf(n->request->arena,
+                                 "must be \"%.*s\" as in the request's path, or be left out",
+                                 TG_STR_ARG(own)),
+                 tg_arena_printf(n->request->arena, "必须与请求路径中的 \"%.*s\" 一致, 或去掉",
+                                 TG_STR_ARG(own)));
 }
 
 static void drop_response_members(struct tg_normal *n)
@@ -160,7 +161,7 @@ static void drop_response_members(struct tg_normal *n)
         if (row != NULL && (row->flags & TG_CONTRACT_RESPONSE))
             drop_response_member(n, m, row);
     }
-    look_up(n);
+    steps_look_up(n);
 }
 
 /* --- defaults --- */
@@ -196,14 +197,15 @@ bool tg_normal_expand(const struct tg_request *r, struct tg_str text, struct tg_
 }
 
 /* Gives a member a value where it has none. null and "" are there, but count as absent. */
-static void fill(struct tg_normal *n, const struct tg_contract_member *row, struct tg_str text)
+static void steps_fill(struct tg_normal *n, const struct tg_contract_member *row,
+                       struct tg_str text)
 {
     uint32_t node = tg_doc_member(n->doc, n->config, tg_str_of(row->name));
     enum tg_node_type type = row->type == TG_CONTRACT_INTEGER ? TG_NUMBER : TG_STRING;
 
     if (node == TG_NONE) {
         tg_doc_add(n->doc, n->config, tg_str_of(row->name), type, text, n->why);
-        look_up(n);
+        steps_look_up(n);
     } else if (tg_contract_absent(n->doc, node, row)) {
         tg_doc_replace(n->doc, node, type, text, n->why);
     }
@@ -222,7 +224,7 @@ static void fill_defaults(struct tg_normal *n)
             tg_buf_json(&json, value);
         else
             tg_buf_add(&json, value);
-        fill(n, d->member, tg_buf_str(&json));
+        steps_fill(n, d->member, tg_buf_str(&json));
         tg_buf_end(&json);
     }
 }
@@ -232,7 +234,7 @@ static void engine_default(struct tg_normal *n)
 {
     if ((has(n, TG_APP_URL) || has(n, TG_BOOT_FILE_URL)) && !has(n, TG_MODEL_ID) &&
         !has(n, TG_USER_IMAGE_URL))
-        fill(n, &tg_contract_config[TG_ENGINE_ID], TG_STR("1"));
+        steps_fill(n, &tg_contract_config[TG_ENGINE_ID], TG_STR("1"));
 }
 
 /* --- OBS paths: cut and added to at the ends; what stands between stays as it is spelt --- */
@@ -338,10 +340,11 @@ static void drop_nulls_in(struct tg_normal *n, uint32_t container)
 static void drop_nulls(struct tg_normal *n)
 {
     drop_nulls_in(n, n->config);
-    look_up(n);
+    steps_look_up(n);
     if (has_too_many_nulls(n))
-        report(n, n->config, "limit", TG_STR("has too many nulls under long names: leave them out"),
-               TG_STR("长名称之下的 null 过多: 应去掉"));
+        steps_report(n, n->config, "limit",
+                     TG_STR("has too many nulls under long names: leave them out"),
+                     TG_STR("长名称之下的 null 过多: 应去掉"));
 }
 
 const struct tg_normal_step tg_normal_steps[TG_NORMAL_STEPS] = {

@@ -51,7 +51,7 @@ static unsigned members(const struct tg_doc *d, uint32_t object)
 
 /* The member of `object` (right) with a name, looked for from `*from` on and round: most are in one
  * order. TG_NONE when there is none, or too much was looked at. */
-static uint32_t find(struct pair *p, uint32_t object, struct tg_str name, uint32_t *from)
+static uint32_t compare_find(struct pair *p, uint32_t object, struct tg_str name, uint32_t *from)
 {
     uint32_t begin = *from != TG_NONE ? *from : tg_doc_first(p->right, object);
     uint32_t m = begin;
@@ -80,7 +80,7 @@ static bool same_object(struct pair *p, uint32_t a, uint32_t b)
 
         if (is_null(p->left, m))
             continue;
-        twin = find(p, b, tg_doc_string(p->left, m), &from);
+        twin = compare_find(p, b, tg_doc_string(p->left, m), &from);
         if (twin == TG_NONE || !same(p, tg_doc_value(p->left, m), tg_doc_value(p->right, twin)))
             return false;
     }

@@ -31,7 +31,7 @@ static void end_line(struct tg_csv *csv)
 
 /* The length of the character that the rest begins with; 0 with csv->wrong set: it has no place in
  * a cell. */
-static size_t look(struct tg_csv *csv)
+static size_t csv_look(struct tg_csv *csv)
 {
     uint32_t code;
     size_t n = tg_utf8_decode(csv->rest, &code);
@@ -47,7 +47,7 @@ static size_t look(struct tg_csv *csv)
 static bool read_bare(struct tg_csv *csv, struct tg_buf *out)
 {
     while (!is_line_end(csv->rest) && *csv->rest.p != ',') {
-        size_t n = look(csv);
+        size_t n = csv_look(csv);
 
         if (n > 0 && *csv->rest.p == '"')
             csv->wrong = "has a quote in the middle of a cell";
@@ -64,7 +64,7 @@ static bool read_quoted(struct tg_csv *csv, struct tg_buf *out)
 {
     csv->rest = tg_str_skip(csv->rest, 1);
     while (csv->rest.n > 0) {
-        size_t n = look(csv);
+        size_t n = csv_look(csv);
 
         if (n == 0)
             return false;

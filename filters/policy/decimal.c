@@ -60,7 +60,7 @@ static struct tg_str without_trailing_zeros(struct tg_str s)
 }
 
 /* Drops the zeros that carry no value, so that equal numbers have equal digits. */
-static void settle(struct tg_decimal *d, int64_t exponent)
+static void decimal_settle(struct tg_decimal *d, int64_t exponent)
 {
     size_t zeros;
 
@@ -119,7 +119,7 @@ static bool read_any(struct tg_str s, struct tg_decimal *out)
     }
     if (d.whole.n + d.decimal.n == 0 || !take_exponent(&s, &exponent) || s.n > 0)
         return false;
-    settle(&d, exponent);
+    decimal_settle(&d, exponent);
     *out = d;
     return true;
 }
@@ -129,7 +129,7 @@ bool tg_decimal_read(struct tg_str s, struct tg_decimal *out)
     return read_small(s, out) || read_any(s, out);
 }
 
-static size_t count(const struct tg_decimal *d)
+static size_t decimal_count(const struct tg_decimal *d)
 {
     return d->whole.n + d->decimal.n;
 }
@@ -142,8 +142,8 @@ static char digit(const struct tg_decimal *d, size_t i)
 /* Compares sizes, signs aside. Zero has no digits and is less than anything else. */
 static int compare_size(const struct tg_decimal *a, const struct tg_decimal *b)
 {
-    size_t na = count(a);
-    size_t nb = count(b);
+    size_t na = decimal_count(a);
+    size_t nb = decimal_count(b);
 
     if (na == 0 || nb == 0)
         return (na > 0) - (nb > 0);
@@ -161,7 +161,7 @@ static struct tg_decimal apart(const struct tg_decimal *d)
     struct tg_decimal out = *d;
 
     CHECK(!d->is_small || read_any(d->text, &out));
-    CHECK(count(&out) > 0 || !out.negative);
+    CHECK(decimal_count(&out) > 0 || !out.negative);
     return out;
 }
 

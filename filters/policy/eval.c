@@ -7,7 +7,7 @@
 /* --- names to values, once per request --- */
 
 /* The slot of a member that is in no table of the contract's, or TG_NONE. */
-static uint32_t slot_of(const struct tg_policy_set *set, struct tg_str name)
+static uint32_t eval_slot_of(const struct tg_policy_set *set, struct tg_str name)
 {
     for (uint32_t i = tg_policy_hash(name) & set->hash_mask; set->hash[i] != 0;
          i = (i + 1) & set->hash_mask)
@@ -23,7 +23,7 @@ static void fill_named(const struct tg_policy_set *set, const struct tg_doc *doc
 
         if (tg_contract_row(doc, tg_contract_config, m) != NULL)
             continue;
-        slot = slot_of(set, tg_doc_string(doc, m));
+        slot = eval_slot_of(set, tg_doc_string(doc, m));
         if (slot != TG_NONE)
             set->slots[slot] = tg_doc_value(doc, m);
     }
@@ -69,8 +69,8 @@ struct judging {
     struct tg_policy_value first_missing;
 };
 
-static void fail(struct judging *j, enum tg_rule_result result, const struct tg_policy_test *test,
-                 struct tg_policy_value value)
+static void eval_fail(struct judging *j, enum tg_rule_result result,
+                      const struct tg_policy_test *test, struct tg_policy_value value)
 {
     struct tg_policy_outcome *o = j->outcome;
 
@@ -81,7 +81,7 @@ static void fail(struct judging *j, enum tg_rule_result result, const struct tg_
         o->faults[o->nfaults++] = (struct tg_policy_fault){test, value};
 }
 
-static inline void look_at(struct judging *j, uint32_t node)
+static inline void eval_look_at(struct judging *j, uint32_t node)
 {
     enum tg_node_type type = tg_doc_type(j->doc, node);
     struct tg_str text =
@@ -105,13 +105,13 @@ static inline void judge_seen(struct judging *j, uint32_t node, struct tg_str te
             if (t->run != NULL && (result = t->run(t, &j->seen)) != TG_RULE_PASS)
                 break;
     if (t != NULL)
-        fail(j, result, t,
-             (struct tg_policy_value){.found = TG_FOUND_VALUE, .node = node, .text = text});
+        eval_fail(j, result, t,
+                  (struct tg_policy_value){.found = TG_FOUND_VALUE, .node = node, .text = text});
 }
 
 static void judge_value(struct judging *j, uint32_t node)
 {
-    look_at(j, node);
+    eval_look_at(j, node);
     judge_seen(j, node, (struct tg_str){NULL, 0});
 }
 
@@ -121,7 +121,7 @@ static void judge_missing(struct judging *j, struct tg_policy_value value)
         j->first_missing = value;
     j->found |= FOUND_MISSING;
     if (j->check->required != NULL && j->check->npaths == 1)
-        fail(j, TG_RULE_FAIL, j->check->required, value);
+        eval_fail(j, TG_RULE_FAIL, j->check->required, value);
 }
 
 static void on_value(void *context, const struct tg_policy_value *value)
@@ -134,7 +134,7 @@ static void on_value(void *context, const struct tg_policy_value *value)
         break;
     case TG_FOUND_OTHER:
     case TG_FOUND_ALIKE:
-        fail(j, TG_RULE_FAIL, NULL, *value);
+        eval_fail(j, TG_RULE_FAIL, NULL, *value);
         break;
     case TG_FOUND_MISSING:
         judge_missing(j, *value);
@@ -168,7 +168,7 @@ static void judge_required(struct judging *j, const struct tg_policy_check *chec
 {
     if (check->required != NULL &&
         (j->found & (FOUND_VALUE | FOUND_FAILURE | FOUND_MISSING)) == FOUND_MISSING)
-        fail(j, TG_RULE_FAIL, check->required, j->first_missing);
+        eval_fail(j, TG_RULE_FAIL, check->required, j->first_missing);
 }
 
 static inline enum tg_rule_result conclude_check(struct judging *j,
@@ -201,7 +201,7 @@ static enum tg_rule_result judge_check(struct judging *j, const struct tg_policy
 static void judge_unknown(struct judging *j, const struct tg_policy_test *t, const char *what)
 {
     tg_report_unknown(&j->request->report, what);
-    fail(j, TG_RULE_ERROR, t, (struct tg_policy_value){.found = TG_FOUND_UNKNOWN});
+    eval_fail(j, TG_RULE_ERROR, t, (struct tg_policy_value){.found = TG_FOUND_UNKNOWN});
 }
 
 /* Walks a path through the old config. */
@@ -268,8 +268,9 @@ static void judge_live(struct judging *j, const struct tg_policy_path *path)
 
 /* PASS, FAIL or ERROR of a test that compares; SKIP where there is nothing to compare: no config
  * stands yet, or both lack the member. `now` is what the config has. */
-static enum tg_rule_result compare(struct judging *j, const struct tg_policy_test *t,
-                                   const struct tg_policy_path *path, struct tg_policy_nodes *now)
+static enum tg_rule_result eval_compare(struct judging *j, const struct tg_policy_test *t,
+                                        const struct tg_policy_path *path,
+                                        struct tg_policy_nodes *now)
 {
     const struct tg_live_old *old = tg_live_read_old(j->request);
     struct tg_policy_nodes before;
@@ -289,16 +290,16 @@ static void judge_change(struct judging *j, const struct tg_policy_test *t,
                          const struct tg_policy_path *path)
 {
     struct tg_policy_nodes now;
-    enum tg_rule_result result = compare(j, t, path, &now);
+    enum tg_rule_result result = eval_compare(j, t, path, &now);
 
     if (result == TG_RULE_ERROR && tg_live_read_old(j->request)->state == TG_LIVE_UNKNOWN)
         judge_unknown(j, t, "old");
     else if (result == TG_RULE_FAIL || result == TG_RULE_ERROR)
-        fail(j, result, t,
-             now.n > 0 ? (struct tg_policy_value){.found = TG_FOUND_VALUE, .node = now.at[0]}
-                       : (struct tg_policy_value){.found = TG_FOUND_MISSING,
-                                                  .node = j->config,
-                                                  .name = path->steps[0].name.text});
+        eval_fail(j, result, t,
+                  now.n > 0 ? (struct tg_policy_value){.found = TG_FOUND_VALUE, .node = now.at[0]}
+                            : (struct tg_policy_value){.found = TG_FOUND_MISSING,
+                                                       .node = j->config,
+                                                       .name = path->steps[0].name.text});
     else if (result == TG_RULE_PASS)
         j->found |= FOUND_VALUE;
 }
@@ -374,7 +375,7 @@ static void ask_value(void *context, const struct tg_policy_value *value)
         a->met = a->met || tg_policy_test_is(a->test, "required");
         return;
     }
-    look_at(a->j, value->node);
+    eval_look_at(a->j, value->node);
     if (value->found == TG_FOUND_OTHER || a->j->seen.type == TG_OBJECT ||
         a->j->seen.type == TG_ARRAY)
         a->unknown = true;
@@ -414,14 +415,14 @@ static void ask_live(struct asking *a, const struct tg_policy_path *path)
 static void ask_change(struct asking *a, const struct tg_policy_path *path)
 {
     struct tg_policy_nodes now;
-    enum tg_rule_result result = compare(a->j, a->test, path, &now);
+    enum tg_rule_result result = eval_compare(a->j, a->test, path, &now);
 
     a->there = true;
     a->met = result == TG_RULE_PASS;
     a->unknown = result == TG_RULE_ERROR;
 }
 
-static void ask(struct asking *a, const struct tg_policy_path *path)
+static void eval_ask(struct asking *a, const struct tg_policy_path *path)
 {
     a->j->seen.obs = path->obs;
     if (path->source == TG_SOURCE_OLD)
@@ -451,7 +452,7 @@ static bool holds(struct judging *j, const struct tg_policy_check *when)
     struct asking a = {.j = j, .test = when->tests};
 
     CHECK(when->npaths == 1 && when->tests != NULL && when->tests->next == NULL);
-    ask(&a, &when->paths[0]);
+    eval_ask(&a, &when->paths[0]);
     if (when->absent != NULL)
         a.met = !a.there && !a.unknown;
     if (!a.met && a.unknown)
@@ -486,7 +487,7 @@ static const struct tg_policy_exception *waived(const struct tg_policy_rule *rul
 }
 
 /* From what the tests say to what becomes of the request. */
-static void conclude(struct tg_policy_outcome *o, struct tg_request *r)
+static void eval_conclude(struct tg_policy_outcome *o, struct tg_request *r)
 {
     bool error = o->result == TG_RULE_ERROR;
     bool counts;
@@ -533,7 +534,7 @@ __attribute__((noinline)) static void judge_any_rule(struct judging *j, struct t
     j->path = NULL;
     if (rule->deny == NULL)
         return;
-    fail(j, TG_RULE_FAIL, rule->deny, (struct tg_policy_value){.found = TG_FOUND_REQUEST});
+    eval_fail(j, TG_RULE_FAIL, rule->deny, (struct tg_policy_value){.found = TG_FOUND_REQUEST});
     o->result = TG_RULE_FAIL;
 }
 
@@ -589,7 +590,7 @@ void tg_policy_eval(const struct tg_policy_set *set, struct tg_request *r, tg_po
         tg_report_judged(&r->report, o.policy->name);
         for (o.rule = o.policy->rules; o.rule != NULL; o.rule = o.rule->next) {
             judge_rule(&j, &o, plain);
-            conclude(&o, r);
+            eval_conclude(&o, r);
             if (!plain && r->trace != NULL)
                 tg_policy_trace(r, &o);
             count(counts, &o);

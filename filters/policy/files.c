@@ -44,7 +44,7 @@ static bool expand(struct tg_conf *c, const struct tg_conf_item *at, struct tg_s
     return out->n > before;
 }
 
-static int by_name(const void *a, const void *b)
+static int files_by_name(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -54,7 +54,7 @@ static void sort(struct names *names)
     unsigned n = 0;
 
     if (names->n > 0)
-        qsort(names->at, names->n, sizeof(*names->at), by_name);
+        qsort(names->at, names->n, sizeof(*names->at), files_by_name);
     for (unsigned i = 0; i < names->n; i++)
         if (n == 0 || strcmp(names->at[n - 1], names->at[i]) != 0)
             names->at[n++] = names->at[i];

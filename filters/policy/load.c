@@ -5,7 +5,7 @@
 
 /* --- names to slots --- */
 
-static unsigned slot_of(struct tg_policy_set *set, struct tg_str name)
+static unsigned load_slot_of(struct tg_policy_set *set, struct tg_str name)
 {
     const struct tg_contract_member *row = tg_contract_find(tg_contract_config, name);
     uint32_t i = tg_policy_hash(name) & set->hash_mask;
@@ -23,7 +23,7 @@ static unsigned slot_of(struct tg_policy_set *set, struct tg_str name)
 static void number_path(struct tg_policy_set *set, struct tg_policy_path *path)
 {
     if (path->source == TG_SOURCE_CONFIG)
-        path->slot = slot_of(set, path->steps[0].name.text);
+        path->slot = load_slot_of(set, path->steps[0].name.text);
     else if (path->source == TG_SOURCE_LIVE)
         set->live |= UINT32_C(1) << path->live;
     else
@@ -142,7 +142,7 @@ static void settle_matches(struct tg_conf *c, const struct tg_policy_set *set,
 }
 
 /* What refers to tables, which may stand in any file. */
-static void settle(struct tg_conf *c, const struct tg_policy_set *set)
+static void load_settle(struct tg_conf *c, const struct tg_policy_set *set)
 {
     for (const struct tg_policy *p = set->policies; p != NULL; p = p->next) {
         settle_matches(c, set, p->matches);
@@ -174,7 +174,7 @@ struct tg_policy_set *tg_policy_load_files(struct tg_conf *c, const struct tg_po
     for (unsigned i = 0; i < n; i++)
         apply_file(c, set, &files[i], &texts);
     if (c->errors == errors)
-        settle(c, set);
+        load_settle(c, set);
     if (c->errors == errors)
         for (const struct tg_policy_exception *e = set->exceptions; e != NULL; e = e->next)
             tg_policy_grant(c, set, e);

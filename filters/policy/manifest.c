@@ -36,30 +36,30 @@ bool tg_manifest_name(struct tg_str name)
     return is_part(part);
 }
 
-static int compare(struct tg_str a, struct tg_str b)
+static int manifest_compare(struct tg_str a, struct tg_str b)
 {
     int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
 
     return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
 }
 
-static int by_name(const void *a, const void *b)
+static int manifest_by_name(const void *a, const void *b)
 {
-    return compare(((const struct tg_manifest_file *)a)->name,
-                   ((const struct tg_manifest_file *)b)->name);
+    return manifest_compare(((const struct tg_manifest_file *)a)->name,
+                            ((const struct tg_manifest_file *)b)->name);
 }
 
 struct tg_manifest_file *tg_manifest_find(const struct tg_manifest *m, struct tg_str name)
 {
     const struct tg_manifest_file key = {.name = name};
 
-    return m->n == 0 ? NULL : bsearch(&key, m->files, m->n, sizeof(key), by_name);
+    return m->n == 0 ? NULL : bsearch(&key, m->files, m->n, sizeof(key), manifest_by_name);
 }
 
 /* --- reading --- */
 
 /* Takes the next line off a text; false when it has no end. */
-static bool take_line(struct tg_str *text, struct tg_str *line)
+static bool manifest_take_line(struct tg_str *text, struct tg_str *line)
 {
     const char *end = text->n > 0 ? memchr(text->p, '\n', text->n) : NULL;
 
@@ -71,18 +71,18 @@ static bool take_line(struct tg_str *text, struct tg_str *line)
 }
 
 /* "# WORD VALUE" */
-static bool take_head(struct tg_str *text, struct tg_str word, struct tg_str *value)
+static bool manifest_take_head(struct tg_str *text, struct tg_str word, struct tg_str *value)
 {
     struct tg_str line;
 
-    if (!take_line(text, &line) || !tg_str_starts(line, word))
+    if (!manifest_take_line(text, &line) || !tg_str_starts(line, word))
         return false;
     *value = tg_str_skip(line, word.n);
     return true;
 }
 
-static const char *read_file(struct tg_arena *arena, struct tg_str line,
-                             struct tg_manifest_file *out)
+static const char *manifest_read_file(struct tg_arena *arena, struct tg_str line,
+                                      struct tg_manifest_file *out)
 {
     enum { NAME_AT = TG_SHA256_HEX + 2 };
     bool good = line.n > NAME_AT && line.p[NAME_AT - 2] == ' ' &&
@@ -117,9 +117,9 @@ static const char *read_files(struct tg_arena *arena, struct tg_str text, struct
         const char *why;
 
         ++*line;
-        if (!take_line(&text, &one))
+        if (!manifest_take_line(&text, &one))
             return "has no end: the file is cut off";
-        why = read_file(arena, one, &out->files[out->n]);
+        why = manifest_read_file(arena, one, &out->files[out->n]);
         if (why != NULL)
             return why;
     }
@@ -134,11 +134,12 @@ const char *tg_manifest_read(struct tg_arena *arena, struct tg_str text, struct 
 
     *out = (struct tg_manifest){0};
     *line = 1;
-    if (!take_head(&text, TG_STR("# revision "), &value) || !tg_str_u64(value, &out->revision) ||
-        out->revision == 0)
+    if (!manifest_take_head(&text, TG_STR("# revision "), &value) ||
+        !tg_str_u64(value, &out->revision) || out->revision == 0)
         return "is not \"# revision NUMBER\"";
     *line = 2;
-    if (!take_head(&text, TG_STR("# expires "), &value) || !tg_clock_day(value, &out->expires_at))
+    if (!manifest_take_head(&text, TG_STR("# expires "), &value) ||
+        !tg_clock_day(value, &out->expires_at))
         return "is not \"# expires YYYY-MM-DD\"";
     out->expires = tg_arena_dup(arena, value);
     out->expires_at += DAY_S;
@@ -146,7 +147,7 @@ const char *tg_manifest_read(struct tg_arena *arena, struct tg_str text, struct 
     if (why != NULL)
         return why;
     if (out->n > 0)
-        qsort(out->files, out->n, sizeof(*out->files), by_name);
+        qsort(out->files, out->n, sizeof(*out->files), manifest_by_name);
     for (unsigned i = 1; i < out->n; i++)
         if (tg_str_eq(out->files[i - 1].name, out->files[i].name))
             return "is the last, and a name stands twice before it";

@@ -200,7 +200,7 @@ void tg_policy_match_end(struct tg_policy_match *list)
 
 /* --- lists that no request meets --- */
 
-static bool has_value(const struct tg_policy_match *m, struct tg_str value)
+static bool match_has_value(const struct tg_policy_match *m, struct tg_str value)
 {
     for (unsigned i = 0; i < m->nvalues; i++)
         if (tg_str_eq(m->values[i], value))
@@ -212,7 +212,7 @@ static bool has_value(const struct tg_policy_match *m, struct tg_str value)
 static bool includes(const struct tg_policy_match *a, const struct tg_policy_match *b)
 {
     for (unsigned i = 0; i < a->nvalues; i++)
-        if (!has_value(b, a->values[i]))
+        if (!match_has_value(b, a->values[i]))
             return false;
     return true;
 }
@@ -227,7 +227,7 @@ static bool exclude(const struct tg_policy_match *a, const struct tg_policy_matc
     if (a->unless != b->unless)
         return a->unless ? includes(b, a) : includes(a, b);
     for (unsigned i = 0; i < a->nvalues; i++)
-        if (has_value(b, a->values[i]))
+        if (match_has_value(b, a->values[i]))
             return false;
     return true;
 }
@@ -257,7 +257,7 @@ static enum tg_policy_met met_by(enum tg_pattern_result result)
 }
 
 /* Of several texts the first that has a row decides which that is. */
-static enum tg_policy_met look_up(const struct tg_policy_match *m, struct tg_str text)
+static enum tg_policy_met match_look_up(const struct tg_policy_match *m, struct tg_str text)
 {
     const struct tg_policy_row *row = tg_policy_table_find(m->table, text);
 
@@ -274,8 +274,8 @@ static enum tg_policy_met match_text(const struct tg_policy_match *m, struct tg_
     if (m->pattern != NULL)
         return met_by(tg_pattern_match(m->pattern, text, &r->pattern_steps));
     if (m->table != NULL)
-        return look_up(m, text);
-    return has_value(m, text) ? TG_POLICY_MET : TG_POLICY_NOT_MET;
+        return match_look_up(m, text);
+    return match_has_value(m, text) ? TG_POLICY_MET : TG_POLICY_NOT_MET;
 }
 
 static enum tg_policy_met match_client(const struct tg_policy_match *m, struct tg_str text)

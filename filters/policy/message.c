@@ -125,7 +125,7 @@ static void write_demand(struct tg_buf *out, const struct tg_policy_outcome *o,
         tg_buf_puts(out, zh ? "类型不符合策略" : "is of a type that the policy cannot judge");
 }
 
-static struct tg_str keep(struct tg_request *r, struct tg_buf *text)
+static struct tg_str message_keep(struct tg_request *r, struct tg_buf *text)
 {
     struct tg_str kept = tg_arena_dup(r->arena, tg_buf_str(text));
 
@@ -145,7 +145,7 @@ static struct tg_message message(struct tg_request *r, const struct tg_policy_ou
         write_live(&before, r, f, zh);
     else
         write_seen(&before, r->doc, f, zh);
-    return (struct tg_message){keep(r, &before),
+    return (struct tg_message){message_keep(r, &before),
                                is_shown(r->doc, f) ? TG_STR(")") : (struct tg_str){NULL, 0}};
 }
 
@@ -159,7 +159,7 @@ static struct tg_message_value value_of(struct tg_request *r, const struct tg_po
     if (!is_shown(r->doc, f))
         return v;
     write_scalar(&text, r->doc, node);
-    v.text = keep(r, &text);
+    v.text = message_keep(r, &text);
     v.secret = is_secret(r->doc, f);
     return v;
 }
@@ -190,11 +190,11 @@ static struct tg_str pointer_of(struct tg_request *r, const struct tg_policy_val
         else
             tg_buf_putc(&text, v->name.p[i]);
     }
-    return keep(r, &text);
+    return message_keep(r, &text);
 }
 
-static void add_finding(struct tg_request *r, const struct tg_policy_outcome *o,
-                        const struct tg_policy_fault *f)
+static void message_add_finding(struct tg_request *r, const struct tg_policy_outcome *o,
+                                const struct tg_policy_fault *f)
 {
     const struct tg_finding finding = {
         .severity = o->denies ? TG_VIOLATION : TG_WARNING,
@@ -213,8 +213,8 @@ static void add_finding(struct tg_request *r, const struct tg_policy_outcome *o,
 
 /* What did not hold, of whatever mode, is on record; what the client hears is a finding too. Not
  * inlined: most rules hold, and need none of its stack. */
-__attribute__((noinline)) static void report(struct tg_request *r,
-                                             const struct tg_policy_outcome *o)
+__attribute__((noinline)) static void message_report(struct tg_request *r,
+                                                     const struct tg_policy_outcome *o)
 {
     struct tg_policy_result result;
 
@@ -237,13 +237,13 @@ __attribute__((noinline)) static void report(struct tg_request *r,
     tg_report_result(&r->report, &result);
     if (o->denies || o->warns)
         for (unsigned i = 0; i < o->nfaults; i++)
-            add_finding(r, o, &o->faults[i]);
+            message_add_finding(r, o, &o->faults[i]);
 }
 
 void tg_policy_report(void *context, const struct tg_policy_outcome *o)
 {
     if (o->result != TG_RULE_PASS && (o->result != TG_RULE_SKIP || o->exception != NULL))
-        report(context, o);
+        message_report(context, o);
 }
 
 /* Where the first value stands that did not hold, or why nothing was asked of any. */

@@ -107,8 +107,9 @@ static bool is_array(const struct tg_contract_member *m)
 }
 
 /* True when the step fits the member it names; `last` is whether the path ends there. */
-static bool fits(struct tg_conf *c, const struct tg_conf_item *item,
-                 const struct tg_contract_member *m, const struct tg_policy_step *step, bool last)
+static bool path_fits(struct tg_conf *c, const struct tg_conf_item *item,
+                      const struct tg_contract_member *m, const struct tg_policy_step *step,
+                      bool last)
 {
     if (m->type == TG_CONTRACT_ANY)
         return true;
@@ -155,7 +156,7 @@ static bool resolve(struct tg_conf *c, const struct tg_conf_item *item, struct t
         if (m == NULL)
             return unknown_member(c, item, members, step->name.text);
         path->response = path->response || (m->flags & TG_CONTRACT_RESPONSE) != 0;
-        if (!fits(c, item, m, step, i + 1 == path->nsteps))
+        if (!path_fits(c, item, m, step, i + 1 == path->nsteps))
             return false;
         if (!looks_into(m) && (i + 1 < path->nsteps || step->select != TG_SELECT_NONE))
             return true;
@@ -340,8 +341,8 @@ struct walk {
     void *context;
 };
 
-static void tell(const struct walk *w, enum tg_policy_found found, uint32_t node,
-                 struct tg_str name)
+static void path_tell(const struct walk *w, enum tg_policy_found found, uint32_t node,
+                      struct tg_str name)
 {
     struct tg_policy_value value = {.found = found, .node = node, .name = name};
 
@@ -350,12 +351,12 @@ static void tell(const struct walk *w, enum tg_policy_found found, uint32_t node
 
 static void tell_value(const struct walk *w, uint32_t node)
 {
-    tell(w, TG_FOUND_VALUE, node, (struct tg_str){NULL, 0});
+    path_tell(w, TG_FOUND_VALUE, node, (struct tg_str){NULL, 0});
 }
 
 static void tell_other(const struct walk *w, uint32_t node)
 {
-    tell(w, TG_FOUND_OTHER, node, (struct tg_str){NULL, 0});
+    path_tell(w, TG_FOUND_OTHER, node, (struct tg_str){NULL, 0});
 }
 
 /* The value of an object's member. Nodes remember the rows of their names: most are told apart
@@ -377,7 +378,7 @@ static void tell_alike(const struct walk *w, const struct tg_policy_name *name, 
         struct tg_str text = tg_doc_string(w->doc, m);
 
         if (!tg_str_eq(text, name->text) && tg_contract_reads_alike(text, name->text))
-            tell(w, TG_FOUND_ALIKE, m, name->text);
+            path_tell(w, TG_FOUND_ALIKE, m, name->text);
     }
 }
 
@@ -427,7 +428,7 @@ static void visit(const struct walk *w, const struct tg_policy_step *step, uint3
         node = member(w->doc, parent, &step->name);
         tell_alike(w, &step->name, parent);
     }
-    tell(w, TG_FOUND_MISSING, parent, step->name.text);
+    path_tell(w, TG_FOUND_MISSING, parent, step->name.text);
 }
 
 /* Most paths end with a member of an element. */
@@ -463,7 +464,7 @@ static void visit_elements(const struct walk *w, const struct tg_policy_step *st
             visit_member(w, step + 1, e);
     }
     if (!some)
-        tell(w, TG_FOUND_MISSING, parent, step->name.text);
+        path_tell(w, TG_FOUND_MISSING, parent, step->name.text);
 }
 
 struct gathering {
@@ -471,7 +472,7 @@ struct gathering {
     struct tg_arena *arena;
 };
 
-static void gather(void *context, const struct tg_policy_value *value)
+static void path_gather(void *context, const struct tg_policy_value *value)
 {
     const struct gathering *g = context;
     struct tg_policy_nodes *nodes = g->nodes;
@@ -499,7 +500,7 @@ void tg_policy_path_nodes(const struct tg_policy_path *path, const struct tg_doc
     *out = (struct tg_policy_nodes){.doc = doc};
     if (tg_doc_type(doc, config) == TG_OBJECT)
         first = tg_doc_member(doc, config, path->steps[0].name.text);
-    tg_policy_path_walk(path, doc, config, first, gather, &g);
+    tg_policy_path_walk(path, doc, config, first, path_gather, &g);
 }
 
 void tg_policy_path_walk(const struct tg_policy_path *path, const struct tg_doc *doc,

@@ -123,7 +123,7 @@ static int count_step(pcre2_callout_block *block, void *left)
     return 0;
 }
 
-static int run(const struct tg_pattern *p, struct tg_str subject, uint32_t options)
+static int pattern_run(const struct tg_pattern *p, struct tg_str subject, uint32_t options)
 {
     return pcre2_match(p->code, start_of(subject), subject.n, 0, options, p->data, p->limits);
 }
@@ -133,10 +133,10 @@ static int run_counted(const struct tg_pattern *p, struct tg_str subject, uint64
     int found;
 
     pcre2_set_callout(p->limits, count_step, steps);
-    found = run(p, subject, 0);
+    found = pattern_run(p, subject, 0);
     /* Compiled code has 32 KB of stack; the interpreter has the heap up to its limit. */
     if (found == PCRE2_ERROR_JIT_STACKLIMIT)
-        found = run(p, subject, PCRE2_NO_JIT);
+        found = pattern_run(p, subject, PCRE2_NO_JIT);
     return found;
 }
 

@@ -23,7 +23,7 @@ static unsigned capped(unsigned n)
     return n > TG_PATTERN_MOST ? TG_PATTERN_MOST + 1 : n;
 }
 
-static struct cost unknown(struct reader *r)
+static struct cost pattern_cost_unknown(struct reader *r)
 {
     r->known = false;
     return (struct cost){1, 1};
@@ -34,7 +34,7 @@ static bool next_is(const struct reader *r, char c)
     return r->rest.n > 0 && *r->rest.p == c;
 }
 
-static char take(struct reader *r)
+static char pattern_cost_take(struct reader *r)
 {
     char c = *r->rest.p;
 
@@ -48,7 +48,7 @@ static bool next_is_quantifier(const struct reader *r)
 }
 
 /* Bytes that stand for themselves where no sign of the language is expected. */
-static bool is_plain(char c)
+static bool pattern_cost_is_plain(char c)
 {
     return c >= ' ' && c <= '~';
 }
@@ -56,20 +56,22 @@ static bool is_plain(char c)
 /* True when a backslash and this are one character, or one of a class. */
 static bool is_escaped_character(char c)
 {
-    return is_plain(c) && (!tg_char_is(c, TG_CHAR_ALPHANUMERIC) || strchr("dDwWsSnrt", c) != NULL);
+    return pattern_cost_is_plain(c) &&
+           (!tg_char_is(c, TG_CHAR_ALPHANUMERIC) || strchr("dDwWsSnrt", c) != NULL);
 }
 
 /* A class behind its bracket. `[` may begin a POSIX class. */
 static bool take_class(struct reader *r)
 {
     if (next_is(r, '^'))
-        (void)take(r);
+        (void)pattern_cost_take(r);
     for (bool first = true; r->rest.n > 0; first = false) {
-        char c = take(r);
+        char c = pattern_cost_take(r);
 
         if (c == ']' && !first)
             return true;
-        if (c == '\\' ? r->rest.n == 0 || !is_escaped_character(take(r)) : !is_plain(c) || c == '[')
+        if (c == '\\' ? r->rest.n == 0 || !is_escaped_character(pattern_cost_take(r))
+                      : !pattern_cost_is_plain(c) || c == '[')
             return false;
     }
     return false;
@@ -80,12 +82,12 @@ static struct cost take_count(struct reader *r)
 {
     unsigned n = 0;
 
-    (void)take(r);
+    (void)pattern_cost_take(r);
     while (r->rest.n > 0 && tg_char_is(*r->rest.p, TG_CHAR_DIGIT))
-        n = capped(n * 10 + (unsigned)(take(r) - '0'));
+        n = capped(n * 10 + (unsigned)(pattern_cost_take(r) - '0'));
     if (n == 0 || !next_is(r, '}'))
-        return unknown(r);
-    (void)take(r);
+        return pattern_cost_unknown(r);
+    (void)pattern_cost_take(r);
     return (struct cost){n, 1};
 }
 
@@ -93,12 +95,12 @@ static struct cost take_count(struct reader *r)
 static struct cost take_quantifier(struct reader *r, struct cost one, bool character)
 {
     if (next_is(r, '?')) {
-        (void)take(r);
+        (void)pattern_cost_take(r);
         one = (struct cost){capped(one.steps + 1), capped(one.ways + 1)};
     } else if (next_is(r, '{') && character) {
         one = take_count(r);
     }
-    return next_is_quantifier(r) ? unknown(r) : one;
+    return next_is_quantifier(r) ? pattern_cost_unknown(r) : one;
 }
 
 static struct cost alternatives(struct reader *r);
@@ -111,33 +113,34 @@ static struct cost take_group(struct reader *r)
     if (tg_str_starts(r->rest, TG_STR("?:")))
         r->rest = tg_str_skip(r->rest, 2);
     if (next_is(r, '?') || next_is(r, '*') || ++r->depth > MAX_DEPTH)
-        return unknown(r);
+        return pattern_cost_unknown(r);
     inside = alternatives(r);
     r->depth--;
     if (!next_is(r, ')'))
-        return unknown(r);
-    (void)take(r);
+        return pattern_cost_unknown(r);
+    (void)pattern_cost_take(r);
     return take_quantifier(r, (struct cost){capped(inside.steps + 1), inside.ways}, false);
 }
 
 /* What has no width takes no quantifier that would make sense. */
 static struct cost no_width(struct reader *r)
 {
-    return next_is_quantifier(r) ? unknown(r) : (struct cost){1, 1};
+    return next_is_quantifier(r) ? pattern_cost_unknown(r) : (struct cost){1, 1};
 }
 
 static struct cost take_escape(struct reader *r)
 {
-    char c = r->rest.n > 0 ? take(r) : '\0';
+    char c = r->rest.n > 0 ? pattern_cost_take(r) : '\0';
 
     if (c == 'b' || c == 'B')
         return no_width(r);
-    return is_escaped_character(c) ? take_quantifier(r, (struct cost){1, 1}, true) : unknown(r);
+    return is_escaped_character(c) ? take_quantifier(r, (struct cost){1, 1}, true)
+                                   : pattern_cost_unknown(r);
 }
 
 static struct cost take_item(struct reader *r)
 {
-    char c = take(r);
+    char c = pattern_cost_take(r);
 
     switch (c) {
     case '(':
@@ -151,14 +154,14 @@ static struct cost take_item(struct reader *r)
     case '+':
     case '?':
     case '{':
-        return unknown(r);
+        return pattern_cost_unknown(r);
     case '[':
         if (!take_class(r))
-            return unknown(r);
+            return pattern_cost_unknown(r);
         break;
     default:
-        if (!is_plain(c))
-            return unknown(r);
+        if (!pattern_cost_is_plain(c))
+            return pattern_cost_unknown(r);
     }
     return take_quantifier(r, (struct cost){1, 1}, true);
 }
@@ -189,7 +192,7 @@ static struct cost alternatives(struct reader *r)
         all.ways = capped(all.ways + one.ways);
         if (!r->known || !next_is(r, '|'))
             return all;
-        (void)take(r);
+        (void)pattern_cost_take(r);
     }
 }
 

@@ -59,7 +59,7 @@ static bool knows_project(struct tg_conf *c, const struct tg_conf_item *location
     return false;
 }
 
-static bool load(struct tg_conf *c, const struct tg_conf_item *location, void *conf)
+static bool policy_load(struct tg_conf *c, const struct tg_conf_item *location, void *conf)
 {
     struct tg_policy_conf *p = conf;
 
@@ -112,7 +112,7 @@ static unsigned traits(const void *conf, const char **why)
     return *why != NULL ? OF_BODIES | TG_JUDGES_REQUEST : TG_JUDGES_REQUEST;
 }
 
-static enum tg_verdict judge(struct tg_request *r, const void *conf, void *state)
+static enum tg_verdict policy_judge(struct tg_request *r, const void *conf, void *state)
 {
     const struct tg_policy_set *set = tg_policy_set_of(conf);
 
@@ -155,10 +155,10 @@ const struct tg_filter tg_filter_policy = {
     .traits = OF_BODIES | TG_JUDGES_REQUEST,
     .directives = tg_policy_directives,
     .conf_size = sizeof(struct tg_policy_conf),
-    .on_load = load,
+    .on_load = policy_load,
     .on_traits = traits,
     .on_unload = unload,
-    .on_request = judge,
+    .on_request = policy_judge,
     .on_dump = dump,
     .on_status = tg_policy_status,
     .on_metrics = tg_policy_metrics,

@@ -162,7 +162,7 @@ static bool looks_into_config(const struct tg_policy_check *list)
     return false;
 }
 
-static bool is_plain(const struct tg_policy_rule *rule)
+static bool rule_is_plain(const struct tg_policy_rule *rule)
 {
     if (rule->deny != NULL || rule->whens != NULL)
         return false;
@@ -199,10 +199,10 @@ void tg_policy_rule_finish(struct tg_conf *c, struct tg_policy_rule *rule)
     if (c->errors == errors && !can_fail)
         tg_conf_warn(c, rule->item, "rule \"%s\" can never fail", rule->name.p);
     rule->needs_document = looks_into_config(rule->checks) || looks_into_config(rule->whens);
-    rule->plain = is_plain(rule);
+    rule->plain = rule_is_plain(rule);
 }
 
-static void add_rule(struct tg_conf *c, struct tg_policy *policy, struct tg_policy_rule *rule)
+static void rule_add_rule(struct tg_conf *c, struct tg_policy *policy, struct tg_policy_rule *rule)
 {
     const struct tg_policy_rule *twin = tg_policy_rule_find(policy, rule->name);
     struct tg_policy_rule **last = &policy->rules;
@@ -225,7 +225,7 @@ struct tg_policy_rule *tg_policy_rule_begin(struct tg_conf *c, const struct tg_c
     rule->item = item;
     rule->mode = policy->mode;
     (void)add_check(c, item, rule, 1);
-    add_rule(c, policy, rule); /* whatever is wrong with it: its patterns are freed there */
+    rule_add_rule(c, policy, rule); /* whatever is wrong with it: its patterns are freed there */
     (void)tg_policy_name(c, item);
     return rule;
 }

@@ -73,8 +73,8 @@ void tg_policy_places(void *conf, const struct tg_rule_places *places)
 /* --- exceptions as metrics --- */
 
 /* Counts the exceptions of all locations, and puts them into `each` when it is not NULL. */
-static size_t collect(const void *const *confs, unsigned nconfs,
-                      const struct tg_policy_exception **each)
+static size_t status_collect(const void *const *confs, unsigned nconfs,
+                             const struct tg_policy_exception **each)
 {
     size_t n = 0;
 
@@ -92,7 +92,7 @@ static size_t collect(const void *const *confs, unsigned nconfs,
     return n;
 }
 
-static int by_name(const void *a, const void *b)
+static int status_by_name(const void *a, const void *b)
 {
     const struct tg_policy_exception *x = *(const struct tg_policy_exception *const *)a;
     const struct tg_policy_exception *y = *(const struct tg_policy_exception *const *)b;
@@ -109,7 +109,7 @@ static size_t only_once(const struct tg_policy_exception **each, size_t n)
     size_t kept = 0;
 
     if (n > 0)
-        qsort(each, n, sizeof(*each), by_name);
+        qsort(each, n, sizeof(*each), status_by_name);
     for (size_t i = 0; i < n; i++)
         if (kept == 0 || !tg_str_eq(each[kept - 1]->policy, each[i]->policy) ||
             !tg_str_eq(each[kept - 1]->name, each[i]->name))
@@ -133,11 +133,11 @@ static void add_sample(struct tg_buf *out, const char *metric, const struct tg_p
 
 void tg_policy_metrics(const void *const *confs, unsigned nconfs, struct tg_buf *out)
 {
-    size_t n = collect(confs, nconfs, NULL);
+    size_t n = status_collect(confs, nconfs, NULL);
     const struct tg_policy_exception **each = calloc(n + 1, sizeof(const void *));
 
     CHECK(each != NULL);
-    CHECK(collect(confs, nconfs, each) == n);
+    CHECK(status_collect(confs, nconfs, each) == n);
     n = only_once(each, n);
     tg_prometheus_family(out, "policy_exception_expires_timestamp_seconds", "gauge",
                          "When an exception ends, since 1970.");

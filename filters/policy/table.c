@@ -66,7 +66,7 @@ bool tg_policy_table_add(struct tg_conf *c, struct tg_policy_table *t, const str
     return true;
 }
 
-static int compare(struct tg_str a, struct tg_str b)
+static int table_compare(struct tg_str a, struct tg_str b)
 {
     int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
 
@@ -76,7 +76,7 @@ static int compare(struct tg_str a, struct tg_str b)
 static int by_key(const void *a, const void *b)
 {
     const struct tg_policy_row *x = a, *y = b;
-    int order = compare(x->cells[0], y->cells[0]);
+    int order = table_compare(x->cells[0], y->cells[0]);
 
     return order != 0 ? order : (x->line > y->line) - (x->line < y->line);
 }
@@ -161,7 +161,7 @@ const struct tg_policy_row *tg_policy_table_find(const struct tg_policy_table *t
 
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
-        int order = compare(key, t->rows[middle].cells[0]);
+        int order = table_compare(key, t->rows[middle].cells[0]);
 
         if (order == 0)
             return &t->rows[middle];

@@ -94,7 +94,7 @@ static enum tg_rule_result judge_not_in(const struct tg_policy_test *t,
 /* --- size --- */
 
 /* Compares the value with the test's bound; false when it is no number. */
-static bool compare(const struct tg_policy_test *t, const struct tg_policy_seen *s, int *out)
+static bool test_compare(const struct tg_policy_test *t, const struct tg_policy_seen *s, int *out)
 {
     struct tg_decimal number;
 
@@ -109,14 +109,14 @@ static enum tg_rule_result judge_min(const struct tg_policy_test *t, const struc
 {
     int order;
 
-    return result_of(compare(t, s, &order) && order >= 0);
+    return result_of(test_compare(t, s, &order) && order >= 0);
 }
 
 static enum tg_rule_result judge_max(const struct tg_policy_test *t, const struct tg_policy_seen *s)
 {
     int order;
 
-    return result_of(compare(t, s, &order) && order <= 0);
+    return result_of(test_compare(t, s, &order) && order <= 0);
 }
 
 /* True when it has more characters; a text of no more bytes has none too many. */

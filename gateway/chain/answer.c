@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 /* A finding's sentence as a JSON string. */
-static void add_text(struct tg_buf *out, const struct tg_finding *f, bool chinese)
+static void answer_add_text(struct tg_buf *out, const struct tg_finding *f, bool chinese)
 {
     struct tg_buf text = {0};
 
@@ -15,7 +15,8 @@ static void add_text(struct tg_buf *out, const struct tg_finding *f, bool chines
 }
 
 /* One finding with its place in what the client sent. */
-static void add_finding(struct tg_buf *out, const struct tg_finding *f, struct tg_place place)
+static void answer_add_finding(struct tg_buf *out, const struct tg_finding *f,
+                               struct tg_place place)
 {
     const struct tg_error_info *info = tg_error_info(f->error);
 
@@ -30,9 +31,9 @@ static void add_finding(struct tg_buf *out, const struct tg_finding *f, struct t
         tg_buf_json(out, f->policy);
     }
     tg_buf_printf(out, ", \"code\": \"%s\",\n    \"message\": ", info->code);
-    add_text(out, f, false);
+    answer_add_text(out, f, false);
     tg_buf_puts(out, ", \"message_zh\": ");
-    add_text(out, f, true);
+    answer_add_text(out, f, true);
     tg_buf_putc(out, '}');
 }
 
@@ -102,7 +103,7 @@ static void add_violations(struct tg_buf *out, const struct tg_request *r,
         if (f->severity != TG_VIOLATION)
             continue;
         tg_buf_puts(out, separator);
-        add_finding(out, f, places[i]);
+        answer_add_finding(out, f, places[i]);
         separator = ",";
     }
     tg_buf_puts(out, "]");

@@ -45,7 +45,7 @@ static void leave(const struct tg_chain *c)
         *c->running = 0;
 }
 
-static enum tg_verdict run(const struct tg_chain *c, const struct tg_filter *f)
+static enum tg_verdict chain_run(const struct tg_chain *c, const struct tg_filter *f)
 {
     enum tg_verdict verdict;
 
@@ -98,7 +98,7 @@ static enum tg_verdict call_traced(struct tg_chain *c, const struct tg_filter *f
     const struct tg_finding *last = r->report.last;
     unsigned changes = count_changes(r);
     uint64_t started = tg_clock_mono_now();
-    enum tg_verdict verdict = run(c, f);
+    enum tg_verdict verdict = chain_run(c, f);
     uint64_t took = tg_clock_mono_now() - started;
     struct tg_str why;
 
@@ -112,7 +112,7 @@ static enum tg_verdict call_traced(struct tg_chain *c, const struct tg_filter *f
 /* --- walking --- */
 
 /* on_head of the next filter, once. */
-static enum tg_verdict look(struct tg_chain *c, const struct tg_filter *f)
+static enum tg_verdict chain_look(struct tg_chain *c, const struct tg_filter *f)
 {
     uint32_t bit = UINT32_C(1) << c->at;
     enum tg_verdict verdict;
@@ -136,7 +136,7 @@ enum tg_verdict tg_chain_look(struct tg_chain *c)
     CHECK(c->at < c->filters->n);
     if (passes_by(c->request, c->filters->traits[c->at]))
         return TG_NEXT;
-    return look(c, c->filters->at[c->at]);
+    return chain_look(c, c->filters->at[c->at]);
 }
 
 static enum tg_verdict call(struct tg_chain *c)
@@ -148,14 +148,14 @@ static enum tg_verdict call(struct tg_chain *c)
         TG_TRACE(c->request, "filter %s: passed by, no body", f->name);
         return TG_NEXT;
     }
-    verdict = look(c, f);
+    verdict = chain_look(c, f);
     if (verdict != TG_NEXT)
         return verdict;
     c->entered |= UINT32_C(1) << c->at;
     if (++c->turns > TG_CHAIN_MAX_TURNS)
         return tg_fail(c->request, "the chain did not settle");
     c->request->waiting = NULL;
-    return c->request->trace != NULL ? call_traced(c, f) : run(c, f);
+    return c->request->trace != NULL ? call_traced(c, f) : chain_run(c, f);
 }
 
 enum tg_verdict tg_chain_run_to(struct tg_chain *c, unsigned end)

@@ -79,7 +79,7 @@ static bool read_parameter(struct tg_str element, struct tg_str values[PARAMETER
     return false;
 }
 
-static bool is_access_key(struct tg_str s)
+static bool request_is_access_key(struct tg_str s)
 {
     return s.n > 0 && tg_chars_are(s, TG_CHAR_NAME) && memchr(s.p, '-', s.n) == NULL &&
            memchr(s.p, '_', s.n) == NULL;
@@ -105,7 +105,7 @@ static const char *read_signature(struct tg_request *r, struct tg_str parameters
     slash = key.n > 0 && values[ACCESS].p == NULL ? memchr(key.p, '/', key.n) : NULL;
     if (slash != NULL)
         key.n = (size_t)(slash - key.p);
-    if ((values[ACCESS].p != NULL) == (values[CREDENTIAL].p != NULL) || !is_access_key(key))
+    if ((values[ACCESS].p != NULL) == (values[CREDENTIAL].p != NULL) || !request_is_access_key(key))
         return malformed_signature;
     r->access_key = key;
     return NULL;

@@ -62,7 +62,7 @@ static bool word_starts(struct tg_str s, size_t i)
 }
 
 /* Takes the next word off `*rest`, without digits at its end; false when there is none. */
-static bool next_word(struct tg_str *rest, struct tg_str *word)
+static bool secret_names_next_word(struct tg_str *rest, struct tg_str *word)
 {
     size_t n = 1;
 
@@ -95,7 +95,7 @@ bool tg_name_matches(const struct tg_str *patterns, unsigned n, struct tg_str na
 
     if (name.n == 0)
         return false;
-    while (next_word(&rest, &word))
+    while (secret_names_next_word(&rest, &word))
         if (matches_word(patterns, n, word))
             return true;
     for (unsigned i = 0; i < n; i++)

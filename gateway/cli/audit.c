@@ -137,7 +137,7 @@ static bool add_key(struct tg_audit_options *o, const char *file)
 }
 
 /* The filter a member of which an option is the text of, or NULL. */
-static struct tg_str *text_of(struct tg_audit_filter *f, int option)
+static struct tg_str *audit_text_of(struct tg_audit_filter *f, int option)
 {
     const struct {
         int option;
@@ -154,10 +154,10 @@ static struct tg_str *text_of(struct tg_audit_filter *f, int option)
     return NULL;
 }
 
-static bool set_option(struct tg_audit_options *o, int option)
+static bool audit_set_option(struct tg_audit_options *o, int option)
 {
     struct tg_audit_filter *f = &o->filter;
-    struct tg_str *text = text_of(f, option);
+    struct tg_str *text = audit_text_of(f, option);
 
     if (text != NULL) {
         *text = tg_str_of(optarg);
@@ -198,7 +198,7 @@ static bool set_option(struct tg_audit_options *o, int option)
     }
 }
 
-static const char *name_of(int option)
+static const char *audit_name_of(int option)
 {
     const struct option *o = names;
 
@@ -208,7 +208,7 @@ static const char *name_of(int option)
 }
 
 /* Reads the options of one command. 0, or the exit status plus one. */
-static int read_options(struct tg_audit_options *o, int argc, char **argv, const char *known)
+static int audit_read_options(struct tg_audit_options *o, int argc, char **argv, const char *known)
 {
     char command[24];
     int option;
@@ -224,10 +224,10 @@ static int read_options(struct tg_audit_options *o, int argc, char **argv, const
             return tg_command_misused("audit", NULL) + 1;
         if (strchr(known, option) == NULL) {
             tg_complain("trainguard audit %s: an option of another command: --%s", argv[0],
-                        name_of(option));
+                        audit_name_of(option));
             return tg_command_misused("audit", NULL) + 1;
         }
-        if (!set_option(o, option))
+        if (!audit_set_option(o, option))
             return tg_command_misused("audit", NULL) + 1;
     }
     if (optind < argc)
@@ -251,7 +251,7 @@ int tg_audit_main(int argc, char **argv)
 
         if (strcmp(name, commands[i].name) != 0)
             continue;
-        status = read_options(&o, argc - 1, argv + 1, commands[i].options);
+        status = audit_read_options(&o, argc - 1, argv + 1, commands[i].options);
         if (status != 0)
             return status - 1;
         return commands[i].run(&o, argv + 1 + optind, argc - 1 - optind);

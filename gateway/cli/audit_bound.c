@@ -10,7 +10,7 @@ static const char form[] = "0000-00-00T00:00:00.000000";
 
 enum { YEAR = 4, MONTH = 7, DAY = 10, HOUR = 13, MINUTE = 16, SECOND = 19 }; /* ends in the form */
 
-static bool fits(char c, char wanted)
+static bool audit_bound_fits(char c, char wanted)
 {
     if (wanted == '0')
         return tg_char_is(c, TG_CHAR_DIGIT);
@@ -42,7 +42,8 @@ static bool read_form(struct tg_audit_bound *b, struct tg_str *s)
     static const size_t ends[] = {YEAR, MONTH, DAY, HOUR, MINUTE, SECOND};
     bool whole = false;
 
-    for (b->n = 0; b->n < s->n && form[b->n] != '\0' && fits(s->p[b->n], form[b->n]); b->n++)
+    for (b->n = 0; b->n < s->n && form[b->n] != '\0' && audit_bound_fits(s->p[b->n], form[b->n]);
+         b->n++)
         b->text[b->n] = form[b->n] == '0' ? s->p[b->n] : form[b->n];
     *s = tg_str_skip(*s, b->n);
     for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)

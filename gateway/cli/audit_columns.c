@@ -50,7 +50,7 @@ static const struct {
 /* --- values --- */
 
 /* Text as ClickHouse's format TabSeparated reads it, also within the quotes of an array. */
-static void add_text(struct tg_buf *out, struct tg_str text)
+static void audit_columns_add_text(struct tg_buf *out, struct tg_str text)
 {
     static const char from[] = "\\\t\n\r\b\f'";
     static const char to[] = "\\tnrbf'";
@@ -105,15 +105,16 @@ static struct tg_str fraction_of(struct tg_str text)
 /* --- names of rules --- */
 
 /* "policy.rule", or "rule" alone, as an element of an array. */
-static void add_rule(struct columns *c, size_t array, struct tg_str policy, struct tg_str rule)
+static void audit_columns_add_rule(struct columns *c, size_t array, struct tg_str policy,
+                                   struct tg_str rule)
 {
     if (c->out.n > array + 1)
         tg_buf_putc(&c->out, ',');
     tg_buf_putc(&c->out, '\'');
-    add_text(&c->out, policy);
+    audit_columns_add_text(&c->out, policy);
     if (policy.n > 0)
         tg_buf_putc(&c->out, '.');
-    add_text(&c->out, rule);
+    audit_columns_add_text(&c->out, rule);
     tg_buf_putc(&c->out, '\'');
 }
 
@@ -139,8 +140,8 @@ static void add_rules(struct columns *c, size_t array, const struct tg_doc *doc,
 {
     for (uint32_t e = tg_audit_list(doc, list); e != TG_NONE; e = tg_doc_next(doc, e))
         if (counts(doc, e))
-            add_rule(c, array, tg_audit_text(doc, e, TG_STR("policy")),
-                     tg_audit_text(doc, e, TG_STR("rule")));
+            audit_columns_add_rule(c, array, tg_audit_text(doc, e, TG_STR("policy")),
+                                   tg_audit_text(doc, e, TG_STR("rule")));
 }
 
 /* Whose doing it is that a request was refused, or would have been. */
@@ -167,7 +168,7 @@ static void add_column(struct columns *c, const struct tg_doc *doc, size_t i)
         text = tg_audit_text(doc, 0, tg_str_of(columns[i].member));
     switch (columns[i].kind) {
     case TEXT:
-        add_text(&c->out, text);
+        audit_columns_add_text(&c->out, text);
         break;
     case NUMBER:
         add_number(&c->out, text);
@@ -191,21 +192,22 @@ static void add_column(struct columns *c, const struct tg_doc *doc, size_t i)
 static void add_line(struct columns *c, const struct tg_doc *doc, struct tg_str text,
                      const struct tg_audit_line *line)
 {
-    add_text(&c->out, line->stream);
+    audit_columns_add_text(&c->out, line->stream);
     tg_buf_putc(&c->out, '\t');
     tg_buf_u64(&c->out, line->seq);
     tg_buf_putc(&c->out, '\t');
-    add_text(&c->out, line->event);
+    audit_columns_add_text(&c->out, line->event);
     for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++) {
         tg_buf_putc(&c->out, '\t');
         add_column(c, doc, i);
     }
     tg_buf_putc(&c->out, '\t');
-    add_text(&c->out, text);
+    audit_columns_add_text(&c->out, text);
     tg_buf_putc(&c->out, '\n');
 }
 
-static bool on_line(void *context, struct tg_str text, const struct tg_audit_place *place)
+static bool audit_columns_on_line(void *context, struct tg_str text,
+                                  const struct tg_audit_place *place)
 {
     struct columns *c = context;
     struct tg_audit_line line;
@@ -231,7 +233,7 @@ static bool on_line(void *context, struct tg_str text, const struct tg_audit_pla
 int tg_audit_columns(const struct tg_audit_options *options, char **files, int nfiles)
 {
     struct columns c = {.options = options};
-    const struct tg_audit_reading reading = {on_line, NULL, &c};
+    const struct tg_audit_reading reading = {audit_columns_on_line, NULL, &c};
     bool ok;
 
     tg_arena_init(&c.arena);

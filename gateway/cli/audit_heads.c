@@ -21,7 +21,8 @@ struct reading {
     bool good;
 };
 
-static bool read_head(struct tg_arena *arena, struct tg_str text, struct tg_audit_head *out)
+static bool audit_heads_read_head(struct tg_arena *arena, struct tg_str text,
+                                  struct tg_audit_head *out)
 {
     struct tg_doc doc;
 
@@ -34,7 +35,7 @@ static bool read_head(struct tg_arena *arena, struct tg_str text, struct tg_audi
            out->chain.n == TG_SHA256_HEX && tg_chars_are(out->chain, TG_CHAR_LOWER_HEX);
 }
 
-static void keep(struct tg_audit_heads *heads, const struct tg_audit_head *head)
+static void audit_heads_keep(struct tg_audit_heads *heads, const struct tg_audit_head *head)
 {
     struct tg_audit_head *h;
 
@@ -50,7 +51,8 @@ static void keep(struct tg_audit_heads *heads, const struct tg_audit_head *head)
     h->time = tg_arena_dup(&heads->arena, head->time);
 }
 
-static bool take_head(void *context, struct tg_str text, const struct tg_audit_place *place)
+static bool audit_heads_take_head(void *context, struct tg_str text,
+                                  const struct tg_audit_place *place)
 {
     struct reading *r = context;
     struct tg_audit_head head = {.place = *place};
@@ -59,8 +61,8 @@ static bool take_head(void *context, struct tg_str text, const struct tg_audit_p
     if (text.n == 0)
         return true;
     tg_arena_reset(&r->line);
-    if (read_head(&r->line, text, &head)) {
-        keep(r->heads, &head);
+    if (audit_heads_read_head(&r->line, text, &head)) {
+        audit_heads_keep(r->heads, &head);
         return true;
     }
     tg_complain("trainguard audit: %s:%llu: is no head of a stream: stream, seq and chain",
@@ -81,7 +83,7 @@ static int compare_heads(const void *left, const void *right)
 bool tg_audit_heads_read(struct tg_audit_heads *heads, const char *file)
 {
     struct reading r = {.heads = heads, .good = true};
-    const struct tg_audit_reading reading = {.on_line = take_head, .context = &r};
+    const struct tg_audit_reading reading = {.on_line = audit_heads_take_head, .context = &r};
     char *files[] = {(char *)file};
 
     *heads = (struct tg_audit_heads){.n = 0};

@@ -57,7 +57,7 @@ static void add_operations(struct history *h, const struct tg_doc *doc)
     }
 }
 
-static void add_text(struct history *h, const struct tg_doc *doc)
+static void audit_history_add_text(struct history *h, const struct tg_doc *doc)
 {
     tg_excerpt_clean(&h->out, tg_audit_text(doc, 0, TG_STR("time")));
     add_safe(h, " ", tg_audit_text(doc, 0, TG_STR("http.request.method")));
@@ -103,7 +103,8 @@ static void add_json(struct history *h, const struct tg_doc *doc)
 
 /* --- records --- */
 
-static bool on_line(void *context, struct tg_str line, const struct tg_audit_place *place)
+static bool audit_history_on_line(void *context, struct tg_str line,
+                                  const struct tg_audit_place *place)
 {
     struct history *h = context;
     struct tg_doc doc;
@@ -116,14 +117,14 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
     if (h->options->output == TG_AUDIT_JSON)
         add_json(h, &doc);
     else
-        add_text(h, &doc);
+        audit_history_add_text(h, &doc);
     return fwrite(h->out.p, 1, h->out.n, stdout) == h->out.n;
 }
 
 int tg_audit_history(const struct tg_audit_options *options, char **files, int nfiles)
 {
     struct history h = {.options = options};
-    const struct tg_audit_reading reading = {on_line, NULL, &h};
+    const struct tg_audit_reading reading = {audit_history_on_line, NULL, &h};
     bool ok;
 
     if (options->filter.config.n == 0 || options->output == TG_AUDIT_CSV) {

@@ -9,7 +9,7 @@
 
 enum { MAX_KEY = 4096 };
 
-static bool read_key(const char *file, char *key, size_t *n)
+static bool audit_keys_read_key(const char *file, char *key, size_t *n)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd >= 0 ? read(fd, key, MAX_KEY) : -1;
@@ -30,7 +30,7 @@ bool tg_audit_keys_read(struct tg_audit_keys *keys, const struct tg_audit_option
     keys->n = 0;
     tg_audit_chain_init(&keys->plain, (struct tg_str){NULL, 0});
     for (unsigned i = 0; i < options->nkeys; i++) {
-        if (!read_key(options->key_file[i], key, &n))
+        if (!audit_keys_read_key(options->key_file[i], key, &n))
             return false;
         tg_audit_chain_init(&keys->keyed[keys->n++], (struct tg_str){key, n});
         tg_wipe(key, sizeof(key));

@@ -109,7 +109,7 @@ static bool is_packed(struct tg_str text)
     return false;
 }
 
-static bool give(struct source *s, struct tg_str line, bool complete)
+static bool audit_read_give(struct source *s, struct tg_str line, bool complete)
 {
     s->place.number++;
     s->place.complete = complete;
@@ -128,7 +128,7 @@ static bool give_lines(struct source *s, size_t seen)
 
         rest = tg_str_skip(rest, line.n + 1);
         seen = 0;
-        more = give(s, line, true);
+        more = audit_read_give(s, line, true);
     }
     if (rest.n > 0 && rest.p != s->text.p)
         memmove(s->text.p, rest.p, rest.n);
@@ -158,7 +158,7 @@ static enum got read_lines(struct source *s, bool wait)
         return cannot_read(s->place.file, "is damaged: not all of it can be unpacked");
     if (wait || s->text.n == 0)
         return GOT_ALL;
-    return give(s, tg_buf_str(&s->text), false) ? GOT_ALL : GOT_ENOUGH;
+    return audit_read_give(s, tg_buf_str(&s->text), false) ? GOT_ALL : GOT_ENOUGH;
 }
 
 /* True when the path names another file than the one that is open. */
@@ -171,7 +171,7 @@ static bool was_replaced(const struct source *s)
            (named.st_ino != mine.st_ino || named.st_dev != mine.st_dev);
 }
 
-static bool open_file(struct source *s, const char *name)
+static bool audit_read_open_file(struct source *s, const char *name)
 {
     s->place.file = name;
     s->place.number = 0;
@@ -203,7 +203,7 @@ static enum got follow_lines(struct source *s)
         if (replaced) {
             gzclose(s->file);
             s->file = NULL;
-            if (!open_file(s, s->place.file))
+            if (!audit_read_open_file(s, s->place.file))
                 return GOT_ERROR;
             continue;
         }
@@ -212,11 +212,11 @@ static enum got follow_lines(struct source *s)
     }
 }
 
-static enum got read_file(struct source *s, const char *name, bool follow)
+static enum got audit_read_read_file(struct source *s, const char *name, bool follow)
 {
     enum got got;
 
-    if (!open_file(s, name))
+    if (!audit_read_open_file(s, name))
         return GOT_ERROR;
     got = read_lines(s, follow);
     if (got == GOT_ALL && follow) {
@@ -239,7 +239,7 @@ bool tg_audit_read(char **files, int nfiles, bool follow, const struct tg_audit_
     for (int i = 0; i < nfiles && got == GOT_ALL; i++) {
         s.place.file_index = (unsigned)i;
         s.place.rotated = i > 0 && same_log(files[i - 1], files[i], &ages[0], &ages[1]);
-        got = read_file(&s, files[i], follow && i + 1 == nfiles);
+        got = audit_read_read_file(&s, files[i], follow && i + 1 == nfiles);
     }
     tg_buf_end(&s.text);
     return got != GOT_ERROR;

@@ -58,8 +58,8 @@ static void add_member(struct show *s, const struct tg_doc *doc, const char *lab
 }
 
 /* The texts of an array, with commas between. */
-static void add_list(struct show *s, const struct tg_doc *doc, const char *label,
-                     struct tg_str name)
+static void audit_show_add_list(struct show *s, const struct tg_doc *doc, const char *label,
+                                struct tg_str name)
 {
     for (uint32_t e = tg_audit_list(doc, name); e != TG_NONE; e = tg_doc_next(doc, e)) {
         tg_buf_puts(&s->out, label);
@@ -159,8 +159,8 @@ static void add_patch(struct show *s, const struct tg_doc *doc)
     }
 }
 
-static void add_findings(struct show *s, const struct tg_doc *doc, struct tg_str list,
-                         enum colour colour)
+static void audit_show_add_findings(struct show *s, const struct tg_doc *doc, struct tg_str list,
+                                    enum colour colour)
 {
     for (uint32_t e = tg_audit_list(doc, list); e != TG_NONE; e = tg_doc_next(doc, e)) {
         struct tg_str policy = tg_audit_text(doc, e, TG_STR("policy"));
@@ -182,7 +182,7 @@ static void add_findings(struct show *s, const struct tg_doc *doc, struct tg_str
     }
 }
 
-static void add_results(struct show *s, const struct tg_doc *doc)
+static void audit_show_add_results(struct show *s, const struct tg_doc *doc)
 {
     for (uint32_t e = tg_audit_list(doc, TG_STR("policy.results")); e != TG_NONE;
          e = tg_doc_next(doc, e)) {
@@ -204,7 +204,7 @@ static void add_results(struct show *s, const struct tg_doc *doc)
     }
 }
 
-static void add_limits(struct show *s, const struct tg_doc *doc)
+static void audit_show_add_limits(struct show *s, const struct tg_doc *doc)
 {
     for (uint32_t e = tg_audit_list(doc, TG_STR("limits")); e != TG_NONE; e = tg_doc_next(doc, e)) {
         tg_buf_puts(&s->out, "    limit ");
@@ -219,7 +219,7 @@ static void add_limits(struct show *s, const struct tg_doc *doc)
     }
 }
 
-static void add_text(struct show *s, const struct tg_doc *doc)
+static void audit_show_add_text(struct show *s, const struct tg_doc *doc)
 {
     struct tg_str decision = tg_audit_text(doc, 0, TG_STR("decision"));
 
@@ -246,7 +246,7 @@ static void add_text(struct show *s, const struct tg_doc *doc)
     add_member(s, doc, " result=", TG_STR("result"));
     add_member(s, doc, " why=", TG_STR("why"));
     add_member(s, doc, " revision=", TG_STR("configuration.revision"));
-    add_list(s, doc, " policies=", TG_STR("policy.revisions"));
+    audit_show_add_list(s, doc, " policies=", TG_STR("policy.revisions"));
     add_member(s, doc, " bundle=", TG_STR("policy.bundle"));
     add_member(s, doc, " signed_by=", TG_STR("policy.signed_by"));
     add_member(s, doc, " previous=", TG_STR("previous.stream"));
@@ -255,10 +255,10 @@ static void add_text(struct show *s, const struct tg_doc *doc)
     add_member(s, doc, " stream=", TG_STR("stream"));
     add_member(s, doc, " seq=", TG_STR("seq"));
     tg_buf_putc(&s->out, '\n');
-    add_findings(s, doc, TG_STR("violations"), RED);
-    add_findings(s, doc, TG_STR("warnings"), YELLOW);
-    add_results(s, doc);
-    add_limits(s, doc);
+    audit_show_add_findings(s, doc, TG_STR("violations"), RED);
+    audit_show_add_findings(s, doc, TG_STR("warnings"), YELLOW);
+    audit_show_add_results(s, doc);
+    audit_show_add_limits(s, doc);
     add_patch(s, doc);
 }
 
@@ -339,7 +339,7 @@ static void add_record(struct show *s, const struct tg_doc *doc, struct tg_str l
 {
     switch (s->options->output) {
     case TG_AUDIT_TEXT:
-        add_text(s, doc);
+        audit_show_add_text(s, doc);
         return;
     case TG_AUDIT_JSON:
         tg_buf_add(&s->out, line);
@@ -353,7 +353,7 @@ static void add_record(struct show *s, const struct tg_doc *doc, struct tg_str l
 }
 
 /* Keeps what was printed for a record in the place of the oldest one that is kept. */
-static void keep(struct show *s)
+static void audit_show_keep(struct show *s)
 {
     struct tg_buf *place;
 
@@ -378,7 +378,8 @@ static void print_kept(void *context)
     }
 }
 
-static bool on_line(void *context, struct tg_str line, const struct tg_audit_place *place)
+static bool audit_show_on_line(void *context, struct tg_str line,
+                               const struct tg_audit_place *place)
 {
     struct show *s = context;
     struct tg_doc doc;
@@ -390,14 +391,14 @@ static bool on_line(void *context, struct tg_str line, const struct tg_audit_pla
     add_record(s, &doc, line);
     if (s->live)
         return write_out(s);
-    keep(s);
+    audit_show_keep(s);
     return true;
 }
 
 int tg_audit_show(const struct tg_audit_options *options, char **files, int nfiles)
 {
     struct show s = {.options = options, .live = !options->tails && !options->follow};
-    const struct tg_audit_reading reading = {on_line, print_kept, &s};
+    const struct tg_audit_reading reading = {audit_show_on_line, print_kept, &s};
     bool ok;
 
     tg_arena_init(&s.arena);

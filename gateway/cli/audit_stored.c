@@ -107,7 +107,7 @@ const char *tg_audit_stored_trouble(const struct tg_audit_stored *all)
 
 /* --- streams --- */
 
-static struct stream **bucket_of(struct tg_audit_stored *all, struct tg_str name)
+static struct stream **audit_stored_bucket_of(struct tg_audit_stored *all, struct tg_str name)
 {
     unsigned hash = 0;
 
@@ -116,9 +116,9 @@ static struct stream **bucket_of(struct tg_audit_stored *all, struct tg_str name
     return &all->buckets[hash % BUCKETS];
 }
 
-static struct stream *find(struct tg_audit_stored *all, struct tg_str name)
+static struct stream *audit_stored_find(struct tg_audit_stored *all, struct tg_str name)
 {
-    struct stream *s = *bucket_of(all, name);
+    struct stream *s = *audit_stored_bucket_of(all, name);
 
     while (s != NULL && !tg_str_eq(s->name, name))
         s = s->in_bucket;
@@ -127,8 +127,8 @@ static struct stream *find(struct tg_audit_stored *all, struct tg_str name)
 
 static struct stream *find_or_add(struct tg_audit_stored *all, struct tg_str name)
 {
-    struct stream **bucket = bucket_of(all, name);
-    struct stream *s = find(all, name);
+    struct stream **bucket = audit_stored_bucket_of(all, name);
+    struct stream *s = audit_stored_find(all, name);
 
     if (s != NULL)
         return s;
@@ -144,7 +144,7 @@ static struct stream *find_or_add(struct tg_audit_stored *all, struct tg_str nam
 
 /* --- the file --- */
 
-static bool fail(struct tg_audit_stored *all, const char *what)
+static bool audit_stored_fail(struct tg_audit_stored *all, const char *what)
 {
     const char *why = strerror(errno);
 
@@ -154,7 +154,7 @@ static bool fail(struct tg_audit_stored *all, const char *what)
     return false;
 }
 
-static bool open_file(struct tg_audit_stored *all)
+static bool audit_stored_open_file(struct tg_audit_stored *all)
 {
     const char *folder = getenv("TMPDIR");
     char *name;
@@ -164,7 +164,7 @@ static bool open_file(struct tg_audit_stored *all)
     name = (char *)tg_arena_printf(&all->arena, "%s/trainguard-XXXXXX", folder).p;
     all->fd = mkostemp(name, O_CLOEXEC);
     if (all->fd < 0)
-        return fail(all, folder);
+        return audit_stored_fail(all, folder);
     (void)unlink(name);
     return true;
 }
@@ -175,7 +175,7 @@ static bool write_all(struct tg_audit_stored *all, struct tg_str text)
         ssize_t n = pwrite(all->fd, text.p, text.n, (off_t)all->end);
 
         if (n <= 0)
-            return fail(all, "writing");
+            return audit_stored_fail(all, "writing");
         text = tg_str_skip(text, (size_t)n);
         all->end += (size_t)n;
     }
@@ -190,7 +190,7 @@ static bool read_text(struct tg_audit_stored *all, const struct waiting_line *h)
                           (off_t)(h->at + all->text.n));
 
         if (n <= 0)
-            return fail(all, "reading");
+            return audit_stored_fail(all, "reading");
         all->text.n += (size_t)n;
     }
     return true;
@@ -243,7 +243,7 @@ static bool hold(struct tg_audit_stored *all, struct stream *s, struct tg_str te
 {
     if (all->nwaiting == 0)
         all->end = 0;
-    if (all->fd < 0 && !open_file(all))
+    if (all->fd < 0 && !audit_stored_open_file(all))
         return false;
     s->waiting = grown(s->waiting, s->nwaiting, &s->waiting_cap, sizeof(*s->waiting));
     push(s, &(struct waiting_line){h->seq, h->continues, all->end, text.n, h->place});
@@ -294,8 +294,8 @@ static bool given_before(struct stream *s, uint64_t seq, const struct seen *look
     return false;
 }
 
-static bool give(struct tg_audit_stored *all, struct stream *s, struct tg_str text,
-                 const char *chain, const struct waiting_line *h)
+static bool audit_stored_give(struct tg_audit_stored *all, struct stream *s, struct tg_str text,
+                              const char *chain, const struct waiting_line *h)
 {
     struct seen look = look_of(all, text, chain);
     bool twice = h->continues ? continued_before(s, &look) : given_before(s, h->seq, &look);
@@ -313,7 +313,7 @@ static bool give_waiting(struct tg_audit_stored *all, struct stream *s)
     if (!read_text(all, &h))
         return false;
     CHECK(tg_audit_line_read(tg_buf_str(&all->text), &line));
-    return give(all, s, tg_buf_str(&all->text), line.chain.p, &h);
+    return audit_stored_give(all, s, tg_buf_str(&all->text), line.chain.p, &h);
 }
 
 static bool can_be_given(const struct stream *s, const struct waiting_line *h)
@@ -332,7 +332,7 @@ bool tg_audit_store(struct tg_audit_stored *all, struct tg_str text,
     h.place.file_index = 0;
     if (!can_be_given(s, &h))
         return hold(all, s, text, &h);
-    if (!give(all, s, text, line->chain.p, &h))
+    if (!audit_stored_give(all, s, text, line->chain.p, &h))
         return false;
     while (s->nwaiting > 0 && can_be_given(s, &s->waiting[0]))
         if (!give_waiting(all, s))
@@ -352,7 +352,7 @@ bool tg_audit_stored_rest(struct tg_audit_stored *all)
 bool tg_audit_stored_had(struct tg_audit_stored *all, struct tg_str stream, uint64_t seq,
                          const char *chain)
 {
-    const struct stream *s = find(all, stream);
+    const struct stream *s = audit_stored_find(all, stream);
 
     return s != NULL && seq >= s->base && seq < s->next &&
            memcmp(s->seen[seq - s->base].chain, chain, DIGEST) == 0;

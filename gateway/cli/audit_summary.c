@@ -234,7 +234,8 @@ static void count_line(struct summary *s, const struct tg_doc *doc)
         count_members(s, CONFIGURATIONS, doc, 0, configuration);
 }
 
-static bool on_line(void *context, struct tg_str line, const struct tg_audit_place *place)
+static bool audit_summary_on_line(void *context, struct tg_str line,
+                                  const struct tg_audit_place *place)
 {
     struct summary *s = context;
     struct tg_doc doc;
@@ -343,7 +344,7 @@ static void add_table(struct tg_buf *out, struct row *const *rows, size_t n)
     }
 }
 
-static void add_text(const struct summary *s, struct tg_buf *out)
+static void audit_summary_add_text(const struct summary *s, struct tg_buf *out)
 {
     size_t n;
 
@@ -434,8 +435,10 @@ static void add_csv(const struct summary *s, struct tg_buf *out)
 
 int tg_audit_summary(const struct tg_audit_options *options, char **files, int nfiles)
 {
-    static void (*const writers[])(const struct summary *, struct tg_buf *) = {
-        [TG_AUDIT_TEXT] = add_text, [TG_AUDIT_JSON] = add_json, [TG_AUDIT_CSV] = add_csv};
+    static void (*const writers[])(const struct summary *,
+                                   struct tg_buf *) = {[TG_AUDIT_TEXT] = audit_summary_add_text,
+                                                       [TG_AUDIT_JSON] = add_json,
+                                                       [TG_AUDIT_CSV] = add_csv};
     struct summary *s = calloc(1, sizeof(*s));
     struct tg_buf out = {0};
     int status = TG_AUDIT_UNREADABLE;
@@ -445,7 +448,7 @@ int tg_audit_summary(const struct tg_audit_options *options, char **files, int n
     tg_arena_init(&s->arena);
     tg_arena_init(&s->record);
     if (tg_audit_read(files, nfiles, false,
-                      &(struct tg_audit_reading){.on_line = on_line, .context = s})) {
+                      &(struct tg_audit_reading){.on_line = audit_summary_on_line, .context = s})) {
         sort_rows(s);
         writers[options->output](s, &out);
         status = s->bad ? TG_AUDIT_PROBLEM : TG_AUDIT_FINE;

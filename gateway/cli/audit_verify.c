@@ -81,7 +81,8 @@ struct verify {
 /* --- findings --- */
 
 __attribute__((format(printf, 4, 5))) static struct finding *
-tell(struct verify *v, bool problem, const struct tg_audit_place *place, const char *format, ...)
+verify_tell(struct verify *v, bool problem, const struct tg_audit_place *place, const char *format,
+            ...)
 {
     struct finding *f = tg_arena_zalloc(&v->arena, 1, sizeof(*f));
     char text[512];
@@ -104,7 +105,7 @@ tell(struct verify *v, bool problem, const struct tg_audit_place *place, const c
 
 /* --- streams --- */
 
-static struct stream **bucket_of(struct verify *v, struct tg_str name)
+static struct stream **verify_bucket_of(struct verify *v, struct tg_str name)
 {
     unsigned hash = 0;
 
@@ -115,7 +116,7 @@ static struct stream **bucket_of(struct verify *v, struct tg_str name)
 
 static struct stream *find_stream(struct verify *v, struct tg_str name)
 {
-    struct stream *s = *bucket_of(v, name);
+    struct stream *s = *verify_bucket_of(v, name);
 
     while (s != NULL && !tg_str_eq(s->name, name))
         s = s->next;
@@ -124,7 +125,7 @@ static struct stream *find_stream(struct verify *v, struct tg_str name)
 
 static struct stream *add_stream(struct verify *v, struct tg_str name)
 {
-    struct stream **bucket = bucket_of(v, name);
+    struct stream **bucket = verify_bucket_of(v, name);
     struct stream *s = tg_arena_zalloc(&v->arena, 1, sizeof(*s));
 
     s->name = tg_arena_dup(&v->arena, name);
@@ -146,8 +147,9 @@ static void check_heads(struct verify *v, struct stream *s, const struct tg_audi
     for (; s->head != NULL && s->head->seq <= line->seq;
          s->head = tg_audit_heads_next(&v->heads, s->head))
         if (s->head->seq == line->seq && !tg_str_eq(s->head->chain, line->chain))
-            tell(v, true, place, "changed: the line is not the head of its stream in %s:%llu",
-                 s->head->place.file, (unsigned long long)s->head->place.number);
+            verify_tell(v, true, place,
+                        "changed: the line is not the head of its stream in %s:%llu",
+                        s->head->place.file, (unsigned long long)s->head->place.number);
 }
 
 /* The line is where its stream stands now. */
@@ -203,13 +205,14 @@ static bool read_anchor(struct tg_arena *arena, struct tg_str line, struct ancho
 
 /* Is the chain of the kind we can check? Someone without the key could write the whole log again
  * without one, so that is a problem where a key was given. */
-static void check_key(struct verify *v, struct stream *s, const struct anchor *a,
-                      const struct tg_audit_place *place)
+static void verify_check_key(struct verify *v, struct stream *s, const struct anchor *a,
+                             const struct tg_audit_place *place)
 {
     if (!tg_str_eq(a->algorithm, TG_STR("hmac-sha256"))) {
         s->chained = &v->keys.plain;
         if (v->keys.n > 0)
-            tell(v, true, place, "changed: the stream has no key, though --key-file was given");
+            verify_tell(v, true, place,
+                        "changed: the stream has no key, though --key-file was given");
         return;
     }
     s->chained = tg_audit_keys_find(&v->keys, a->key_id);
@@ -243,22 +246,24 @@ static void check_previous(struct verify *v, const struct previous *a)
     const struct tg_audit_place *place = &a->place;
 
     if (before == NULL) {
-        tell(v, place->file_index > 0, place,
-             place->file_index > 0 ? "removed: the stream %.*s, named here as the one before"
-                                   : "follows the stream %.*s, which is not in these files",
-             TG_STR_ARG(a->stream));
+        verify_tell(v, place->file_index > 0, place,
+                    place->file_index > 0 ? "removed: the stream %.*s, named here as the one before"
+                                          : "follows the stream %.*s, which is not in these files",
+                    TG_STR_ARG(a->stream));
         return;
     }
     if (a->seq > before->seq)
-        tell(v, true, place,
-             "truncated: the stream %.*s had %llu lines when this one began, its last one here is "
-             "line %llu of %s with seq %llu",
-             TG_STR_ARG(before->name), (unsigned long long)a->seq,
-             (unsigned long long)before->number, before->file, (unsigned long long)before->seq);
+        verify_tell(
+            v, true, place,
+            "truncated: the stream %.*s had %llu lines when this one began, its last one here is "
+            "line %llu of %s with seq %llu",
+            TG_STR_ARG(before->name), (unsigned long long)a->seq,
+            (unsigned long long)before->number, before->file, (unsigned long long)before->seq);
     else if (a->seq == before->seq && a->chain.n == TG_SHA256_HEX &&
              memcmp(a->chain.p, before->chain, TG_SHA256_HEX) != 0)
-        tell(v, true, place, "changed: the last line of the stream %.*s is not the one named here",
-             TG_STR_ARG(before->name));
+        verify_tell(v, true, place,
+                    "changed: the last line of the stream %.*s is not the one named here",
+                    TG_STR_ARG(before->name));
     else
         before->confirmed = a->seq == before->seq;
 }
@@ -271,25 +276,25 @@ static void on_new_stream(struct verify *v, struct tg_str text, const struct tg_
     struct anchor a;
 
     if (!begins && !tg_str_eq(line->event, TG_STR("continue"))) {
-        tell(v, true, place,
-             "removed: the beginning of the stream %.*s; the first line here is "
-             "seq %llu",
-             TG_STR_ARG(line->stream), (unsigned long long)line->seq);
+        verify_tell(v, true, place,
+                    "removed: the beginning of the stream %.*s; the first line here is "
+                    "seq %llu",
+                    TG_STR_ARG(line->stream), (unsigned long long)line->seq);
         move_to(v, s, line, place);
         return;
     }
     if (read_anchor(&v->arena, text, &a)) {
-        check_key(v, s, &a, place);
+        verify_check_key(v, s, &a, place);
         if (begins)
             note_previous(v, &a, place);
         else if (a.chain.n == TG_SHA256_HEX)
             memcpy(s->chain, a.chain.p, TG_SHA256_HEX);
     }
     if (!follows(v, s, s->chain, line))
-        tell(v, true, place, "changed: the line does not fit its chain value");
+        verify_tell(v, true, place, "changed: the line does not fit its chain value");
     else if (!begins)
-        tell(v, false, place, "continues the stream %.*s from a file that was not given",
-             TG_STR_ARG(line->stream));
+        verify_tell(v, false, place, "continues the stream %.*s from a file that was not given",
+                    TG_STR_ARG(line->stream));
     /* a continue record does not move the chain */
     if (begins)
         move_to(v, s, line, place);
@@ -309,17 +314,18 @@ static void on_continue(struct verify *v, struct stream *s, struct tg_str text,
 
     if (!read_anchor(&v->arena, text, &a) || a.chain.n != TG_SHA256_HEX ||
         !follows(v, s, a.chain.p, line)) {
-        tell(v, true, place, "changed: the line does not fit its chain value");
+        verify_tell(v, true, place, "changed: the line does not fit its chain value");
     } else if (v->stored != NULL && tg_audit_stored_had(v->stored, s->name, line->seq, a.chain.p)) {
         return;
     } else if (line->seq < s->seq) {
-        tell(v, true, place,
-             "moved: the continue record of the stream %.*s belongs behind seq %llu, the stream is "
-             "at %llu",
-             TG_STR_ARG(s->name), (unsigned long long)line->seq, (unsigned long long)s->seq);
+        verify_tell(
+            v, true, place,
+            "moved: the continue record of the stream %.*s belongs behind seq %llu, the stream is "
+            "at %llu",
+            TG_STR_ARG(s->name), (unsigned long long)line->seq, (unsigned long long)s->seq);
         return;
     } else if (line->seq != s->seq || memcmp(a.chain.p, s->chain, TG_SHA256_HEX) != 0) {
-        tell(
+        verify_tell(
             v, true, place,
             "removed: the stream %.*s goes on behind seq %llu, but the file before it ends at %llu",
             TG_STR_ARG(s->name), (unsigned long long)line->seq, (unsigned long long)s->seq);
@@ -350,12 +356,12 @@ static void on_low_number(struct verify *v, struct stream *s, const struct tg_au
             g->from = UINT64_MAX;
             return;
         }
-        tell(v, true, place, "moved: seq %llu of the stream %.*s belongs further up",
-             (unsigned long long)line->seq, TG_STR_ARG(s->name));
+        verify_tell(v, true, place, "moved: seq %llu of the stream %.*s belongs further up",
+                    (unsigned long long)line->seq, TG_STR_ARG(s->name));
         return;
     }
-    tell(v, true, place, "inserted: seq %llu of the stream %.*s has been there already",
-         (unsigned long long)line->seq, TG_STR_ARG(s->name));
+    verify_tell(v, true, place, "inserted: seq %llu of the stream %.*s has been there already",
+                (unsigned long long)line->seq, TG_STR_ARG(s->name));
 }
 
 static void on_gap(struct verify *v, struct stream *s, const struct tg_audit_line *line,
@@ -365,10 +371,10 @@ static void on_gap(struct verify *v, struct stream *s, const struct tg_audit_lin
 
     g->from = s->seq + 1;
     g->to = line->seq - 1;
-    g->finding = tell(v, true, place,
-                      "removed: before this line, %llu of the stream %.*s (seq %llu to %llu)",
-                      (unsigned long long)(g->to - g->from + 1), TG_STR_ARG(s->name),
-                      (unsigned long long)g->from, (unsigned long long)g->to);
+    g->finding = verify_tell(
+        v, true, place, "removed: before this line, %llu of the stream %.*s (seq %llu to %llu)",
+        (unsigned long long)(g->to - g->from + 1), TG_STR_ARG(s->name), (unsigned long long)g->from,
+        (unsigned long long)g->to);
     g->next = s->gaps;
     s->gaps = g;
     move_to(v, s, line, place);
@@ -386,18 +392,18 @@ static void on_known_stream(struct verify *v, struct stream *s, struct tg_str te
         return;
     }
     if (s->stopped)
-        tell(v, true, place, "inserted: behind the stop record of the stream %.*s",
-             TG_STR_ARG(s->name));
+        verify_tell(v, true, place, "inserted: behind the stop record of the stream %.*s",
+                    TG_STR_ARG(s->name));
     else if (s->file_index != place->file_index && place->rotated)
-        tell(v, true, place,
-             "removed: the continue record of the stream %.*s at the beginning of this file",
-             TG_STR_ARG(s->name));
+        verify_tell(v, true, place,
+                    "removed: the continue record of the stream %.*s at the beginning of this file",
+                    TG_STR_ARG(s->name));
     if (line->seq > s->seq + 1) {
         on_gap(v, s, line, place);
         return;
     }
     if (!follows(v, s, s->chain, line))
-        tell(v, true, place, "changed: the line does not fit its chain value");
+        verify_tell(v, true, place, "changed: the line does not fit its chain value");
     move_to(v, s, line, place);
 }
 
@@ -417,15 +423,15 @@ static void on_other_line(struct verify *v, struct tg_str line, struct finding *
     if (line.n > begin.n)
         line.n = begin.n;
     if (!tg_str_starts(begin, line))
-        tell(v, true, place, "inserted: not a line of an audit log");
+        verify_tell(v, true, place, "inserted: not a line of an audit log");
     else if (place->complete)
-        v->torn = tell(v, true, place, "truncated: the end of the line is missing");
+        v->torn = verify_tell(v, true, place, "truncated: the end of the line is missing");
     else
-        tell(v, false, place,
-             "the file ends within a line: it is being written, or its writer died");
+        verify_tell(v, false, place,
+                    "the file ends within a line: it is being written, or its writer died");
 }
 
-static bool on_line(void *context, struct tg_str text, const struct tg_audit_place *place)
+static bool verify_on_line(void *context, struct tg_str text, const struct tg_audit_place *place)
 {
     struct verify *v = context;
     struct finding *torn = v->torn;
@@ -462,7 +468,7 @@ static bool store_line(void *context, struct tg_str text, const struct tg_audit_
 
     text = tg_str_trim(text);
     if (!tg_audit_line_read(text, &line))
-        return on_line(v, text, place);
+        return verify_on_line(v, text, place);
     return tg_audit_store(v->stored, text, &line, place);
 }
 
@@ -472,7 +478,7 @@ static bool judge_stored(void *context, struct tg_str text, const struct tg_audi
     struct verify *v = context;
 
     v->twice += twice;
-    return twice || on_line(v, text, place);
+    return twice || verify_on_line(v, text, place);
 }
 
 /* Gives what waits still; false after it printed why lines were lost. */
@@ -495,15 +501,17 @@ static void check_ends(struct verify *v, bool closed)
         if (s->stopped)
             continue;
         if (s->confirmed)
-            tell(v, false, &place,
-                 "crash: the stream %.*s has no stop record; nothing is missing, a later stream "
-                 "names its last line",
-                 TG_STR_ARG(s->name));
+            verify_tell(
+                v, false, &place,
+                "crash: the stream %.*s has no stop record; nothing is missing, a later stream "
+                "names its last line",
+                TG_STR_ARG(s->name));
         else
-            tell(v, closed, &place,
-                 "the stream %.*s has no stop record: its worker runs, died, or lines are missing "
-                 "at the end",
-                 TG_STR_ARG(s->name));
+            verify_tell(
+                v, closed, &place,
+                "the stream %.*s has no stop record: its worker runs, died, or lines are missing "
+                "at the end",
+                TG_STR_ARG(s->name));
     }
 }
 
@@ -517,14 +525,15 @@ static void check_late_heads(struct verify *v)
         if (tg_audit_heads_next(&v->heads, h) != NULL || (s != NULL && s->seq >= h->seq))
             continue;
         if (s == NULL)
-            tell(v, true, &h->place, "removed: the stream %.*s, which had %llu lines",
-                 TG_STR_ARG(h->stream), (unsigned long long)h->seq);
+            verify_tell(v, true, &h->place, "removed: the stream %.*s, which had %llu lines",
+                        TG_STR_ARG(h->stream), (unsigned long long)h->seq);
         else
-            tell(v, true, &h->place,
-                 "truncated: the stream %.*s had %llu lines, its last one here is line %llu of %s "
-                 "with seq %llu",
-                 TG_STR_ARG(h->stream), (unsigned long long)h->seq, (unsigned long long)s->number,
-                 s->file, (unsigned long long)s->seq);
+            verify_tell(
+                v, true, &h->place,
+                "truncated: the stream %.*s had %llu lines, its last one here is line %llu of %s "
+                "with seq %llu",
+                TG_STR_ARG(h->stream), (unsigned long long)h->seq, (unsigned long long)s->number,
+                s->file, (unsigned long long)s->seq);
     }
 }
 
@@ -564,8 +573,8 @@ static void verify_ends(struct verify *v, bool closed)
 int tg_audit_verify(const struct tg_audit_options *options, char **files, int nfiles)
 {
     struct verify v = {.problems = 0};
-    const struct tg_audit_reading reading = {.on_line = options->stored ? store_line : on_line,
-                                             .context = &v};
+    const struct tg_audit_reading reading = {
+        .on_line = options->stored ? store_line : verify_on_line, .context = &v};
     bool heads, ok;
 
     tg_arena_init(&v.arena);

@@ -47,7 +47,7 @@ struct fetching {
     const char *why; /* it failed; else NULL */
 };
 
-static void ask(struct fetching *f, struct tg_str target);
+static void catalogue_ask(struct fetching *f, struct tg_str target);
 
 /* The elements of a page, as the service wrote them. */
 static void copy_elements(struct fetching *f, unsigned list, struct tg_str body)
@@ -79,12 +79,12 @@ static void take_page(struct fetching *f, struct tg_str body)
     if (f->why == NULL)
         copy_elements(f, list, body);
     if (f->why == NULL && page.next.n > 0)
-        ask(f, page.next);
+        catalogue_ask(f, page.next);
     else
         f->done = true;
 }
 
-static void on_answer(void *owner, const struct tg_fetch_answer *a)
+static void catalogue_on_answer(void *owner, const struct tg_fetch_answer *a)
 {
     struct fetching *f = owner;
 
@@ -101,7 +101,7 @@ static void on_answer(void *owner, const struct tg_fetch_answer *a)
         f->why = tg_arena_printf(&f->arena, "%s: %s", tg_error_info(a->error)->message, a->why).p;
 }
 
-static bool on_head(void *owner, struct tg_str host, struct tg_buf *out)
+static bool catalogue_on_head(void *owner, struct tg_str host, struct tg_buf *out)
 {
     const struct fetching *f = owner;
 
@@ -110,19 +110,19 @@ static bool on_head(void *owner, struct tg_str host, struct tg_buf *out)
     return true;
 }
 
-static void ask(struct fetching *f, struct tg_str target)
+static void catalogue_ask(struct fetching *f, struct tg_str target)
 {
     struct tg_fetch fetch = {.upstream = f->upstream,
                              .target = target,
                              .timeout = TIMEOUT,
-                             .on_head = on_head,
-                             .on_answer = on_answer,
+                             .on_head = catalogue_on_head,
+                             .on_answer = catalogue_on_answer,
                              .owner = f};
 
     (void)tg_fetch_start(&f->fetches, &fetch);
 }
 
-static bool fits(void *owner, size_t more)
+static bool catalogue_fits(void *owner, size_t more)
 {
     (void)owner, (void)more;
     return true; /* lookup_max_size bounds it */
@@ -146,8 +146,8 @@ static void print_lists(struct fetching *f)
 }
 
 /* The loop is large: it lives on the heap. */
-static int run(const struct tg_settings *s, struct tg_str upstream, struct tg_str token,
-               const char *project)
+static int catalogue_run(const struct tg_settings *s, struct tg_str upstream, struct tg_str token,
+                         const char *project)
 {
     struct fetching *f = calloc(1, sizeof(*f));
     int status;
@@ -162,9 +162,9 @@ static int run(const struct tg_settings *s, struct tg_str upstream, struct tg_st
     f->fetches = (struct tg_fetches){.upstreams = &f->upstreams,
                                      .most = 1,
                                      .max_answer = (size_t)s->lookup_max_size,
-                                     .fits = fits};
+                                     .fits = catalogue_fits};
     tg_fetches_open(&f->fetches);
-    ask(f, tg_catalogue_kind.target(&f->arena, &f->ask));
+    catalogue_ask(f, tg_catalogue_kind.target(&f->arena, &f->ask));
     while (!f->done)
         tg_loop_turn(&f->loop);
     if (f->why == NULL)
@@ -191,7 +191,7 @@ struct fetch_options {
     bool help;
 };
 
-static bool take_options(struct fetch_options *o, int argc, char **argv)
+static bool catalogue_take_options(struct fetch_options *o, int argc, char **argv)
 {
     static const struct option names[] = {{"project", required_argument, NULL, 'J'},
                                           {"upstream", required_argument, NULL, 'U'},
@@ -255,7 +255,7 @@ static int fetch(const struct fetch_options *o, struct tg_settings *s)
         return tg_command_misused("catalogue", "no such upstream in the configuration");
     if (token.n == 0)
         return tg_command_misused("catalogue", "no token: give --token-file or TRAINGUARD_TOKEN");
-    return run(s, u->name, token, o->project);
+    return catalogue_run(s, u->name, token, o->project);
 }
 
 int tg_catalogue_main(int argc, char **argv)
@@ -265,7 +265,7 @@ int tg_catalogue_main(int argc, char **argv)
     char *folder;
     int status;
 
-    if (!take_options(&o, argc, argv))
+    if (!catalogue_take_options(&o, argc, argv))
         return tg_command_misused("catalogue", NULL);
     if (o.help) {
         fputs(usage, stdout);

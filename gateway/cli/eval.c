@@ -20,7 +20,7 @@ static const struct tg_eval_format *const formats[] = {
     &tg_eval_text, &tg_eval_json, &tg_eval_github, &tg_eval_sarif, &tg_eval_junit,
 };
 
-static void usage(void)
+static void eval_usage(void)
 {
     fputs(
         "Usage: trainguard eval [OPTION...] BODY...\n\n"
@@ -122,7 +122,7 @@ struct eval {
 
 #define EVAL_MAGIC 0x4556414cU
 
-static void count(struct tg_eval_run *run, const struct tg_evaluation *v)
+static void eval_count(struct tg_eval_run *run, const struct tg_evaluation *v)
 {
     CHECK(v->result >= TG_EVAL_PASS && v->result <= TG_EVAL_ERROR);
     run->bodies++;
@@ -162,7 +162,7 @@ static void flush_most(struct tg_buf *out)
     tg_buf_putc(out, last);
 }
 
-static void on_input(void *context, const struct tg_input *input)
+static void eval_on_input(void *context, const struct tg_input *input)
 {
     struct eval *eval = context;
     const struct tg_evaluation *v;
@@ -175,7 +175,7 @@ static void on_input(void *context, const struct tg_input *input)
     CHECK(v->file == input->file);
     eval->run.took_us = tg_clock_mono_now() - started;
     eval->run.total_us += eval->run.took_us;
-    count(&eval->run, v);
+    eval_count(&eval->run, v);
     eval->format->each(&eval->run, v);
     if (v->result == TG_EVAL_ERROR && v->why.n > 0)
         tell_error(v->file, v->why);
@@ -206,7 +206,7 @@ static int evaluate(struct eval *eval, char **bodies, int n)
         return TG_EXIT_CANNOT;
     if (eval->format->begin != NULL)
         eval->format->begin(run);
-    tg_inputs_each(bodies, n, on_input, eval);
+    tg_inputs_each(bodies, n, eval_on_input, eval);
     if (eval->format->end != NULL)
         eval->format->end(run);
     tg_eval_flush(&run->out);
@@ -239,7 +239,7 @@ static const struct tg_eval_format *find_format(const char *name)
 }
 
 /* Takes the options; false when they are wrong. */
-static bool take_options(struct eval *eval, int argc, char **argv, bool *help)
+static bool eval_take_options(struct eval *eval, int argc, char **argv, bool *help)
 {
     static const struct option names[] = {TG_EVAL_LONG_OPTIONS,
                                           {"output", required_argument, NULL, 'o'},
@@ -282,10 +282,10 @@ int tg_eval_main(int argc, char **argv)
     struct eval eval = {.magic = EVAL_MAGIC, .format = &tg_eval_text};
     bool help = false;
 
-    if (!take_options(&eval, argc, argv, &help))
+    if (!eval_take_options(&eval, argc, argv, &help))
         return tg_command_misused("eval", NULL);
     if (help) {
-        usage();
+        eval_usage();
         return EXIT_SUCCESS;
     }
     if (optind == argc)

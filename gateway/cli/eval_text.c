@@ -57,7 +57,7 @@ void tg_eval_text_error(struct tg_buf *out, bool colour, const char *file, struc
 
 /* --- findings --- */
 
-static void add_rule(struct tg_buf *out, const struct tg_finding *f)
+static void eval_text_add_rule(struct tg_buf *out, const struct tg_finding *f)
 {
     CHECK(f->rule != NULL);
     tg_buf_puts(out, " [");
@@ -81,8 +81,8 @@ static void add_hint(struct tg_buf *out, bool colour, const struct tg_finding *f
     tg_buf_printf(out, " fix: %s\n", topic.mend);
 }
 
-static void add_finding(struct tg_buf *out, bool colour, const struct tg_evaluation *v,
-                        const struct tg_finding *f, struct tg_place place)
+static void eval_text_add_finding(struct tg_buf *out, bool colour, const struct tg_evaluation *v,
+                                  const struct tg_finding *f, struct tg_place place)
 {
     bool violation = f->severity == TG_VIOLATION;
     enum colour c = violation ? RED : YELLOW;
@@ -98,20 +98,21 @@ static void add_finding(struct tg_buf *out, bool colour, const struct tg_evaluat
     tg_eval_sentence(&sentence, f);
     add_clean(out, &sentence);
     tg_buf_end(&sentence);
-    add_rule(out, f);
+    eval_text_add_rule(out, f);
     if (place.line > 0 && !f->value.secret)
         tg_excerpt(out, v->body, f->offset, place.line, &style);
     add_hint(out, colour, f);
 }
 
-static unsigned add_findings(struct tg_buf *out, bool colour, const struct tg_evaluation *v)
+static unsigned eval_text_add_findings(struct tg_buf *out, bool colour,
+                                       const struct tg_evaluation *v)
 {
     const struct tg_report *r = &v->request.report;
     unsigned n = 0;
 
     CHECK(r->first == NULL || v->places != NULL);
     for (const struct tg_finding *f = r->first; f != NULL; f = f->next)
-        add_finding(out, colour, v, f, v->places[n++]);
+        eval_text_add_finding(out, colour, v, f, v->places[n++]);
     if (r->violations + r->warnings > n) {
         add_place(out, colour, v->file, (struct tg_place){0, 0});
         tg_buf_printf(out, "and %u more\n", r->violations + r->warnings - n);
@@ -121,7 +122,7 @@ static unsigned add_findings(struct tg_buf *out, bool colour, const struct tg_ev
 
 void tg_eval_text_findings(struct tg_buf *out, bool colour, const struct tg_evaluation *v)
 {
-    (void)add_findings(out, colour, v);
+    (void)eval_text_add_findings(out, colour, v);
 }
 
 /* --- changes --- */
@@ -165,7 +166,7 @@ static void add_change(struct tg_buf *out, bool colour, const struct tg_evaluati
 
 static void each(struct tg_eval_run *run, const struct tg_evaluation *v)
 {
-    unsigned n = add_findings(&run->out, run->colour, v);
+    unsigned n = eval_text_add_findings(&run->out, run->colour, v);
 
     CHECK(v->changes == NULL || v->places != NULL);
     for (const struct tg_change *c = v->changes; c != NULL; c = c->next)
@@ -181,7 +182,7 @@ static void add_count(struct tg_buf *out, const char *between, unsigned n, const
         tg_buf_printf(out, "%s%u %s", between, n, n == 1 ? one : many);
 }
 
-static void end(struct tg_eval_run *run)
+static void eval_text_end(struct tg_eval_run *run)
 {
     static const struct {
         enum tg_eval_result result;
@@ -212,4 +213,4 @@ static void end(struct tg_eval_run *run)
     tg_buf_putc(out, '\n');
 }
 
-const struct tg_eval_format tg_eval_text = {.name = "text", .each = each, .end = end};
+const struct tg_eval_format tg_eval_text = {.name = "text", .each = each, .end = eval_text_end};

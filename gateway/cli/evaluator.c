@@ -233,7 +233,7 @@ static struct tg_str stem(const char *file)
     return name;
 }
 
-static struct tg_str name_of(struct tg_evaluator *e, const char *file, struct tg_str body)
+static struct tg_str evaluator_name_of(struct tg_evaluator *e, const char *file, struct tg_str body)
 {
     struct tg_str name;
 
@@ -298,7 +298,7 @@ static void start_request(struct tg_evaluator *e, struct tg_str name, struct tg_
 
 /* --- the evaluator --- */
 
-static struct tg_settings *load(const struct tg_eval_options *o, struct tg_buf *problems)
+static struct tg_settings *evaluator_load(const struct tg_eval_options *o, struct tg_buf *problems)
 {
     struct tg_settings *s;
     char *folder;
@@ -339,7 +339,7 @@ static bool read_all_given(struct tg_evaluator *e, struct tg_buf *problems)
 struct tg_evaluator *tg_evaluator_new(const struct tg_eval_options *options, bool only_changes,
                                       struct tg_buf *problems)
 {
-    struct tg_settings *settings = load(options, problems);
+    struct tg_settings *settings = evaluator_load(options, problems);
     struct tg_evaluator *e;
     const struct tg_location *base;
     struct tg_no_route why;
@@ -353,7 +353,7 @@ struct tg_evaluator *tg_evaluator_new(const struct tg_eval_options *options, boo
     e->only_changes = only_changes;
     e->settings = settings;
     tg_arena_init(&e->arena);
-    start_request(e, name_of(e, "-", TG_STR("")), TG_STR(""));
+    start_request(e, evaluator_name_of(e, "-", TG_STR("")), TG_STR(""));
     base = route(e, &e->result.request, &why);
     fits = read_all_given(e, problems) &&
            (base == NULL || base->filters.n == 0 || judge_of(e, base, problems) != NULL);
@@ -471,7 +471,7 @@ static void find_places(struct tg_evaluator *e)
     tg_doc_places(v->body, offsets, n, places + n);
 }
 
-static const struct tg_evaluation *judge(struct tg_evaluator *e, struct tg_chain *chain)
+static const struct tg_evaluation *evaluator_judge(struct tg_evaluator *e, struct tg_chain *chain)
 {
     struct tg_evaluation *v = &e->result;
     struct tg_request *r = &v->request;
@@ -514,7 +514,8 @@ static enum tg_error refusal_of_signed(const struct tg_location *l, const struct
     return l->callers != NULL ? TG_E_BAD_REQUEST : TG_E_DONE;
 }
 
-static const struct tg_evaluation *run(struct tg_evaluator *e, const struct tg_location *l)
+static const struct tg_evaluation *evaluator_run(struct tg_evaluator *e,
+                                                 const struct tg_location *l)
 {
     struct tg_chain chain = {0};
     const struct tg_evaluation *v;
@@ -528,7 +529,7 @@ static const struct tg_evaluation *run(struct tg_evaluator *e, const struct tg_l
         return denied(e);
     }
     tg_chain_begin(&chain, &l->filters, &e->result.request);
-    v = judge(e, &chain);
+    v = evaluator_judge(e, &chain);
     tg_chain_done(&chain);
     e->result.changes = e->result.request.doc != NULL ? e->result.request.doc->changes : NULL;
     find_places(e);
@@ -536,7 +537,7 @@ static const struct tg_evaluation *run(struct tg_evaluator *e, const struct tg_l
     return v;
 }
 
-static struct tg_str first_line(struct tg_str text)
+static struct tg_str evaluator_first_line(struct tg_str text)
 {
     const char *end = text.n > 0 ? memchr(text.p, '\n', text.n) : NULL;
 
@@ -544,7 +545,7 @@ static struct tg_str first_line(struct tg_str text)
     return (struct tg_str){text.p, (size_t)(end - text.p)};
 }
 
-static void begin(struct tg_evaluator *e, const char *file, struct tg_str body)
+static void evaluator_begin(struct tg_evaluator *e, const char *file, struct tg_str body)
 {
     CHECK(e->settings != NULL && file != NULL);
     tg_arena_reset(&e->arena);
@@ -560,8 +561,8 @@ const struct tg_evaluation *tg_eval_body(struct tg_evaluator *e, const char *fil
     struct tg_no_route why;
 
     CHECK(body.n <= TG_EVAL_MAX_BODY && file != NULL);
-    begin(e, file, body);
-    start_request(e, name_of(e, file, body), body);
+    evaluator_begin(e, file, body);
+    start_request(e, evaluator_name_of(e, file, body), body);
     r->trace = e->options.trace;
     base = route(e, r, &why);
     tg_location_trace(base, r, &why);
@@ -570,14 +571,15 @@ const struct tg_evaluation *tg_eval_body(struct tg_evaluator *e, const char *fil
                                          e->settings->file, TG_STR_ARG(r->method),
                                          TG_STR_ARG(r->path)));
     l = judge_of(e, base, &e->problems);
-    return l != NULL ? run(e, l) : cannot(e, first_line(tg_buf_str(&e->problems)));
+    return l != NULL ? evaluator_run(e, l)
+                     : cannot(e, evaluator_first_line(tg_buf_str(&e->problems)));
 }
 
 const struct tg_evaluation *tg_eval_unread(struct tg_evaluator *e, const char *file,
                                            const char *why)
 {
     CHECK(why != NULL);
-    begin(e, file, TG_STR(""));
+    evaluator_begin(e, file, TG_STR(""));
     tg_request_init(&e->result.request, &e->arena);
     return cannot(e, tg_arena_dup(&e->arena, tg_str_of(why)));
 }

@@ -22,7 +22,7 @@ static const char *const titles[] = {
     [TG_TOPIC_END] = "Ends of a request",
 };
 
-static void usage(void)
+static void explain_usage(void)
 {
     fputs("Usage: trainguard explain [NAME...]\n\n"
           "What a rule, a normalization, the end of a request (`end` in the audit log) or a code\n"
@@ -113,7 +113,7 @@ static void collect_names(const char *names[MAX_NAMES + 1])
     names[2 * n] = NULL;
 }
 
-static void unknown(const char *name)
+static void explain_unknown(const char *name)
 {
     const char *names[MAX_NAMES + 1];
     const char *nearest;
@@ -140,7 +140,7 @@ static void add_all(struct tg_buf *out)
     }
 }
 
-static int explain(struct tg_buf *out, char **names, int n)
+static int explain_explain(struct tg_buf *out, char **names, int n)
 {
     int status = EXIT_SUCCESS;
 
@@ -149,7 +149,7 @@ static int explain(struct tg_buf *out, char **names, int n)
 
         if (add_named(out, name) || add_code(out, name))
             continue;
-        unknown(names[i]);
+        explain_unknown(names[i]);
         status = EXIT_UNKNOWN;
     }
     return status;
@@ -163,11 +163,11 @@ int tg_explain_main(int argc, char **argv)
     if (argc > 1 && argv[1][0] == '-') {
         if (strcmp(argv[1], "-h") != 0 && strcmp(argv[1], "--help") != 0)
             return tg_command_misused("explain", "it has no options");
-        usage();
+        explain_usage();
         return EXIT_SUCCESS;
     }
     if (argc > 1)
-        status = explain(&out, argv + 1, argc - 1);
+        status = explain_explain(&out, argv + 1, argc - 1);
     else
         add_all(&out);
     (void)!fwrite(out.p, 1, out.n, stdout);

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void usage(void)
+static void fmt_usage(void)
 {
     fputs("Usage: trainguard fmt [OPTION...] BODY...\n\n"
           "Prints the normalized body: the changes the gateway would make, every other byte as it\n"
@@ -58,7 +58,7 @@ static void rewrite(struct fmt *fmt, const char *file, struct tg_str text)
 
 /* --- one body --- */
 
-static void finish(struct fmt *fmt, const struct tg_evaluation *v)
+static void fmt_finish(struct fmt *fmt, const struct tg_evaluation *v)
 {
     CHECK(v->result == TG_EVAL_PASS || v->result == TG_EVAL_WARN);
     switch (fmt->mode) {
@@ -104,7 +104,7 @@ static void tell_trouble(struct fmt *fmt, const struct tg_evaluation *v)
         fmt->denied = true;
 }
 
-static void on_input(void *context, const struct tg_input *input)
+static void fmt_on_input(void *context, const struct tg_input *input)
 {
     struct fmt *fmt = context;
     const struct tg_evaluation *v;
@@ -113,7 +113,7 @@ static void on_input(void *context, const struct tg_input *input)
     v = input->error != NULL ? tg_eval_unread(fmt->evaluator, input->file, input->error)
                              : tg_eval_body(fmt->evaluator, input->file, input->body);
     if (v->result == TG_EVAL_PASS || v->result == TG_EVAL_WARN)
-        finish(fmt, v);
+        fmt_finish(fmt, v);
     else
         tell_trouble(fmt, v);
 }
@@ -126,7 +126,7 @@ static int format(struct fmt *fmt, char **bodies, int n)
     fmt->evaluator = tg_eval_start(&fmt->options, true);
     if (fmt->evaluator == NULL)
         return TG_EXIT_CANNOT;
-    tg_inputs_each(bodies, n, on_input, fmt);
+    tg_inputs_each(bodies, n, fmt_on_input, fmt);
     tg_evaluator_end(fmt->evaluator);
     tg_buf_end(&fmt->out);
     if (fmt->failed)
@@ -134,7 +134,7 @@ static int format(struct fmt *fmt, char **bodies, int n)
     return fmt->denied ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static bool take_options(struct fmt *fmt, int argc, char **argv, bool *help)
+static bool fmt_take_options(struct fmt *fmt, int argc, char **argv, bool *help)
 {
     static const struct option names[] = {TG_EVAL_LONG_OPTIONS,
                                           {"patch", no_argument, NULL, PATCH},
@@ -172,10 +172,10 @@ int tg_fmt_main(int argc, char **argv)
     struct fmt fmt = {.magic = FMT_MAGIC, .mode = PRINT};
     bool help = false;
 
-    if (!take_options(&fmt, argc, argv, &help))
+    if (!fmt_take_options(&fmt, argc, argv, &help))
         return tg_command_misused("fmt", NULL);
     if (help) {
-        usage();
+        fmt_usage();
         return EXIT_SUCCESS;
     }
     if (fmt.modes > 1)

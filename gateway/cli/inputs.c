@@ -45,7 +45,7 @@ static const char *read_all(int fd, struct tg_buf *b)
     }
 }
 
-static void give(struct walk *w, const char *file, int fd)
+static void inputs_give(struct walk *w, const char *file, int fd)
 {
     const char *why = read_all(fd, &w->buf);
 
@@ -64,11 +64,11 @@ static void give_file(struct walk *w, const char *file)
         give_error(w, file, strerror(errno));
         return;
     }
-    give(w, file, fd);
+    inputs_give(w, file, fd);
     close(fd);
 }
 
-static int by_name(const FTSENT **a, const FTSENT **b)
+static int inputs_by_name(const FTSENT **a, const FTSENT **b)
 {
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
@@ -102,7 +102,7 @@ static void give_entry(struct walk *w, const FTSENT *entry)
 static void give_folder(struct walk *w, char *folder)
 {
     char *roots[] = {folder, NULL};
-    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, inputs_by_name);
 
     if (tree == NULL) {
         give_error(w, folder, strerror(errno));
@@ -125,7 +125,7 @@ void tg_inputs_each(char *const *args, int n, tg_input_hook *hook, void *context
         struct stat st;
 
         if (strcmp(args[i], "-") == 0)
-            give(&w, "-", STDIN_FILENO);
+            inputs_give(&w, "-", STDIN_FILENO);
         else if (stat(args[i], &st) == 0 && S_ISDIR(st.st_mode))
             give_folder(&w, args[i]);
         else

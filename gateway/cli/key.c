@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void usage(void)
+static void key_usage(void)
 {
     fputs("Usage: trainguard key new [OPTION...] FILE\n"
           "       trainguard key list FILE\n"
@@ -40,7 +40,7 @@ struct new_options {
     const char *output;
 };
 
-static bool take(struct new_options *o, int option, const char *value)
+static bool key_take(struct new_options *o, int option, const char *value)
 {
     int64_t day;
 
@@ -67,7 +67,7 @@ static bool take(struct new_options *o, int option, const char *value)
     }
 }
 
-static bool take_options(struct new_options *o, int argc, char **argv, bool *help)
+static bool key_take_options(struct new_options *o, int argc, char **argv, bool *help)
 {
     static const struct option names[] = {{"principal", required_argument, NULL, 'P'},
                                           {"project", required_argument, NULL, 'J'},
@@ -81,7 +81,7 @@ static bool take_options(struct new_options *o, int argc, char **argv, bool *hel
     while ((c = tg_command_option("key new", argc, argv, ":h", names)) != -1) {
         if (c == 'h') {
             *help = true;
-        } else if (!take(o, c, optarg)) {
+        } else if (!key_take(o, c, optarg)) {
             if (c != '?')
                 tg_complain("trainguard key: \"%s\" does not fit that option", optarg);
             return false;
@@ -106,7 +106,7 @@ static FILE *open_output(const char *output)
     return file;
 }
 
-static bool tell(FILE *to, const struct tg_new_key *key)
+static bool key_tell(FILE *to, const struct tg_new_key *key)
 {
     if (key->local)
         fprintf(to, "%s\n", key->secret);
@@ -116,7 +116,7 @@ static bool tell(FILE *to, const struct tg_new_key *key)
 }
 
 /* The secret is told before the file knows the key: what nobody got must not hold. */
-static int make(struct new_options *o, const char *path)
+static int key_make(struct new_options *o, const char *path)
 {
     FILE *to = open_output(o->output);
     bool done;
@@ -125,7 +125,7 @@ static int make(struct new_options *o, const char *path)
         return EXIT_FAILURE;
     o->key.projects = o->projects;
     tg_key_draw(&o->key);
-    done = tell(to, &o->key);
+    done = key_tell(to, &o->key);
     if (!done)
         tg_complain("trainguard key: the secret could not be written: %s", strerror(errno));
     done = done && tg_key_file_add(path, &o->key);
@@ -143,10 +143,10 @@ static int key_new(int argc, char **argv)
     struct new_options o = {.output = NULL};
     bool help = false;
 
-    if (!take_options(&o, argc, argv, &help))
+    if (!key_take_options(&o, argc, argv, &help))
         return tg_command_misused("key", NULL);
     if (help) {
-        usage();
+        key_usage();
         return EXIT_SUCCESS;
     }
     if (o.key.principal == NULL || o.key.nprojects == 0)
@@ -158,7 +158,7 @@ static int key_new(int argc, char **argv)
     if (o.output == NULL && !isatty(STDOUT_FILENO))
         return tg_command_misused("key", "standard output is no terminal, the secret would stand "
                                          "in whatever reads it: say --output FILE, or --output -");
-    return make(&o, argv[optind]);
+    return key_make(&o, argv[optind]);
 }
 
 /* list and disable have no option but the one for help. False: what the command ends with. */
@@ -170,7 +170,7 @@ static bool take_no_options(const char *command, int argc, char **argv, int *sta
     if (c == -1)
         return true;
     if (c == 'h')
-        usage();
+        key_usage();
     *status = c == 'h' ? EXIT_SUCCESS : tg_command_misused("key", NULL);
     return false;
 }
@@ -233,7 +233,7 @@ int tg_key_main(int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : "";
 
     if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
-        usage();
+        key_usage();
         return EXIT_SUCCESS;
     }
     if (strcmp(word, "new") == 0)

@@ -51,7 +51,7 @@ void tg_key_draw(struct tg_new_key *key)
 
 /* --- loading --- */
 
-static void print_problems(const struct tg_conf *c)
+static void key_file_print_problems(const struct tg_conf *c)
 {
     for (const struct tg_conf_problem *p = c->problems; p != NULL; p = p->next)
         tg_complain("trainguard key: %s", p->text);
@@ -68,7 +68,7 @@ struct tg_client_keys *tg_key_file_load(const char *path)
     tg_arena_init(&arena);
     tg_conf_init(&c, &arena, "./");
     keys = tg_client_keys_load(&c, &item, path);
-    print_problems(&c);
+    key_file_print_problems(&c);
     tg_arena_end(&arena);
     return keys;
 }
@@ -85,7 +85,7 @@ struct change {
     struct tg_buf text;
 };
 
-static bool failed(const char *name, const char *why)
+static bool key_file_failed(const char *name, const char *why)
 {
     tg_complain("trainguard key: %s: %s", name, why);
     return false;
@@ -106,23 +106,23 @@ static bool lock(struct change *c, int flags)
     }
 }
 
-static bool begin(struct change *c, int flags)
+static bool key_file_begin(struct change *c, int flags)
 {
     struct tg_file file;
     const char *why;
 
     if (!lock(c, flags))
-        return failed(c->name, strerror(errno));
+        return key_file_failed(c->name, strerror(errno));
     c->path = realpath(c->name, NULL);
     if (c->path == NULL)
-        return failed(c->name, strerror(errno));
+        return key_file_failed(c->name, strerror(errno));
     why = tg_file_read_private(&c->arena, c->path, &file);
     c->old = file.text;
-    return why == NULL || failed(c->name, why);
+    return why == NULL || key_file_failed(c->name, why);
 }
 
 /* The new text must load; `name` is in it. */
-static bool finish(struct change *c, const char *name)
+static bool key_file_finish(struct change *c, const char *name)
 {
     const struct tg_client_key *key = NULL;
     struct tg_client_keys *keys;
@@ -131,17 +131,17 @@ static bool finish(struct change *c, const char *name)
 
     tg_conf_init(&conf, &c->arena, "./");
     keys = tg_client_keys_read(&conf, c->name, tg_buf_str(&c->text));
-    print_problems(&conf);
+    key_file_print_problems(&conf);
     if (keys != NULL)
         key = tg_client_keys_find(keys, tg_str_of(name));
     good = key != NULL;
     tg_client_keys_end(keys);
     if (good && !tg_file_replace(c->path, tg_buf_str(&c->text)))
-        return failed(c->name, strerror(errno));
-    return good || failed(c->name, "it stays as it was");
+        return key_file_failed(c->name, strerror(errno));
+    return good || key_file_failed(c->name, "it stays as it was");
 }
 
-static void end(struct change *c)
+static void key_file_end(struct change *c)
 {
     if (c->fd >= 0)
         close(c->fd);
@@ -179,27 +179,27 @@ bool tg_key_file_add(const char *path, const struct tg_new_key *key)
     bool done;
 
     tg_arena_init(&c.arena);
-    done = begin(&c, O_CREAT);
+    done = key_file_begin(&c, O_CREAT);
     if (done) {
         tg_buf_add(&c.text, c.old);
         if (c.old.n > 0 && c.old.p[c.old.n - 1] != '\n')
             tg_buf_putc(&c.text, '\n');
         add_block(&c.text, key);
-        done = finish(&c, key->name);
+        done = key_file_finish(&c, key->name);
     }
-    end(&c);
+    key_file_end(&c);
     return done;
 }
 
 /* The block of a key, or NULL. */
-static const struct tg_conf_item *find(struct change *c, const char *name)
+static const struct tg_conf_item *key_file_find(struct change *c, const char *name)
 {
     const struct tg_conf_item *item;
     struct tg_conf conf;
 
     tg_conf_init(&conf, &c->arena, "./");
     item = tg_conf_parse_text(&conf, c->name, c->old);
-    print_problems(&conf);
+    key_file_print_problems(&conf);
     while (item != NULL && (item->nargs != 2 || strcmp(item->args[1].p, name) != 0))
         item = item->next;
     return item;
@@ -227,20 +227,20 @@ static size_t inside(const struct change *c, const struct tg_conf_item *item, co
 
 static bool disable(struct change *c, const char *name)
 {
-    const struct tg_conf_item *block = find(c, name);
+    const struct tg_conf_item *block = key_file_find(c, name);
     size_t at;
 
     if (block == NULL)
-        return failed(c->name, "there is no such key");
+        return key_file_failed(c->name, "there is no such key");
     if (is_disabled(block))
         return true;
     at = inside(c, block, name);
     if (at == 0)
-        return failed(c->name, "its text is too odd to be changed by a program");
+        return key_file_failed(c->name, "its text is too odd to be changed by a program");
     tg_buf_add(&c->text, (struct tg_str){c->old.p, at});
     tg_buf_puts(&c->text, "\n    disabled;");
     tg_buf_add(&c->text, tg_str_skip(c->old, at));
-    return finish(c, name);
+    return key_file_finish(c, name);
 }
 
 bool tg_key_file_disable(const char *path, const char *name)
@@ -249,7 +249,7 @@ bool tg_key_file_disable(const char *path, const char *name)
     bool done;
 
     tg_arena_init(&c.arena);
-    done = begin(&c, 0) && disable(&c, name);
-    end(&c);
+    done = key_file_begin(&c, 0) && disable(&c, name);
+    key_file_end(&c);
     return done;
 }

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void usage(void)
+static void policy_usage(void)
 {
     fputs(
         "Usage: trainguard policy sign --key FILE --expires DAY [--revision N] FOLDER\n"
@@ -57,14 +57,14 @@ static bool is_listed(struct tg_str name)
            !tg_str_ends(name, TG_STR(".test.conf"));
 }
 
-static int by_name(const FTSENT **a, const FTSENT **b)
+static int policy_by_name(const FTSENT **a, const FTSENT **b)
 {
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
 /* Adds a file to the list; false when it cannot stand there. */
-static bool add(struct tg_arena *arena, const char *path, struct tg_str name,
-                struct tg_manifest *out)
+static bool policy_add(struct tg_arena *arena, const char *path, struct tg_str name,
+                       struct tg_manifest *out)
 {
     struct tg_manifest_file *more;
     struct tg_file file;
@@ -85,10 +85,10 @@ static bool add(struct tg_arena *arena, const char *path, struct tg_str name,
 }
 
 /* All files that belong on the list, also behind links, as a mounted folder has them. */
-static bool collect(struct tg_arena *arena, const char *folder, struct tg_manifest *out)
+static bool policy_collect(struct tg_arena *arena, const char *folder, struct tg_manifest *out)
 {
     char *roots[] = {strdup(folder), NULL};
-    FTS *walk = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+    FTS *walk = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, policy_by_name);
     size_t skip = strlen(folder) + 1;
     bool good = walk != NULL;
     FTSENT *e;
@@ -98,7 +98,7 @@ static bool collect(struct tg_arena *arena, const char *folder, struct tg_manife
         if (e->fts_level > 0 && e->fts_name[0] == '.') {
             fts_set(walk, e, FTS_SKIP);
         } else if (e->fts_info == FTS_F && is_listed(tg_str_of(e->fts_path + skip))) {
-            good = add(arena, e->fts_path, tg_str_of(e->fts_path + skip), out);
+            good = policy_add(arena, e->fts_path, tg_str_of(e->fts_path + skip), out);
         } else if (e->fts_info == FTS_ERR || e->fts_info == FTS_DNR || e->fts_info == FTS_NS ||
                    e->fts_info == FTS_SLNONE) {
             tg_complain("trainguard policy: %s: %s", e->fts_path,
@@ -136,7 +136,7 @@ static bool last_revision(struct tg_arena *arena, const char *path, uint64_t *ou
 }
 
 /* A new file is for all to read: there is no secret in it. */
-static bool write_file(const char *path, struct tg_str text)
+static bool policy_write_file(const char *path, struct tg_str text)
 {
     bool fresh = access(path, F_OK) != 0;
 
@@ -167,9 +167,9 @@ static bool sign_list(struct tg_arena *arena, const struct policy_options *o,
     tg_ed25519_sign(key, tg_buf_str(&text), signature);
     tg_ed25519_id(key, id);
     tg_ed25519_end(key);
-    done = write_file(path, tg_buf_str(&text)) &&
-           write_file(tg_arena_printf(arena, "%s.sig", path).p,
-                      (struct tg_str){(char *)signature, sizeof(signature)});
+    done = policy_write_file(path, tg_buf_str(&text)) &&
+           policy_write_file(tg_arena_printf(arena, "%s.sig", path).p,
+                             (struct tg_str){(char *)signature, sizeof(signature)});
     tg_buf_end(&text);
     if (done)
         printf("revision %lu, expires %s, %u files, signed by %s\n", m->revision, m->expires.p,
@@ -194,12 +194,12 @@ static bool sign(struct tg_arena *arena, const struct policy_options *o)
         return false;
     if (m.revision == 0)
         m.revision = before + 1;
-    return collect(arena, o->folder, &m) && sign_list(arena, o, &m, path);
+    return policy_collect(arena, o->folder, &m) && sign_list(arena, o, &m, path);
 }
 
 /* --- verify --- */
 
-static void print_problems(const struct tg_conf *c)
+static void policy_print_problems(const struct tg_conf *c)
 {
     for (const struct tg_conf_problem *p = c->problems; p != NULL; p = p->next)
         tg_complain("trainguard policy: %s", p->text);
@@ -220,12 +220,12 @@ static bool verify(struct tg_arena *arena, const struct policy_options *o)
     tg_conf_init(&c, arena, "./");
     b = tg_policy_bundle_open(&c, NULL, &signers,
                               tg_arena_printf(arena, "%s/" TG_MANIFEST, o->folder).p);
-    if (b != NULL && tg_policy_bundle_complete(&c, b) && collect(arena, o->folder, &there))
+    if (b != NULL && tg_policy_bundle_complete(&c, b) && policy_collect(arena, o->folder, &there))
         for (unsigned i = 0; i < there.n; i++)
             if (tg_manifest_find(&b->manifest, there.files[i].name) == NULL)
                 tg_conf_error(&c, NULL, "\"%s%s\" is not listed", b->folder.p,
                               there.files[i].name.p);
-    print_problems(&c);
+    policy_print_problems(&c);
     if (b == NULL || c.errors > 0)
         return false;
     printf("revision %lu, expires %s, %u files, signed by %s\n", b->manifest.revision,
@@ -235,7 +235,7 @@ static bool verify(struct tg_arena *arena, const struct policy_options *o)
 
 /* --- the command --- */
 
-static bool take(struct policy_options *o, int option, const char *value)
+static bool policy_take(struct policy_options *o, int option, const char *value)
 {
     int64_t day;
 
@@ -267,7 +267,7 @@ static const char *without_slash(char *name)
 }
 
 /* False when it was told what is wrong. */
-static bool take_options(struct policy_options *o, int argc, char **argv)
+static bool policy_take_options(struct policy_options *o, int argc, char **argv)
 {
     static const struct option names[] = {{"key", required_argument, NULL, 'K'},
                                           {"expires", required_argument, NULL, 'E'},
@@ -279,7 +279,7 @@ static bool take_options(struct policy_options *o, int argc, char **argv)
     while ((c = tg_command_option("policy", argc, argv, ":h", names)) != -1) {
         if (c == '?')
             return false;
-        if (!take(o, c, optarg)) {
+        if (!policy_take(o, c, optarg)) {
             tg_complain("trainguard policy: \"%s\" does not fit that option", optarg);
             return false;
         }
@@ -297,15 +297,15 @@ int tg_policy_main(int argc, char **argv)
     struct tg_arena arena;
 
     if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
-        usage();
+        policy_usage();
         return EXIT_SUCCESS;
     }
     if (!signs && strcmp(word, "verify") != 0)
         return tg_command_misused("policy", "say sign or verify");
-    if (!take_options(&o, argc - 1, argv + 1))
+    if (!policy_take_options(&o, argc - 1, argv + 1))
         return tg_command_misused("policy", NULL);
     if (o.help) {
-        usage();
+        policy_usage();
         return EXIT_SUCCESS;
     }
     if (o.nkeys == 0 || o.folder == NULL)

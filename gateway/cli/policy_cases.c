@@ -330,7 +330,7 @@ static void load_rows(struct tg_case_file *f, struct tg_case *t)
         t->set = load_set(f, tables);
 }
 
-static void load(struct tg_case_file *f)
+static void policy_cases_load(struct tg_case_file *f)
 {
     const struct tg_conf_table table = {words, f};
     const struct tg_conf_item *first = tg_conf_parse(&f->conf, f->name);
@@ -364,7 +364,7 @@ struct tg_case_file *tg_case_file_new(const char *name)
     f->name = tg_arena_dup(&f->arena, tg_str_of(name)).p;
     tg_conf_init(&f->conf, &f->arena, tg_arena_dup(&f->arena, tg_str_of(folder)).p);
     free(folder);
-    load(f);
+    policy_cases_load(f);
     return f;
 }
 
@@ -385,7 +385,7 @@ struct run {
     struct tg_request *request;
 };
 
-static void note(void *context, const struct tg_policy_outcome *o)
+static void policy_cases_note(void *context, const struct tg_policy_outcome *o)
 {
     struct run *run = context;
     struct tg_case_rule *seen = &run->file->rules[o->rule->number];
@@ -401,8 +401,8 @@ static void note(void *context, const struct tg_policy_outcome *o)
 }
 
 /* A JSON text, or that of a file; false with `error` set when it cannot be read. */
-static bool read_body(struct tg_case_file *f, struct tg_case *t, struct tg_str name,
-                      struct tg_str *out)
+static bool policy_cases_read_body(struct tg_case_file *f, struct tg_case *t, struct tg_str name,
+                                   struct tg_str *out)
 {
     struct tg_file file = {.text = name};
 
@@ -419,7 +419,7 @@ static bool make_request(struct tg_case_file *f, struct tg_case *t, struct tg_re
     struct tg_field *fields = tg_arena_zalloc(&f->arena, t->nfields + 1, sizeof(*fields));
     struct tg_str body;
 
-    if (!read_body(f, t, t->body, &body))
+    if (!policy_cases_read_body(f, t, t->body, &body))
         return false;
     for (unsigned i = 0; i < t->nfields; i++)
         fields[i] = t->fields[i];
@@ -442,7 +442,7 @@ static bool make_request(struct tg_case_file *f, struct tg_case *t, struct tg_re
     return true;
 }
 
-static void publish(struct tg_request *r, const struct tg_case_live *live)
+static void policy_cases_publish(struct tg_request *r, const struct tg_case_live *live)
 {
     enum tg_live_kind kind = tg_live_infos[live->name].kind;
 
@@ -472,7 +472,7 @@ static bool publish_old(struct tg_case_file *f, struct tg_case *t, struct tg_req
     tg_request_init(old, &f->arena);
     old->fields = r->fields;
     old->nfields = r->nfields;
-    if (!read_body(f, t, t->old, &old->body))
+    if (!policy_cases_read_body(f, t, t->old, &old->body))
         return false;
     tg_chain_begin(&chain, &before->filters, old);
     if (tg_chain_run(&chain) != TG_NEXT)
@@ -497,7 +497,7 @@ static struct tg_str first_reason(const struct tg_request *r)
     return why;
 }
 
-static enum tg_decision judge(struct run *run, const struct tg_location *before)
+static enum tg_decision policy_cases_judge(struct run *run, const struct tg_location *before)
 {
     struct tg_chain chain = {0};
     struct tg_request *r = run->request;
@@ -510,7 +510,7 @@ static enum tg_decision judge(struct run *run, const struct tg_location *before)
         run->at->why = first_reason(r);
         return TG_DECISION_INVALID;
     }
-    tg_policy_eval(set_of(run->file, run->at), r, note, run);
+    tg_policy_eval(set_of(run->file, run->at), r, policy_cases_note, run);
     if (r->report.violations > 0)
         return TG_DECISION_DENY;
     return r->report.warnings > 0 ? TG_DECISION_WARN : TG_DECISION_ALLOW;
@@ -527,9 +527,9 @@ static void run_case(struct tg_case_file *f, struct tg_case *t, const struct tg_
     if (!make_request(f, t, &request) || !publish_old(f, t, &request, before))
         return;
     for (const struct tg_case_live *live = t->live; live != NULL; live = live->next)
-        publish(&request, live);
+        policy_cases_publish(&request, live);
     tg_clock_freeze(t->now);
-    decision = tg_str_of(tg_decision_word(judge(&run, before)));
+    decision = tg_str_of(tg_decision_word(policy_cases_judge(&run, before)));
     tg_clock_freeze(0);
     for (struct tg_case_expect *e = t->expects; e != NULL; e = e->next) {
         if (tg_str_eq(e->subject, TG_STR("decision")))

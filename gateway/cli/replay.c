@@ -47,7 +47,7 @@ static bool refuses(const struct replay *p, const struct tg_policy_outcome *o)
     return o->result != TG_RULE_ERROR || o->policy->on_error == TG_POLICY_ERROR_DENY;
 }
 
-static void note(void *context, const struct tg_policy_outcome *o)
+static void replay_note(void *context, const struct tg_policy_outcome *o)
 {
     struct replay *p = context;
     const struct tg_str place = TG_STR("/request.body");
@@ -84,7 +84,7 @@ static void tell_change(struct replay *p)
 }
 
 /* Counts a request that was judged, and its refusals by their rules. */
-static void count(struct replay *p, bool was_denied)
+static void replay_count(struct replay *p, bool was_denied)
 {
     static const enum tg_replay_count what[2][2] = {{TG_REPLAY_PASSES, TG_REPLAY_NEWLY_DENIED},
                                                     {TG_REPLAY_NEWLY_PASSES, TG_REPLAY_DENIED}};
@@ -115,7 +115,7 @@ static const struct tg_str *texts_of(struct replay *p, uint32_t array, unsigned 
 }
 
 /* A value that the request was judged by; one of another type than it has is not known. */
-static void publish(struct replay *p, enum tg_live_name name, uint32_t node)
+static void replay_publish(struct replay *p, enum tg_live_name name, uint32_t node)
 {
     enum tg_node_type type = tg_doc_type(&p->doc, node);
     enum tg_live_kind kind = tg_live_infos[name].kind;
@@ -145,7 +145,7 @@ static void publish_all(struct replay *p)
         uint32_t node = tg_doc_member(&p->doc, live, tg_str_of(tg_live_infos[i].name));
 
         if (node != TG_NONE)
-            publish(p, (enum tg_live_name)i, node);
+            replay_publish(p, (enum tg_live_name)i, node);
     }
     old = tg_doc_member(&p->doc, live, TG_STR("old"));
     if (old != TG_NONE && tg_doc_type(&p->doc, old) == TG_NULL)
@@ -155,7 +155,7 @@ static void publish_all(struct replay *p)
 }
 
 /* `body` is the config in the record, or TG_NONE: the request had no body. */
-static void judge(struct replay *p, uint32_t body, bool was_denied)
+static void replay_judge(struct replay *p, uint32_t body, bool was_denied)
 {
     struct tg_request *r = &p->request;
 
@@ -172,9 +172,9 @@ static void judge(struct replay *p, uint32_t body, bool was_denied)
     r->tls_principal = tg_audit_text(&p->doc, 0, TG_STR("tls.principal"));
     p->refusals = NULL;
     p->last = &p->refusals;
-    tg_policy_eval(p->set, r, note, p);
+    tg_policy_eval(p->set, r, replay_note, p);
     p->run.count[TG_REPLAY_UNKNOWN] += r->report.nunknown > 0;
-    count(p, was_denied);
+    replay_count(p, was_denied);
     if (was_denied != (p->refusals != NULL))
         tell_change(p);
 }
@@ -213,12 +213,12 @@ static void take_record(struct replay *p)
     if (tg_str_eq(decision, TG_STR("invalid"))) {
         p->run.count[TG_REPLAY_INVALID]++;
     } else if (had_no_body(p)) {
-        judge(p, TG_NONE, denied);
+        replay_judge(p, TG_NONE, denied);
     } else if (body == TG_NONE || full == TG_NONE || tg_doc_type(d, body) != TG_OBJECT) {
         p->run.count[TG_REPLAY_BODILESS]++;
     } else {
         p->run.count[TG_REPLAY_REDACTED] += holds_redacted(d, body);
-        judge(p, body, denied);
+        replay_judge(p, body, denied);
     }
 }
 
@@ -233,7 +233,7 @@ static bool write_out(struct tg_buf *out, size_t kept)
     return good;
 }
 
-static bool take_line(void *context, struct tg_str line, const struct tg_audit_place *place)
+static bool replay_take_line(void *context, struct tg_str line, const struct tg_audit_place *place)
 {
     struct replay *p = context;
 
@@ -280,7 +280,7 @@ static void sort_rules(struct replay *p)
 
 /* --- the command --- */
 
-static void usage(void)
+static void replay_usage(void)
 {
     fputs(
         "Usage: trainguard replay --policy PATTERN [--enforce] [--project ID] [--since TIME]\n"
@@ -316,7 +316,7 @@ static const char *set_format(struct options *o, const char *word)
 }
 
 /* NULL, or what is wrong with it. */
-static const char *set_option(struct replay *p, struct options *o, int option)
+static const char *replay_set_option(struct replay *p, struct options *o, int option)
 {
     switch (option) {
     case 'p':
@@ -348,7 +348,7 @@ static const char *set_option(struct replay *p, struct options *o, int option)
 }
 
 /* Negative when the command is to go on, else its exit status. */
-static int read_options(int argc, char **argv, struct replay *p, struct options *o)
+static int replay_read_options(int argc, char **argv, struct replay *p, struct options *o)
 {
     static const struct option names[] = {
         {"policy", required_argument, NULL, 'p'},  {"enforce", no_argument, NULL, 'e'},
@@ -362,10 +362,10 @@ static int read_options(int argc, char **argv, struct replay *p, struct options 
         const char *wrong;
 
         if (c == 'h') {
-            usage();
+            replay_usage();
             return SAME;
         }
-        wrong = c == '?' ? NULL : set_option(p, o, c);
+        wrong = c == '?' ? NULL : replay_set_option(p, o, c);
         if (c == '?' || wrong != NULL)
             return tg_command_misused("replay", wrong);
     }
@@ -374,9 +374,9 @@ static int read_options(int argc, char **argv, struct replay *p, struct options 
     return optind == argc ? tg_command_misused("replay", "no AUDIT file given") : -1;
 }
 
-static int run(struct replay *p, char **files, int nfiles)
+static int replay_run(struct replay *p, char **files, int nfiles)
 {
-    const struct tg_audit_reading reading = {.on_line = take_line, .context = p};
+    const struct tg_audit_reading reading = {.on_line = replay_take_line, .context = p};
     const struct tg_replay_format *format = p->options->format;
     bool read;
 
@@ -405,7 +405,7 @@ int tg_replay_main(int argc, char **argv)
     struct tg_arena arena;
     struct tg_conf conf;
     struct tg_policy_set *set;
-    int status = read_options(argc, argv, &p, &o);
+    int status = replay_read_options(argc, argv, &p, &o);
 
     if (status >= 0)
         return status;
@@ -415,7 +415,8 @@ int tg_replay_main(int argc, char **argv)
     for (const struct tg_conf_problem *at = conf.problems; at != NULL; at = at->next)
         tg_complain("trainguard: [%s] %s", at->level == TG_CONF_WARN ? "warn" : "emerg", at->text);
     p.set = set;
-    status = set != NULL && set->nrules > 0 ? run(&p, argv + optind, argc - optind) : CANNOT_RUN;
+    status =
+        set != NULL && set->nrules > 0 ? replay_run(&p, argv + optind, argc - optind) : CANNOT_RUN;
     tg_policy_end(set);
     tg_arena_end(&arena);
     return status;

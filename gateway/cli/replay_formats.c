@@ -44,8 +44,8 @@ static void add_request(struct tg_buf *out, const struct tg_replay_change *c)
     add_clean(out, ", request ", c->request_id);
 }
 
-static void add_rule(struct tg_buf *out, const struct tg_policy *policy,
-                     const struct tg_policy_rule *rule)
+static void replay_formats_add_rule(struct tg_buf *out, const struct tg_policy *policy,
+                                    const struct tg_policy_rule *rule)
 {
     tg_excerpt_clean(out, policy->name);
     add_clean(out, ".", rule->name);
@@ -60,7 +60,7 @@ static void text_change(struct tg_replay_run *run, const struct tg_replay_change
     tg_buf_putc(out, '\n');
     for (const struct tg_replay_refusal *f = c->refusals; f != NULL; f = f->next) {
         tg_buf_puts(out, "    ");
-        add_rule(out, f->policy, f->rule);
+        replay_formats_add_rule(out, f->policy, f->rule);
         add_clean(out, ": ", f->pointer);
         add_clean(out, " ", f->message);
         tg_buf_putc(out, '\n');
@@ -77,7 +77,7 @@ static void text_end(struct tg_replay_run *run)
             tg_buf_printf(out, "%8" PRIu64 " %s\n", run->count[i], counts[i].text);
     for (unsigned i = 0; i < run->nrules && run->rules[i].refused > 0; i++) {
         tg_buf_printf(out, "%8" PRIu64 " refused by ", run->rules[i].refused);
-        add_rule(out, run->rules[i].policy, run->rules[i].rule);
+        replay_formats_add_rule(out, run->rules[i].policy, run->rules[i].rule);
         tg_buf_putc(out, '\n');
     }
 }

@@ -30,7 +30,7 @@ struct sign {
     struct tg_arena arena;
 };
 
-static void usage(void)
+static void sign_usage(void)
 {
     fputs(
         "Usage: trainguard sign --explain --keys FILE [OPTION...] REQUEST\n\n"
@@ -309,7 +309,7 @@ static int print_verdict(struct sign *s, enum tg_verdict verdict)
     return EXIT_SUCCESS;
 }
 
-static int explain(struct sign *s, struct tg_str theirs)
+static int sign_explain(struct sign *s, struct tg_str theirs)
 {
     struct tg_check check = {.r = &s->r, .conf = &s->conf};
     struct tg_authorization a;
@@ -332,7 +332,7 @@ static int explain(struct sign *s, struct tg_str theirs)
     return status;
 }
 
-static void on_input(void *context, const struct tg_input *input)
+static void sign_on_input(void *context, const struct tg_input *input)
 {
     struct sign *s = context;
     struct tg_str theirs;
@@ -340,12 +340,12 @@ static void on_input(void *context, const struct tg_input *input)
     if (input->error != NULL)
         cannot(input->file, input->error);
     else if (read_canonical(s, &theirs) && read_request(s, input->body))
-        s->status = explain(s, theirs);
+        s->status = sign_explain(s, theirs);
 }
 
 /* --- options --- */
 
-static bool take(struct sign *s, int option)
+static bool sign_take(struct sign *s, int option)
 {
     int64_t at;
 
@@ -371,7 +371,7 @@ static bool take(struct sign *s, int option)
     }
 }
 
-static bool take_options(struct sign *s, int argc, char **argv, bool *help)
+static bool sign_take_options(struct sign *s, int argc, char **argv, bool *help)
 {
     static const struct option names[] = {{"explain", no_argument, NULL, 'e'},
                                           {"keys", required_argument, NULL, 'k'},
@@ -385,7 +385,7 @@ static bool take_options(struct sign *s, int argc, char **argv, bool *help)
     while ((c = tg_command_option("sign", argc, argv, ":h", names)) != -1) {
         if (c == 'h')
             *help = true;
-        else if (!take(s, c))
+        else if (!sign_take(s, c))
             return false;
     }
     return true;
@@ -396,10 +396,10 @@ int tg_sign_main(int argc, char **argv)
     struct sign s = {.status = EXIT_CANNOT};
     bool help = false;
 
-    if (!take_options(&s, argc, argv, &help))
+    if (!sign_take_options(&s, argc, argv, &help))
         return tg_command_misused("sign", NULL);
     if (help) {
-        usage();
+        sign_usage();
         return EXIT_SUCCESS;
     }
     if (!s.explain || s.keys_file == NULL || optind + 1 != argc)
@@ -409,7 +409,7 @@ int tg_sign_main(int argc, char **argv)
     if (s.keys == NULL)
         return EXIT_CANNOT;
     tg_arena_init(&s.arena);
-    tg_inputs_each(argv + optind, 1, on_input, &s);
+    tg_inputs_each(argv + optind, 1, sign_on_input, &s);
     tg_arena_end(&s.arena);
     tg_client_keys_end(s.keys);
     return s.status;

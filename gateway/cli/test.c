@@ -43,7 +43,7 @@ struct totals {
 
 /* --- finding the files --- */
 
-static int by_name(const FTSENT **a, const FTSENT **b)
+static int test_by_name(const FTSENT **a, const FTSENT **b)
 {
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
@@ -52,7 +52,7 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 static struct tg_case_file *find_files(const char *folder)
 {
     char *paths[] = {strdup(folder), NULL};
-    FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+    FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, test_by_name);
     struct tg_case_file *first = NULL;
     struct tg_case_file **last = &first;
 
@@ -70,7 +70,7 @@ static struct tg_case_file *find_files(const char *folder)
 
 /* --- text --- */
 
-static void print_problems(const struct tg_case_file *f)
+static void test_print_problems(const struct tg_case_file *f)
 {
     for (const struct tg_conf_problem *p = f->conf.problems; p != NULL; p = p->next)
         tg_complain("trainguard: [%s] %s", p->level == TG_CONF_WARN ? "warn" : "emerg", p->text);
@@ -109,7 +109,8 @@ static bool same_rule(const struct tg_case_rule *a, const struct tg_case_rule *b
 }
 
 /* Moves what later files saw of a rule to the first file that has it; false for the others. */
-static bool gather(struct tg_case_file *f, struct tg_case_rule *seen, struct tg_case_file *first)
+static bool test_gather(struct tg_case_file *f, struct tg_case_rule *seen,
+                        struct tg_case_file *first)
 {
     for (struct tg_case_file *o = first; o != f; o = o->next)
         for (unsigned i = 0; o->set != NULL && i < o->set->nrules; i++)
@@ -157,7 +158,7 @@ static void cover(const struct options *o, struct tg_case_file *first, struct to
 {
     for (struct tg_case_file *f = first; f != NULL; f = f->next)
         for (unsigned i = 0; f->set != NULL && i < f->set->nrules; i++)
-            if (gather(f, &f->rules[i], first))
+            if (test_gather(f, &f->rules[i], first))
                 cover_rule(o, &f->rules[i], totals);
 }
 
@@ -214,7 +215,7 @@ static void print_junit(const struct tg_case_file *first, const struct totals *t
 static void run_file(const struct options *o, struct tg_case_file *f,
                      const struct tg_location *before, struct totals *totals)
 {
-    print_problems(f);
+    test_print_problems(f);
     if (f->set == NULL) {
         totals->broken++;
         return;
@@ -247,7 +248,7 @@ static int run_all(const struct options *o, struct tg_case_file *first,
     return totals.failed > 0 || (o->require_tests && totals.untested > 0) ? SOME_FAILED : ALL_GOOD;
 }
 
-static void usage(void)
+static void test_usage(void)
 {
     fputs("Usage: trainguard test [OPTION...] FOLDER\n\n"
           "Runs the cases of all *.test.conf in and below a folder against the policies beside "
@@ -261,7 +262,7 @@ static void usage(void)
           stdout);
 }
 
-static bool read_options(int argc, char **argv, struct options *o, int *status)
+static bool test_read_options(int argc, char **argv, struct options *o, int *status)
 {
     static const struct option names[] = {{"coverage", no_argument, NULL, 'c'},
                                           {"require-tests", no_argument, NULL, 'r'},
@@ -276,7 +277,7 @@ static bool read_options(int argc, char **argv, struct options *o, int *status)
         if (c == 'o')
             o->junit = strcmp(optarg, "junit") == 0;
         if (c == 'h') {
-            usage();
+            test_usage();
             *status = ALL_GOOD;
             return false;
         }
@@ -301,7 +302,7 @@ int tg_test_main(int argc, char **argv)
     struct tg_case_file *first;
     int status;
 
-    if (!read_options(argc, argv, &o, &status))
+    if (!test_read_options(argc, argv, &o, &status))
         return status;
     settings = tg_settings_offline("built-in", TG_STR(BEFORE), "./", &problems);
     CHECK(settings != NULL);

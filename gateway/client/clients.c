@@ -85,7 +85,7 @@ bool tg_clients_shed(struct tg_clients *all)
 /* With all connections in use the next one takes the place of one that waits for its
  * client, or waits in the kernel's
  * queue until one ends or becomes idle. */
-static void make_room(struct tg_clients *all)
+static void clients_make_room(struct tg_clients *all)
 {
     bool over = all->live > all->most;
 
@@ -97,13 +97,13 @@ static void make_room(struct tg_clients *all)
 
 /* --- listening --- */
 
-static void on_accept(void *owner, struct evhtp_connection *evhtp, int fd,
-                      const struct sockaddr *address)
+static void clients_on_accept(void *owner, struct evhtp_connection *evhtp, int fd,
+                              const struct sockaddr *address)
 {
     const struct tg_client_listener *l = owner;
 
     tg_conn_new(l->clients, l->server, l->listen, evhtp, fd, address);
-    make_room(l->clients);
+    clients_make_room(l->clients);
 }
 
 static bool may_accept(void *owner)
@@ -120,7 +120,7 @@ static bool made_room(void *owner, int error)
     return tg_loop_made_room(l->clients->loop, error);
 }
 
-static const struct tg_evhtp_events events = {on_accept, may_accept, made_room};
+static const struct tg_evhtp_events events = {clients_on_accept, may_accept, made_room};
 
 static void open_listener(struct tg_clients *all, const struct tg_server_conf *server,
                           const struct tg_listen *listen)

@@ -99,7 +99,7 @@ static struct tg_request_head_limits limits(const struct tg_conn *c)
 }
 
 /* A head is complete: first libevhtp makes its request object, then who serves it begins. */
-static void begin(struct tg_conn *c, const struct tg_request_head *head, struct tg_str raw)
+static void conn_begin(struct tg_conn *c, const struct tg_request_head *head, struct tg_str raw)
 {
     tg_conn_begin_body(c, head);
     tg_evhtp_request(c->evhtp, head->method);
@@ -108,7 +108,7 @@ static void begin(struct tg_conn *c, const struct tg_request_head *head, struct 
 }
 
 /* Each step takes what it can from the front of *in and says whether another step makes sense. */
-static bool read_head(struct tg_conn *c, struct tg_str *in)
+static bool conn_read_head(struct tg_conn *c, struct tg_str *in)
 {
     struct tg_request_head_limits most = limits(c);
     struct tg_request_head head;
@@ -137,7 +137,7 @@ static bool read_head(struct tg_conn *c, struct tg_str *in)
     raw.n = used;
     *in = tg_str_skip(*in, used);
     c->scanned = 0;
-    begin(c, &head, raw);
+    conn_begin(c, &head, raw);
     return true;
 }
 
@@ -147,7 +147,7 @@ static bool step(struct tg_conn *c, struct tg_str *in)
     case TG_CONN_HANDSHAKE:
         break; /* reads for itself */
     case TG_CONN_HEAD:
-        return read_head(c, in);
+        return conn_read_head(c, in);
     case TG_CONN_BODY:
         return tg_conn_read_body(c, in);
     case TG_CONN_WAIT:
@@ -264,7 +264,7 @@ static bool finish_handshake(struct tg_conn *c)
     return c->socket.tls == NULL || tg_tls_pending(c->socket.tls);
 }
 
-static void on_readable(void *owner)
+static void conn_on_readable(void *owner)
 {
     struct tg_conn *c = owner;
     struct tg_str in = {c->clients->loop->scratch, 0};
@@ -292,7 +292,7 @@ static void on_readable(void *owner)
 
 static void finish_now(struct tg_conn *c);
 
-static void on_drained(void *owner)
+static void conn_on_drained(void *owner)
 {
     struct tg_conn *c = owner;
 
@@ -302,7 +302,7 @@ static void on_drained(void *owner)
         return;
     }
     if (c->state == TG_CONN_HANDSHAKE) {
-        on_readable(c);
+        conn_on_readable(c);
         return;
     }
     if (tg_conn_is_only_reading(c))
@@ -312,7 +312,7 @@ static void on_drained(void *owner)
 }
 
 /* send_timeout is the time between two writes. */
-static void on_progress(void *owner)
+static void conn_on_progress(void *owner)
 {
     struct tg_conn *c = owner;
 
@@ -321,12 +321,13 @@ static void on_progress(void *owner)
         tg_conn_limit_reading(c);
 }
 
-static void on_broken(void *owner)
+static void conn_on_broken(void *owner)
 {
     client_gone(owner);
 }
 
-static const struct tg_socket_events events = {on_readable, on_drained, on_progress, on_broken};
+static const struct tg_socket_events events = {conn_on_readable, conn_on_drained, conn_on_progress,
+                                               conn_on_broken};
 
 static void on_deadline(void *owner)
 {

@@ -41,7 +41,7 @@ static struct tg_evhtp *evhtp_of(const evhtp_connection_t *connection)
 /* --- libevhtp calls us --- */
 
 /* A whole canonical head was parsed: the one callback for all routes. */
-static void on_request(evhtp_request_t *request, void *arg)
+static void evhtp_on_request(evhtp_request_t *request, void *arg)
 {
     struct tg_evhtp *f = evhtp_of(request->conn);
 
@@ -76,7 +76,7 @@ static void share_parts(struct tg_evhtp *f, evhtp_connection_t *connection)
     connection->parser = f->parser;
 }
 
-static evhtp_res on_accept(evhtp_connection_t *connection, void *arg)
+static evhtp_res evhtp_on_accept(evhtp_connection_t *connection, void *arg)
 {
     struct tg_evhtp *f = arg;
     struct sockaddr *address = connection->saddr;
@@ -138,8 +138,8 @@ struct tg_evhtp *tg_evhtp_open(struct event_base *base, int fd, const char *text
     CHECK(f->htp != NULL);
     evhtp_disable_flag(f->htp, EVHTP_FLAG_ENABLE_100_CONT);
     evhtp_set_bev_flags(f->htp, 0); /* sockets are the connection's */
-    evhtp_set_gencb(f->htp, on_request, NULL);
-    evhtp_set_post_accept_cb(f->htp, on_accept, f);
+    evhtp_set_gencb(f->htp, evhtp_on_request, NULL);
+    evhtp_set_post_accept_cb(f->htp, evhtp_on_accept, f);
     f->parser = htparser_new();
     f->bev = bufferevent_socket_new(base, -1, 0);
     CHECK(f->parser != NULL && f->bev != NULL);

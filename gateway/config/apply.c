@@ -258,8 +258,8 @@ static void write_places(unsigned where, struct tg_buf *out)
     }
 }
 
-static void explain(struct tg_conf *c, unsigned context, const struct tg_conf_item *item,
-                    const struct tg_conf_table *tables, unsigned ntables)
+static void apply_explain(struct tg_conf *c, unsigned context, const struct tg_conf_item *item,
+                          const struct tg_conf_table *tables, unsigned ntables)
 {
     struct search s = {c->known, tables, ntables};
     unsigned where = places(&s, item->args[0]);
@@ -291,8 +291,8 @@ struct place {
     size_t number;
 };
 
-static bool find(const struct tg_conf_table *tables, unsigned ntables, unsigned context,
-                 struct tg_str name, struct place *out)
+static bool apply_find(const struct tg_conf_table *tables, unsigned ntables, unsigned context,
+                       struct tg_str name, struct place *out)
 {
     size_t before = 0;
 
@@ -328,8 +328,8 @@ bool tg_conf_apply(struct tg_conf *c, unsigned context, const struct tg_conf_ite
     struct place at;
 
     for (const struct tg_conf_item *item = first; item != NULL; item = item->next) {
-        if (!find(tables, ntables, context, item->args[0], &at)) {
-            explain(c, context, item, tables, ntables);
+        if (!apply_find(tables, ntables, context, item->args[0], &at)) {
+            apply_explain(c, context, item, tables, ntables);
         } else if (seen[at.number] != NULL && !at.row->repeat) {
             tg_conf_error(c, item, "\"%s\" stands in %s:%u already, and again", at.row->name,
                           seen[at.number]->file, seen[at.number]->line);
@@ -340,8 +340,8 @@ bool tg_conf_apply(struct tg_conf *c, unsigned context, const struct tg_conf_ite
         }
     }
     for (const struct tg_conf_item *item = first; item != NULL; item = item->next)
-        if (item->block && find(tables, ntables, context, item->args[0], &at) && at.row->block &&
-            (at.row->repeat || seen[at.number] == item))
+        if (item->block && apply_find(tables, ntables, context, item->args[0], &at) &&
+            at.row->block && (at.row->repeat || seen[at.number] == item))
             (void)tg_conf_set(c, item, at.row, at.target);
     return c->errors == errors;
 }

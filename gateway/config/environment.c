@@ -16,7 +16,7 @@ static size_t name_length(struct tg_str s)
 }
 
 /* True for what a default holds: no end of a line, and nothing that quotes or nests. */
-static bool is_plain(struct tg_str s)
+static bool environment_is_plain(struct tg_str s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (memchr("\"'\\{$\r\n", s.p[i], 7) != NULL)
@@ -40,7 +40,7 @@ static size_t split(struct tg_str s, struct tg_str *name, struct tg_str *fallbac
         return 0;
     if (fallback->n == 0)
         fallback->p = NULL;
-    else if (tg_str_starts(*fallback, TG_STR(":-")) && is_plain(*fallback))
+    else if (tg_str_starts(*fallback, TG_STR(":-")) && environment_is_plain(*fallback))
         *fallback = tg_str_skip(*fallback, 2);
     else
         return 0;
@@ -67,8 +67,8 @@ static bool check_value(struct tg_conf *c, const struct tg_conf_item *at, const 
 }
 
 /* As in the shell, ":-" also stands in for what is empty. */
-static void add_value(struct tg_conf *c, const struct tg_conf_item *at, struct tg_str name,
-                      struct tg_str fallback, struct tg_buf *out)
+static void environment_add_value(struct tg_conf *c, const struct tg_conf_item *at,
+                                  struct tg_str name, struct tg_str fallback, struct tg_buf *out)
 {
     const char *key = tg_arena_dup(c->arena, name).p;
     const char *found = getenv(key);
@@ -94,7 +94,7 @@ size_t tg_conf_variable(struct tg_conf *c, const struct tg_conf_item *at, struct
     size_t n = split(text, &name, &fallback);
 
     if (n > 0)
-        add_value(c, at, name, fallback, out);
+        environment_add_value(c, at, name, fallback, out);
     else
         tg_conf_error(c, at,
                       "\"${\" begins ${NAME} or ${NAME:-DEFAULT}, taken from the environment; in "

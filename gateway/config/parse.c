@@ -43,14 +43,14 @@ enum token { TOKEN_WORD = 1, TOKEN_END, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_EOF, TOKE
 
 /* --- lexer --- */
 
-static bool is_blank(char ch)
+static bool parse_is_blank(char ch)
 {
     return ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n';
 }
 
 static bool is_delimiter(char ch)
 {
-    return is_blank(ch) || ch == ';' || ch == '{' || ch == '}';
+    return parse_is_blank(ch) || ch == ';' || ch == '{' || ch == '}';
 }
 
 static bool is_name_byte(char ch, bool first)
@@ -108,7 +108,7 @@ static size_t open_parameter(struct tg_str path, struct tg_str s)
     while (n < s.n && is_name_byte(s.p[n], n == 1))
         n++;
     end = n;
-    while (end < s.n && is_blank(s.p[end]))
+    while (end < s.n && parse_is_blank(s.p[end]))
         end++;
     return n > 1 && end < s.n && (s.p[end] == '{' || s.p[n] == '/') ? n : 0;
 }
@@ -120,7 +120,7 @@ static struct tg_conf_item here(const struct parser *p)
     return (struct tg_conf_item){.file = p->source->name, .line = p->source->line};
 }
 
-static char take(struct source *s)
+static char parse_take(struct source *s)
 {
     char ch;
 
@@ -133,11 +133,11 @@ static char take(struct source *s)
 
 static void skip_blanks(struct source *s)
 {
-    while (s->rest.n > 0 && (is_blank(s->rest.p[0]) || s->rest.p[0] == '#')) {
-        if (take(s) != '#')
+    while (s->rest.n > 0 && (parse_is_blank(s->rest.p[0]) || s->rest.p[0] == '#')) {
+        if (parse_take(s) != '#')
             continue;
         while (s->rest.n > 0 && s->rest.p[0] != '\n')
-            take(s);
+            parse_take(s);
     }
 }
 
@@ -148,11 +148,11 @@ static void take_escape(struct parser *p, bool quoted)
     char ch = s->rest.n > 0 ? s->rest.p[0] : '\0';
 
     if (ch == 'n' || ch == 'r' || ch == 't') {
-        take(s);
+        parse_take(s);
         tg_buf_putc(&p->word, ch == 'n' ? '\n' : ch == 'r' ? '\r' : '\t');
     } else if (ch == '"' || ch == '\'' || ch == '\\' ||
                (!quoted && (is_delimiter(ch) || ch == '#'))) {
-        tg_buf_putc(&p->word, take(s));
+        tg_buf_putc(&p->word, parse_take(s));
     } else {
         tg_buf_putc(&p->word, '\\');
     }
@@ -178,7 +178,7 @@ static enum token read_quoted(struct parser *p)
 {
     struct tg_conf_item begin = here(p);
     struct source *s = p->source;
-    char quote = take(s);
+    char quote = parse_take(s);
 
     while (s->rest.n > 0 && s->rest.p[0] != quote) {
         char ch;
@@ -188,7 +188,7 @@ static enum token read_quoted(struct parser *p)
                 return TOKEN_BAD;
             continue;
         }
-        ch = take(s);
+        ch = parse_take(s);
         if (ch == '\\')
             take_escape(p, true);
         else
@@ -198,7 +198,7 @@ static enum token read_quoted(struct parser *p)
         tg_conf_error(p->c, &begin, "a quote is never closed, it begins");
         return TOKEN_BAD;
     }
-    take(s);
+    parse_take(s);
     if (s->rest.n > 0 && !is_delimiter(s->rest.p[0])) {
         begin = here(p);
         tg_conf_error(p->c, &begin, "a blank or \";\" is missing behind a closing quote");
@@ -229,7 +229,7 @@ static enum token read_bare(struct parser *p)
         } else if (is_delimiter(s->rest.p[0])) {
             break;
         } else {
-            char ch = take(s);
+            char ch = parse_take(s);
 
             if (ch == '\\')
                 take_escape(p, false);
@@ -251,15 +251,15 @@ static enum token next_token(struct parser *p)
         return TOKEN_EOF;
     switch (s->rest.p[0]) {
     case ';':
-        take(s);
+        parse_take(s);
         return TOKEN_END;
     case '{':
         if (is_cell(s->rest))
             return read_bare(p);
-        take(s);
+        parse_take(s);
         return TOKEN_OPEN;
     case '}':
-        take(s);
+        parse_take(s);
         return TOKEN_CLOSE;
     case '"':
     case '\'':
@@ -498,8 +498,8 @@ static void tell_name(const struct tg_conf *c, const char *name)
 }
 
 /* Reads one file; `at` is the `include`, or NULL for the first. */
-static void read_file(struct parser *p, const char *name, const struct tg_conf_item *at,
-                      const struct tg_conf_item ***tail)
+static void parse_read_file(struct parser *p, const char *name, const struct tg_conf_item *at,
+                            const struct tg_conf_item ***tail)
 {
     struct source s = {.name = name, .line = 1, .includer = p->source};
     struct tg_file file = {.text = {NULL, 0}};
@@ -532,7 +532,7 @@ static void read_glob(struct parser *p, const char *pattern, const struct tg_con
         for (size_t i = 0; i < found.gl_pathc; i++) {
             struct tg_str name = tg_arena_dup(p->c->arena, tg_str_of(found.gl_pathv[i]));
 
-            read_file(p, name.p, item, tail);
+            parse_read_file(p, name.p, item, tail);
         }
     } else if (rc != GLOB_NOMATCH) {
         tg_conf_error(p->c, item, "cannot search \"%s\": a directory cannot be read", pattern);
@@ -555,12 +555,12 @@ static bool read_include(struct parser *p, const struct tg_conf_item *item,
     if (strpbrk(path.p, "*?[") != NULL)
         read_glob(p, path.p, item, tail);
     else
-        read_file(p, path.p, item, tail);
+        parse_read_file(p, path.p, item, tail);
     return true;
 }
 
-static const struct tg_conf_item *finish(struct parser *p, unsigned errors,
-                                         const struct tg_conf_item *first)
+static const struct tg_conf_item *parse_finish(struct parser *p, unsigned errors,
+                                               const struct tg_conf_item *first)
 {
     CHECK(p->blocks == 0 && p->source == NULL);
     tg_buf_end(&p->word);
@@ -575,8 +575,8 @@ const struct tg_conf_item *tg_conf_parse(struct tg_conf *c, const char *file)
     const struct tg_conf_item **tail = &first;
     unsigned errors = c->errors;
 
-    read_file(&p, tg_arena_dup(c->arena, tg_str_of(file)).p, NULL, &tail);
-    return finish(&p, errors, first);
+    parse_read_file(&p, tg_arena_dup(c->arena, tg_str_of(file)).p, NULL, &tail);
+    return parse_finish(&p, errors, first);
 }
 
 const struct tg_conf_item *tg_conf_parse_text(struct tg_conf *c, const char *name,
@@ -596,5 +596,5 @@ const struct tg_conf_item *tg_conf_parse_text(struct tg_conf *c, const char *nam
     s.rest = tg_arena_dup(c->arena, text);
     s.name = tg_arena_dup(c->arena, tg_str_of(name)).p;
     read_source(&p, &s, &tail);
-    return finish(&p, errors, first);
+    return parse_finish(&p, errors, first);
 }

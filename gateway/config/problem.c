@@ -36,7 +36,7 @@ void **tg_conf_shared(struct tg_conf *c, const void *owner)
 }
 
 /* Cuts a text that vsnprintf had to end in the middle, at a character's border. */
-static void cut(char text[TG_CONF_MAX_TEXT])
+static void problem_cut(char text[TG_CONF_MAX_TEXT])
 {
     size_t n = TG_CONF_MAX_TEXT - 4;
 
@@ -46,8 +46,8 @@ static void cut(char text[TG_CONF_MAX_TEXT])
 }
 
 /* Counts a problem, and keeps it while there is room: TEXT in FILE:LINE TAIL. */
-static void record(struct tg_conf *c, enum tg_conf_problem_level level,
-                   const struct tg_conf_item *at, char *text, const char *tail)
+static void problem_record(struct tg_conf *c, enum tg_conf_problem_level level,
+                           const struct tg_conf_item *at, char *text, const char *tail)
 {
     struct tg_conf_problem *problem;
     struct tg_str line;
@@ -81,8 +81,8 @@ static void record_format(struct tg_conf *c, enum tg_conf_problem_level level,
 
     CHECK(n >= 0);
     if ((size_t)n >= sizeof(text))
-        cut(text);
-    record(c, level, at, text, "");
+        problem_cut(text);
+    problem_record(c, level, at, text, "");
 }
 
 void tg_conf_error(struct tg_conf *c, const struct tg_conf_item *at, const char *format, ...)
@@ -137,8 +137,8 @@ static void record_unknown(struct tg_conf *c, const struct tg_conf_item *at, con
 
     if (snprintf(text, sizeof(text), "unknown %s \"%.*s\"", what, TG_STR_ARG(name)) >=
         (int)sizeof(text))
-        cut(text);
-    record(c, TG_CONF_EMERG, at, text, tail);
+        problem_cut(text);
+    problem_record(c, TG_CONF_EMERG, at, text, tail);
 }
 
 void tg_conf_unknown(struct tg_conf *c, const struct tg_conf_item *at, const char *what,

@@ -114,8 +114,9 @@ static bool value_error(struct tg_conf *c, const struct tg_conf_item *item, enum
     return false;
 }
 
-static bool take_value(struct tg_conf *c, const struct tg_conf_item *item, enum tg_conf_kind kind,
-                       struct tg_str text, int64_t min, int64_t max, int64_t *out)
+static bool value_take_value(struct tg_conf *c, const struct tg_conf_item *item,
+                             enum tg_conf_kind kind, struct tg_str text, int64_t min, int64_t max,
+                             int64_t *out)
 {
     int64_t value;
 
@@ -129,19 +130,19 @@ static bool take_value(struct tg_conf *c, const struct tg_conf_item *item, enum 
 bool tg_conf_number(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
                     int64_t min, int64_t max, int64_t *out)
 {
-    return take_value(c, item, TG_CONF_NUMBER, text, min, max, out);
+    return value_take_value(c, item, TG_CONF_NUMBER, text, min, max, out);
 }
 
 bool tg_conf_size(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
                   int64_t min, int64_t max, int64_t *out)
 {
-    return take_value(c, item, TG_CONF_SIZE, text, min, max, out);
+    return value_take_value(c, item, TG_CONF_SIZE, text, min, max, out);
 }
 
 bool tg_conf_time(struct tg_conf *c, const struct tg_conf_item *item, struct tg_str text,
                   int64_t min, int64_t max, int64_t *out)
 {
-    return take_value(c, item, TG_CONF_TIME, text, min, max, out);
+    return value_take_value(c, item, TG_CONF_TIME, text, min, max, out);
 }
 
 /* What people write who know other programs, or NULL when that is none of the words. */

@@ -35,7 +35,7 @@ void tg_chunked_init(struct tg_chunked *c)
     *c = (struct tg_chunked){.state = SIZE};
 }
 
-static bool is_blank(char ch)
+static bool chunked_is_blank(char ch)
 {
     return ch == ' ' || ch == '\t';
 }
@@ -52,7 +52,7 @@ static const char *step_size(struct tg_chunked *c, char ch)
         c->left = c->left * 16 + (unsigned)digit;
         return NULL;
     }
-    if (c->digits == 0 || (ch != ';' && ch != '\r' && !is_blank(ch)))
+    if (c->digits == 0 || (ch != ';' && ch != '\r' && !chunked_is_blank(ch)))
         return "malformed chunk size";
     c->line = 0;
     c->state = ch == '\r' ? SIZE_LF : ch == ';' ? EXTENSION : SIZE_BLANK;
@@ -70,7 +70,7 @@ static const char *step_size_blank(struct tg_chunked *c, char ch)
 {
     if (ch == ';')
         c->state = EXTENSION;
-    else if (!is_blank(ch))
+    else if (!chunked_is_blank(ch))
         return "malformed chunk size";
     return count_extension(c);
 }

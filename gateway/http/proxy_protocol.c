@@ -17,7 +17,7 @@ static enum tg_parse bad(const char **why, const char *text)
 }
 
 /* Cuts the next word off; words are separated by exactly one blank (section 2.1). */
-static struct tg_str next_word(struct tg_str *rest)
+static struct tg_str proxy_protocol_next_word(struct tg_str *rest)
 {
     const char *blank = rest->n > 0 ? memchr(rest->p, ' ', rest->n) : NULL;
     struct tg_str word = {rest->p, blank != NULL ? (size_t)(blank - rest->p) : rest->n};
@@ -38,7 +38,7 @@ static bool read_address(int family, struct tg_str word, char *text)
     return true;
 }
 
-static bool read_port(struct tg_str word, uint16_t *out)
+static bool proxy_protocol_read_port(struct tg_str word, uint16_t *out)
 {
     uint64_t port;
 
@@ -51,7 +51,7 @@ static bool read_port(struct tg_str word, uint16_t *out)
 /* The line without its CRLF and without "PROXY ". */
 static enum tg_parse read_line(struct tg_str line, struct tg_proxy *out, const char **why)
 {
-    struct tg_str protocol = next_word(&line);
+    struct tg_str protocol = proxy_protocol_next_word(&line);
     struct tg_str source, target, source_port, target_port;
     uint16_t ignored;
     int family;
@@ -64,13 +64,14 @@ static enum tg_parse read_line(struct tg_str line, struct tg_proxy *out, const c
         family = AF_INET6;
     else
         return bad(why, "unknown protocol in a PROXY line");
-    source = next_word(&line);
-    target = next_word(&line);
-    source_port = next_word(&line);
+    source = proxy_protocol_next_word(&line);
+    target = proxy_protocol_next_word(&line);
+    source_port = proxy_protocol_next_word(&line);
     target_port = line;
     if (!read_address(family, source, out->address) || !read_address(family, target, NULL))
         return bad(why, "malformed address in a PROXY line");
-    if (!read_port(source_port, &out->port) || !read_port(target_port, &ignored))
+    if (!proxy_protocol_read_port(source_port, &out->port) ||
+        !proxy_protocol_read_port(target_port, &ignored))
         return bad(why, "malformed port in a PROXY line");
     out->present = true;
     return TG_PARSE_DONE;

@@ -18,7 +18,7 @@ struct refusal {
     const char *why;
 };
 
-static bool refuse(struct refusal *r, enum tg_error error, const char *why)
+static bool request_head_refuse(struct refusal *r, enum tg_error error, const char *why)
 {
     *r = (struct refusal){error, why};
     return false;
@@ -26,7 +26,7 @@ static bool refuse(struct refusal *r, enum tg_error error, const char *why)
 
 static bool refuse_bad(struct refusal *r, const char *why)
 {
-    return refuse(r, TG_E_BAD_REQUEST, why);
+    return request_head_refuse(r, TG_E_BAD_REQUEST, why);
 }
 
 /* The registry of RFC 9110 section 16.1.1, usual ones first, without what a gateway cannot serve:
@@ -84,9 +84,10 @@ static bool in_list(struct tg_str s, const struct tg_str *list, size_t n)
 static bool read_method(struct tg_str method, struct tg_request_head *head, struct refusal *r)
 {
     if (!in_list(method, methods, sizeof(methods) / sizeof(methods[0])))
-        return refuse(r, TG_E_NOT_IMPLEMENTED,
-                      tg_str_eq(method, TG_STR("CONNECT")) ? "CONNECT asks for a tunnel"
-                                                           : "method not known");
+        return request_head_refuse(r, TG_E_NOT_IMPLEMENTED,
+                                   tg_str_eq(method, TG_STR("CONNECT"))
+                                       ? "CONNECT asks for a tunnel"
+                                       : "method not known");
     head->method = method;
     head->is_head = tg_str_eq(method, TG_STR("HEAD"));
     return true;
@@ -199,7 +200,7 @@ static bool read_request_line(struct tg_str line, size_t max_line, struct tg_req
         return refuse_bad(r, "request line without a version (HTTP/0.9)");
     target.n = (size_t)(space - target.p);
     if (target.n > max_line)
-        return refuse(r, TG_E_URI_TOO_LONG, "request target too long");
+        return request_head_refuse(r, TG_E_URI_TOO_LONG, "request target too long");
     line = tg_str_skip(line, n + target.n + 2);
     if (line.n != VERSION_LENGTH + 1 || line.p[VERSION_LENGTH] != '\r')
         return refuse_bad(r, "malformed end of the request line");
@@ -207,7 +208,7 @@ static bool read_request_line(struct tg_str line, size_t max_line, struct tg_req
     if (!tg_fields_version(line, &major, &head->minor))
         return refuse_bad(r, "malformed HTTP version");
     if (major != 1)
-        return refuse(r, TG_E_VERSION, "HTTP version not supported");
+        return request_head_refuse(r, TG_E_VERSION, "HTTP version not supported");
     return read_method((struct tg_str){target.p - n - 1, n}, head, r) &&
            read_target(target, head, r);
 }
@@ -241,7 +242,7 @@ static bool refuse_coding(struct tg_str codings, struct refusal *r)
     while (!chunked && tg_fields_next(&codings, &coding) && tg_chars_are(coding, TG_CHAR_TOKEN))
         chunked = tg_str_ieq(coding, TG_STR("chunked"));
     return chunked && codings.n == 0
-               ? refuse(r, TG_E_NOT_IMPLEMENTED, "transfer coding not supported")
+               ? request_head_refuse(r, TG_E_NOT_IMPLEMENTED, "transfer coding not supported")
                : refuse_bad(r, "Transfer-Encoding does not end with chunked, or is malformed");
 }
 
@@ -287,7 +288,7 @@ static bool read_expect(const struct tg_framing_fields *found, struct tg_request
     bool body = head->framing == TG_FRAMING_CHUNKED || head->length > 0;
 
     if (n > 1 || (n == 1 && !tg_str_ieq(found->value[TG_FIELD_EXPECT], TG_STR("100-continue"))))
-        return refuse(r, TG_E_EXPECTATION, "Expect is not 100-continue");
+        return request_head_refuse(r, TG_E_EXPECTATION, "Expect is not 100-continue");
     head->expect_continue = n == 1 && body && head->minor > 0;
     return true;
 }
@@ -301,8 +302,8 @@ static bool read_fields(struct tg_str section, const struct tg_request_head_limi
                                                   head->fields, &head->nfields, &why);
 
     if (result != TG_FIELDS_OK)
-        return refuse(r, result == TG_FIELDS_TOO_LARGE ? TG_E_HEAD_TOO_LARGE : TG_E_BAD_REQUEST,
-                      why);
+        return request_head_refuse(
+            r, result == TG_FIELDS_TOO_LARGE ? TG_E_HEAD_TOO_LARGE : TG_E_BAD_REQUEST, why);
     why = tg_fields_framing(head->fields, head->nfields, &found);
     if (why != NULL)
         return refuse_bad(r, why);
@@ -345,15 +346,15 @@ static bool judge_partial(struct tg_str in, size_t start, size_t fresh,
             return false;
     } else if (fresh <= longest && in.n > longest &&
                memchr(in.p + start, '\n', in.n - start) == NULL) {
-        return refuse(r, TG_E_URI_TOO_LONG, "request line too long");
+        return request_head_refuse(r, TG_E_URI_TOO_LONG, "request line too long");
     }
     if (in.n >= limits->max_head)
-        return refuse(r, TG_E_HEAD_TOO_LARGE, "request head too large");
+        return request_head_refuse(r, TG_E_HEAD_TOO_LARGE, "request head too large");
     return true;
 }
 
-static bool read_head(struct tg_str in, const struct tg_request_head_limits *limits,
-                      struct tg_request_head *head, struct refusal *r)
+static bool request_head_read_head(struct tg_str in, const struct tg_request_head_limits *limits,
+                                   struct tg_request_head *head, struct refusal *r)
 {
     const char *lf = memchr(in.p, '\n', in.n);
     size_t line;
@@ -382,7 +383,8 @@ enum tg_parse tg_request_head_parse(struct tg_str in, const struct tg_request_he
     end = tg_fields_end(in, start, scanned);
     if (end != 0) {
         CHECK(end > start && end <= in.n);
-        good = read_head((struct tg_str){in.p + start, end - start}, limits, head, &refusal);
+        good = request_head_read_head((struct tg_str){in.p + start, end - start}, limits, head,
+                                      &refusal);
         *used = end;
     } else {
         good = judge_partial(in, start, fresh, limits, head, &refusal);

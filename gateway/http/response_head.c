@@ -112,7 +112,8 @@ static const char *read_fields(struct tg_str section, enum tg_answers asked,
     return NULL;
 }
 
-static const char *read_head(struct tg_str in, enum tg_answers asked, struct tg_response_head *out)
+static const char *response_head_read_head(struct tg_str in, enum tg_answers asked,
+                                           struct tg_response_head *out)
 {
     const char *lf = memchr(in.p, '\n', in.n);
     const char *why;
@@ -150,7 +151,7 @@ enum tg_parse tg_response_head_parse(struct tg_str in, size_t max_head, enum tg_
     end = tg_fields_end(in, 0, scanned);
     if (end != 0) {
         CHECK(end <= in.n);
-        trouble = read_head((struct tg_str){in.p, end}, asked, out);
+        trouble = response_head_read_head((struct tg_str){in.p, end}, asked, out);
         *used = end;
     } else {
         trouble = judge_partial(in, fresh, max_head);

@@ -265,7 +265,7 @@ static bool begins_with(struct tg_str path, struct tg_str literal)
 }
 
 /* Takes the value of a {name} off the path, and what must stand behind it. */
-static bool take_value(struct tg_str *path, struct tg_str behind, struct tg_str *value)
+static bool target_take_value(struct tg_str *path, struct tg_str behind, struct tg_str *value)
 {
     size_t n = name_span(*path);
 
@@ -289,7 +289,7 @@ bool tg_target_match(const struct tg_target_pattern *pattern, struct tg_str path
     if (pattern->nparameters == 0)
         return path.n == 0 || pattern->literal[0].n == 0 || path.p[0] == '/';
     for (unsigned i = 1; i <= pattern->nparameters; i++) {
-        if (!take_value(&path, pattern->literal[i], &value))
+        if (!target_take_value(&path, pattern->literal[i], &value))
             return false;
         if (*nvalues < max)
             values[(*nvalues)++] = value;

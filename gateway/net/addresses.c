@@ -5,7 +5,7 @@
 
 #include <netinet/in.h>
 
-static void add(struct tg_addresses *a, const void *address, socklen_t len)
+static void addresses_add(struct tg_addresses *a, const void *address, socklen_t len)
 {
     if (a->n == TG_MAX_ADDRESSES)
         return;
@@ -19,7 +19,7 @@ static void add_v4(struct tg_addresses *a, struct in_addr address, uint16_t port
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = address};
 
-    add(a, &v4, sizeof(v4));
+    addresses_add(a, &v4, sizeof(v4));
 }
 
 static void add_v6(struct tg_addresses *a, struct in6_addr address, uint16_t port)
@@ -27,7 +27,7 @@ static void add_v6(struct tg_addresses *a, struct in6_addr address, uint16_t por
     struct sockaddr_in6 v6 = {
         .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = address};
 
-    add(a, &v6, sizeof(v6));
+    addresses_add(a, &v6, sizeof(v6));
 }
 
 void tg_addresses_literal(struct tg_addresses *a, struct tg_str host, uint16_t port)
@@ -36,7 +36,7 @@ void tg_addresses_literal(struct tg_addresses *a, struct tg_str host, uint16_t p
     socklen_t len = tg_address_make(host, port, &address);
 
     if (len > 0)
-        add(a, &address, len);
+        addresses_add(a, &address, len);
 }
 
 void tg_addresses_resolved(struct tg_addresses *a, const struct tg_name_addresses *found,

@@ -73,7 +73,7 @@ static bool try_address(struct tg_connector *c)
     return true;
 }
 
-static void on_ready(evutil_socket_t fd, short what, void *arg);
+static void connector_on_ready(evutil_socket_t fd, short what, void *arg);
 
 static void try_addresses(struct tg_connector *c)
 {
@@ -81,7 +81,7 @@ static void try_addresses(struct tg_connector *c)
     while (c->next < c->addresses.n) {
         if (!try_address(c))
             continue;
-        CHECK(event_assign(&c->ready, c->base, c->fd, EV_WRITE, on_ready, c) == 0);
+        CHECK(event_assign(&c->ready, c->base, c->fd, EV_WRITE, connector_on_ready, c) == 0);
         CHECK(event_add(&c->ready, NULL) == 0);
         tg_timer_set(&c->late, tg_clock_mono_now(), ADDRESS_US);
         return;
@@ -89,7 +89,7 @@ static void try_addresses(struct tg_connector *c)
     connector_fail(c);
 }
 
-static void on_ready(evutil_socket_t fd, short what, void *arg)
+static void connector_on_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct tg_connector *c = arg;
     socklen_t size = sizeof(int);
@@ -124,7 +124,7 @@ static void on_late(void *owner)
 }
 
 /* One family is enough: who has to try again looks the name up again. */
-static void on_addresses(void *owner, const struct tg_name_addresses *found, bool last)
+static void connector_on_addresses(void *owner, const struct tg_name_addresses *found, bool last)
 {
     struct tg_connector *c = owner;
 
@@ -144,7 +144,7 @@ static void on_lookup_failed(void *owner, const char *why)
     connector_fail(c);
 }
 
-static const struct tg_lookup_events lookup_events = {on_addresses, on_lookup_failed};
+static const struct tg_lookup_events lookup_events = {connector_on_addresses, on_lookup_failed};
 
 struct tg_connector *tg_connector_new(struct event_base *base, int type, struct tg_str host,
                                       uint16_t port, const struct tg_connector_events *events,

@@ -28,20 +28,20 @@ static bool next_line(struct tg_str *rest, const char *comment, struct tg_str *l
     return true;
 }
 
-static bool is_blank(char c)
+static bool name_files_is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
 /* Takes the next word of a line; empty at the end. */
-static struct tg_str next_word(struct tg_str *line)
+static struct tg_str name_files_next_word(struct tg_str *line)
 {
     struct tg_str word;
 
-    while (line->n > 0 && is_blank(*line->p))
+    while (line->n > 0 && name_files_is_blank(*line->p))
         *line = tg_str_skip(*line, 1);
     word = (struct tg_str){line->p, 0};
-    while (word.n < line->n && !is_blank(word.p[word.n]))
+    while (word.n < line->n && !name_files_is_blank(word.p[word.n]))
         word.n++;
     *line = tg_str_skip(*line, word.n);
     return word;
@@ -56,7 +56,7 @@ static struct tg_str without_dot(struct tg_str name)
 
 /* --- resolv.conf --- */
 
-static uint16_t read_port(const char *text)
+static uint16_t name_files_read_port(const char *text)
 {
     char *end;
     unsigned long port = strtoul(text, &end, 10);
@@ -82,7 +82,7 @@ static uint16_t cut_port(char **text)
     if (*end == '\0')
         return DNS_PORT;
     *end = '\0';
-    return read_port(end + 1);
+    return name_files_read_port(end + 1);
 }
 
 static void add_server(struct tg_name_conf *out, struct tg_str word)
@@ -105,7 +105,7 @@ static void read_search(struct tg_name_conf *out, struct tg_str line)
     struct tg_str word;
 
     out->ndomains = 0;
-    while ((word = without_dot(next_word(&line))).n > 0) {
+    while ((word = without_dot(name_files_next_word(&line))).n > 0) {
         if (out->ndomains == TG_NAME_DOMAINS || word.n >= TG_NAME_TEXT ||
             tg_str_eq(word, TG_STR(".")))
             continue;
@@ -114,12 +114,12 @@ static void read_search(struct tg_name_conf *out, struct tg_str line)
     }
 }
 
-static void read_options(struct tg_name_conf *out, struct tg_str line)
+static void name_files_read_options(struct tg_name_conf *out, struct tg_str line)
 {
     const struct tg_str ndots = TG_STR("ndots:");
     struct tg_str word;
 
-    while ((word = next_word(&line)).n > 0) {
+    while ((word = name_files_next_word(&line)).n > 0) {
         unsigned n = 0;
 
         if (!tg_str_starts(word, ndots) || word.n == ndots.n)
@@ -142,14 +142,14 @@ void tg_name_conf_parse(struct tg_name_conf *out, struct tg_str bytes)
 
     *out = (struct tg_name_conf){.ndots = 1};
     while (next_line(&bytes, "#;", &line)) {
-        struct tg_str word = next_word(&line);
+        struct tg_str word = name_files_next_word(&line);
 
         if (tg_str_eq(word, TG_STR("nameserver")))
-            add_server(out, next_word(&line));
+            add_server(out, name_files_next_word(&line));
         else if (tg_str_eq(word, TG_STR("search")) || tg_str_eq(word, TG_STR("domain")))
             read_search(out, line);
         else if (tg_str_eq(word, TG_STR("options")))
-            read_options(out, line);
+            name_files_read_options(out, line);
     }
     if (out->nservers == 0)
         use_loopback(out);
@@ -197,7 +197,7 @@ static bool line_has(struct tg_str line, struct tg_str name)
 {
     struct tg_str word;
 
-    while ((word = next_word(&line)).n > 0)
+    while ((word = name_files_next_word(&line)).n > 0)
         if (tg_str_ieq(without_dot(word), name))
             return true;
     return false;
@@ -226,7 +226,7 @@ bool tg_hosts_find(struct tg_str bytes, struct tg_str name, struct tg_name_addre
     name = without_dot(name);
     *out = (struct tg_name_addresses){.ttl = UINT32_MAX};
     while (next_line(&bytes, "#", &line)) {
-        struct tg_str address = next_word(&line);
+        struct tg_str address = name_files_next_word(&line);
 
         if (line_has(line, name))
             add_address(out, address);

@@ -207,7 +207,8 @@ static enum tg_name_result result_of(int status)
     }
 }
 
-static void on_answer(void *arg, int status, int timeouts, unsigned char *bytes, int len)
+static void name_server_on_answer(void *arg, int status, int timeouts, unsigned char *bytes,
+                                  int len)
 {
     struct question *q = arg;
     struct tg_name_addresses found = {.ttl = UINT32_MAX};
@@ -238,5 +239,6 @@ void tg_name_server_ask(struct tg_name_server *s, const char *name, int family,
     *q = (struct question){s, family, callback, owner};
     if (s->nqueries++ == 0)
         tg_timer_set(&s->tick, tg_clock_mono_now(), TICK_US);
-    ares_query(s->channel, name, CLASS_IN, family == AF_INET ? TYPE_A : TYPE_AAAA, on_answer, q);
+    ares_query(s->channel, name, CLASS_IN, family == AF_INET ? TYPE_A : TYPE_AAAA,
+               name_server_on_answer, q);
 }

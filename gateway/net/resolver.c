@@ -89,7 +89,7 @@ struct tg_resolver {
 
 /* Reads a file whole; one that is not there is empty. False, and the log says why, when it cannot
  * be read. */
-static bool read_file(struct tg_arena *arena, const char *path, struct tg_str *out)
+static bool resolver_read_file(struct tg_arena *arena, const char *path, struct tg_str *out)
 {
     struct tg_file file = {.text = {NULL, 0}};
     const char *why = NULL;
@@ -156,7 +156,7 @@ static void reload_conf(struct tg_resolver *r)
     struct tg_str now;
 
     tg_arena_init(&arena);
-    if (!read_file(&arena, r->resolv_conf, &now))
+    if (!resolver_read_file(&arena, r->resolv_conf, &now))
         now = tg_buf_str(&r->bytes); /* what it said before goes on */
     if (!r->has_read || !tg_str_eq(now, tg_buf_str(&r->bytes))) {
         tg_name_conf_parse(&r->conf, now);
@@ -175,7 +175,7 @@ static bool find_in_hosts(struct tg_resolver *r, struct tg_str name, struct tg_n
     bool found;
 
     tg_arena_init(&arena);
-    (void)read_file(&arena, r->hosts, &bytes);
+    (void)resolver_read_file(&arena, r->hosts, &bytes);
     found = tg_hosts_find(bytes, name, out);
     tg_arena_end(&arena);
     return found;
@@ -236,7 +236,7 @@ static void unlink_attempt(struct attempt *a)
     *at = a->next;
 }
 
-static void on_answer(void *owner, const struct tg_name_answer *answer)
+static void resolver_on_answer(void *owner, const struct tg_name_answer *answer)
 {
     struct attempt *a = owner;
 
@@ -289,7 +289,7 @@ static int64_t share_of(const struct family *f)
     return f->lookup->share << (round < MAX_DOUBLED ? round : MAX_DOUBLED);
 }
 
-static void ask(struct family *f)
+static void resolver_ask(struct family *f)
 {
     struct tg_lookup *l = f->lookup;
     struct attempt *a = calloc(1, sizeof(*a));
@@ -302,7 +302,7 @@ static void ask(struct family *f)
     f->unable = false;
     f->nattempts++;
     tg_timer_set(&f->timer, now, share_of(f));
-    tg_name_server_ask(a->server, l->candidate, f->family, on_answer, a);
+    tg_name_server_ask(a->server, l->candidate, f->family, resolver_on_answer, a);
 }
 
 /* The share of a server has passed: another one is asked too, and whoever has said nothing since
@@ -319,7 +319,7 @@ static void on_share(void *owner)
     for (struct attempt *a = l->attempts; a != NULL; a = a->next)
         if (a->family == f && a->server->answered < a->asked)
             a->server->silent_until = now + SILENT_US;
-    ask(f);
+    resolver_ask(f);
 }
 
 static void ask_for_candidate(struct tg_lookup *l)
@@ -328,8 +328,8 @@ static void ask_for_candidate(struct tg_lookup *l)
     memset(l->v4.asked, 0, sizeof(l->v4.asked));
     memset(l->v6.asked, 0, sizeof(l->v6.asked));
     l->v4.nasked = l->v6.nasked = 0;
-    ask(&l->v4);
-    ask(&l->v6);
+    resolver_ask(&l->v4);
+    resolver_ask(&l->v6);
 }
 
 /* --- the course of a look-up --- */
@@ -353,7 +353,7 @@ static void lookup_free(struct tg_lookup *l)
     free(l);
 }
 
-static void fail(struct tg_lookup *l)
+static void resolver_fail(struct tg_lookup *l)
 {
     const struct tg_lookup_events *events = l->events;
     void *owner = l->owner;
@@ -366,7 +366,7 @@ static void fail(struct tg_lookup *l)
 }
 
 /* Tells the owner, who may cancel the look-up meanwhile. */
-static void tell(struct tg_lookup *l, bool last)
+static void resolver_tell(struct tg_lookup *l, bool last)
 {
     const struct tg_lookup_events *events = l->events;
     struct tg_name_addresses found = l->found;
@@ -392,11 +392,11 @@ static bool is_waiting(const struct tg_lookup *l)
 static void tell_or_wait(struct tg_lookup *l)
 {
     if (!is_waiting(l))
-        tell(l, true);
+        resolver_tell(l, true);
     else if (l->announced)
         return;
     else if (l->no_grace)
-        tell(l, false);
+        resolver_tell(l, false);
     else if (l->grace.deadline == 0)
         tg_timer_set(&l->grace, tg_clock_mono_now(), GRACE_US);
 }
@@ -408,7 +408,7 @@ static void ask_another(struct family *f)
         return;
     f->unable = false;
     if (f->nasked < f->lookup->resolver->conf.nservers)
-        ask(f);
+        resolver_ask(f);
     else if (f->nattempts == 0) {
         f->state = FAILED;
         f->lookup->unable = true;
@@ -431,7 +431,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         l->ncandidates++;
         ask_for_candidate(l);
     } else
-        fail(l);
+        resolver_fail(l);
 }
 
 static void on_grace(void *owner)
@@ -462,9 +462,9 @@ static void on_budget(void *owner)
     write_silence(l);
     l->unable = true;
     if (has_found(l))
-        tell(l, true);
+        resolver_tell(l, true);
     else
-        fail(l);
+        resolver_fail(l);
 }
 
 /* --- the interface --- */

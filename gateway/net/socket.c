@@ -191,7 +191,7 @@ static int advance(struct iovec *iov, int n, size_t done)
 }
 
 /* Small pieces become one TLS record and so one write: copied behind each other into `record`. */
-static int gather(struct iovec *iov, int n, char *record, size_t *gathered)
+static int socket_gather(struct iovec *iov, int n, char *record, size_t *gathered)
 {
     size_t total = 0;
     int used = 0;
@@ -231,7 +231,7 @@ bool tg_socket_write(struct tg_socket *w, const struct iovec *pieces, int n)
     }
     while (n > 0) {
         size_t written, gathered = 0;
-        int used = w->tls != NULL && n > 1 ? gather(iov, n, record, &gathered) : 0;
+        int used = w->tls != NULL && n > 1 ? socket_gather(iov, n, record, &gathered) : 0;
         struct iovec one = {record, gathered};
 
         if (!write_some(w, used > 1 ? &one : iov, used > 1 ? 1 : n, &written))

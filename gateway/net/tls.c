@@ -108,7 +108,7 @@ static const char *words_of_block(const char *label, const char *header)
 }
 
 /* What the first block that is known by its label is, in words; NULL: there is none. */
-static const char *look_into(const char *file)
+static const char *tls_look_into(const char *file)
 {
     BIO *in = BIO_new_file(file, "r");
     const char *words = NULL;
@@ -128,7 +128,7 @@ static const char *look_into(const char *file)
 
 const char *tg_tls_file_error(const char *file, const char *wanted)
 {
-    const char *error = tg_tls_error_text(), *found = look_into(file);
+    const char *error = tg_tls_error_text(), *found = tls_look_into(file);
 
     ERR_clear_error();
     return found == NULL || strcmp(found, wanted) == 0 ? error : found;
@@ -231,7 +231,7 @@ void tg_tls_context_end(struct tg_tls_context *c)
     free(c);
 }
 
-static bool is_address(const char *name)
+static bool tls_is_address(const char *name)
 {
     unsigned char bytes[sizeof(struct in6_addr)];
 
@@ -242,7 +242,7 @@ static bool is_address(const char *name)
  * certificate is about the names in its subjectAltName alone (RFC 9110 section 4.3.4). */
 static bool set_peer_name(struct tg_tls *t)
 {
-    if (is_address(t->name))
+    if (tls_is_address(t->name))
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), t->name) == 1;
     SSL_set_hostflags(t->ssl,
                       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);

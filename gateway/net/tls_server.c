@@ -350,9 +350,9 @@ static void look_at_dates(X509 *leaf, struct tg_arena *arena, const char *file,
                   .p);
 }
 
-static const char *load(struct tg_tls_server *s, const struct tg_tls_server_conf *conf,
-                        struct tg_arena *arena, void (*warn)(void *arg, const char *text),
-                        void *arg)
+static const char *tls_server_load(struct tg_tls_server *s, const struct tg_tls_server_conf *conf,
+                                   struct tg_arena *arena,
+                                   void (*warn)(void *arg, const char *text), void *arg)
 {
     const struct tg_tls_file *key = conf->keys;
 
@@ -442,7 +442,7 @@ struct tg_tls_server *tg_tls_server_new(const struct tg_tls_server_conf *conf,
     s->magic = SERVER_MAGIC;
     s->pairs = calloc(n, sizeof(*s->pairs));
     CHECK(s->pairs != NULL);
-    *why = load(s, conf, arena, warn, arg);
+    *why = tls_server_load(s, conf, arena, warn, arg);
     if (*why == NULL)
         *why = look_for_useless(s, arena);
     if (*why == NULL)
@@ -531,7 +531,7 @@ static bool is_visible(const unsigned char *p, int n)
     return n > 0 && n <= MAX_ALTERNATIVE;
 }
 
-static void add_name(struct tg_buf *out, const GENERAL_NAME *name)
+static void tls_server_add_name(struct tg_buf *out, const GENERAL_NAME *name)
 {
     const ASN1_STRING *text = name->type == GEN_DNS   ? name->d.dNSName
                               : name->type == GEN_URI ? name->d.uniformResourceIdentifier
@@ -556,7 +556,7 @@ char *tg_tls_names(const struct tg_tls *t)
         return NULL;
     names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     for (int i = 0; i < sk_GENERAL_NAME_num(names) && i < MAX_ALTERNATIVES; i++)
-        add_name(&out, sk_GENERAL_NAME_value(names, i));
+        tls_server_add_name(&out, sk_GENERAL_NAME_value(names, i));
     GENERAL_NAMES_free(names);
     if (out.n > 0) {
         text = strndup(out.p, out.n);

@@ -27,7 +27,7 @@ void tg_tls_staple_end(struct tg_tls_staple *s)
 }
 
 /* NULL, or what is wrong with it. */
-static const char *take(struct tg_tls_staple *s, OCSP_RESPONSE *response)
+static const char *tls_stapling_take(struct tg_tls_staple *s, OCSP_RESPONSE *response)
 {
     int status = OCSP_response_status(response);
 
@@ -51,7 +51,7 @@ struct tg_tls_staple *tg_tls_staple_read(const char *file, const char **why)
     ERR_clear_error();
     in = BIO_new_file(file, "rb");
     response = in != NULL ? d2i_OCSP_RESPONSE_bio(in, NULL) : NULL;
-    *why = response != NULL ? take(s, response) : tg_tls_error_text();
+    *why = response != NULL ? tls_stapling_take(s, response) : tg_tls_error_text();
     OCSP_RESPONSE_free(response);
     BIO_free(in);
     if (*why == NULL)
@@ -80,7 +80,7 @@ static bool names(const OCSP_CERTID *id, const X509 *leaf)
 }
 
 /* What the response says about a certificate, or NULL. */
-static OCSP_SINGLERESP *find(const struct tg_tls_staple *s, const X509 *leaf)
+static OCSP_SINGLERESP *tls_stapling_find(const struct tg_tls_staple *s, const X509 *leaf)
 {
     for (int i = 0; i < OCSP_resp_count(s->basic); i++) {
         OCSP_SINGLERESP *one = OCSP_resp_get0(s->basic, i);
@@ -105,7 +105,7 @@ int tg_tls_staple_give(const struct tg_tls_staple *s, SSL *ssl)
 
 bool tg_tls_staple_fits(struct tg_tls_staple *s, const X509 *leaf, char words[TG_TLS_STAPLE_WORDS])
 {
-    OCSP_SINGLERESP *one = find(s, leaf);
+    OCSP_SINGLERESP *one = tls_stapling_find(s, leaf);
     ASN1_GENERALIZEDTIME *next = NULL;
     struct tm end;
     char date[11];

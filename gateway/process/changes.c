@@ -44,7 +44,7 @@ static void watch_name(void *owner, const char *name)
 }
 
 /* Watches all folders anew before it reads: no change is lost between the two. */
-static void look(struct tg_changes *c, uint64_t now)
+static void changes_look(struct tg_changes *c, uint64_t now)
 {
     struct tg_settings_state state;
 
@@ -74,7 +74,7 @@ void tg_changes_follow(struct tg_changes *c, const struct tg_settings *s, uint64
         tg_changes_end(c);
         return;
     }
-    look(c, now);
+    changes_look(c, now);
     if (strcmp(c->seen, c->tried) != 0) /* they changed while they were loaded */
         c->first = c->last = now;
 }
@@ -127,7 +127,7 @@ bool tg_changes_due(struct tg_changes *c, uint64_t now)
     }
     if (!again && now < next_look(c))
         return false;
-    look(c, now);
+    changes_look(c, now);
     if (again)
         return true;
     if (strcmp(c->seen, c->tried) == 0)

@@ -50,8 +50,8 @@ static void on_reopen(evutil_socket_t signal_number, short what, void *arg)
     tg_audit_reopen(w->audit);
 }
 
-static struct event *watch(struct event_base *base, int signal_number, event_callback_fn callback,
-                           void *arg)
+static struct event *child_watch(struct event_base *base, int signal_number,
+                                 event_callback_fn callback, void *arg)
 {
     struct event *event = evsignal_new(base, signal_number, callback, arg);
 
@@ -158,7 +158,7 @@ static void end_noting(struct noting *n)
 /* --- a worker's life --- */
 
 /* Tells who waits for it that this process serves. */
-static void report(int ready)
+static void child_report(int ready)
 {
     if (ready < 0)
         return;
@@ -169,7 +169,7 @@ static void report(int ready)
 static void serve(struct tg_worker *w, const struct tg_seat *seat)
 {
     seat->slot->ready = true;
-    report(seat->ready);
+    child_report(seat->ready);
     tg_worker_run(w);
 }
 
@@ -192,9 +192,9 @@ int tg_child_worker(struct tg_settings *settings, unsigned number, pid_t parent,
     tg_worker_count(w, &(struct tg_shared){.stats = stats, .slot = seat->slot, .limits = limits},
                     tg_limit_channels_of_worker(&settings->limit_channels, number));
     begin_noting(&noting, w->loop.base, seat);
-    events[0] = watch(w->loop.base, SIGTERM, on_term, w);
-    events[1] = watch(w->loop.base, SIGQUIT, on_quit, w);
-    events[2] = watch(w->loop.base, SIGUSR1, on_reopen, w);
+    events[0] = child_watch(w->loop.base, SIGTERM, on_term, w);
+    events[1] = child_watch(w->loop.base, SIGQUIT, on_quit, w);
+    events[2] = child_watch(w->loop.base, SIGUSR1, on_reopen, w);
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
     unblock_signals();
     if (settings->sandbox)
@@ -235,9 +235,9 @@ int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *
                    const struct tg_limits *limits, int orders, const struct tg_seat *seat)
 {
     struct tg_admin *a = tg_admin_new(settings, stats, limits, seat->usage, orders);
-    struct event *events[] = {watch(tg_admin_base(a), SIGTERM, on_admin_term, a),
-                              watch(tg_admin_base(a), SIGQUIT, on_admin_quit, a),
-                              watch(tg_admin_base(a), SIGUSR1, on_admin_reopen, settings)};
+    struct event *events[] = {child_watch(tg_admin_base(a), SIGTERM, on_admin_term, a),
+                              child_watch(tg_admin_base(a), SIGQUIT, on_admin_quit, a),
+                              child_watch(tg_admin_base(a), SIGUSR1, on_admin_reopen, settings)};
     struct noting noting;
 
     if (!become(settings) || !give_up_keys(settings))
@@ -250,7 +250,7 @@ int tg_child_admin(struct tg_settings *settings, pid_t parent, struct tg_stats *
     if (settings->sandbox)
         tg_sandbox_enter(&(struct tg_sandbox){.log = tg_settings_error_log(settings)});
     if (getppid() == parent) {
-        report(seat->ready);
+        child_report(seat->ready);
         tg_admin_run(a);
     }
     block_signals();
@@ -305,8 +305,8 @@ int tg_child_keeper(struct tg_settings *settings, pid_t parent, const struct tg_
     if (!become(settings))
         return EXIT_FAILURE;
     k = tg_keeper_new(settings);
-    events[0] = watch(tg_keeper_base(k), SIGTERM, on_keeper_term, k);
-    events[1] = watch(tg_keeper_base(k), SIGUSR1, on_keeper_reopen, settings);
+    events[0] = child_watch(tg_keeper_base(k), SIGTERM, on_keeper_term, k);
+    events[1] = child_watch(tg_keeper_base(k), SIGUSR1, on_keeper_reopen, settings);
     begin_noting(&noting, tg_keeper_base(k), seat);
     signal(SIGQUIT, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -314,7 +314,7 @@ int tg_child_keeper(struct tg_settings *settings, pid_t parent, const struct tg_
     if (settings->sandbox)
         enter_keepers_sandbox(settings);
     if (getppid() == parent) {
-        report(seat->ready);
+        child_report(seat->ready);
         tg_keeper_run(k);
     }
     block_signals();
@@ -369,9 +369,9 @@ int tg_child_syncer(struct tg_settings *settings, pid_t parent, struct tg_limits
     if (!become(settings))
         return EXIT_FAILURE;
     s = tg_syncer_new(settings, limits);
-    events[0] = watch(tg_syncer_base(s), SIGTERM, on_syncer_term, s);
-    events[1] = watch(tg_syncer_base(s), SIGQUIT, on_syncer_quit, s);
-    events[2] = watch(tg_syncer_base(s), SIGUSR1, on_keeper_reopen, settings);
+    events[0] = child_watch(tg_syncer_base(s), SIGTERM, on_syncer_term, s);
+    events[1] = child_watch(tg_syncer_base(s), SIGQUIT, on_syncer_quit, s);
+    events[2] = child_watch(tg_syncer_base(s), SIGUSR1, on_keeper_reopen, settings);
     begin_noting(&noting, tg_syncer_base(s), seat);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     unblock_signals();
@@ -379,7 +379,7 @@ int tg_child_syncer(struct tg_settings *settings, pid_t parent, struct tg_limits
         enter_syncers_sandbox(settings);
     if (getppid() == parent) {
         tg_syncer_first(s);
-        report(seat->ready);
+        child_report(seat->ready);
         tg_syncer_run(s);
     }
     block_signals();

@@ -35,7 +35,8 @@ static char *beside(struct tg_str path, const char *suffix)
 
 /* Writes a file whole, under another name first so that nobody reads half of it, and, when `lock`
  * is asked for, locks it before it gets its name. Returns the descriptor, or -1 and sets *why. */
-static int write_file(const char *name, struct tg_str text, uid_t user, bool lock, const char **why)
+static int control_write_file(const char *name, struct tg_str text, uid_t user, bool lock,
+                              const char **why)
 {
     static const struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char *fresh = beside(tg_str_of(name), ".new");
@@ -82,7 +83,7 @@ int tg_control_write_pid(struct tg_str path, uid_t user, pid_t old_master, struc
                       (int)owner);
         return -1;
     }
-    fd = write_file(path.p, (struct tg_str){text, (size_t)n}, user, true, &why);
+    fd = control_write_file(path.p, (struct tg_str){text, (size_t)n}, user, true, &why);
     if (fd < 0)
         tg_buf_printf(problems, "[emerg] cannot write %s: %s\n", path.p, why);
     return fd;
@@ -139,7 +140,7 @@ void tg_control_answer(struct tg_str path, uid_t user, const struct tg_stats *st
     for (uint64_t n = 0; n < stats->reload && tg_stats_answered(stats, n, a); n = a->number)
         tg_buf_printf(&text, "%d %lu %s\n%s", (int)getpid(), a->number, a->well ? "done" : "failed",
                       a->text);
-    fd = write_file(name, tg_buf_str(&text), user, false, &why);
+    fd = control_write_file(name, tg_buf_str(&text), user, false, &why);
     if (fd >= 0)
         close(fd);
     tg_buf_end(&text);
@@ -211,7 +212,7 @@ static int watch_folder(const char *path)
     return fd;
 }
 
-static struct tg_str next_word(struct tg_str *line, char end)
+static struct tg_str control_next_word(struct tg_str *line, char end)
 {
     const char *at = memchr(line->p, end, line->n);
     struct tg_str word = {line->p, at != NULL ? (size_t)(at - line->p) : line->n};
@@ -230,15 +231,15 @@ struct reload_answer {
 
 static bool next_answer(struct tg_str *text, struct reload_answer *a)
 {
-    struct tg_str line = next_word(text, '\n');
+    struct tg_str line = control_next_word(text, '\n');
 
-    if (!tg_str_u64(next_word(&line, ' '), &a->pid) ||
-        !tg_str_u64(next_word(&line, ' '), &a->number))
+    if (!tg_str_u64(control_next_word(&line, ' '), &a->pid) ||
+        !tg_str_u64(control_next_word(&line, ' '), &a->number))
         return false;
     a->state = line;
     a->problems = (struct tg_str){text->p, 0};
     while (text->n > 0 && (text->p[0] < '0' || text->p[0] > '9'))
-        (void)next_word(text, '\n');
+        (void)control_next_word(text, '\n');
     a->problems.n = (size_t)(text->p - a->problems.p);
     return true;
 }
@@ -265,7 +266,7 @@ static int print_answer(const struct reload_answer *a)
     struct tg_str rest = a->problems;
 
     while (rest.n > 0) {
-        struct tg_str line = next_word(&rest, '\n');
+        struct tg_str line = control_next_word(&rest, '\n');
 
         tg_complain("trainguard: %.*s", TG_STR_ARG(line));
     }

@@ -155,7 +155,8 @@ static void end_socket(struct tg_listener *s)
 
 /* One that has no `listen` yet: addresses differ but for ports the kernel chooses, and these are
  * told apart by their order. */
-static struct tg_listener *find(struct tg_listener *sockets, const struct tg_listen *l, bool admin)
+static struct tg_listener *listeners_find(struct tg_listener *sockets, const struct tg_listen *l,
+                                          bool admin)
 {
     for (struct tg_listener *s = sockets; s != NULL; s = s->next)
         if (!s->wished && s->admin == admin &&
@@ -261,7 +262,7 @@ static bool open_list(struct tg_listener **sockets, const struct tg_listen *l, b
                       unsigned workers, struct tg_buf *problems)
 {
     for (; l != NULL; l = l->next) {
-        struct tg_listener *s = find(*sockets, l, admin);
+        struct tg_listener *s = listeners_find(*sockets, l, admin);
         bool closed = admin && l->mode == 0 && l->address.ss_family == AF_UNIX;
         unsigned mode = closed ? ADMIN_MODE : l->mode;
 

@@ -183,8 +183,8 @@ static bool enforce(struct master *m, struct tg_settings *fresh, struct tg_buf *
     return false;
 }
 
-static void answer(struct master *m, uint64_t number, enum tg_audit_asker asker, bool well,
-                   const struct tg_buf *problems)
+static void master_answer(struct master *m, uint64_t number, enum tg_audit_asker asker, bool well,
+                          const struct tg_buf *problems)
 {
     CHECK(number > 0);
     tg_stats_set_answer(m->stats, number, well, tg_buf_str(problems));
@@ -205,7 +205,7 @@ static void restore_sockets(struct master *m)
 }
 
 /* The first line of some problems, each of which ends with a newline; without that. */
-static struct tg_str first_line(struct tg_str problems)
+static struct tg_str master_first_line(struct tg_str problems)
 {
     const char *end = memchr(problems.p, '\n', problems.n);
 
@@ -216,7 +216,7 @@ static struct tg_str first_line(struct tg_str problems)
 static void log_problems(struct tg_str rest)
 {
     while (rest.n > 0) {
-        struct tg_str line = first_line(rest);
+        struct tg_str line = master_first_line(rest);
 
         tg_log(tg_str_starts(line, TG_STR("[warn]")) ? TG_LOG_WARN : TG_LOG_ERROR, "master", "%.*s",
                TG_STR_ARG(line));
@@ -230,7 +230,7 @@ static struct tg_str first_error(struct tg_str problems)
     const struct tg_str level = TG_STR("[emerg] ");
 
     while (problems.n > 0) {
-        struct tg_str line = first_line(problems);
+        struct tg_str line = master_first_line(problems);
 
         if (tg_str_starts(line, level))
             return tg_str_skip(line, level.n);
@@ -240,8 +240,8 @@ static struct tg_str first_error(struct tg_str problems)
 }
 
 /* For the audit log. `fresh` is NULL when it could not be read. */
-static void refuse(struct master *m, enum tg_audit_asker asker, const struct tg_settings *fresh,
-                   const struct tg_buf *problems)
+static void master_refuse(struct master *m, enum tg_audit_asker asker,
+                          const struct tg_settings *fresh, const struct tg_buf *problems)
 {
     char revision[TG_SHA256_HEX + 1];
 
@@ -283,7 +283,7 @@ static void reload(struct master *m, enum tg_audit_asker asker)
     if (fresh != NULL && enforce(m, fresh, &problems)) {
         log_problems(tg_buf_str(&problems)); /* warnings */
         tg_listeners_close_unwanted(&m->sockets);
-        answer(m, number, asker, true, &problems);
+        master_answer(m, number, asker, true, &problems);
         tg_log(TG_LOG_NOTICE, "master", "reloaded %s", m->file);
         tg_settings_end(stale);
         tg_changes_follow(&m->changes, fresh, tg_clock_mono_now());
@@ -294,8 +294,8 @@ static void reload(struct master *m, enum tg_audit_asker asker)
             restore_sockets(m);
         log_problems(tg_buf_str(&problems));
         tg_log(TG_LOG_ERROR, "master", "reload failed: the old configuration goes on");
-        refuse(m, asker, fresh, &problems);
-        answer(m, number, asker, false, &problems);
+        master_refuse(m, asker, fresh, &problems);
+        master_answer(m, number, asker, false, &problems);
         tg_settings_end(fresh);
         tg_changes_failed(&m->changes, tg_clock_mono_now());
     }
@@ -446,7 +446,7 @@ static sigset_t our_signals(void)
 
 /* Tells the watchdog that all is well, when it is; returns how long until it wants to hear it
  * again, or -1. What is not ready only because the audit log fails is no reason to be restarted. */
-static int64_t watch(struct master *m)
+static int64_t master_watch(struct master *m)
 {
     int64_t interval = tg_systemd_interval();
     uint64_t now = tg_clock_mono_now();
@@ -484,13 +484,13 @@ static int most_urgent(int got)
     return end > 0 ? end : got;
 }
 
-static void run(struct master *m, const sigset_t *signals)
+static void master_run(struct master *m, const sigset_t *signals)
 {
     while (!m->supervisor.ending || tg_supervisor_count(&m->supervisor) > 0) {
         int64_t look = tg_supervisor_look(&m->supervisor, m->settings->worker_hang_timeout);
         int64_t due = watches(m) ? tg_changes_wait(&m->changes, tg_clock_mono_now()) : -1;
-        int64_t wait =
-            sooner(sooner(sooner(tg_supervisor_respawn(&m->supervisor), watch(m)), look), due);
+        int64_t wait = sooner(
+            sooner(sooner(tg_supervisor_respawn(&m->supervisor), master_watch(m)), look), due);
         struct timespec timeout = {wait / 1000000, (wait % 1000000) * 1000};
         int got = wait < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &timeout);
 
@@ -508,7 +508,7 @@ static void run(struct master *m, const sigset_t *signals)
 /* --- start and end --- */
 
 /* Everything that can fail at a start; the first workers serve when it returns true. */
-static bool begin(struct master *m, struct tg_settings *settings, struct tg_buf *problems)
+static bool master_begin(struct master *m, struct tg_settings *settings, struct tg_buf *problems)
 {
     bool good;
 
@@ -573,7 +573,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     m.supervisor.owner = &m;
     m.meter = tg_usage_open();
     tg_changes_init(&m.changes, file, prefix);
-    good = begin(&m, settings, &problems);
+    good = master_begin(&m, settings, &problems);
     if (good || !quiet)
         problems.n = 0; /* they were told where they were found */
     if (m.daemon_fd >= 0)
@@ -583,7 +583,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     m.daemon_fd = -1;
     tg_buf_end(&problems);
     tg_usage_note(m.supervisor.usage, TG_USAGE_MASTER, &m.meter);
-    run(&m, &signals);
+    master_run(&m, &signals);
     tg_control_remove_pid(m.settings->pid);
     if (m.pid_fd >= 0)
         close(m.pid_fd);

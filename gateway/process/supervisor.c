@@ -44,7 +44,7 @@ static const char *role(unsigned number)
 }
 
 /* The counters of a member, NULL for all but workers. */
-static struct tg_stats_slot *slot_of(struct tg_supervisor *c, const struct tg_process *p)
+static struct tg_stats_slot *supervisor_slot_of(struct tg_supervisor *c, const struct tg_process *p)
 {
     CHECK(p >= c->process && p < c->process + TG_SUPERVISOR_SIZE);
     return is_worker(p->number) ? &c->stats->slot[p - c->process] : NULL;
@@ -83,7 +83,8 @@ static struct tg_process *free_entry(struct tg_supervisor *c)
 }
 
 /* `ready` is a pipe: the child keeps its writing end. False: no room, or no process to be had. */
-static bool start(struct tg_supervisor *c, unsigned number, unsigned generation, const int ready[2])
+static bool supervisor_start(struct tg_supervisor *c, unsigned number, unsigned generation,
+                             const int ready[2])
 {
     struct tg_process *p = free_entry(c);
     struct tg_seat seat = {.usage = c->usage, .ready = ready[1]};
@@ -150,8 +151,8 @@ static void tell_some(struct tg_supervisor *c, unsigned generation, bool others,
 static void mark_old(struct tg_supervisor *c)
 {
     for (struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
-        if (p->pid != 0 && slot_of(c, p) != NULL)
-            slot_of(c, p)->old = p->generation != c->generation || c->resting;
+        if (p->pid != 0 && supervisor_slot_of(c, p) != NULL)
+            supervisor_slot_of(c, p)->old = p->generation != c->generation || c->resting;
 }
 
 /* A worker that was killed cannot say that it has stopped listening. */
@@ -166,8 +167,9 @@ static bool has_ended(pid_t pid)
 static const struct tg_process *unretired(struct tg_supervisor *c)
 {
     for (struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
-        if (p->pid != 0 && p->generation != c->generation && slot_of(c, p) != NULL &&
-            __atomic_load_n(&slot_of(c, p)->ready, __ATOMIC_ACQUIRE) && !has_ended(p->pid))
+        if (p->pid != 0 && p->generation != c->generation && supervisor_slot_of(c, p) != NULL &&
+            __atomic_load_n(&supervisor_slot_of(c, p)->ready, __ATOMIC_ACQUIRE) &&
+            !has_ended(p->pid))
             return p;
     return NULL;
 }
@@ -214,7 +216,7 @@ static void await_end(struct tg_supervisor *c, struct tg_process *p, uint64_t de
 
 /* Makes room for `wanted` more by ending the oldest generation as if its shutdown_timeout had
  * passed, then the next: slow answers must not make reloads impossible. */
-static void make_room(struct tg_supervisor *c, unsigned wanted)
+static void supervisor_make_room(struct tg_supervisor *c, unsigned wanted)
 {
     while (TG_SUPERVISOR_SIZE - tg_supervisor_count(c) < wanted && oldest(c) != 0) {
         unsigned generation = oldest(c);
@@ -239,14 +241,14 @@ bool tg_supervisor_start(struct tg_supervisor *c)
 
     CHECK(c->workers >= 1 && c->workers <= TG_MAX_WORKERS);
     CHECK(generation > c->generation);
-    make_room(c, members);
+    supervisor_make_room(c, members);
     if (pipe2(ends, O_CLOEXEC) != 0) {
         tg_log(TG_LOG_ALERT, "master", "pipe: %s", strerror(errno));
         return false;
     }
     for (unsigned i = 0; i < TG_SUPERVISOR_NUMBERS && good; i++)
         if (is_wanted(c, i))
-            good = start(c, i, generation, ends);
+            good = supervisor_start(c, i, generation, ends);
     close(ends[1]);
     good = good && await_ready(ends[0], members);
     close(ends[0]);
@@ -314,7 +316,7 @@ static void reap_child(struct tg_supervisor *c, struct tg_process *p, int status
         c->failed = true;
     if (!c->ending && !c->resting && p->generation == c->generation)
         respawn_later(c, p);
-    if (slot_of(c, p) != NULL) {
+    if (supervisor_slot_of(c, p) != NULL) {
         tg_stats_fold(c->stats, (unsigned)(p - c->process));
         tg_limits_forget(c->limits, (unsigned)(p - c->process));
     }
@@ -377,7 +379,7 @@ int64_t tg_supervisor_respawn(struct tg_supervisor *c)
             continue;
         if (r->at <= now) {
             r->due = false;
-            if (!start(c, i, c->generation, nobody_waits))
+            if (!supervisor_start(c, i, c->generation, nobody_waits))
                 postpone(c, i, MAX_DELAY_US);
         }
         if (r->due && (wait < 0 || (int64_t)(r->at - now) < wait))
@@ -392,7 +394,7 @@ int64_t tg_supervisor_respawn(struct tg_supervisor *c)
  * none that is watched. */
 static uint64_t heartbeat_of(struct tg_supervisor *c, const struct tg_process *p)
 {
-    const struct tg_stats_slot *slot = slot_of(c, p);
+    const struct tg_stats_slot *slot = supervisor_slot_of(c, p);
 
     if (slot != NULL)
         return slot->ready || slot->old ? slot->heartbeat : 0;
@@ -409,9 +411,9 @@ static const char *filter_of(const struct tg_stats_slot *slot)
     return number > 0 && number <= tg_filter_count() ? tg_filter_at(number - 1)->name : NULL;
 }
 
-static void look_at(struct tg_supervisor *c, struct tg_process *p, int64_t timeout)
+static void supervisor_look_at(struct tg_supervisor *c, struct tg_process *p, int64_t timeout)
 {
-    const struct tg_stats_slot *slot = slot_of(c, p);
+    const struct tg_stats_slot *slot = supervisor_slot_of(c, p);
     uint64_t heartbeat = heartbeat_of(c, p);
     const char *filter;
 
@@ -442,7 +444,7 @@ int64_t tg_supervisor_look(struct tg_supervisor *c, int64_t timeout)
         c->looked = now;
         for (struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
             if (p->pid != 0)
-                look_at(c, p, timeout);
+                supervisor_look_at(c, p, timeout);
     }
     return (int64_t)(interval - (now - c->looked));
 }

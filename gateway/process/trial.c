@@ -55,7 +55,7 @@ static int start_child(pid_t *pid, const char *what, struct tg_buf *problems)
 
 /* The end of a child: its words, and behind them, when all is well, a byte that says so: whatever
  * else may end a process (a module's own exit(3) among it) says nothing. */
-static _Noreturn void answer(int fd, struct tg_buf *words, bool good)
+static _Noreturn void trial_answer(int fd, struct tg_buf *words, bool good)
 {
     struct tg_str text;
     ssize_t n;
@@ -144,7 +144,7 @@ static bool try_read(const char *file, const char *prefix, struct tg_buf *proble
         bool good = s != NULL;
 
         tg_settings_end(s);
-        answer(fd, &words, good);
+        trial_answer(fd, &words, good);
     }
     if (!end_child(fd, pid, what, problems))
         return false;
@@ -248,7 +248,7 @@ bool tg_trial_files(const struct tg_settings *s, struct tg_buf *problems)
             try_audit_log(s, &words);
             try_keepers_files(s, &words);
         }
-        answer(fd, &words, words.n == 0);
+        trial_answer(fd, &words, words.n == 0);
     }
     return end_child(fd, pid, what, problems);
 }
@@ -268,7 +268,7 @@ bool tg_trial_credentials(const struct tg_settings *s, struct tg_buf *words)
         struct tg_buf said = {0};
         bool good = become_user(s, &said) && tg_keeper_try(s, &said);
 
-        answer(fd, &said, good);
+        trial_answer(fd, &said, good);
     }
     return end_child(fd, pid, what, words);
 }

@@ -20,7 +20,7 @@ enum {
     TRIM_PAD = 1 << 17, /* bytes that stay at the heap's top for what comes next */
 };
 
-static void on_heartbeat(void *owner);
+static void worker_on_heartbeat(void *owner);
 static void on_drain_timeout(void *owner);
 
 /* The second line of the stream: what this worker serves by. */
@@ -117,7 +117,7 @@ static void compose(struct tg_worker *w)
 
 /* Several times within worker_hang_timeout: who looks twice in it sees another heartbeat each time.
  */
-static int64_t heartbeat_interval(const struct tg_settings *s)
+static int64_t worker_heartbeat_interval(const struct tg_settings *s)
 {
     int64_t often = s->worker_hang_timeout / 8;
 
@@ -138,9 +138,9 @@ struct tg_worker *tg_worker_new(const struct tg_settings *settings, unsigned num
         free(w);
         return NULL;
     }
-    tg_timer_init(&w->heartbeat, w->loop.base, on_heartbeat, w);
+    tg_timer_init(&w->heartbeat, w->loop.base, worker_on_heartbeat, w);
     tg_timer_init(&w->drain_timer, w->loop.base, on_drain_timeout, w);
-    tg_timer_set(&w->heartbeat, tg_clock_mono_now(), heartbeat_interval(settings));
+    tg_timer_set(&w->heartbeat, tg_clock_mono_now(), worker_heartbeat_interval(settings));
     compose(w);
     w->most_sockets = most_sockets();
     return w;
@@ -220,7 +220,7 @@ static void give_memory_back(struct tg_worker *w)
            w->clients.live + w->upstreams.live);
 }
 
-static void on_heartbeat(void *owner)
+static void worker_on_heartbeat(void *owner)
 {
     struct tg_worker *w = owner;
     uint64_t now = tg_clock_mono_now();
@@ -234,7 +234,7 @@ static void on_heartbeat(void *owner)
     record_refusals(w);
     give_memory_back(w);
     w->warned_scarce = false;
-    tg_timer_set(&w->heartbeat, now, heartbeat_interval(w->settings));
+    tg_timer_set(&w->heartbeat, now, worker_heartbeat_interval(w->settings));
 }
 
 void tg_worker_count(struct tg_worker *w, const struct tg_shared *shared, int channel)

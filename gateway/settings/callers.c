@@ -36,16 +36,16 @@ static bool bad(struct tg_conf *c, const struct reading *r, const char *what)
     return false;
 }
 
-static bool has_value(const struct reading *r)
+static bool callers_has_value(const struct reading *r)
 {
     return r->at < r->item->nargs && word_of(r->item->args[r->at]) == 0;
 }
 
 static bool read_names(struct tg_conf *c, struct reading *r)
 {
-    if (!has_value(r))
+    if (!callers_has_value(r))
         return bad(c, r, "names of client certificates behind \"tls\"");
-    while (has_value(r))
+    while (callers_has_value(r))
         r->names[r->callers->nnames++] = r->item->args[r->at++];
     return true;
 }
@@ -70,17 +70,17 @@ static bool read_peer(struct tg_conf *c, struct reading *r, struct tg_unix_calle
 
 static bool read_peers(struct tg_conf *c, struct reading *r)
 {
-    if (!has_value(r))
+    if (!callers_has_value(r))
         return bad(c, r, PEER);
-    for (; has_value(r); r->at++)
+    for (; callers_has_value(r); r->at++)
         if (!read_peer(c, r, &r->peers[r->callers->npeers++]))
             return false;
     return true;
 }
 
-static bool read_key(struct tg_conf *c, struct reading *r)
+static bool callers_read_key(struct tg_conf *c, struct reading *r)
 {
-    if (!has_value(r) || r->callers->keys_name.n > 0)
+    if (!callers_has_value(r) || r->callers->keys_name.n > 0)
         return bad(c, r, "one name of client_keys behind \"key\"");
     r->callers->keys_name = r->item->args[r->at++];
     return true;
@@ -97,7 +97,7 @@ static bool read_one(struct tg_conf *c, struct reading *r)
         return read_peers(c, r);
     case KEY:
         r->at++;
-        return read_key(c, r);
+        return callers_read_key(c, r);
     case TOKEN:
         r->at++;
         r->callers->token = true;

@@ -183,8 +183,8 @@ static bool can_read(struct tg_conf *c, const struct tg_credential_conf *k, stru
 
 /* Files and the environment are read with the configuration; the keeper asks services. Nothing is
  * forwarded without a key. */
-static bool read_key(struct tg_conf *c, const struct tg_settings *s,
-                     const struct tg_credential_conf *k)
+static bool credentials_read_key(struct tg_conf *c, const struct tg_settings *s,
+                                 const struct tg_credential_conf *k)
 {
     struct tg_source *source;
     struct tg_source_request request = {.method = NULL};
@@ -229,7 +229,7 @@ void tg_credentials_read(struct tg_conf *c, struct tg_settings *s)
 {
     for (struct tg_credential_conf *k = s->credentials; k != NULL; k = k->next) {
         k->source.group = s->user.n > 0 ? s->gid : getegid();
-        (void)read_key(c, s, k);
+        (void)credentials_read_key(c, s, k);
     }
 }
 

@@ -53,7 +53,7 @@ static bool has_address(const struct tg_debug_request *d, struct tg_str text)
     return false;
 }
 
-static bool has_value(const struct tg_debug_request *d, struct tg_str value)
+static bool debug_has_value(const struct tg_debug_request *d, struct tg_str value)
 {
     for (unsigned i = 2; i < d->item->nargs; i++)
         if (tg_str_eq(d->item->args[i], value))
@@ -66,7 +66,7 @@ bool tg_debug_request_wants(const struct tg_debug_request *list, const struct tg
     for (const struct tg_debug_request *d = list; d != NULL; d = d->next)
         if (d->subject == ADDRESS
                 ? has_address(d, r->client_address)
-                : has_value(d, d->subject == PROJECT ? r->project_id : r->request_id))
+                : debug_has_value(d, d->subject == PROJECT ? r->project_id : r->request_id))
             return true;
     return false;
 }

@@ -109,7 +109,7 @@ bool tg_set_filters(struct tg_conf *c, const struct tg_conf_item *item, void *ta
 /* A row table for filters without directives. */
 static const struct tg_directive no_rows[] = {{.name = NULL}};
 
-static struct tg_conf_table table_of(const struct tg_location *l, unsigned i)
+static struct tg_conf_table filters_table_of(const struct tg_location *l, unsigned i)
 {
     const struct tg_directive *rows = tg_filter_at(i)->directives;
 
@@ -122,7 +122,7 @@ void tg_filters_defaults(struct tg_conf *c, struct tg_location *l)
         struct tg_conf_table table;
 
         l->filter_conf[i] = tg_arena_zalloc(c->arena, 1, tg_filter_at(i)->conf_size);
-        table = table_of(l, i);
+        table = filters_table_of(l, i);
         tg_conf_defaults(c, UINT_MAX, &table);
     }
 }
@@ -144,7 +144,7 @@ unsigned tg_filters_tables(const struct tg_location *l, struct tg_conf_table *ou
 
     CHECK(n <= TG_MAX_FILTERS);
     for (unsigned i = 0; i < n; i++)
-        out[i] = table_of(l, i);
+        out[i] = filters_table_of(l, i);
     return n;
 }
 
@@ -165,7 +165,8 @@ static void warn_unused(struct tg_conf *c, const struct tg_conf_item *item,
     for (unsigned i = 0; i < tg_filter_count(); i++) {
         const struct tg_filter *f = tg_filter_at(i);
 
-        if (uses(l, f) || tg_conf_row(table_of(l, i).rows, item->args[0], TG_IN_LOCATION) == NULL)
+        if (uses(l, f) ||
+            tg_conf_row(filters_table_of(l, i).rows, item->args[0], TG_IN_LOCATION) == NULL)
             continue;
         tg_conf_warn(c, item, "\"%s\" does nothing, \"%s\" is not among the location's filters",
                      item->args[0].p, f->name);

@@ -155,7 +155,7 @@ static const char *key_fault(struct tg_str key)
     return length_fault(key, KEY_LEAST);
 }
 
-static bool read_key(struct tg_conf *c, struct tg_limit_store_conf *s)
+static bool limit_stores_read_key(struct tg_conf *c, struct tg_limit_store_conf *s)
 {
     const struct tg_str parts[] = {TG_STR("fleet"), s->name};
     unsigned char digest[TG_SHA256];
@@ -208,11 +208,12 @@ static bool check(struct tg_conf *c, struct tg_limit_store_conf *s, bool offline
     return offline || ((s->password_file.n == 0 ||
                         tg_read_secret(c, s->item, "password_file", s->password_file,
                                        password_fault, &s->password)) &&
-                       read_key(c, s) &&
+                       limit_stores_read_key(c, s) &&
                        (!s->tls || tg_make_tls_client(c, s->item, &s->tls_conf, &s->tls_context)));
 }
 
-static struct tg_limit_store_conf *find(const struct tg_settings *s, struct tg_str name)
+static struct tg_limit_store_conf *limit_stores_find(const struct tg_settings *s,
+                                                     struct tg_str name)
 {
     struct tg_limit_store_conf *store = s->limit_stores;
 
@@ -234,7 +235,7 @@ bool tg_set_limit_store(struct tg_conf *c, const struct tg_conf_item *item, void
     for (const struct tg_limit_store_conf *e = settings->limit_stores; e != NULL; e = e->next)
         n++;
     if (item->args[1].n == 0 || item->args[1].n >= TG_LIMIT_NAME ||
-        find(settings, item->args[1]) != NULL || n == TG_LIMIT_STORES) {
+        limit_stores_find(settings, item->args[1]) != NULL || n == TG_LIMIT_STORES) {
         tg_conf_error(c, item,
                       "each of at most %d stores of limits has a name of its own, of at most %d "
                       "bytes, got \"%s\"",
@@ -339,7 +340,7 @@ void tg_limit_stores_resolve(struct tg_conf *c, const struct tg_settings *s, str
 
         if (rule->shared == NULL)
             continue;
-        store = find(s, tg_str_of(rule->shared));
+        store = limit_stores_find(s, tg_str_of(rule->shared));
         if (store == NULL) {
             unknown_store(c, s, l->limits_at[i], rule->shared);
             continue;

@@ -12,7 +12,7 @@ static bool is_aside(struct tg_str word)
 }
 
 /* The rule as its refusals tell it. */
-static const char *text_of(struct tg_conf *c, const struct tg_conf_item *item)
+static const char *limits_text_of(struct tg_conf *c, const struct tg_conf_item *item)
 {
     struct tg_buf text = {0};
     struct tg_str copy;
@@ -29,7 +29,7 @@ static const char *text_of(struct tg_conf *c, const struct tg_conf_item *item)
 }
 
 /* Where a rule stands, for people. The end of a long name tells most. */
-static const char *place_of(struct tg_conf *c, const struct tg_conf_item *item)
+static const char *limits_place_of(struct tg_conf *c, const struct tg_conf_item *item)
 {
     struct tg_str text = tg_arena_printf(c->arena, "%s:%u", item->file, item->line);
 
@@ -102,8 +102,8 @@ static bool take_exact(struct tg_conf *c, const struct tg_conf_item *item,
 static bool take_rest(struct tg_conf *c, const struct tg_conf_item *item, unsigned at,
                       struct tg_limit_rule *rule)
 {
-    rule->name = place_of(c, item);
-    rule->label = rule->text = text_of(c, item);
+    rule->name = limits_place_of(c, item);
+    rule->label = rule->text = limits_text_of(c, item);
     if (at < item->nargs && tg_str_starts(item->args[at], TG_STR("shared=")) &&
         !take_shared(c, item, tg_str_skip(item->args[at++], 7), rule))
         return false;

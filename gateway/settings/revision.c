@@ -16,7 +16,7 @@ struct digest {
     void *owner;
 };
 
-static void add(unsigned char digest[TG_SHA256], struct tg_str text)
+static void revision_add(unsigned char digest[TG_SHA256], struct tg_str text)
 {
     unsigned char part[TG_SHA256];
 
@@ -25,9 +25,9 @@ static void add(unsigned char digest[TG_SHA256], struct tg_str text)
                    digest);
 }
 
-static void add_text(struct digest *d, struct tg_str text)
+static void revision_add_text(struct digest *d, struct tg_str text)
 {
-    add(d->bytes, text);
+    revision_add(d->bytes, text);
 }
 
 /* What tells one version of a file from another without its bytes. */
@@ -39,7 +39,7 @@ static struct tg_str identity_of(struct tg_arena *arena, const struct stat *st)
 }
 
 /* A name that is about to be read, or to be looked for. */
-static void note(void *reader, const char *name)
+static void revision_note(void *reader, const char *name)
 {
     struct digest *d = reader;
     struct tg_arena arena;
@@ -50,7 +50,7 @@ static void note(void *reader, const char *name)
     if (stat(name, &st) != 0 || !S_ISREG(st.st_mode))
         return;
     tg_arena_init(&arena);
-    add(d->identity, identity_of(&arena, &st));
+    revision_add(d->identity, identity_of(&arena, &st));
     tg_arena_end(&arena);
 }
 
@@ -61,14 +61,14 @@ static void add_file(struct digest *d, const char *name)
     struct tg_arena arena;
     struct stat st;
 
-    note(d, name);
+    revision_note(d, name);
     if (stat(name, &st) != 0 || !S_ISREG(st.st_mode))
         return;
     tg_arena_init(&arena);
     if (tg_file_read(&arena, name, &file) == NULL)
-        add_text(d, file.text);
+        revision_add_text(d, file.text);
     else
-        add_text(d, identity_of(&arena, &st));
+        revision_add_text(d, identity_of(&arena, &st));
     tg_arena_wipe(&arena); /* it may have been a key's */
     tg_arena_end(&arena);
 }
@@ -80,7 +80,7 @@ static void add_files(struct digest *d, struct tg_conf *c, struct tg_str argumen
 
     if (argument.n == 0)
         return;
-    note(d, tg_conf_path(c, argument).p);
+    revision_note(d, tg_conf_path(c, argument).p);
     if (glob(tg_conf_path(c, argument).p, 0, NULL, &found) != 0)
         return;
     for (size_t i = 0; i < found.gl_pathc; i++)
@@ -117,7 +117,7 @@ static void add_inner(struct digest *d, struct tg_conf *c, const struct tg_conf_
 
         beside.prefix = folder_of(c->arena, item->file);
         for (unsigned i = 0; i < item->nargs; i++) {
-            add_text(d, item->args[i]);
+            revision_add_text(d, item->args[i]);
             if (i > 0)
                 add_files(d, &beside, item->args[i]);
         }
@@ -126,7 +126,7 @@ static void add_inner(struct digest *d, struct tg_conf *c, const struct tg_conf_
 }
 
 /* What says that policies are signed. */
-static void add_list(struct digest *d, struct tg_arena *arena, const char *pattern)
+static void revision_add_list(struct digest *d, struct tg_arena *arena, const char *pattern)
 {
     const char *folder = folder_of(arena, pattern);
 
@@ -140,7 +140,7 @@ static void add_policies(struct digest *d, struct tg_conf *c, struct tg_str patt
 {
     glob_t found;
 
-    add_list(d, c->arena, tg_conf_path(c, pattern).p);
+    revision_add_list(d, c->arena, tg_conf_path(c, pattern).p);
     if (glob(tg_conf_path(c, pattern).p, 0, NULL, &found) != 0)
         return;
     for (size_t i = 0; i < found.gl_pathc; i++) {
@@ -156,16 +156,16 @@ static void add_items(struct digest *d, struct tg_conf *c, const struct tg_conf_
 {
     for (; item != NULL; item = item->next) {
         for (unsigned i = 0; i < item->nargs; i++) {
-            add_text(d, item->args[i]);
+            revision_add_text(d, item->args[i]);
             if (i > 0 && names_inputs(item))
                 add_files(d, c, item->args[i]);
             if (i > 0 && tg_str_eq(item->args[0], TG_STR("policies")))
                 add_policies(d, c, item->args[i]);
         }
-        add_text(d, item->block ? TG_STR("{") : TG_STR(";"));
+        revision_add_text(d, item->block ? TG_STR("{") : TG_STR(";"));
         add_items(d, c, item->children);
     }
-    add_text(d, TG_STR("}"));
+    revision_add_text(d, TG_STR("}"));
 }
 
 /* Reads texts alone: nothing in them is run, or understood. */
@@ -181,13 +181,13 @@ void tg_settings_state(const char *file, const char *prefix,
     tg_arena_init(&arena);
     tg_conf_init(&c, &arena, prefix);
     c.environment = true;
-    c.on_read = note;
+    c.on_read = revision_note;
     c.reader = &d;
     item = tg_conf_parse(&c, file);
     c.environment = false; /* policies are read after it */
     add_items(&d, &c, item);
     if (c.errors > 0) /* there are words that nobody could tell */
-        add_text(&d, (struct tg_str){(char *)d.identity, sizeof(d.identity)});
+        revision_add_text(&d, (struct tg_str){(char *)d.identity, sizeof(d.identity)});
     tg_arena_wipe(&arena); /* the environment may have held secrets */
     tg_arena_end(&arena);
     *out = (struct tg_settings_state){.revision = ""};

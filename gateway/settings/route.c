@@ -310,8 +310,8 @@ static bool names_method(const struct tg_request *r)
 static const char two_methods[] = "a parameter of the query names another method";
 
 /* Whether a request that the router would send to `l` (NULL: nowhere) may go there. */
-static bool is_plain(const struct tg_server_conf *s, const struct tg_request *r,
-                     const struct tg_location *l, struct tg_no_route *why)
+static bool route_is_plain(const struct tg_server_conf *s, const struct tg_request *r,
+                           const struct tg_location *l, struct tg_no_route *why)
 {
     bool override = names_method(r);
     const struct tg_location *like;
@@ -360,7 +360,7 @@ const struct tg_location *tg_settings_route(const struct tg_server_conf *s, stru
 
     *why = (struct tg_no_route){0};
     l = find_location(s, r, why);
-    return is_plain(s, r, l, why) ? l : NULL;
+    return route_is_plain(s, r, l, why) ? l : NULL;
 }
 
 static const char *no_route_text(const struct tg_no_route *why)

@@ -117,7 +117,7 @@ bool tg_set_ticket_keys(struct tg_conf *c, const struct tg_conf_item *item, void
 
 /* --- a server --- */
 
-static unsigned count(const struct tg_tls_file *list)
+static unsigned tls_count(const struct tg_tls_file *list)
 {
     unsigned n = 0;
 
@@ -137,9 +137,9 @@ void tg_warn_without_tls(struct tg_conf *c, const struct tg_conf_item *items, co
  * without (`plain`), or both ways. */
 static const char *contradiction(const struct tg_tls_server_conf *tls, bool listens, bool plain)
 {
-    unsigned certificates = count(tls->certificates);
+    unsigned certificates = tls_count(tls->certificates);
 
-    if (certificates != count(tls->keys))
+    if (certificates != tls_count(tls->keys))
         return "has not as many \"tls_certificate_key\" as \"tls_certificate\"";
     if (listens && certificates == 0)
         return "has a \"listen\" with \"tls\", but no \"tls_certificate\"";

@@ -165,7 +165,7 @@ static bool split_port(struct tg_str text, struct tg_str *host, struct tg_str *p
     return true;
 }
 
-static bool read_port(struct tg_str text, uint64_t least, uint16_t *out)
+static bool values_read_port(struct tg_str text, uint64_t least, uint16_t *out)
 {
     uint64_t port;
 
@@ -191,7 +191,7 @@ static bool read_inet(struct tg_str text, struct tg_listen *l)
     bool bracketed;
 
     (void)split_port(text, &host, &port);
-    if (!read_port(port, 0, &number))
+    if (!values_read_port(port, 0, &number))
         return false;
     if (tg_str_eq(host, TG_STR("*")))
         host = TG_STR("0.0.0.0");
@@ -349,7 +349,7 @@ bool tg_read_server(struct tg_str text, struct tg_upstream_server *o)
 
     o->host = text;
     if (!unbracket(&o->host) && split_port(text, &o->host, &port)) {
-        if (!read_port(port, 1, &o->port))
+        if (!values_read_port(port, 1, &o->port))
             return false;
         if (unbracket(&o->host))
             return o->literal = tg_address_read(AF_INET6, o->host, address);
