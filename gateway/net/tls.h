@@ -1,7 +1,7 @@
 /*
- * TLS on a socket, without any buffering of its own above OpenSSL's. tls.c has connections and what
- * those to an upstream share, tls_server.c what those from clients share. The only other file that
- * speaks OpenSSL is crypto.c.
+ * TLS on a socket, without any buffering of its own above OpenSSL's. tls_connection.c has
+ * connections, tls_client.c what those to an upstream share, tls_server.c what those from clients
+ * share. The only other files that speak OpenSSL are crypto.c and ed25519.c of base/.
  */
 #ifndef TG_NET_TLS_H
 #define TG_NET_TLS_H

@@ -3,8 +3,6 @@
 
 #include "base/check.h"
 
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <time.h>
 

@@ -1,168 +1,17 @@
-/* TLS towards clients: certificates by name, session tickets, client certificates. */
-#include "base/buf.h"
+/* TLS towards clients: what their connections share, session tickets, OCSP responses. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "net/tls_internal.h"
 
-#include <openssl/core_names.h>
-#include <openssl/err.h>
-#include <openssl/x509v3.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    SERVER_MAGIC = 0x746c7373,
-    READ_AHEAD = 2 * TG_TLS_RECORD,
-    MAX_NAME = 127,
-    MAX_ALTERNATIVE = 255, /* bytes of one */
-    MAX_ALTERNATIVES = 32, /* of one certificate */
-    MAX_SAMPLE = 300
-};
+enum { READ_AHEAD = 2 * TG_TLS_RECORD };
 
 /* TLS 1.2 only with forward secrecy and authenticated encryption (RFC 9325 section 4.2); TLS 1.3
  * has nothing else. */
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
-/* A certificate with its key, in a context of its own: OpenSSL changes contexts by name. */
-struct pair {
-    SSL_CTX *ctx;
-    X509 *leaf;                   /* the context's own */
-    int type;                     /* of its key, an EVP_PKEY_ number */
-    const char *file;             /* the settings' */
-    struct tg_tls_staple *staple; /* owned; NULL: none */
-};
-
-struct tg_tls_server {
-    uint32_t magic;
-    struct pair *pairs;
-    unsigned npairs;
-    struct tg_ticket_keys *tickets; /* NULL: none are given out */
-};
-
-/* --- names --- */
-
-/* A certificate is about the names in its subjectAltName alone (RFC 9110 section 4.3.4). */
-static bool has_name(const struct pair *p, const char *name)
-{
-    return X509_check_host(p->leaf, name, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
-}
-
-/* A name a client may ask for that a name of a certificate stands for. */
-static void write_sample(const ASN1_STRING *dns, char out[MAX_SAMPLE])
-{
-    const char *text = (const char *)ASN1_STRING_get0_data(dns);
-    int n = ASN1_STRING_length(dns);
-    bool wild = n > 1 && *text == '*';
-
-    snprintf(out, MAX_SAMPLE, "%s%.*s", wild ? "any-of-the-names" : "", wild ? n - 1 : n,
-             wild ? text + 1 : text);
-}
-
-/* Calls `test` for the names of a certificate until one passes. */
-static bool any_name(const struct pair *p,
-                     bool (*test)(void *arg, const char *name, const ASN1_STRING *address),
-                     void *arg)
-{
-    GENERAL_NAMES *names = X509_get_ext_d2i(p->leaf, NID_subject_alt_name, NULL, NULL);
-    char sample[MAX_SAMPLE];
-    bool passed = false;
-
-    for (int i = 0; !passed && i < sk_GENERAL_NAME_num(names); i++) {
-        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-
-        if (name->type == GEN_DNS) {
-            write_sample(name->d.dNSName, sample);
-            passed = test(arg, sample, NULL);
-        } else if (name->type == GEN_IPADD) {
-            passed = test(arg, NULL, name->d.iPAddress);
-        }
-    }
-    GENERAL_NAMES_free(names);
-    return passed;
-}
-
-static bool is_about(void *arg, const char *name, const ASN1_STRING *address)
-{
-    const struct pair *p = arg;
-
-    return name != NULL ? has_name(p, name)
-                        : X509_check_ip(p->leaf, ASN1_STRING_get0_data(address),
-                                        (size_t)ASN1_STRING_length(address), 0) == 1;
-}
-
-/* True when a pair serves who asks for `name`; NULL: who asks for none, or for one nobody has, gets
- * the first certificate or one that shares a name with it. */
-static bool serves(const struct tg_tls_server *s, struct pair *p, const char *name)
-{
-    if (name != NULL)
-        return has_name(p, name);
-    return p == &s->pairs[0] || any_name(&s->pairs[0], is_about, p);
-}
-
-/* The first pair with a kind of key (0: any) that serves a name, or NULL. */
-static struct pair *first_for(const struct tg_tls_server *s, const char *name, int type)
-{
-    for (unsigned i = 0; i < s->npairs; i++)
-        if ((type == 0 || s->pairs[i].type == type) && serves(s, &s->pairs[i], name))
-            return &s->pairs[i];
-    return NULL;
-}
-
-/* Puts the first certificate of every other kind of key beside the one of the context: OpenSSL
- * takes the one the client can check. */
-static void add_other_kinds(const struct tg_tls_server *s, SSL *ssl, const struct pair *first,
-                            const char *name)
-{
-    for (unsigned i = 0; i < s->npairs; i++) {
-        const struct pair *p = &s->pairs[i];
-        STACK_OF(X509) *chain = NULL;
-
-        if (p->type == first->type || first_for(s, name, p->type) != p)
-            continue;
-        SSL_CTX_get0_chain_certs(p->ctx, &chain);
-        CHECK(SSL_use_cert_and_key(ssl, p->leaf, SSL_CTX_get0_privatekey(p->ctx), chain, 0) == 1);
-    }
-}
-
-/* RFC 6066 section 3: a name nobody has gets the first certificate; the client decides. */
-static int on_server_name(SSL *ssl, int *alert, void *arg)
-{
-    const struct tg_tls_server *s = arg;
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    const struct pair *first = name != NULL ? first_for(s, name, 0) : NULL;
-
-    (void)alert;
-    CHECK_MAGIC(s, SERVER_MAGIC);
-    if (first == NULL)
-        name = NULL;
-    else if (first != &s->pairs[0])
-        CHECK(SSL_set_SSL_CTX(ssl, first->ctx) != NULL);
-    if (s->npairs > 1)
-        add_other_kinds(s, ssl, first != NULL ? first : &s->pairs[0], name);
-    return first != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
-}
-
-/* A pair, and who is asked before it. */
-struct place_in_line {
-    const struct tg_tls_server *server;
-    const struct pair *pair;
-};
-
-static bool is_served(void *arg, const char *name, const ASN1_STRING *address)
-{
-    const struct place_in_line *place = arg;
-
-    (void)address; /* nobody asks for one */
-    return name != NULL && first_for(place->server, name, place->pair->type) == place->pair;
-}
-
-/* False when each client that could use the pair is served by another one. */
-static bool is_of_use(const struct tg_tls_server *s, const struct pair *p)
-{
-    struct place_in_line place = {s, p};
-
-    return first_for(s, NULL, p->type) == p || any_name(p, is_served, &place);
-}
+/* --- what OpenSSL asks in a handshake --- */
 
 /* RFC 7301: who offers protocols, and not ours, is told so. */
 static int on_protocols(SSL *ssl, const unsigned char **out, unsigned char *n,
@@ -186,7 +35,7 @@ static int on_status(SSL *ssl, void *arg)
     const struct tg_tls_server *s = arg;
     const X509 *chosen = SSL_get_certificate(ssl);
 
-    CHECK_MAGIC(s, SERVER_MAGIC);
+    CHECK_MAGIC(s, TG_TLS_SERVER_MAGIC);
     for (unsigned i = 0; i < s->npairs; i++)
         if (s->pairs[i].leaf == chosen && s->pairs[i].staple != NULL)
             return tg_tls_staple_give(s->pairs[i].staple, ssl);
@@ -216,7 +65,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     int found = 0;
     struct tg_ticket_key *key;
 
-    CHECK_MAGIC(s, SERVER_MAGIC);
+    CHECK_MAGIC(s, TG_TLS_SERVER_MAGIC);
     tg_ticket_keys_advance(s->tickets, tg_clock_mono_now());
     if (!writing)
         found = tg_ticket_keys_find(s->tickets, name);
@@ -235,7 +84,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 
 void tg_tls_server_tickets(struct tg_tls_server *s, struct tg_ticket_keys *t)
 {
-    CHECK_MAGIC(s, SERVER_MAGIC);
+    CHECK_MAGIC(s, TG_TLS_SERVER_MAGIC);
     s->tickets = t;
     for (unsigned i = 0; i < s->npairs; i++) {
         SSL_CTX_clear_options(s->pairs[i].ctx, SSL_OP_NO_TICKET);
@@ -358,7 +207,7 @@ static const char *tls_server_load(struct tg_tls_server *s, const struct tg_tls_
 
     for (const struct tg_tls_file *c = conf->certificates; c != NULL;
          c = c->next, key = key->next) {
-        struct pair *pair = &s->pairs[s->npairs++];
+        struct tg_tls_pair *pair = &s->pairs[s->npairs++];
         const char *why;
 
         CHECK(key != NULL);
@@ -381,7 +230,7 @@ static const char *tls_server_load(struct tg_tls_server *s, const struct tg_tls_
 static const char *look_for_useless(const struct tg_tls_server *s, struct tg_arena *arena)
 {
     for (unsigned i = 0; i < s->npairs; i++)
-        if (!is_of_use(s, &s->pairs[i]))
+        if (!tg_tls_is_of_use(s, &s->pairs[i]))
             return tg_arena_printf(arena,
                                    "the certificate \"%s\" can never be used: an earlier one with "
                                    "such a key has all the names it has",
@@ -439,7 +288,7 @@ struct tg_tls_server *tg_tls_server_new(const struct tg_tls_server_conf *conf,
     for (const struct tg_tls_file *c = conf->certificates; c != NULL; c = c->next)
         n++;
     CHECK(n > 0);
-    s->magic = SERVER_MAGIC;
+    s->magic = TG_TLS_SERVER_MAGIC;
     s->pairs = calloc(n, sizeof(*s->pairs));
     CHECK(s->pairs != NULL);
     *why = tls_server_load(s, conf, arena, warn, arg);
@@ -451,7 +300,7 @@ struct tg_tls_server *tg_tls_server_new(const struct tg_tls_server_conf *conf,
         tg_tls_server_end(s);
         return NULL;
     }
-    SSL_CTX_set_tlsext_servername_callback(s->pairs[0].ctx, on_server_name);
+    SSL_CTX_set_tlsext_servername_callback(s->pairs[0].ctx, tg_tls_on_server_name);
     SSL_CTX_set_tlsext_servername_arg(s->pairs[0].ctx, s);
     bind_sessions(s, conf);
     return s;
@@ -461,7 +310,7 @@ void tg_tls_server_end(struct tg_tls_server *s)
 {
     if (s == NULL)
         return;
-    CHECK_MAGIC(s, SERVER_MAGIC);
+    CHECK_MAGIC(s, TG_TLS_SERVER_MAGIC);
     for (unsigned i = 0; i < s->npairs; i++) {
         SSL_CTX_free(s->pairs[i].ctx);
         tg_tls_staple_end(s->pairs[i].staple);
@@ -478,90 +327,11 @@ struct tg_tls *tg_tls_accept(struct tg_tls_server *s, int fd)
     struct tg_tls *t = calloc(1, sizeof(*t));
 
     CHECK(t != NULL);
-    CHECK_MAGIC(s, SERVER_MAGIC);
+    CHECK_MAGIC(s, TG_TLS_SERVER_MAGIC);
     t->ssl = SSL_new(s->pairs[0].ctx);
     CHECK(t->ssl != NULL);
     SSL_set_app_data(t->ssl, t);
     CHECK(SSL_set_fd(t->ssl, fd) == 1);
     SSL_set_accept_state(t->ssl);
     return t;
-}
-
-/* The last common name of a subject is its most specific one (RFC 6125 section 2.3.1). */
-static char *common_name(X509 *certificate)
-{
-    X509_NAME *subject = X509_get_subject_name(certificate);
-    unsigned char *text = NULL;
-    char *name = NULL;
-    int at = -1, last = -1, n;
-
-    while ((at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0)
-        last = at;
-    if (last < 0)
-        return NULL;
-    n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, last)));
-    if (n > 0 && n <= MAX_NAME && memchr(text, '\0', (size_t)n) == NULL) {
-        name = strndup((const char *)text, (size_t)n);
-        CHECK(name != NULL);
-    }
-    OPENSSL_free(text);
-    return name;
-}
-
-/* The certificate the client proved to own, or NULL. */
-static X509 *proven(const struct tg_tls *t)
-{
-    X509 *certificate = SSL_get0_peer_certificate(t->ssl);
-
-    return SSL_get_verify_result(t->ssl) == X509_V_OK ? certificate : NULL;
-}
-
-char *tg_tls_principal(const struct tg_tls *t)
-{
-    X509 *certificate = proven(t);
-
-    return certificate != NULL ? common_name(certificate) : NULL;
-}
-
-static bool is_visible(const unsigned char *p, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (p[i] <= ' ' || p[i] >= 0x7f)
-            return false;
-    return n > 0 && n <= MAX_ALTERNATIVE;
-}
-
-static void tls_server_add_name(struct tg_buf *out, const GENERAL_NAME *name)
-{
-    const ASN1_STRING *text = name->type == GEN_DNS   ? name->d.dNSName
-                              : name->type == GEN_URI ? name->d.uniformResourceIdentifier
-                                                      : NULL;
-
-    if (text == NULL || !is_visible(ASN1_STRING_get0_data(text), ASN1_STRING_length(text)))
-        return;
-    tg_buf_puts(out, name->type == GEN_DNS ? "dns:" : "uri:");
-    tg_buf_add(out, (struct tg_str){(const char *)ASN1_STRING_get0_data(text),
-                                    (size_t)ASN1_STRING_length(text)});
-    tg_buf_putc(out, '\n');
-}
-
-char *tg_tls_names(const struct tg_tls *t)
-{
-    X509 *certificate = proven(t);
-    GENERAL_NAMES *names;
-    struct tg_buf out = {0};
-    char *text = NULL;
-
-    if (certificate == NULL)
-        return NULL;
-    names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    for (int i = 0; i < sk_GENERAL_NAME_num(names) && i < MAX_ALTERNATIVES; i++)
-        tls_server_add_name(&out, sk_GENERAL_NAME_value(names, i));
-    GENERAL_NAMES_free(names);
-    if (out.n > 0) {
-        text = strndup(out.p, out.n);
-        CHECK(text != NULL);
-    }
-    tg_buf_end(&out);
-    return text;
 }

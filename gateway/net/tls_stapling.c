@@ -4,8 +4,6 @@
 #include "base/clock.h"
 #include "net/tls_internal.h"
 
-#include <openssl/err.h>
-#include <openssl/ocsp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
