@@ -67,6 +67,7 @@ void tg_changes_follow(struct tg_changes *c, const struct tg_settings *s, uint64
     c->on = s->reload_on_change.on;
     c->quiet = s->reload_on_change.quiet;
     c->most = s->reload_on_change.most;
+    CHECK(!c->on || (c->quiet >= 0 && c->most >= c->quiet));
     c->again = 0;
     c->delay = FIRST_DELAY;
     memcpy(c->tried, s->revision, sizeof(c->tried));

@@ -96,6 +96,7 @@ static void bind_processor(unsigned number)
             CPU_SET(cpu, &one);
             break;
         }
+    CHECK(CPU_COUNT(&one) == 1);
     if (sched_setaffinity(0, sizeof(one), &one) != 0)
         tg_log(TG_LOG_WARN, "worker", "cannot bind worker %u to a processor: %s", number,
                strerror(errno));
@@ -168,6 +169,7 @@ static void child_report(int ready)
 
 static void serve(struct tg_worker *w, const struct tg_seat *seat)
 {
+    CHECK(!seat->slot->ready && (seat->slot->pid == -1 || seat->slot->pid == getpid()));
     seat->slot->ready = true;
     child_report(seat->ready);
     tg_worker_run(w);
@@ -300,6 +302,7 @@ int tg_child_keeper(struct tg_settings *settings, pid_t parent, const struct tg_
     struct noting noting;
     struct tg_keeper *k;
 
+    CHECK(parent > 0 && tg_keeper_wanted(settings));
     tg_settings_keep_credentials(settings);
     tg_limit_stores_end(settings);
     if (!become(settings))
@@ -361,6 +364,7 @@ int tg_child_syncer(struct tg_settings *settings, pid_t parent, struct tg_limits
     struct noting noting;
     struct tg_syncer *s;
 
+    CHECK(parent > 0 && limits != NULL && tg_syncer_wanted(settings));
     tg_settings_keep_credentials(settings);
     if (settings->credential_map != NULL)
         tg_credential_map_end(settings->credential_map);

@@ -306,6 +306,7 @@ static int await_answer(int watch, const char *name, const struct found *master,
             while (read(watch, events, sizeof(events)) > 0)
                 ;
     }
+    CHECK(status == EXIT_SUCCESS || status == EXIT_FAILURE);
     free(text);
     return status;
 }

@@ -195,6 +195,7 @@ unsigned tg_inherited_processors(void)
     unsigned allowed = allowed_processors();
     unsigned quota = own_quota();
 
+    CHECK(allowed >= 1);
     return quota > 0 && quota < allowed ? quota : allowed;
 }
 

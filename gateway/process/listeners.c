@@ -136,6 +136,7 @@ static bool open_all(struct tg_listener *s, unsigned workers, struct tg_buf *pro
         }
         s->fd[s->nfd++] = fd;
     }
+    CHECK(s->nfd >= workers && s->nfd <= TG_MAX_WORKERS);
     return true;
 }
 
@@ -147,6 +148,7 @@ static void unlink_path(const struct tg_listener *s)
 
 static void end_socket(struct tg_listener *s)
 {
+    CHECK(s->nfd <= TG_MAX_WORKERS);
     for (unsigned i = 0; i < s->nfd; i++)
         close(s->fd[i]);
     free((void *)(uintptr_t)s->text);
@@ -332,6 +334,7 @@ void tg_listeners_close_unwanted(struct tg_listener **sockets)
     while (*at != NULL) {
         struct tg_listener *s = *at;
 
+        CHECK(s->nfd >= 1);
         if (s->wanted) {
             s->serving = s->nfd;
             at = &s->next;
@@ -497,6 +500,7 @@ static bool inherit_one(struct tg_listener *s, struct tg_str *text)
         return false;
     if (s->address.ss_family == AF_UNIX)
         s->address_len = sizeof(struct sockaddr_un); /* as the configuration has it */
+    CHECK(s->nfd <= TG_MAX_WORKERS && s->address_len <= sizeof(s->address));
     s->serving = s->nfd;
     s->asked = s->address;
     s->asked_len = s->address_len;

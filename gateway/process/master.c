@@ -12,6 +12,7 @@
 #include "process/control.h"
 #include "process/inherited.h"
 #include "process/places.h"
+#include "process/problems.h"
 #include "process/sandbox.h"
 #include "process/supervisor.h"
 #include "process/systemd.h"
@@ -76,6 +77,7 @@ static bool open_log(const struct tg_settings *s, struct tg_buf *problems)
 /* What a child has no business with: what orders the master, and what is the master's own. */
 static void close_own(struct master *m, bool admin)
 {
+    CHECK(m->orders[0] > STDERR_FILENO && m->orders[1] > STDERR_FILENO);
     tg_source_forget_environment();
     close(m->orders[0]);
     if (!admin)
@@ -148,6 +150,7 @@ static void adopt_keys(struct tg_settings *fresh, const struct tg_credential_map
 /* Who has to live under settings. */
 static void want(struct master *m, struct tg_settings *s, unsigned workers)
 {
+    CHECK(s != NULL && workers <= TG_MAX_WORKERS);
     m->settings = s;
     m->supervisor.workers = workers;
     m->supervisor.admin = s->admin_listens != NULL;
@@ -204,41 +207,6 @@ static void restore_sockets(struct master *m)
     tg_buf_end(&ignored);
 }
 
-/* The first line of some problems, each of which ends with a newline; without that. */
-static struct tg_str master_first_line(struct tg_str problems)
-{
-    const char *end = memchr(problems.p, '\n', problems.n);
-
-    CHECK(end != NULL);
-    return (struct tg_str){problems.p, (size_t)(end - problems.p)};
-}
-
-static void log_problems(struct tg_str rest)
-{
-    while (rest.n > 0) {
-        struct tg_str line = master_first_line(rest);
-
-        tg_log(tg_str_starts(line, TG_STR("[warn]")) ? TG_LOG_WARN : TG_LOG_ERROR, "master", "%.*s",
-               TG_STR_ARG(line));
-        rest = tg_str_skip(rest, line.n + 1);
-    }
-}
-
-/* The first error of some problems, without its level. */
-static struct tg_str first_error(struct tg_str problems)
-{
-    const struct tg_str level = TG_STR("[emerg] ");
-
-    while (problems.n > 0) {
-        struct tg_str line = master_first_line(problems);
-
-        if (tg_str_starts(line, level))
-            return tg_str_skip(line, level.n);
-        problems = tg_str_skip(problems, line.n + 1);
-    }
-    return TG_STR("the error log says why");
-}
-
 /* For the audit log. `fresh` is NULL when it could not be read. */
 static void master_refuse(struct master *m, enum tg_audit_asker asker,
                           const struct tg_settings *fresh, const struct tg_buf *problems)
@@ -248,7 +216,7 @@ static void master_refuse(struct master *m, enum tg_audit_asker asker,
     if (fresh == NULL)
         tg_settings_revision(m->file, m->prefix, revision);
     tg_stats_refuse(m->stats, asker, tg_str_of(fresh != NULL ? fresh->revision : revision),
-                    first_error(tg_buf_str(problems)));
+                    tg_problems_first_error(tg_buf_str(problems)));
 }
 
 /* New keys for new workers; those before have their copies. */
@@ -268,6 +236,7 @@ static void reload(struct master *m, enum tg_audit_asker asker)
     struct tg_ticket_keys tickets = m->tickets;
     uint64_t number = tg_stats_reload(m->stats);
 
+    CHECK(stale != NULL && !m->supervisor.ending);
     tg_control_answer(m->settings->pid, tg_settings_user(m->settings), m->stats);
     tg_notify("RELOADING=1\nMONOTONIC_USEC=%lu\nSTATUS=Reloading.", tg_clock_mono_now());
     fresh = tg_trial_read(m->file, m->prefix, &problems);
@@ -281,18 +250,19 @@ static void reload(struct master *m, enum tg_audit_asker asker)
     }
     tg_settings_inherit_keys(stale, false); /* the new processes have their own */
     if (fresh != NULL && enforce(m, fresh, &problems)) {
-        log_problems(tg_buf_str(&problems)); /* warnings */
+        tg_problems_log(tg_buf_str(&problems)); /* warnings */
         tg_listeners_close_unwanted(&m->sockets);
         master_answer(m, number, asker, true, &problems);
         tg_log(TG_LOG_NOTICE, "master", "reloaded %s", m->file);
         tg_settings_end(stale);
         tg_changes_follow(&m->changes, fresh, tg_clock_mono_now());
     } else {
+        CHECK(m->settings == stale);
         tg_settings_inherit_keys(stale, true);
         m->tickets = tickets;
         if (fresh != NULL)
             restore_sockets(m);
-        log_problems(tg_buf_str(&problems));
+        tg_problems_log(tg_buf_str(&problems));
         tg_log(TG_LOG_ERROR, "master", "reload failed: the old configuration goes on");
         master_refuse(m, asker, fresh, &problems);
         master_answer(m, number, asker, false, &problems);
@@ -323,6 +293,7 @@ static void upgrade(struct master *m)
         tg_log(TG_LOG_ERROR, "master", "an upgrade is under way, process %d", (int)m->new_master);
     else
         m->new_master = tg_upgrade_start(&from);
+    CHECK(m->new_master >= 0 && m->new_master != m->pid);
 }
 
 static void new_master_ended(struct master *m, int status)
@@ -370,6 +341,7 @@ static void take_orders(struct master *m)
 {
     char order;
 
+    CHECK(getpid() == m->pid);
     while (read(m->orders[0], &order, 1) == 1)
         switch (order) {
         case TG_ORDER_RELOAD:
@@ -389,7 +361,7 @@ static void reopen(struct master *m)
     struct tg_buf problems = {0};
 
     (void)open_log(m->settings, &problems);
-    log_problems(tg_buf_str(&problems));
+    tg_problems_log(tg_buf_str(&problems));
     tg_buf_end(&problems);
     tg_supervisor_tell(&m->supervisor, SIGUSR1);
 }
@@ -523,7 +495,7 @@ static bool master_begin(struct master *m, struct tg_settings *settings, struct 
         tg_log(TG_LOG_ERROR, "master", "%s makes no sense and is ignored", TG_LISTENERS_VARIABLE);
     tg_upgrade_import_keys(settings);
     good = enforce(m, settings, problems);
-    log_problems(tg_buf_str(problems)); /* of a start that goes well: warnings */
+    tg_problems_log(tg_buf_str(problems)); /* of a start that goes well: warnings */
     if (good && settings->pid.n > 0) {
         m->pid_fd = tg_control_write_pid(settings->pid, tg_settings_user(settings), m->old_master,
                                          problems);
@@ -584,6 +556,7 @@ int tg_master_run(struct tg_settings *settings, const char *file, const char *pr
     tg_buf_end(&problems);
     tg_usage_note(m.supervisor.usage, TG_USAGE_MASTER, &m.meter);
     master_run(&m, &signals);
+    CHECK(getpid() == m.pid && tg_supervisor_count(&m.supervisor) == 0);
     tg_control_remove_pid(m.settings->pid);
     if (m.pid_fd >= 0)
         close(m.pid_fd);

@@ -129,6 +129,7 @@ static void allow(int rules, const char *path, unsigned rights)
     struct landlock_path_beneath_attr rule = {.allowed_access = rights};
     struct stat st;
 
+    CHECK(rules >= 0 && rights != 0);
     rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
     if (rule.parent_fd < 0)
         return;
@@ -238,6 +239,7 @@ static void allow_ports(int rules, const struct tg_sandbox *s, long version)
     for (unsigned i = 0; i < s->nports && version >= NET_VERSION; i++) {
         struct net_rule rule = {NET_CONNECT, s->port[i]};
 
+        CHECK(s->keeper && s->port[i] != 0);
         if (syscall(SYS_landlock_add_rule, rules, RULE_NET_PORT, &rule, 0) != 0)
             tg_log(TG_LOG_WARN, "sandbox", "no Landlock rule for port %u: %s", s->port[i],
                    strerror(errno));

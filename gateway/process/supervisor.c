@@ -36,6 +36,7 @@ static bool is_keeper(unsigned number)
 
 static const char *role(unsigned number)
 {
+    CHECK(number < TG_SUPERVISOR_NUMBERS);
     if (is_worker(number))
         return "worker";
     return number == TG_SUPERVISOR_ADMIN    ? "admin"
@@ -205,6 +206,7 @@ static void await_end(struct tg_supervisor *c, struct tg_process *p, uint64_t de
     pid_t ended;
     int status;
 
+    CHECK(p->pid > 0 && p->generation != c->generation);
     while ((ended = waitpid(p->pid, &status, WNOHANG)) == 0 && tg_clock_mono_now() < deadline)
         poll(NULL, 0, 1);
     if (ended == 0) {
@@ -256,6 +258,7 @@ bool tg_supervisor_start(struct tg_supervisor *c)
         tell_some(c, generation, false, SIGTERM);
         return false;
     }
+    CHECK(generation == c->generations && tg_supervisor_count(c) >= members);
     memset(c->respawn, 0, sizeof(c->respawn));
     c->generation = generation;
     c->resting = false;
@@ -267,6 +270,7 @@ bool tg_supervisor_start(struct tg_supervisor *c)
 
 void tg_supervisor_rest(struct tg_supervisor *c)
 {
+    CHECK(!c->ending && c->generation > 0);
     c->resting = true;
     mark_old(c);
     tg_supervisor_tell(c, SIGQUIT);
@@ -274,6 +278,7 @@ void tg_supervisor_rest(struct tg_supervisor *c)
 
 void tg_supervisor_tell(const struct tg_supervisor *c, int signal_number)
 {
+    CHECK(signal_number > 0 && signal_number < NSIG);
     for (const struct tg_process *p = c->process; p < c->process + TG_SUPERVISOR_SIZE; p++)
         if (p->pid != 0)
             kill(p->pid, signal_number);
@@ -297,6 +302,7 @@ static void respawn_later(struct tg_supervisor *c, const struct tg_process *p)
 {
     int64_t delay = c->respawn[p->number].delay;
 
+    CHECK(!c->respawn[p->number].due && delay <= MAX_DELAY_US);
     if (tg_clock_mono_now() - p->started >= SHORT_LIFE_US)
         delay = 0;
     else
@@ -377,6 +383,7 @@ int64_t tg_supervisor_respawn(struct tg_supervisor *c)
 
         if (!r->due)
             continue;
+        CHECK(c->generation > 0);
         if (r->at <= now) {
             r->due = false;
             if (!supervisor_start(c, i, c->generation, nobody_waits))
@@ -424,6 +431,7 @@ static void supervisor_look_at(struct tg_supervisor *c, struct tg_process *p, in
     }
     if (++p->still < STILL)
         return;
+    CHECK(p->pid > 0 && p->still >= STILL);
     filter = filter_of(slot);
     tg_log(TG_LOG_ALERT, "master",
            "%s %u (process %d) has not turned its event loop for %ld ms%s%s%s%s: it is ended",
@@ -438,6 +446,7 @@ int64_t tg_supervisor_look(struct tg_supervisor *c, int64_t timeout)
     uint64_t now = tg_clock_mono_now();
     uint64_t interval = (uint64_t)timeout / STILL;
 
+    CHECK(timeout >= 0 && c->looked <= now);
     if (timeout == 0)
         return -1;
     if (now - c->looked >= interval) {

@@ -47,6 +47,7 @@ static int start_child(pid_t *pid, const char *what, struct tg_buf *problems)
         tg_buf_printf(problems, "[emerg] no process for %s: %s\n", what, strerror(errno));
         return -1;
     }
+    CHECK(*pid >= 0 && *pid != getpid());
     close(ends[*pid == 0 ? 0 : 1]);
     if (*pid == 0)
         prctl(PR_SET_PDEATHSIG, SIGKILL);

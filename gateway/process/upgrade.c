@@ -46,6 +46,7 @@ pid_t tg_upgrade_start(const struct tg_upgrade_source *from)
 {
     pid_t pid;
 
+    CHECK(from->argv[0] != NULL && from->listeners != NULL);
     if (getpid() == 1) {
         tg_log(TG_LOG_ERROR, "master", "process 1 cannot be upgraded: the container would end");
         return 0;

@@ -191,6 +191,7 @@ static void address_failed(struct tg_upstream_conn *p, enum tg_error error, cons
 
 static void ready(struct tg_upstream_conn *p)
 {
+    CHECK(p->owner != NULL && p->socket.fd >= 0);
     p->state = TG_UPSTREAM_CONN_BUSY;
     forget_addresses(p);
     tg_timer_clear(&p->timer);
@@ -286,6 +287,7 @@ static void connected(struct tg_upstream_conn *p)
     int error = 0;
     socklen_t len = sizeof(error);
 
+    CHECK(p->state == TG_UPSTREAM_CONN_CONNECTING);
     CHECK(getsockopt(p->socket.fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0);
     if (error != 0) {
         address_failed(p, fault_of(p, TG_E_UPSTREAM_CONNECT), strerror(error));
@@ -497,6 +499,7 @@ static void not_resolved(struct tg_upstream_conn *p)
 {
     char why[TG_UPSTREAM_WORDS];
 
+    CHECK(p->owner != NULL && p->socket.fd < 0);
     (void)tg_upstream_conn_awaited(p, why);
     tg_upstream_queue_remove(&p->via->waiting, p);
     p->state = TG_UPSTREAM_CONN_CONNECTING; /* in no queue any more */

@@ -414,6 +414,7 @@ static void on_timer(void *owner)
 
 static void run(struct tg_fetch_job *j)
 {
+    CHECK(j->all->running < j->all->most && j->conn == NULL);
     j->all->running++;
     set_deadline(j);
     connect_job(j, TG_UPSTREAM_OWN);

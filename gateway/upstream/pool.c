@@ -61,12 +61,14 @@ static void enqueue(struct tg_upstream *u, struct tg_upstream_conn *p)
 
 static void leave_queue(struct tg_upstream_conn *p)
 {
+    CHECK(p->state == TG_UPSTREAM_CONN_PENDING && (p->own || p->upstream->npending > 0));
     tg_upstream_queue_remove(&p->upstream->pending, p);
     p->upstream->npending -= !p->own;
 }
 
 static void start(struct tg_upstream_conn *p, struct tg_upstream_server_state *home)
 {
+    CHECK(home != NULL && p->home == NULL);
     p->upstream->nopen++;
     p->begun = tg_loop_now(p->upstream->all->loop);
     tg_upstream_conn_settle(p, home);
@@ -222,6 +224,7 @@ void tg_upstream_conn_give(struct tg_upstream_conn **conn)
     p->sibling = p->home->idle;
     p->home->idle = p;
     u->nidle++;
+    CHECK(u->nidle <= u->nopen);
     tg_socket_read_on(&p->socket);
     tg_timer_set(&p->timer, tg_loop_now(u->all->loop), u->conf->keepalive_timeout);
     wake(u);

@@ -10,7 +10,7 @@ void tg_upstream_queue_init(struct tg_upstream_queue *q)
 
 void tg_upstream_queue_add(struct tg_upstream_queue *q, struct tg_upstream_conn *p)
 {
-    p->sibling = NULL;
+    CHECK(p->sibling == NULL && *q->last == NULL);
     *q->last = p;
     q->last = &p->sibling;
 }
