@@ -1,3 +1,4 @@
+/* Answers questions about the gateway: paths, who may ask, what an answer carries. */
 #include "admin/admin.h"
 #include "admin/metrics.h"
 #include "admin/page.h"

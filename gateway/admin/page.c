@@ -1,3 +1,4 @@
+/* Hands out the files of the page for browsers. */
 #include "admin/page.h"
 
 #include "http/accept.h"

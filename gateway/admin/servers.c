@@ -1,3 +1,4 @@
+/* Shows upstreams' servers on the status page and in metrics. */
 #include "admin/servers.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* Writes /status: what runs, what is counted, what is in force, as JSON. */
 #include "admin/status.h"
 
 #include "admin/metrics.h"

@@ -1,3 +1,4 @@
+/* The table of topics: what each word means, and how to mend what it names. */
 #include "admin/topics.h"
 
 #include "base/check.h"

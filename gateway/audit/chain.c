@@ -1,3 +1,4 @@
+/* Computes the hash chain, line by line. */
 #include "audit/chain.h"
 
 #include "base/chars.h"

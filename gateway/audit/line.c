@@ -1,3 +1,4 @@
+/* Cuts a line of an audit log into its head, its text and its chain. */
 #include "audit/line.h"
 
 #include "audit/chain.h"

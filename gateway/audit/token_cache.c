@@ -1,3 +1,4 @@
+/* Remembers the names of tokens that came of late, so that their HMAC is computed once. */
 #include "audit/token_cache.h"
 
 #include "base/check.h"

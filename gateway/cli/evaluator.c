@@ -1,3 +1,4 @@
+/* Runs one body through the filters of its location, without any socket. */
 #include "cli/evaluator.h"
 
 #include "base/chars.h"

@@ -1,3 +1,4 @@
+/* Prints the line of a text that a place is in, with a caret under it. */
 #include "cli/excerpt.h"
 
 #include "base/check.h"

@@ -1,3 +1,4 @@
+/* Finds and reads the files, folders and standard input that a command line names. */
 #include "cli/inputs.h"
 
 #include "base/buf.h"

@@ -1,3 +1,4 @@
+/* Keeps the small blocks that libevhtp and libevent free for their next request. */
 #include "client/pool.h"
 
 #include <malloc.h>

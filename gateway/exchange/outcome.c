@@ -1,3 +1,4 @@
+/* Looks for `is_success` and the error code in an answer's body as it streams by. */
 #include "exchange/outcome.h"
 
 #include "base/chars.h"

@@ -1,3 +1,4 @@
+/* Reads Accept and Accept-Language, and chooses by their weights. */
 #include "http/accept.h"
 
 #include "http/fields.h"

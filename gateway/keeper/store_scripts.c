@@ -1,3 +1,4 @@
+/* The scripts of Lua that a Redis runs for the limits it stores. */
 #include "keeper/store_scripts.h"
 
 #define BEGIN                                                                                      \

@@ -1,3 +1,4 @@
+/* Reads, writes and closes one connected socket, with or without TLS. */
 #include "net/socket.h"
 
 #include "base/check.h"

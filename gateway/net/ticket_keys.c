@@ -1,3 +1,4 @@
+/* Draws, replaces and finds the keys of session tickets. */
 #include "net/ticket_keys.h"
 
 #include "base/check.h"

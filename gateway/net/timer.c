@@ -1,3 +1,4 @@
+/* Sets deadlines again without a call into libevent. */
 #include "net/timer.h"
 
 #include "base/check.h"

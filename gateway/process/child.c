@@ -1,3 +1,4 @@
+/* Runs a worker, the admin process, the keeper and the syncer from fork() to their end. */
 #include "process/child.h"
 
 #include "admin/admin.h"

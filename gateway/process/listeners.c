@@ -1,3 +1,4 @@
+/* Opens, shares, hands on and closes listening sockets. */
 #include "process/listeners.h"
 
 #include "base/address.h"

@@ -1,3 +1,4 @@
+/* Finds the places of a configuration's routes, servers and stores in the shared maps. */
 #include "process/places.h"
 
 #include "shm/limit_stores.h"

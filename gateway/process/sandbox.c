@@ -1,3 +1,4 @@
+/* Gives up rights: the user, capabilities, files (Landlock), system calls (seccomp). */
 #include "process/sandbox.h"
 
 #include "base/check.h"

@@ -1,3 +1,4 @@
+/* Starts, watches, ends and replaces the processes of the master. */
 #include "process/supervisor.h"
 
 #include "base/check.h"

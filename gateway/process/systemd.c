@@ -1,3 +1,4 @@
+/* Speaks with systemd over NOTIFY_SOCKET (sd_notify(3)). */
 #include "process/systemd.h"
 
 #include "base/check.h"

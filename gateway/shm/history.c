@@ -1,3 +1,4 @@
+/* Keeps and reads samples of the counters of the last quarter of an hour. */
 #include "shm/history.h"
 
 #include "base/check.h"

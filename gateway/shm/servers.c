@@ -1,3 +1,4 @@
+/* Notes failures and answers of upstreams' servers, and who is passed over. */
 #include "shm/servers.h"
 
 #include "base/check.h"

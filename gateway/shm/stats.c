@@ -1,3 +1,4 @@
+/* Counts, adds up and hands out the slots of the shared counters. */
 #include "shm/stats.h"
 
 #include "audit/record.h"

@@ -1,3 +1,4 @@
+/* Measures what a process takes of the machine, and notes it in the shared map. */
 #include "shm/usage.h"
 
 #include "base/check.h"
