@@ -5,7 +5,9 @@
 
 /* --- cells in texts --- */
 
-struct tg_str tg_policy_cell_next(struct tg_str *text, struct tg_str *table, struct tg_str *column)
+/* Takes the text up to the first cell and the cell off a text: returns what stands before it, and
+ * sets the names; table->n is 0 when there is none. */
+static struct tg_str next_cell(struct tg_str *text, struct tg_str *table, struct tg_str *column)
 {
     struct tg_str before = {text->p, 0};
 
@@ -31,17 +33,18 @@ bool tg_policy_has_cell(struct tg_str text)
 {
     struct tg_str table, column;
 
-    (void)tg_policy_cell_next(&text, &table, &column);
+    (void)next_cell(&text, &table, &column);
     return table.n > 0;
 }
 
-bool tg_policy_cells_check(struct tg_conf *c, const struct tg_conf_item *item,
-                           const struct tg_policy_table *t, struct tg_str text)
+/* False after it recorded that a text names cells of another table, or ones that there are not. */
+static bool check_cells(struct tg_conf *c, const struct tg_conf_item *item,
+                        const struct tg_policy_table *t, struct tg_str text)
 {
     struct tg_str table, column;
 
     while (text.n > 0) {
-        (void)tg_policy_cell_next(&text, &table, &column);
+        (void)next_cell(&text, &table, &column);
         if (table.n == 0)
             return true;
         if (!tg_str_eq(table, t->name)) {
@@ -60,15 +63,16 @@ bool tg_policy_cells_check(struct tg_conf *c, const struct tg_conf_item *item,
     return true;
 }
 
-bool tg_policy_cells_fill(struct tg_arena *arena, const struct tg_policy_table *t,
-                          const struct tg_policy_row *row, struct tg_str text, struct tg_str *out)
+/* A text with the cells of a row in it; false when one of them is empty. */
+static bool fill_cells(struct tg_arena *arena, const struct tg_policy_table *t,
+                       const struct tg_policy_row *row, struct tg_str text, struct tg_str *out)
 {
     struct tg_buf filled = {0};
     struct tg_str table, column;
     bool all = true;
 
     while (text.n > 0) {
-        tg_buf_add(&filled, tg_policy_cell_next(&text, &table, &column));
+        tg_buf_add(&filled, next_cell(&text, &table, &column));
         if (table.n == 0)
             break;
         all = all && row->cells[tg_policy_table_column(t, column)].n > 0;
@@ -143,7 +147,7 @@ static struct tg_policy_test *fill_row(struct tg_conf *c, const struct tg_policy
     item->line = row->line;
     args[0] = t->item->args[0];
     for (unsigned i = 1; i < item->nargs; i++)
-        if (!tg_policy_cells_fill(c->arena, table, row, t->item->args[i], &args[i]))
+        if (!fill_cells(c->arena, table, row, t->item->args[i], &args[i]))
             return NULL;
     return tg_policy_test_read(c, item, &list);
 }
@@ -152,7 +156,7 @@ static bool cells_are_there(struct tg_conf *c, const struct tg_policy_test *t,
                             const struct tg_policy_table *table)
 {
     for (unsigned i = 1; i < t->item->nargs; i++)
-        if (!tg_policy_cells_check(c, t->item, table, t->item->args[i]))
+        if (!check_cells(c, t->item, table, t->item->args[i]))
             return false;
     return true;
 }
@@ -164,7 +168,7 @@ static struct tg_str first_table(const struct tg_policy_test *t)
     for (unsigned i = 1; i < t->item->nargs && table.n == 0; i++) {
         struct tg_str text = t->item->args[i];
 
-        (void)tg_policy_cell_next(&text, &table, &column);
+        (void)next_cell(&text, &table, &column);
     }
     return table;
 }

@@ -121,20 +121,8 @@ unsigned tg_policy_table_column(const struct tg_policy_table *t, struct tg_str n
  * cell is empty. */
 const struct tg_policy_test *tg_policy_test_of_row(const struct tg_policy_test *t);
 
-/* Takes the text up to the first cell and the cell off a text: returns what stands before it, and
- * sets the names; table->n is 0 when there is none. */
-struct tg_str tg_policy_cell_next(struct tg_str *text, struct tg_str *table, struct tg_str *column);
-
 /* True when a text names a cell. */
 bool tg_policy_has_cell(struct tg_str text);
-
-/* False after it recorded that a text names cells of another table, or ones that there are not. */
-bool tg_policy_cells_check(struct tg_conf *c, const struct tg_conf_item *item,
-                           const struct tg_policy_table *t, struct tg_str text);
-
-/* A text with the cells of a row in it; false when one of them is empty. */
-bool tg_policy_cells_fill(struct tg_arena *arena, const struct tg_policy_table *t,
-                          const struct tg_policy_row *row, struct tg_str text, struct tg_str *out);
 
 /* Records that a list has no table of a name, and returns false. */
 bool tg_policy_table_unknown(struct tg_conf *c, const struct tg_conf_item *item,

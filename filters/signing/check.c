@@ -8,7 +8,9 @@ enum tg_verdict tg_check_refuse(const struct tg_check *c, enum tg_error error, c
     return tg_reply(c->r, error, detail, detail);
 }
 
-struct tg_str tg_check_address(const struct tg_check *c)
+/* The address failures are counted for: the client's, of a unix socket the user at its other end.
+ */
+static struct tg_str check_address(const struct tg_check *c)
 {
     if (!c->r->peer.known)
         return c->r->client_address;
@@ -17,7 +19,7 @@ struct tg_str tg_check_address(const struct tg_check *c)
 
 enum tg_verdict tg_check_lock(const struct tg_check *c, struct tg_str name, const char *detail)
 {
-    unsigned locked = tg_signing_locked(c->locks, name, tg_check_address(c), tg_clock_mono_now());
+    unsigned locked = tg_signing_locked(c->locks, name, check_address(c), tg_clock_mono_now());
 
     if (locked == 0)
         return TG_NEXT;
@@ -28,7 +30,7 @@ enum tg_verdict tg_check_lock(const struct tg_check *c, struct tg_str name, cons
 enum tg_verdict tg_check_fail(const struct tg_check *c, struct tg_str name, enum tg_error error,
                               const char *detail)
 {
-    unsigned locked = tg_signing_failed(c->locks, name, tg_check_address(c), tg_clock_mono_now());
+    unsigned locked = tg_signing_failed(c->locks, name, check_address(c), tg_clock_mono_now());
 
     tg_client_key_failed(c->keys, tg_client_keys_find(c->keys, name),
                          locked > 0 ? tg_clock_wall_now() / 1000000 + locked : 0);
@@ -37,6 +39,6 @@ enum tg_verdict tg_check_fail(const struct tg_check *c, struct tg_str name, enum
 
 void tg_check_pass(const struct tg_check *c)
 {
-    tg_signing_passed(c->locks, c->key->access_key, tg_check_address(c));
+    tg_signing_passed(c->locks, c->key->access_key, check_address(c));
     c->r->principal = c->key->principal;
 }

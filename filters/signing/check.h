@@ -20,10 +20,6 @@ struct tg_check {
 /* `return tg_check_refuse(...)` with a text in one language for both: it names fields and keys. */
 enum tg_verdict tg_check_refuse(const struct tg_check *c, enum tg_error error, const char *detail);
 
-/* The address failures are counted for: the client's, of a unix socket the user at its other end.
- */
-struct tg_str tg_check_address(const struct tg_check *c);
-
 /* Refuses, with `detail`, a key that failed too often from where the client is. */
 enum tg_verdict tg_check_lock(const struct tg_check *c, struct tg_str name, const char *detail);
 

@@ -30,7 +30,7 @@ struct version {
  * leaves the old one in force. */
 struct entry {
     char name[TG_CREDENTIAL_NAME];
-    char source[TG_SHA256_HEX + 1]; /* tg_source_identity() */
+    char source[TG_SHA256_HEX + 1]; /* source_identity() */
     atomic_uint generation;
     struct version version[2];
 };
@@ -191,7 +191,8 @@ static struct entry *entry_of(const struct tg_credential_map *c, int number)
     return &c->shared->entry[number];
 }
 
-void tg_source_identity(const struct tg_source_conf *source, char out[TG_SHA256_HEX + 1])
+/* What tells one source from another: hex SHA-256 of all it is configured as. */
+static void source_identity(const struct tg_source_conf *source, char out[TG_SHA256_HEX + 1])
 {
     const struct tg_str parts[] = {source->path, source->section, source->base, source->idp};
     unsigned char digest[TG_SHA256];
@@ -229,7 +230,7 @@ int tg_credential_map_number(struct tg_credential_map *c, struct tg_str name,
         return -1;
     CHECK(!c->read_only);
     memcpy(c->shared->entry[n].name, name.p, name.n);
-    tg_source_identity(source, c->shared->entry[n].source);
+    source_identity(source, c->shared->entry[n].source);
     atomic_store_explicit(&c->shared->count, n + 1, memory_order_release);
     return n;
 }

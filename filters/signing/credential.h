@@ -93,9 +93,6 @@ void tg_credential_map_end(struct tg_credential_map *c);
 /* Gives writing up in this process, for good. False and errno when the kernel refuses. */
 bool tg_credential_map_read_only(struct tg_credential_map *c);
 
-/* What tells one source from another: hex SHA-256 of all it is configured as. */
-void tg_source_identity(const struct tg_source_conf *source, char out[TG_SHA256_HEX + 1]);
-
 /*
  * The number of the credential `name`, which comes from `source`, given on first sight; -1 when
  * there are TG_CREDENTIALS others or the name is too long. A name keeps its number and its key for

@@ -119,7 +119,8 @@ const struct tg_str tg_secret_names[TG_SECRET_NAMES] = {
     PATTERN("bearer"),       PATTERN("cookie"),       PATTERN("authorization"),
 };
 
-bool tg_secret_name(struct tg_str name)
+/* True when a name matches one of those. */
+static bool is_secret_name(struct tg_str name)
 {
     return tg_name_matches(tg_secret_names, TG_SECRET_NAMES, name);
 }
@@ -174,7 +175,7 @@ static bool names_secret(const struct tg_doc *d, uint32_t object)
         uint32_t node = tg_doc_member(d, object, tg_naming_members[i]);
 
         if (node != TG_NONE && tg_doc_type(d, node) == TG_STRING &&
-            tg_secret_name(tg_doc_string(d, node)))
+            is_secret_name(tg_doc_string(d, node)))
             return true;
     }
     return false;
@@ -190,7 +191,7 @@ static bool member_is_secret(const struct tg_doc *d, uint32_t name)
         return true;
     if (tg_name_is_naming(text) && tg_doc_member(d, object, TG_STR("value")) != TG_NONE)
         return false;
-    return tg_secret_name(text) || (tg_str_eq(text, TG_STR("value")) && names_secret(d, object));
+    return is_secret_name(text) || (tg_str_eq(text, TG_STR("value")) && names_secret(d, object));
 }
 
 bool tg_secret_in_parameter(const struct tg_doc *d, uint32_t node)

@@ -17,9 +17,6 @@ bool tg_name_matches(const struct tg_str *patterns, unsigned n, struct tg_str na
 enum { TG_SECRET_NAMES = 21 };
 extern const struct tg_str tg_secret_names[TG_SECRET_NAMES];
 
-/* True when a name matches one of those. */
-bool tg_secret_name(struct tg_str name);
-
 /* The members whose value is the name of what the member `value` beside them holds. */
 enum { TG_NAMING_MEMBERS = 3 };
 extern const struct tg_str tg_naming_members[TG_NAMING_MEMBERS];

@@ -27,7 +27,8 @@ void tg_eval_sentence(struct tg_buf *out, const struct tg_finding *f)
     tg_finding_text(out, f, false);
 }
 
-void tg_eval_change_sentence(struct tg_buf *out, const struct tg_change *c)
+/* What a change did, as one sentence: "/spec_id: \"7\" becomes 7". */
+static void change_sentence(struct tg_buf *out, const struct tg_change *c)
 {
     tg_buf_add(out, c->pointer);
     switch (c->op) {
@@ -256,7 +257,7 @@ static void github_each(struct tg_eval_run *run, const struct tg_evaluation *v)
     }
     for (const struct tg_change *c = v->changes; c != NULL; c = c->next) {
         text.n = 0;
-        tg_eval_change_sentence(&text, c);
+        change_sentence(&text, c);
         github_line(&run->out, "notice", v, v->regions[n++], c->why, tg_buf_str(&text));
     }
     if (v->why.n > 0)
@@ -397,7 +398,7 @@ static void sarif_each(struct tg_eval_run *run, const struct tg_evaluation *v)
         sarif_finding(run, v, f, v->regions[n++]);
     for (const struct tg_change *c = v->changes; c != NULL; c = c->next) {
         text.n = 0;
-        tg_eval_change_sentence(&text, c);
+        change_sentence(&text, c);
         sarif_result(run, v, "note", v->regions[n++], tg_str_of(c->why), tg_buf_str(&text));
     }
     tg_buf_end(&text);

@@ -49,9 +49,6 @@ void tg_eval_text_error(struct tg_buf *out, bool colour, const char *file, struc
 /* The API's code of a finding or of a refusal without findings. */
 const char *tg_eval_code(enum tg_error error);
 
-/* What a change did, as one sentence: "/spec_id: \"7\" becomes 7". */
-void tg_eval_change_sentence(struct tg_buf *out, const struct tg_change *c);
-
 /* Appends a finding as one sentence: pointer and message. */
 void tg_eval_sentence(struct tg_buf *out, const struct tg_finding *f);
 

@@ -80,7 +80,8 @@ static void reset_conn(struct tg_conn *c)
 
 /* --- reading --- */
 
-void tg_conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
+/* Refuses what cannot become a request, `raw` being what there is of it. */
+static void conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why)
 {
     CHECK(c->exchange == NULL);
     c->state = TG_CONN_WAIT;
@@ -127,7 +128,7 @@ static bool conn_read_head(struct tg_conn *c, struct tg_str *in)
     case TG_PARSE_MORE:
         return false;
     case TG_PARSE_BAD:
-        tg_conn_refuse(c, *in, error, why);
+        conn_refuse(c, *in, error, why);
         *in = (struct tg_str){NULL, 0};
         return false;
     case TG_PARSE_DONE:
@@ -213,8 +214,7 @@ static void process(struct tg_conn *c, struct tg_str in)
 static void client_gone(struct tg_conn *c)
 {
     if (c->state == TG_CONN_HEAD && c->unread.n > 0 && c->exchange == NULL)
-        tg_conn_refuse(c, tg_buf_str(&c->unread), TG_E_CLIENT_GONE,
-                       "in the middle of a request head");
+        conn_refuse(c, tg_buf_str(&c->unread), TG_E_CLIENT_GONE, "in the middle of a request head");
     tg_conn_close(c);
 }
 
@@ -235,11 +235,11 @@ static void handshake_failed(struct tg_conn *c, const char *why)
     if (tg_conn_has_spoken(c)) {
         c->first_byte = tg_loop_wall(c->clients->loop);
         if (error == TG_E_PLAIN_HTTP) {
-            tg_conn_refuse(c, tg_buf_str(&c->unread), error,
-                           why); /* who can read an answer gets one */
+            conn_refuse(c, tg_buf_str(&c->unread), error,
+                        why); /* who can read an answer gets one */
             return;
         }
-        tg_conn_refuse(c, (struct tg_str){NULL, 0}, error, why);
+        conn_refuse(c, (struct tg_str){NULL, 0}, error, why);
     }
     tg_conn_close(c);
 }
@@ -340,7 +340,7 @@ static void on_deadline(void *owner)
         return;
     case TG_CONN_HEAD:
         if (c->first_byte != 0) {
-            tg_conn_refuse(c, tg_buf_str(&c->unread), TG_E_HEAD_TIMEOUT, "");
+            conn_refuse(c, tg_buf_str(&c->unread), TG_E_HEAD_TIMEOUT, "");
             return;
         }
         break;
@@ -532,7 +532,7 @@ bool tg_conn_give_way(struct tg_conn *c)
     if (!tg_conn_is_needless(c) && !tg_conn_is_taking(c) && !tg_conn_is_silent(c))
         return false;
     if (c->state == TG_CONN_HEAD && c->unread.n > 0)
-        tg_conn_refuse(c, tg_buf_str(&c->unread), TG_E_HEAD_TIMEOUT, GIVEN_UP);
+        conn_refuse(c, tg_buf_str(&c->unread), TG_E_HEAD_TIMEOUT, GIVEN_UP);
     if (tg_conn_waits_for_request(c) || c->state == TG_CONN_LINGER)
         tg_conn_close(c);
     else

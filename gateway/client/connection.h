@@ -84,9 +84,6 @@ void tg_conn_new(struct tg_clients *all, const struct tg_server_conf *server,
 /* The one way a connection ends: libevhtp's objects, the socket and all that is queued go. */
 void tg_conn_close(struct tg_conn *c);
 
-/* Refuses what cannot become a request, `raw` being what there is of it. */
-void tg_conn_refuse(struct tg_conn *c, struct tg_str raw, enum tg_error error, const char *why);
-
 /* True while the body's deadlines do not count: the client has sent all of it, or may not go on.
  * (rank.c) */
 bool tg_conn_is_only_reading(const struct tg_conn *c);

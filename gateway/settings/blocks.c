@@ -9,7 +9,8 @@
 
 #include <netinet/in.h>
 
-struct tg_scope *tg_scope_of(const struct tg_conf *c)
+/* The scope of a load (CHECKed). */
+static struct tg_scope *scope_of(const struct tg_conf *c)
 {
     struct tg_scope *scope = c->owner;
 
@@ -41,7 +42,7 @@ static bool apply_inside(struct tg_conf *c, unsigned context, const struct tg_co
 bool tg_set_server(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                    const struct tg_directive *d)
 {
-    const struct tg_scope *outer = tg_scope_of(c);
+    const struct tg_scope *outer = scope_of(c);
     struct tg_settings *s = target;
     struct tg_server_conf *server = tg_arena_alloc(c->arena, sizeof(*server));
     struct tg_location location = *outer->location;
@@ -98,7 +99,7 @@ static bool check_reached(struct tg_conf *c, const struct tg_conf_item *item,
 bool tg_set_location(struct tg_conf *c, const struct tg_conf_item *item, void *target,
                      const struct tg_directive *d)
 {
-    const struct tg_scope *outer = tg_scope_of(c);
+    const struct tg_scope *outer = scope_of(c);
     struct tg_location *l = tg_arena_alloc(c->arena, sizeof(*l));
     struct tg_scope scope = {TG_SCOPE_MAGIC, outer->settings, outer->server, l};
     const struct tg_conf_table core = {c->known[TG_ROWS_LOCATION], l};

@@ -21,8 +21,9 @@ static bool is_among(const struct tg_policy_bundle *b, const struct tg_policy_bu
     return false;
 }
 
-unsigned tg_settings_bundles(const struct tg_settings *s,
-                             const struct tg_policy_bundle *out[TG_SETTINGS_BUNDLES])
+/* The signed sets of policies, each once, in the order of the locations; returns how many. */
+static unsigned settings_bundles(const struct tg_settings *s,
+                                 const struct tg_policy_bundle *out[TG_SETTINGS_BUNDLES])
 {
     unsigned n = 0;
 
@@ -40,7 +41,7 @@ struct tg_settings_signed tg_settings_signed(const struct tg_settings *s, struct
 {
     const struct tg_policy_bundle *list[TG_SETTINGS_BUNDLES];
     struct tg_settings_signed out = {.revisions = {NULL, 0}};
-    unsigned n = tg_settings_bundles(s, list);
+    unsigned n = settings_bundles(s, list);
 
     for (unsigned i = 0; i < n; i++) {
         const struct tg_manifest *m = &list[i]->manifest;
@@ -71,7 +72,7 @@ bool tg_settings_may_follow(struct tg_settings *s, const struct tg_settings *bef
                             struct tg_buf *problems)
 {
     const struct tg_policy_bundle *list[TG_SETTINGS_BUNDLES], *old[TG_SETTINGS_BUNDLES];
-    unsigned n = tg_settings_bundles(s, list), nold = tg_settings_bundles(before, old);
+    unsigned n = settings_bundles(s, list), nold = settings_bundles(before, old);
     bool may = true;
 
     for (unsigned i = 0; i < n; i++) {

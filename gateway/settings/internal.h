@@ -21,9 +21,6 @@ struct tg_scope {
 
 #define TG_SCOPE_MAGIC 0x53434f50U
 
-/* The scope of a load (CHECKed). */
-struct tg_scope *tg_scope_of(const struct tg_conf *c);
-
 /* --- tables (directives.c) --- */
 
 extern const struct tg_directive tg_main_directives[];
@@ -97,9 +94,6 @@ bool tg_proxy_finish(struct tg_conf *c, const struct tg_conf_item *item, struct 
                      bool offline);
 
 /* --- finding upstreams (upstream.c) --- */
-
-/* The upstream of that name, or NULL. */
-struct tg_upstream_conf *tg_upstream_conf_find(const struct tg_settings *s, struct tg_str name);
 
 /* True for a text of letters, digits, '.', '-', '_' and what `more` allows beside them, of 1 to 253
  * bytes. */

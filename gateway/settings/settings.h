@@ -329,10 +329,6 @@ struct tg_policy_bundle;
 
 enum { TG_SETTINGS_BUNDLES = 64 }; /* signed sets of policies that are told apart */
 
-/* The signed sets of policies, each once, in the order of the locations; returns how many. */
-unsigned tg_settings_bundles(const struct tg_settings *s,
-                             const struct tg_policy_bundle *out[TG_SETTINGS_BUNDLES]);
-
 /* They in one line: with commas between what is of several; empty: none is signed. */
 struct tg_settings_signed {
     struct tg_str revisions;

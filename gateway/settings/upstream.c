@@ -179,7 +179,8 @@ static bool check_upstream(struct tg_conf *c, const struct tg_conf_item *item,
            (!u->tls || offline || tg_make_tls_client(c, item, &u->tls_conf, &u->tls_context));
 }
 
-struct tg_upstream_conf *tg_upstream_conf_find(const struct tg_settings *s, struct tg_str name)
+/* The upstream of that name, or NULL. */
+static struct tg_upstream_conf *find_conf(const struct tg_settings *s, struct tg_str name)
 {
     for (struct tg_upstream_conf *u = s->upstreams; u != NULL; u = u->next)
         if (tg_str_eq(u->name, name))
@@ -191,7 +192,7 @@ struct tg_upstream_conf *tg_find_upstream(struct tg_conf *c, const struct tg_set
                                           const struct tg_conf_item *item)
 {
     struct tg_str name = item->args[1];
-    struct tg_upstream_conf *found = tg_upstream_conf_find(s, name);
+    struct tg_upstream_conf *found = find_conf(s, name);
     const char **names;
     size_t n = 0;
 
@@ -227,7 +228,7 @@ bool tg_set_upstream(struct tg_conf *c, const struct tg_conf_item *item, void *t
     struct tg_upstream_conf *u = tg_arena_zalloc(c->arena, 1, sizeof(*u));
     const struct tg_conf_table tables[] = {{tg_upstream_directives, u},
                                            {tg_tls_client_directives, &u->tls_conf}};
-    const struct tg_upstream_conf *twin = tg_upstream_conf_find(s, item->args[1]);
+    const struct tg_upstream_conf *twin = find_conf(s, item->args[1]);
     struct tg_upstream_conf **last = &s->upstreams;
 
     (void)d;
