@@ -1,10 +1,10 @@
 /* Newcomers by address: a table whose places are taken over, so that it never grows. */
 #include "live/newcomers.h"
 
+#include "base/address.h"
 #include "base/check.h"
 #include "base/crypto.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 enum { PLACES = 4096 };
@@ -35,14 +35,9 @@ static uint64_t name_of(const struct tg_newcomers *n, struct tg_str address)
 {
     uint64_t hash = n->seed | 1;
     unsigned char v6[16];
-    char text[64];
 
-    if (address.n < sizeof(text)) {
-        memcpy(text, address.p, address.n);
-        text[address.n] = '\0';
-        if (inet_pton(AF_INET6, text, v6) == 1)
-            address = (struct tg_str){(const char *)v6, 8};
-    }
+    if (tg_address_read(AF_INET6, address, v6))
+        address = (struct tg_str){(const char *)v6, 8};
     for (size_t i = 0; i < address.n; i++)
         hash = (hash ^ (unsigned char)address.p[i]) * 0x100000001b3;
     return hash;

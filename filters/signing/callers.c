@@ -1,25 +1,17 @@
 /* Callers that bring no key of the cloud: who they are is known otherwise, or they are refused. */
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "signing/verify.h"
-
-#include <arpa/inet.h>
 
 /* --- web pages --- */
 
 /* An address cannot be the name of a page that a browser was led here from (DNS rebinding). */
 static bool is_address(struct tg_str host)
 {
-    char text[INET_ADDRSTRLEN];
     struct in_addr address;
 
-    if (host.n > 0 && host.p[0] == '[')
-        return true;
-    if (host.n >= sizeof(text))
-        return false;
-    memcpy(text, host.p, host.n);
-    text[host.n] = '\0';
-    return inet_pton(AF_INET, text, &address) == 1;
+    return tg_str_starts(host, TG_STR("[")) || tg_address_read(AF_INET, host, &address);
 }
 
 static struct tg_str without_port(struct tg_str host)

@@ -75,6 +75,15 @@ void tg_address_set_port(struct sockaddr_storage *address, uint16_t port)
         *at = htons(port);
 }
 
+void tg_address_add_host(struct tg_buf *out, struct tg_str host)
+{
+    bool v6 = host.n > 0 && memchr(host.p, ':', host.n) != NULL;
+
+    tg_buf_puts(out, v6 ? "[" : "");
+    tg_buf_add(out, host);
+    tg_buf_puts(out, v6 ? "]" : "");
+}
+
 void tg_address_text(const struct sockaddr_storage *address, char out[TG_ADDRESS_TEXT])
 {
     const void *bytes = tg_address_bytes((const struct sockaddr *)(const void *)address);

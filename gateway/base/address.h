@@ -2,7 +2,7 @@
 #ifndef TG_BASE_ADDRESS_H
 #define TG_BASE_ADDRESS_H
 
-#include "base/str.h"
+#include "base/buf.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -34,6 +34,10 @@ void tg_address_set_port(struct sockaddr_storage *address, uint16_t port);
 
 /* Writes an IPv4 or IPv6 socket address (CHECKed) as "10.0.0.1:443" or "[2001:db8::1]:443". */
 void tg_address_text(const struct sockaddr_storage *address, char out[TG_ADDRESS_TEXT]);
+
+/* Appends a host, which is a name or an address, as an authority has it: IPv6 in brackets (RFC 3986
+ * section 3.2.2). */
+void tg_address_add_host(struct tg_buf *out, struct tg_str host);
 
 /* Addresses that begin with the same bits. */
 struct tg_network {

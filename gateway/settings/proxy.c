@@ -1,4 +1,5 @@
 /* The forward proxy of an upstream: where it is, and who the gateway is to it. */
+#include "base/address.h"
 #include "base/crypto.h"
 #include "net/tls.h"
 #include "settings/internal.h"
@@ -23,12 +24,13 @@ static bool read_url(struct tg_str text, struct tg_proxy_conf *p)
 /* As it is told to people, and to libcurl. */
 static void name_proxy(struct tg_arena *arena, struct tg_proxy_conf *p)
 {
-    bool v6 = p->server.literal && memchr(p->server.host.p, ':', p->server.host.n) != NULL;
+    struct tg_buf text = {0};
 
     p->server.host = tg_arena_dup(arena, p->server.host);
-    p->server.text = tg_arena_printf(arena, "%s%s%s:%u", v6 ? "[" : "", p->server.host.p,
-                                     v6 ? "]" : "", p->server.port)
-                         .p;
+    tg_address_add_host(&text, p->server.host);
+    tg_buf_printf(&text, ":%u", p->server.port);
+    p->server.text = tg_arena_dup(arena, tg_buf_str(&text)).p;
+    tg_buf_end(&text);
 }
 
 bool tg_set_proxy(struct tg_conf *c, const struct tg_conf_item *item, void *target,

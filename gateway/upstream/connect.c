@@ -114,15 +114,12 @@ void tg_upstream_conn_host(const struct tg_upstream_conn *p, struct tg_buf *out)
 {
     const struct tg_upstream_conf *conf = p->upstream->conf;
     const struct tg_upstream_server *server = p->server;
-    bool v6 = server->literal && memchr(server->host.p, ':', server->host.n) != NULL;
 
     if (conf->host.n > 0) {
         tg_buf_add(out, conf->host);
         return;
     }
-    tg_buf_puts(out, v6 ? "[" : "");
-    tg_buf_add(out, server->host);
-    tg_buf_puts(out, v6 ? "]" : "");
+    tg_address_add_host(out, server->host);
     if (server->port != (conf->tls ? 443 : 80)) {
         tg_buf_putc(out, ':');
         tg_buf_u64(out, server->port);

@@ -21,13 +21,9 @@ bool tg_upstream_conn_is_tunnelled(const struct tg_upstream_conn *p)
 /* The authority as it is configured: a name stays one, and the port is always told. */
 static void add_authority(const struct tg_upstream_conn *p, struct tg_buf *b)
 {
-    const struct tg_upstream_server *o = p->server;
-    bool v6 = o->literal && memchr(o->host.p, ':', o->host.n) != NULL;
-
-    tg_buf_puts(b, v6 ? "[" : "");
-    tg_buf_add(b, o->host);
-    tg_buf_puts(b, v6 ? "]:" : ":");
-    tg_buf_u64(b, o->port);
+    tg_address_add_host(b, p->server->host);
+    tg_buf_putc(b, ':');
+    tg_buf_u64(b, p->server->port);
 }
 
 /* The head holds a password: its memory is wiped. */

@@ -51,6 +51,21 @@ static void addresses_are_read_and_written(void **state)
     }
 }
 
+static void hosts_as_authorities_have_them(void **state)
+{
+    static const char *const hosts[][2] = {
+        {"api.test", "api.test"}, {"10.0.0.1", "10.0.0.1"}, {"::1", "[::1]"}, {"", ""}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+        struct tg_buf out = {0};
+
+        tg_address_add_host(&out, tg_str_of(hosts[i][0]));
+        assert_true(tg_str_eq(tg_buf_str(&out), tg_str_of(hosts[i][1])));
+        tg_buf_end(&out);
+    }
+}
+
 static void another_family_has_no_port(void **state)
 {
     struct sockaddr_storage address = {.ss_family = AF_UNIX};
@@ -119,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_read_and_written),
         cmocka_unit_test(another_family_has_no_port),
+        cmocka_unit_test(hosts_as_authorities_have_them),
         cmocka_unit_test(networks_hold_addresses),
     };
 
