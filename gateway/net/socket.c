@@ -31,10 +31,11 @@ static void on_read_event(evutil_socket_t fd, short what, void *arg)
 static void on_write_event(evutil_socket_t fd, short what, void *arg)
 {
     struct tg_socket *w = arg;
-    size_t before = tg_socket_queued(w);
+    size_t before;
 
     (void)fd, (void)what;
     CHECK_MAGIC(w, SOCKET_MAGIC);
+    before = tg_socket_queued(w);
     if (!flush_queue(w)) {
         /* nothing of it will ever go; the owner may still read what the peer said before */
         evbuffer_drain(w->out, evbuffer_get_length(w->out));

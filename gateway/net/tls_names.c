@@ -93,10 +93,11 @@ int tg_tls_on_server_name(SSL *ssl, int *alert, void *server)
 {
     const struct tg_tls_server *s = server;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    const struct tg_tls_pair *first = name != NULL ? first_for(s, name, 0) : NULL;
+    const struct tg_tls_pair *first;
 
     (void)alert;
     CHECK_MAGIC(s, TG_TLS_SERVER_MAGIC);
+    first = name != NULL ? first_for(s, name, 0) : NULL;
     if (first == NULL)
         name = NULL;
     else if (first != &s->pairs[0])
