@@ -8,22 +8,25 @@
 
 enum { MAX_ADMITTED = 512 }; /* callers of one entry; the next one takes the place of the oldest */
 
-/* FNV-1a: what is hashed comes from configurations and callers' HMACs, and a bucket is compared in
- * full. */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
+static uint64_t hash_word(uint64_t hash, uint64_t word)
 {
-    const unsigned char *p = bytes;
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+    return hash ^ hash >> 29;
+}
 
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ p[i]) * 0x100000001b3;
-    return (hash ^ n) * 0x100000001b3;
+/* By words, the last of which may overlap with the one before: what is hashed comes from
+ * configurations and callers' HMACs, and a bucket is compared in full. */
+static uint64_t hash_text(uint64_t hash, struct tg_str s)
+{
+    hash = hash_word(hash, s.n);
+    for (size_t i = 0; i + 8 < s.n; i += 8)
+        hash = hash_word(hash, tg_str_word(s.p + i));
+    return s.n > 0 ? hash_word(hash, tg_str_words(s).last) : hash;
 }
 
 static uint64_t hash_of(const void *kind, struct tg_str upstream, struct tg_str subject)
 {
-    uint64_t hash = hash_bytes(0xcbf29ce484222325, &kind, sizeof(kind));
-
-    return hash_bytes(hash_bytes(hash, upstream.p, upstream.n), subject.p, subject.n);
+    return hash_text(hash_text((uint64_t)(uintptr_t)kind, upstream), subject);
 }
 
 static struct tg_cache_entry **bucket_of(struct tg_cache *c, uint64_t hash)

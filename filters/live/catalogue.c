@@ -170,11 +170,15 @@ static void judge_workers(struct choosing *c)
                            TG_STR_ARG(s->name), s->max_num));
 }
 
+static bool begins_with(struct tg_str text, struct tg_str word)
+{
+    return text.n >= word.n && tg_str_ieq((struct tg_str){text.p, word.n}, word);
+}
+
 static bool names_gpu(struct tg_str text)
 {
-    for (size_t i = 0; i + 3 <= text.n; i++)
-        if (strncasecmp(text.p + i, "gpu", 3) == 0 ||
-            (i + 4 <= text.n && strncasecmp(text.p + i, "cuda", 4) == 0))
+    for (; text.n > 0; text = tg_str_skip(text, 1))
+        if (begins_with(text, TG_STR("gpu")) || begins_with(text, TG_STR("cuda")))
             return true;
     return false;
 }

@@ -147,18 +147,17 @@ static const struct tg_contract_member *row_of(const struct side *s, uint32_t na
 }
 
 /* The service's own member, or one that says nothing. */
-static bool is_passed_over(const struct side *s, uint32_t name)
+static bool is_passed_over(const struct side *s, const struct tg_contract_member *row,
+                           uint32_t name)
 {
-    const struct tg_contract_member *row = row_of(s, name);
-
     return (row != NULL && (row->flags & TG_CONTRACT_RESPONSE) != 0) ||
            is_empty(s->doc, tg_doc_value(s->doc, name));
 }
 
 /* What the other side has under the name of a member; TG_NONE: nothing. */
-static uint32_t counterpart(const struct side *s, uint32_t name, const struct side *other)
+static uint32_t counterpart(const struct side *s, const struct tg_contract_member *row,
+                            uint32_t name, const struct side *other)
 {
-    const struct tg_contract_member *row = row_of(s, name);
     uint32_t node;
 
     if (row == NULL || other->view == NULL)
@@ -206,13 +205,19 @@ static void compare(struct comparing *c, const struct side *new, const struct si
     }
     c->depth++;
     for (uint32_t m = tg_doc_first(new->doc, new->object); m != TG_NONE;
-         m = tg_doc_next(new->doc, m))
-        if (!is_passed_over(new, m))
-            compare_member(c, tg_doc_value(new->doc, m), counterpart(new, m, old));
+         m = tg_doc_next(new->doc, m)) {
+        const struct tg_contract_member *row = row_of(new, m);
+
+        if (!is_passed_over(new, row, m))
+            compare_member(c, tg_doc_value(new->doc, m), counterpart(new, row, m, old));
+    }
     for (uint32_t m = tg_doc_first(old->doc, old->object); m != TG_NONE && !c->before->partial;
-         m = tg_doc_next(old->doc, m))
-        if (!is_passed_over(old, m) && counterpart(old, m, new) == TG_NONE)
+         m = tg_doc_next(old->doc, m)) {
+        const struct tg_contract_member *row = row_of(old, m);
+
+        if (!is_passed_over(old, row, m) && counterpart(old, row, m, new) == TG_NONE)
             compare_gone(c, new->object, m);
+    }
     c->depth--;
 }
 
