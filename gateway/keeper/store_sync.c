@@ -321,7 +321,7 @@ static bool take_charged(struct tg_store_sync *s, const struct call *c,
 
     if (reply->kind != TG_REDIS_TEXT || !tg_str_u64(reply->text, &ahead) || ahead > MOST_US)
         return false;
-    tg_limit_settle(s->limits, c->rule, &c->due, ahead, tg_clock_mono_now());
+    (void)tg_limit_settle(s->limits, c->rule, &c->due, ahead, tg_clock_mono_now());
     return true;
 }
 
@@ -347,7 +347,7 @@ static bool take_taken(struct tg_store_sync *s, const struct call *c,
 
     if (!take_pair(reply, 1, pair))
         return false;
-    tg_limit_settle(s->limits, c->rule, &due, pair[1], tg_clock_mono_now());
+    pair[1] = tg_limit_settle(s->limits, c->rule, &due, pair[1], tg_clock_mono_now());
     tell(s, &c->ask, c->from, pair[0] == 1 ? TG_LIMIT_GRANTED : TG_LIMIT_REFUSED, pair[1]);
     return true;
 }

@@ -4,6 +4,11 @@
 #include "base/check.h"
 #include "shm/limit_map.h"
 
+enum {
+    NEWS_US = 60000000,  /* longer than a gateway goes by what it was told last */
+    MOST_GATEWAYS = 4096 /* that a store is believed to count */
+};
+
 /* --- stores --- */
 
 unsigned tg_limit_store_number(struct tg_limits *l, const char *name)
@@ -188,16 +193,27 @@ unsigned tg_limit_collect(struct tg_limits *l, const struct tg_limit_rule *rule,
     return n;
 }
 
-void tg_limit_settle(struct tg_limits *l, const struct tg_limit_rule *rule,
-                     const struct tg_limit_due *due, uint64_t ahead, uint64_t now)
+/* What a key can be used up ahead: each gateway lets a whole burst pass, and as much as time gives
+ * back until it is told of the others. */
+static uint64_t most_ahead(const struct tg_limits *l, const struct tg_limit_rule *rule)
+{
+    uint64_t gateways = __atomic_load_n(&l->store[rule->share->number].replicas, __ATOMIC_RELAXED);
+
+    gateways = gateways == 0 ? 1 : gateways > MOST_GATEWAYS ? MOST_GATEWAYS : gateways;
+    return 2 * gateways * ((rule->burst + 1) * rule->interval + NEWS_US);
+}
+
+uint64_t tg_limit_settle(struct tg_limits *l, const struct tg_limit_rule *rule,
+                         const struct tg_limit_due *due, uint64_t ahead, uint64_t now)
 {
     struct tg_limits_table *t = table_of(l, rule);
     struct tg_limit_entry *e = &t->entry[due->at];
-    uint64_t before, after;
+    uint64_t before, after, most = most_ahead(l, rule);
 
     CHECK(due->at < TG_LIMIT_ENTRIES);
+    ahead = ahead < most ? ahead : most;
     if (__atomic_load_n(&e->key, __ATOMIC_ACQUIRE) != due->key)
-        return; /* its place was given to another */
+        return ahead; /* its place was given to another */
     before = __atomic_load_n(&e->used_up, __ATOMIC_RELAXED);
     do {
         int64_t since = __atomic_load_n(&t->debt[due->at].pending, __ATOMIC_RELAXED);
@@ -205,6 +221,7 @@ void tg_limit_settle(struct tg_limits *l, const struct tg_limit_rule *rule,
         after = now + ahead + (since > 0 ? (uint64_t)since : 0);
     } while (!__atomic_compare_exchange_n(&e->used_up, &before, after, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
+    return ahead;
 }
 
 void tg_limit_unsettled(struct tg_limits *l, const struct tg_limit_rule *rule,

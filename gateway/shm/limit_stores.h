@@ -87,9 +87,11 @@ unsigned tg_limit_collect(struct tg_limits *l, const struct tg_limit_rule *rule,
                           unsigned most, struct tg_limit_due *out);
 
 /* The store was told and says that all gateways have used the key up to `ahead` microseconds from
- * `now` on: that holds here, with what passed since. */
-void tg_limit_settle(struct tg_limits *l, const struct tg_limit_rule *rule,
-                     const struct tg_limit_due *due, uint64_t ahead, uint64_t now);
+ * `now` on: that holds here, with what passed since, but at most twice what so many gateways can
+ * have let pass without news: what is beyond is a fault of the store's, and would be kept for as
+ * long. Returns what holds of `ahead`. */
+uint64_t tg_limit_settle(struct tg_limits *l, const struct tg_limit_rule *rule,
+                         const struct tg_limit_due *due, uint64_t ahead, uint64_t now);
 
 /* The store was not told: the debt stands again. */
 void tg_limit_unsettled(struct tg_limits *l, const struct tg_limit_rule *rule,

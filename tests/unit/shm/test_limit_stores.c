@@ -129,7 +129,7 @@ static void what_the_store_says_holds(void **state)
     assert_true(take(l, &ten_a_second, "p", 1000 * MS, &g));
     assert_int_equal(tg_limit_collect(l, &ten_a_second, true, 1, &due), 1);
     assert_true(take(l, &ten_a_second, "p", 1000 * MS, &g));
-    tg_limit_settle(l, &ten_a_second, &due, 300 * MS, 1010 * MS);
+    (void)tg_limit_settle(l, &ten_a_second, &due, 300 * MS, 1010 * MS);
     assert_true(take(l, &ten_a_second, "p", 1010 * MS, &g));
     assert_int_equal(g.whole, 500 * MS); /* 300 of all, one that passed meanwhile, and this one */
     assert_false(take(l, &ten_a_second, "p", 1010 * MS, &g));
@@ -139,9 +139,33 @@ static void what_the_store_says_holds(void **state)
     assert_int_equal(tg_limit_collect(l, &ten_a_second, true, 1, &due), 1);
     assert_int_equal(due.amount, 200 * MS);
     due.key++; /* its place is another's by now */
-    tg_limit_settle(l, &ten_a_second, &due, 9000 * MS, 1010 * MS);
+    (void)tg_limit_settle(l, &ten_a_second, &due, 9000 * MS, 1010 * MS);
     tg_limit_unsettled(l, &ten_a_second, &due);
     assert_true(take(l, &ten_a_second, "p", 2000 * MS, &g));
+    tg_limits_end(l);
+}
+
+/* A store that is out of its mind is not believed for longer than it could be right. */
+static void what_cannot_be_ahead_is_cut(void **state)
+{
+    struct tg_limits *l = begin();
+    struct tg_limit_store *store = tg_limit_store_at(l, share.number);
+    struct tg_limit_grant g;
+    struct tg_limit_due due;
+    uint64_t one = 2 * (500 * MS + 60000 * MS), hours = 4 * 3600 * 1000 * MS;
+
+    (void)state;
+    assert_true(take(l, &ten_a_second, "p", 1000 * MS, &g));
+    assert_int_equal(tg_limit_collect(l, &ten_a_second, true, 1, &due), 1);
+    assert_int_equal(tg_limit_settle(l, &ten_a_second, &due, UINT64_C(1) << 52, 1000 * MS), one);
+    assert_false(take(l, &ten_a_second, "p", 1000 * MS, &g));
+    assert_int_equal(g.whole, one);
+    assert_true(take(l, &ten_a_second, "p", 1000 * MS + one, &g));
+    store->replicas = 50;
+    assert_int_equal(tg_limit_settle(l, &ten_a_second, &due, hours, 1000 * MS), 50 * one);
+    assert_int_equal(tg_limit_settle(l, &ten_a_second, &due, 49 * one, 1000 * MS), 49 * one);
+    store->replicas = UINT32_MAX;
+    assert_int_equal(tg_limit_settle(l, &ten_a_second, &due, hours, 1000 * MS), hours);
     tg_limits_end(l);
 }
 
@@ -258,7 +282,7 @@ static void a_rate_is_asked_for(void **state)
     assert_true(g.entry >= 0 && ask.rule == exact.id && ask.slot == 5 && !ask.release);
     assert_int_equal(tg_limit_collect(l, &exact, true, 1, &due), 0);
     due = (struct tg_limit_due){.at = ask.at, .key = ask.key};
-    tg_limit_settle(l, &exact, &due, 400 * MS, 1000 * MS);
+    (void)tg_limit_settle(l, &exact, &due, 400 * MS, 1000 * MS);
     tg_limit_return(l, &exact, g.entry); /* who asked has gone: the store is told */
     assert_int_equal(tg_limit_collect(l, &exact, true, 1, &due), 1);
     assert_int_equal(due.amount, -100 * (int64_t)MS);
@@ -327,6 +351,7 @@ int main(void)
         cmocka_unit_test(room),
         cmocka_unit_test(names),
         cmocka_unit_test(what_the_store_says_holds),
+        cmocka_unit_test(what_cannot_be_ahead_is_cut),
         cmocka_unit_test(what_is_returned_is_not_owed),
         cmocka_unit_test(time_pays),
         cmocka_unit_test(places),
