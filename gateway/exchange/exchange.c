@@ -10,7 +10,8 @@
 #include <stdlib.h>
 
 enum {
-    MAX_KEPT = 64, /* ended exchanges kept for reuse */
+    MAX_KEPT = 64,             /* ended exchanges kept for reuse */
+    MAX_KEPT_BODY = 16 * 1024, /* bytes of the buffer that each of them keeps */
 };
 
 /* --- phases --- */
@@ -182,6 +183,7 @@ struct tg_exchange *tg_exchange_make(struct tg_exchanges *all)
         CHECK(x != NULL);
         tg_arena_init(&x->arena);
         tg_timer_init(&x->timer, all->loop->base, on_deadline, x);
+        x->collected = (struct tg_buf){0};
     }
     memset((char *)x + KEPT, 0, STARTED - KEPT);
     x->magic = TG_EXCHANGE_MAGIC;
@@ -198,6 +200,7 @@ void tg_exchange_free(struct tg_exchange *x)
 {
     tg_timer_end(&x->timer);
     tg_arena_end(&x->arena);
+    tg_buf_end(&x->collected);
     free(x);
 }
 
@@ -251,8 +254,10 @@ static void give_back(struct tg_exchange *x)
     CHECK(x->conn == NULL && x->upstream_conn == NULL && !x->awaits_flush);
     tg_timer_clear(&x->timer);
     tg_buf_end(&x->response_buffer);
-    tg_buf_end(&x->collected);
     drop_body(x);
+    if (x->collected.cap > MAX_KEPT_BODY)
+        tg_buf_end(&x->collected);
+    x->collected.n = 0;
     set_body_memory(x, 0);
     free_slot(all, x);
     tg_arena_reset(&x->arena);

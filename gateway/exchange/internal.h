@@ -58,7 +58,8 @@ struct tg_admission;
 struct tg_exchange {
     /* kept when an ended exchange is used again */
     struct tg_arena arena;
-    struct tg_timer timer; /* the phase's deadline */
+    struct tg_timer timer;   /* the phase's deadline */
+    struct tg_buf collected; /* the body that filters judge, unless it came whole */
 
     /* from here on zeroed for each request */
     uint32_t magic;
@@ -82,11 +83,10 @@ struct tg_exchange {
     bool expect_continue;
     bool streamed; /* the body passes through; else it is collected */
     bool body_complete;
-    struct tg_buf collected; /* what filters judge, unless it came whole */
-    struct evbuffer *body;   /* streamed: what waits to be sent; NULL until needed */
-    uint64_t body_bytes;     /* received */
-    uint64_t body_memory;    /* what is counted for it in that of all */
-    size_t arena_before;     /* bytes of the arena that are older than the body */
+    struct evbuffer *body; /* streamed: what waits to be sent; NULL until needed */
+    uint64_t body_bytes;   /* received */
+    uint64_t body_memory;  /* what is counted for it in that of all */
+    size_t arena_before;   /* bytes of the arena that are older than the body */
     struct tg_chain chain;
 
     /* towards the upstream */

@@ -4,7 +4,10 @@
 #include "base/check.h"
 #include "base/crypto.h"
 
-enum { SMALL = 40 }; /* from so many strings on they are hashed */
+enum {
+    SMALL = 40,  /* from so many strings on they are hashed */
+    APART = 4096 /* slots from which on the set's memory is freed before the arena's */
+};
 
 /*
  * A polynomial over the text's words, evaluated at a random point of the field of 2^61-1 elements:
@@ -46,7 +49,8 @@ void tg_name_set_init(struct tg_name_set *s, struct tg_arena *arena, size_t n)
     }
     while (slots < 2 * n)
         slots *= 2;
-    s->slot = tg_arena_alloc_apart(arena, slots * sizeof(*s->slot));
+    s->slot = slots >= APART ? tg_arena_alloc_apart(arena, slots * sizeof(*s->slot))
+                             : tg_arena_alloc(arena, slots * sizeof(*s->slot));
     memset(s->slot, 0, slots * sizeof(*s->slot));
     s->mask = slots - 1;
     tg_random(&s->key, sizeof(s->key));
@@ -55,7 +59,7 @@ void tg_name_set_init(struct tg_name_set *s, struct tg_arena *arena, size_t n)
 
 void tg_name_set_end(struct tg_name_set *s)
 {
-    if (s->mask != 0)
+    if (s->mask + 1 >= APART)
         tg_arena_free_apart(s->arena, s->slot);
 }
 
