@@ -137,22 +137,28 @@ PROMETHEUS = (f"Accept: {OPEN_METRICS};version=1.0.0,{OPEN_METRICS};version=0.0.
               "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
 
 
+def names_of(families):
+    """The names of all series, with their labels."""
+    return {(s.name, *sorted(s.labels.items())) for family in families for s in family.samples}
+
+
 def opened(one):
     """The names of all series, as a strict parser of OpenMetrics reads them."""
     page = one.get("/metrics", "GET", PROMETHEUS)
     assert page.get("Content-Type") == f"{OPEN_METRICS}; version=1.0.0; charset=utf-8"
-    return {(s.name, *sorted(s.labels.items())) for family in openmetrics.text_string_to_metric_families(page.body.decode())
-            for s in family.samples}
+    return names_of(openmetrics.text_string_to_metric_families(page.body.decode()))
 
 
 def valid(one):
     """The metrics, which have no series twice, and in which promtool finds nothing to complain about; OpenMetrics
-    has the same series."""
+    has the same series, but for those of a worker that comes or goes meanwhile."""
+    before = names_of(prometheus.text_string_to_metric_families(one.get("/metrics").body.decode()))
+    there = opened(one)
     text = one.get("/metrics").body.decode()
+    after = names_of(prometheus.text_string_to_metric_families(text))
+    assert before & after <= there <= before | after
     samples = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
     assert len(set(samples)) == len(samples)
-    assert opened(one) == {(s.name, *sorted(s.labels.items())) for family in prometheus.text_string_to_metric_families(text)
-                           for s in family.samples}
     if shutil.which("promtool") is None:
         pytest.skip("no promtool here (Debian's package prometheus)")
     got = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True,
