@@ -266,7 +266,7 @@ static struct tg_str take_word(struct tg_str *name)
 
 /* "X-" and words that say of a method or path that it is another one: X-HTTP-Method-Override,
  * X-Original-URL, X-Forwarded-Uri, ... Servers and frameworks have each their own. */
-static bool is_override(struct tg_str name)
+bool tg_request_is_override(struct tg_str name)
 {
     static const struct tg_str words[] = {
         TG_STR("Method"),   TG_STR("Path"),     TG_STR("URI"),
@@ -301,7 +301,7 @@ const char *tg_request_ambiguity(const struct tg_request *r)
         struct tg_str name = r->fields[i].name;
         const char *why;
 
-        if (is_override(name))
+        if (tg_request_is_override(name))
             return "a field that names another method or path is not supported";
         if (name.n > LONGEST_KNOWN || ((lengths >> name.n & 1) == 0 && !has_other_sign(name)))
             continue;

@@ -178,6 +178,10 @@ const char *tg_request_identify(struct tg_request *r);
  * one but for "_". */
 const char *tg_request_ambiguity(const struct tg_request *r);
 
+/* True for "X-" and words that say of a method or path that it is another one, in any case and with
+ * "-" or "_" between them: the name of a field, or of a parameter that servers read as one. */
+bool tg_request_is_override(struct tg_str name);
+
 /* True when Accept-Language prefers Chinese to English (RFC 9110 section 12.5.4). */
 bool tg_request_prefers_chinese(const struct tg_request *r);
 

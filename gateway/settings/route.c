@@ -282,11 +282,24 @@ static const struct tg_location *find_resembled(const struct tg_server_conf *s,
     return l;
 }
 
-/* Frameworks take the method from a parameter, too. */
+/* Frameworks take the method from a parameter, too: one of a name of their own, or one that is
+ * called like the field. */
+static bool is_method_name(struct tg_str name)
+{
+    static const struct tg_str begin[] = {
+        {"_method", 7}, {"method_override", 15}, {"x-http-method-override", 22}};
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof(begin) / sizeof(*begin); i++)
+        if (name.n >= begin[i].n && tg_str_ieq((struct tg_str){name.p, begin[i].n}, begin[i]))
+            return true;
+    while (n < name.n && strchr("?&;=[", name.p[n]) == NULL)
+        n++;
+    return tg_request_is_override((struct tg_str){name.p, n});
+}
+
 static bool names_method(const struct tg_request *r)
 {
-    static const struct tg_str names[] = {
-        {"_method", 7}, {"method_override", 15}, {"x-http-method-override", 22}};
     struct tg_str rest;
     size_t cap;
 
@@ -295,15 +308,9 @@ static bool names_method(const struct tg_request *r)
         return false;
     cap = rest.n + TG_TARGET_SKELETON_MORE;
     rest = tg_target_decode(rest, tg_arena_alloc(r->arena, cap), cap);
-    for (; rest.n > 0; rest = tg_str_skip(rest, 1)) {
-        struct tg_str name = tg_str_skip(rest, 1);
-
-        if (strchr("?&;", *rest.p) == NULL)
-            continue;
-        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-            if (name.n >= names[i].n && tg_str_ieq((struct tg_str){name.p, names[i].n}, names[i]))
-                return true;
-    }
+    for (; rest.n > 0; rest = tg_str_skip(rest, 1))
+        if (strchr("?&;", *rest.p) != NULL && is_method_name(tg_str_skip(rest, 1)))
+            return true;
     return false;
 }
 

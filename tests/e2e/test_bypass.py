@@ -360,7 +360,8 @@ def test_another_spelling_of_a_method(guarded, method):
 @pytest.mark.parametrize("query", [
     "_method=PUT", "_METHOD=put", "a=b&_method=PUT", "a=b;_method=PUT", "%5fmethod=PUT",
     "%255Fmethod=PUT", "_m%65thod=PUT", "x-http-method-override=PUT", "method_override=PUT",
-    "_method", "a&%5F%6Dethod=PUT",
+    "_method", "a&%5F%6Dethod=PUT", "x_http_method_override=PUT", "X-HTTP-Method=PUT",
+    "a&x-method%2doverride=PUT", "X_Original_URL=/x", "x-method-override%5b%5d=PUT",
 ])
 def test_method_in_the_query(guarded, query):
     """The method that is routed is the one that goes on."""
