@@ -20,6 +20,12 @@
 #include <unistd.h>
 
 #ifndef TG_DEFAULT_CONF
+#ifdef __clang__ /* whose version has its name */
+#define TG_COMPILER __VERSION__
+#else
+#define TG_COMPILER "GCC " __VERSION__
+#endif
+
 #define TG_DEFAULT_CONF "/etc/trainguard/trainguard.conf"
 #endif
 
@@ -105,7 +111,7 @@ static int print_version(bool long_form)
     tg_pattern_pcre2(pcre2);
     printf("built with %s\nlibevent %s\nOpenSSL %s\nPCRE2 %s\nc-ares %s\nlibcurl %s\n"
            "libevhtp, libseccomp and jsmn do not tell\n",
-           __VERSION__, tg_loop_libevent(), tg_tls_openssl(), pcre2, tg_name_server_library(),
+           TG_COMPILER, tg_loop_libevent(), tg_tls_openssl(), pcre2, tg_name_server_library(),
            tg_http_client_library());
     return EXIT_SUCCESS;
 }

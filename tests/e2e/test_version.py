@@ -47,3 +47,4 @@ def test_long_version_tells_the_libraries_that_run():
     assert said["c-ares"] == text(library("libcares").ares_version, None)
     assert said["libcurl"] in text(library("libcurl").curl_version)
     assert said["trainguard"] in run("-v").out
+    assert re.fullmatch(r"with (GCC|.*[Cc]lang) \d+\.\d+\.\d+.*", said["built"])
