@@ -40,30 +40,33 @@ struct new_options {
     const char *output;
 };
 
-static bool key_take(struct new_options *o, int option, const char *value)
+/* Takes an option. Returns NULL, or what the option takes where its value is something else. */
+static const char *key_take(struct new_options *o, int option, const char *value)
 {
     int64_t day;
+    bool good;
 
     switch (option) {
     case 'P':
         o->key.principal = value;
-        return tg_chars_are(tg_str_of(value), TG_CHAR_ID) && value[0] != '\0';
+        good = tg_chars_are(tg_str_of(value), TG_CHAR_ID) && value[0] != '\0';
+        return good ? NULL : "--principal takes letters, digits, \"-\", \".\" and \"_\"";
     case 'J':
         if (o->key.nprojects == TG_CLIENT_KEY_PROJECTS)
-            return false;
+            return "--project stands too often";
         o->projects[o->key.nprojects++] = value;
-        return tg_chars_are(tg_str_of(value), TG_CHAR_NAME) && value[0] != '\0';
+        good = tg_chars_are(tg_str_of(value), TG_CHAR_NAME) && value[0] != '\0';
+        return good ? NULL : "--project takes letters, digits, \"-\" and \"_\"";
     case 'N':
         o->key.not_after = value;
-        return tg_clock_day(tg_str_of(value), &day);
+        good = tg_clock_day(tg_str_of(value), &day);
+        return good ? NULL : "--not-after takes a day, YYYY-MM-DD";
     case 'L':
         o->key.local = true;
-        return true;
-    case 'O':
-        o->output = value;
-        return true;
+        return NULL;
     default:
-        return false;
+        o->output = value;
+        return NULL;
     }
 }
 
@@ -76,16 +79,19 @@ static bool key_take_options(struct new_options *o, int argc, char **argv, bool 
                                           {"output", required_argument, NULL, 'O'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
+    const char *wrong;
     int c;
 
     while ((c = tg_command_option("key new", argc, argv, ":h", names)) != -1) {
         if (c == 'h') {
             *help = true;
-        } else if (!key_take(o, c, optarg)) {
-            if (c != '?')
-                tg_complain("trainguard key: \"%s\" does not fit that option", optarg);
-            return false;
+            continue;
         }
+        wrong = c != '?' ? key_take(o, c, optarg) : NULL;
+        if (wrong != NULL)
+            tg_complain("trainguard key: %s, got \"%s\"", wrong, optarg);
+        if (c == '?' || wrong != NULL)
+            return false;
     }
     return true;
 }

@@ -235,24 +235,28 @@ static bool verify(struct tg_arena *arena, const struct policy_options *o)
 
 /* --- the command --- */
 
-static bool policy_take(struct policy_options *o, int option, const char *value)
+/* Takes an option. Returns NULL, or what the option takes where its value is something else. */
+static const char *policy_take(struct policy_options *o, int option, const char *value)
 {
     int64_t day;
+    bool good;
 
     switch (option) {
     case 'K':
         if (o->nkeys == TG_BUNDLE_KEYS)
-            return false;
+            return "--key stands too often";
         o->keys[o->nkeys++] = value;
-        return true;
+        return NULL;
     case 'E':
         o->expires = value;
-        return tg_clock_day(tg_str_of(value), &day);
+        good = tg_clock_day(tg_str_of(value), &day);
+        return good ? NULL : "--expires takes a day, YYYY-MM-DD";
     case 'R':
-        return tg_str_u64(tg_str_of(value), &o->revision) && o->revision > 0;
+        good = tg_str_u64(tg_str_of(value), &o->revision) && o->revision > 0;
+        return good ? NULL : "--revision takes a number of at least 1";
     default:
         o->help = true;
-        return true;
+        return NULL;
     }
 }
 
@@ -274,13 +278,15 @@ static bool policy_take_options(struct policy_options *o, int argc, char **argv)
                                           {"revision", required_argument, NULL, 'R'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
+    const char *wrong;
     int c;
 
     while ((c = tg_command_option("policy", argc, argv, ":h", names)) != -1) {
         if (c == '?')
             return false;
-        if (!policy_take(o, c, optarg)) {
-            tg_complain("trainguard policy: \"%s\" does not fit that option", optarg);
+        wrong = policy_take(o, c, optarg);
+        if (wrong != NULL) {
+            tg_complain("trainguard policy: %s, got \"%s\"", wrong, optarg);
             return false;
         }
     }

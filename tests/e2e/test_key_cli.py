@@ -92,10 +92,10 @@ def test_the_secret_goes_where_it_was_told_to(tmp_path):
 @pytest.mark.parametrize("args, words", [
     (("new", "--project", "p", "--output", "-", "FILE"), "needs --principal"),
     (("new", "--principal", "p", "--output", "-", "FILE"), "at least one --project"),
-    (("new", "--principal", "a; disabled", "--project", "p", "FILE"), "does not fit"),
-    (("new", "--principal", "a", "--project", "p}", "FILE"), "does not fit"),
+    (("new", "--principal", "a; disabled", "--project", "p", "FILE"), '--principal takes letters, digits, "-", "." and "_", got "a; disabled"'),
+    (("new", "--principal", "a", "--project", "p}", "FILE"), '--project takes letters, digits, "-" and "_", got "p}"'),
     (("new", "--principal", "a", "--project", "p", "--not-after", "2026-02-30", "FILE"),
-     "does not fit"),
+     "--not-after takes a day, YYYY-MM-DD, got"),
     (("list",), "takes one FILE"), (("disable", "FILE"), "at least one KEY"), ((), "new, list")])
 def test_wrong_usage(tmp_path, args, words):
     """Nothing is made."""

@@ -277,5 +277,8 @@ def test_the_command(policies, keys, tmp_path):
                  ("verify", "--kye", "x"), ("sign", *key, *key, "--expires", FAR, "x"), ("verify", *pub, "x", "y")):
         done = run("policy", *args)
         assert done.code == 2 and "trainguard policy" in done.err, args
+    done = run("policy", "sign", *key, "--expires", "2027-02-30", "x")
+    assert done.err == 'trainguard policy: --expires takes a day, YYYY-MM-DD, got "2027-02-30"\n' + \
+        "`trainguard policy --help` tells how it is used\n"
     for args in (("--help",), ("sign", "--help")):
         assert run("policy", *args).out.startswith("Usage: trainguard policy sign")
