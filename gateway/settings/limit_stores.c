@@ -234,6 +234,10 @@ bool tg_set_limit_store(struct tg_conf *c, const struct tg_conf_item *item, void
     (void)d;
     for (const struct tg_limit_store_conf *e = settings->limit_stores; e != NULL; e = e->next)
         n++;
+    if (tg_str_eq(item->args[1], TG_STR("local"))) {
+        tg_conf_error(c, item, "\"local\" is what records and metrics call this gateway's counts");
+        return false;
+    }
     if (item->args[1].n == 0 || item->args[1].n >= TG_LIMIT_NAME ||
         limit_stores_find(settings, item->args[1]) != NULL || n == TG_LIMIT_STORES) {
         tg_conf_error(c, item,

@@ -301,6 +301,7 @@ MISTAKES = [
     ("server h; {key}", "limit_req project rate=1000/s shared=flet;", 'did you mean "fleet"'),
     ("{key}", "limit_req project rate=1000/s shared=fleet;", 'has no "server"'),
     ("server h;", "limit_req project rate=1000/s shared=fleet;", 'has no "key_file"'),
+    ("server h; {key} }} limit_store local {{ server h; {key}", "", "this gateway's counts"),
     ("server h; {key} user u;", "limit_req project rate=1000/s shared=fleet;", 'needs a "password_file"'),
     ("server h:x; {key}", "limit_req project rate=1000/s shared=fleet;", '"server" takes HOST'),
     ("server unix:; {key}", "limit_req project rate=1000/s shared=fleet;", '"server" takes HOST'),
