@@ -5,6 +5,7 @@
  * and nothing stays alive when the client is gone.
  */
 #include "base/check.h"
+#include "chain/request.h"
 #include "client/connection.h"
 #include "http/target.h"
 #include "process/worker.h"
@@ -226,6 +227,31 @@ static bool is_taken(struct tg_str target)
            tg_target_normalize(target, out, sizeof(out), &t, &why);
 }
 
+/* False for fields that servers read in two ways, and for more than one caller: refused. */
+static bool is_plain(const struct tg_request_head *h)
+{
+    static struct tg_field kept[MAX_BYTES];
+    struct tg_request r = {.method = h->method, .target = h->target, .fields = kept};
+    struct tg_buf connection = {0};
+    struct tg_arena arena;
+    bool plain;
+
+    for (unsigned i = 0; i < h->nfields; i++)
+        if (tg_str_ieq(h->fields[i].name, TG_STR("Connection"))) {
+            tg_buf_add(&connection, h->fields[i].value);
+            tg_buf_putc(&connection, ',');
+        }
+    for (unsigned i = 0; i < h->nfields; i++)
+        if (!tg_request_head_hop_by_hop(h->fields[i].name, tg_buf_str(&connection)))
+            kept[r.nfields++] = h->fields[i];
+    tg_arena_init(&arena);
+    r.arena = &arena;
+    plain = tg_request_ambiguity(&r) == NULL && tg_request_identify(&r) == NULL;
+    tg_arena_end(&arena);
+    tg_buf_end(&connection);
+    return plain;
+}
+
 /* False for a request that may go no further than the gateway (RFC 9110 section 7.6.2). */
 static bool goes_on(const struct tg_request_head *h)
 {
@@ -259,7 +285,7 @@ static void due(struct tg_str in)
         if (tg_request_head_parse(in, &limits, &scanned, &h, &used, &error, &why) != TG_PARSE_DONE)
             break;
         in = tg_str_skip(in, used);
-        more = is_taken(h.target) && due_body(&h, &in, &body);
+        more = is_plain(&h) && is_taken(h.target) && due_body(&h, &in, &body);
         if (more && goes_on(&h))
             note(&lab.due, h.method, h.target, tg_buf_str(&body));
         else if (more) /* answered at once, before any body */
