@@ -286,11 +286,11 @@ def three(module_origin, module_gateway, key):
     server = Redis()
     one = Three(start(
         module_gateway, module_origin(OK),
-        "".join(store(w, f"unix:{server.socket}", key, f"{SLOW} on_error {w};") for w in WORDS),
+        "".join(store(f"on-{w}", f"unix:{server.socket}", key, f"{SLOW} on_error {w};") for w in WORDS),
         "".join(location(f"/{w}/{{project_id}}/rate",
-                         f"limit_req project rate=1/m burst=1 shared={w} exact name={w}-rate;") +
+                         f"limit_req project rate=1/m burst=1 shared=on-{w} exact name={w}-rate;") +
                 location(f"/{w}/{{project_id}}/flight",
-                         f"limit_in_flight project 1 shared={w} name={w}-flight;")
+                         f"limit_in_flight project 1 shared=on-{w} name={w}-flight;")
                 for w in WORDS)), server)
     yield one
     server.end()
@@ -313,7 +313,7 @@ def test_without_the_store(three, project):
     log = audit.records(guard.directory / "audit.jsonl")[-9:]
     limits = [r["limits"][0] for r in log if "limits" in r]
     assert [(x["store"], x["result"]) for x in limits] == [
-        ("pass", "unknown"), ("deny", "unknown")] * 2 + [("local", "refuse")]
+        ("on-pass", "unknown"), ("on-deny", "unknown")] * 2 + [("local", "refuse")]
     mends(three.server)
     three.wait("answers", three.turns + 1)
     for kind in "rate", "flight":

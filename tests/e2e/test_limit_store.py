@@ -116,7 +116,7 @@ class Three:
         """Waits until a line was logged so often for each store."""
         for word in WORDS:
             self.guard.wait(lambda word=word: len(self.guard.matches(
-                f'limit_store "{word}" {line}')) >= times, f"{word} {line}")
+                f'limit_store "on-{word}" {line}')) >= times, f"{word} {line}")
 
     def get(self, word, project):
         """The status of a request under the limit of a store."""
@@ -129,8 +129,8 @@ def three(module_origin, module_gateway, key):
     server = Redis()
     one = Three(start(
         module_gateway, module_origin(OK),
-        "".join(store(w, f"unix:{server.socket}", key, f"{SLOW} on_error {w};") for w in WORDS),
-        "".join(location(f"/{w}/{{project_id}}/x", f"limit_req project rate=1/m burst=1 shared={w};")
+        "".join(store(f"on-{w}", f"unix:{server.socket}", key, f"{SLOW} on_error {w};") for w in WORDS),
+        "".join(location(f"/{w}/{{project_id}}/x", f"limit_req project rate=1/m burst=1 shared=on-{w};")
                 for w in WORDS)), server)
     yield one
     server.end()
@@ -176,7 +176,7 @@ def test_what_holds_without_the_store(three, project):
     told = {r["http.route"].split("/")[1]: r for r in audit.wait(log, before + 9)[before + 3:]}
     assert told["deny"]["end"] == "limit_store" and told["deny"]["decision"] == "error"
     assert [r["limits"][0]["result"] for r in told.values()] == ["unknown", "unknown", "refuse"]
-    assert [r["limits"][0]["store"] for r in told.values()] == ["pass", "deny", "local"]
+    assert [r["limits"][0]["store"] for r in told.values()] == ["on-pass", "on-deny", "local"]
     mends(three.server)
     three.wait("answers", three.turns + 1)
     assert three.get("deny", project + "-again") == 200

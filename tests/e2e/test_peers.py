@@ -28,23 +28,33 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def started(name, directory, values):
+    """The port at which the server listens. It takes no port of the kernel's choice, so another may have taken the free
+    one first: then the next is tried."""
+    config = directory / f"{name}.conf"
+    command = [a.format(dir=directory, config=config) for a in START[name]]
+    for _ in range(5):
+        port = free_port()
+        text = (CONFIGS / f"{name}.conf").read_text().replace("@PORT@", str(port))
+        for word, value in values.items():
+            text = text.replace(f"@{word}@", str(value))
+        config.write_text(text)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        if done.returncode == 0:
+            return port
+    raise AssertionError(done.stderr)
+
+
 @pytest.fixture(name="peer", params=list(START))
 def running_peer(request, tmp_path, certificates):  # pylint: disable=redefined-outer-name
     """A server that listens when its start command returns; (port, stand-in endpoint)."""
     if not shutil.which(START[request.param][0]):
         pytest.skip(f"no {request.param} here")
-    port = free_port()
     both = (certificates / "server.pem").read_text() + (certificates / "server.key").read_text()
     (tmp_path / "both.pem").write_text(both)
     with Endpoint() as behind:
-        text = (CONFIGS / f"{request.param}.conf").read_text()
-        for name, value in {"PORT": port, "BACKEND": behind.port, "DIR": tmp_path,
-                            "CERTIFICATES": certificates}.items():
-            text = text.replace(f"@{name}@", str(value))
-        config = tmp_path / f"{request.param}.conf"
-        config.write_text(text)
-        command = [a.format(dir=tmp_path, config=config) for a in START[request.param]]
-        subprocess.run(command, check=True, timeout=20)
+        port = started(request.param, tmp_path, {"BACKEND": behind.port, "DIR": tmp_path,
+                                                 "CERTIFICATES": certificates})
         yield port, behind
         pid = int((tmp_path / f"{request.param}.pid").read_text().split()[0])
         os.kill(pid, signal.SIGTERM)
