@@ -15,8 +15,7 @@ from origin import OK, again, answer, read
 from redis import Redis
 from test_identify import put, start_known
 from test_keeper import child
-from test_limit_store import (ROWS, SLOW, WORDS, Three, calls, get, key, location, redis,
-                              start, store)
+from test_limit_store import (ROWS, calls, get, key, location, redis, start, store, with_three)
 from test_processes import wait_gone
 from wire import Closed
 
@@ -282,18 +281,11 @@ def test_frozen(module_origin, gateway, key):
 
 @pytest.fixture(scope="module")
 def three(module_origin, module_gateway, key):
-    """A gateway with a store of each on_error."""
-    server = Redis()
-    one = Three(start(
-        module_gateway, module_origin(OK),
-        "".join(store(f"on-{w}", f"unix:{server.socket}", key, f"{SLOW} on_error {w};") for w in WORDS),
-        "".join(location(f"/{w}/{{project_id}}/rate",
-                         f"limit_req project rate=1/m burst=1 shared=on-{w} exact name={w}-rate;") +
-                location(f"/{w}/{{project_id}}/flight",
-                         f"limit_in_flight project 1 shared=on-{w} name={w}-flight;")
-                for w in WORDS)), server)
-    yield one
-    server.end()
+    """Exact rates, and what is in flight."""
+    yield from with_three(module_gateway, module_origin, key, lambda w: location(
+        f"/{w}/{{project_id}}/rate",
+        f"limit_req project rate=1/m burst=1 shared=on-{w} exact name={w}-rate;") + location(
+            f"/{w}/{{project_id}}/flight", f"limit_in_flight project 1 shared=on-{w} name={w}-flight;"))
 
 
 @pytest.mark.parametrize("project", ROWS)

@@ -123,17 +123,21 @@ class Three:
         return get(self.guard, f"/{word}/{project}/x")
 
 
+def with_three(gateway, origin, key, locations):
+    """The three of them; `locations` tells those of a word. One value, as a fixture has it."""
+    server = Redis()
+    yield Three(start(
+        gateway, origin(OK),
+        "".join(store(f"on-{w}", f"unix:{server.socket}", key, f"{SLOW} on_error {w};") for w in WORDS),
+        "".join(locations(w) for w in WORDS)), server)
+    server.end()
+
+
 @pytest.fixture(scope="module")
 def three(module_origin, module_gateway, key):
-    """The three of them."""
-    server = Redis()
-    one = Three(start(
-        module_gateway, module_origin(OK),
-        "".join(store(f"on-{w}", f"unix:{server.socket}", key, f"{SLOW} on_error {w};") for w in WORDS),
-        "".join(location(f"/{w}/{{project_id}}/x", f"limit_req project rate=1/m burst=1 shared=on-{w};")
-                for w in WORDS)), server)
-    yield one
-    server.end()
+    """Rates that no request waits for."""
+    yield from with_three(module_gateway, module_origin, key, lambda w: location(
+        f"/{w}/{{project_id}}/x", f"limit_req project rate=1/m burst=1 shared=on-{w};"))
 
 
 def restart(server):

@@ -51,17 +51,23 @@ def test_off(gateway, origin):
     assert not guard.matches("sandbox:")
 
 
-@root
-@pytest.mark.parametrize("sandbox", ["on", "off"])
-def test_user(gateway, origin, tmp_path, sandbox):
-    """Workers become that user, with no way back, and write the log as that user."""
+def nobodys_folder(tmp_path):
+    """A folder that belongs to nobody, who can reach it."""
     nobody = pwd.getpwnam("nobody")
     for path in [tmp_path, *tmp_path.parents]:
         if path.stat().st_uid == 0 and str(path).startswith("/tmp/"):
             path.chmod(0o755)
-    log = tmp_path / "log"
-    log.mkdir()
-    os.chown(log, nobody.pw_uid, nobody.pw_gid)
+    folder = tmp_path / "log"
+    folder.mkdir()
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    return folder
+
+
+@root
+@pytest.mark.parametrize("sandbox", ["on", "off"])
+def test_user(gateway, origin, tmp_path, sandbox):
+    """Workers become that user, with no way back, and write the log as that user."""
+    nobody, log = pwd.getpwnam("nobody"), nobodys_folder(tmp_path)
     guard = gateway(origin(), locations=PASS, main=f"user nobody; sandbox {sandbox};",
                     audit=f"{log}/audit.jsonl")
     assert ask(guard.port, GET).status == 200

@@ -64,16 +64,21 @@ PHASES = {
 }
 
 
+def send_until_stuck(client):
+    """A body that is too large for all that lies on its way; the client then waits for its answer."""
+    client.send(request("POST", "/x", None, "Content-Length: 100000000"))
+    client.sock.settimeout(0.2)
+    try:
+        while True:
+            client.sock.sendall(bytes(1 << 20))
+    except OSError:
+        client.sock.settimeout(TIMEOUT)
+
+
 def send_much(port):
     """A body that nobody takes; the answer that comes all the same."""
     with Client(port) as client:
-        client.send(request("POST", "/x", None, "Content-Length: 100000000"))
-        client.sock.settimeout(0.2)
-        try:
-            while True:
-                client.sock.sendall(bytes(1 << 20))
-        except OSError:
-            client.sock.settimeout(TIMEOUT)
+        send_until_stuck(client)
         return client.final("POST").status
 
 

@@ -10,6 +10,7 @@ import audit
 from client import Client, ask, check_refusal, request
 from origin import (OK, again, answer, close, finish, read, read_head, read_some, reset, wait_end)
 from test_seed import REPAIRED, put
+from test_servers import send_until_stuck
 
 ERRORS = [r"\[error\].*upstream"]
 OKAY = b"HTTP/1.1 200 OK\r\n"
@@ -280,13 +281,7 @@ def test_send_timeout(origin, gateway):
     behind.hold = threading.Event()
     guard = gateway(behind, ERRORS, upstream="send_timeout 300ms; read_timeout 20s;")
     with Client(guard.port) as client:
-        client.send(request("POST", "/x", None, "Content-Length: 100000000"))
-        client.sock.settimeout(0.2)
-        try:
-            while True:
-                client.sock.sendall(bytes(1 << 20))
-        except OSError:
-            client.sock.settimeout(20)
+        send_until_stuck(client)
         check_refusal(client.final(), 504, "ModelArts.4503")
     behind.hold.set()
     assert audit.wait(guard.directory / "audit.jsonl", 1)[0]["end"] == "send_timeout"

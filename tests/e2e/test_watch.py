@@ -14,6 +14,7 @@ from gateway import GUARDED
 from test_admin import series, start_admin
 from test_audit_configuration import said
 from test_processes import FAILED, PASS
+from test_sandbox import nobodys_folder
 from test_tls_listener import subject
 from test_under_load import Load
 
@@ -182,13 +183,7 @@ def test_certificates(gateway, origin, certificates, tmp_path):
 def test_as_nobody(gateway, origin, tmp_path):
     """The master watches and reads what is root's alone; workers, who are nobody, judge by it, whatever
     it was swapped for."""
-    nobody = pwd.getpwnam("nobody")
-    for path in [tmp_path, *tmp_path.parents]:
-        if path.stat().st_uid == 0 and str(path).startswith("/tmp/"):
-            path.chmod(0o755)
-    log = tmp_path / "log"
-    log.mkdir()
-    os.chown(log, nobody.pw_uid, nobody.pw_gid)
+    nobody, log = pwd.getpwnam("nobody"), nobodys_folder(tmp_path)
     mount = Volume(tmp_path / "mount")
     mount.path.chmod(0o700)
     mount.swap(policies(1))
